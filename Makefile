@@ -1,0 +1,70 @@
+# Everything a fresh machine needs, from python3 (3.11 or newer), pip and make. `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENVS := .venvs
+UV := $(VENVS)/uv/bin/uv
+UV_VERSION := 0.13.8
+COMPONENTS := ingestion validation resampling training evaluation serving deployment reporting
+ENVIRONMENTS := pipelines $(COMPONENTS)
+EMOTION := $(VENVS)/pipelines/bin/emotion
+
+PRESET ?=
+DATA ?=
+NIGHT ?=
+NAME ?=
+RUN_OPTIONS := $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data "$(DATA)") $(if $(NIGHT),--night $(NIGHT))
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@echo
+	@echo 'make run PRESET=fer2013-cnn DATA=path/to/fer2013.zip   a run on your own data'
+	@echo 'make run NIGHT=same                                    a night on which nothing changed'
+
+.PHONY: run
+run: install ## A night: draw faces, run the whole pipeline, print the verdict (PRESET=, DATA=, NIGHT=)
+	@$(EMOTION) run $(RUN_OPTIONS)
+
+.PHONY: install
+install: ## Install every component's environment into .venvs
+	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) $(ENVIRONMENTS)
+
+.PHONY: test
+test: install ## The fast tests of every component, each in its own environment
+	@$(PYTHON) tests/run.py
+
+.PHONY: test-slow
+test-slow: install ## Kills, soaks and long runs
+	@$(PYTHON) tests/run.py --slow
+
+.PHONY: check
+check: ## Lint, types and spelling
+	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) check
+	@$(VENVS)/check/bin/ruff check .
+	@$(VENVS)/check/bin/ruff format --check .
+	@$(VENVS)/check/bin/mypy
+	@$(VENVS)/check/bin/codespell
+
+.PHONY: format
+format: ## Format the code
+	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) check
+	@$(VENVS)/check/bin/ruff check --fix --quiet . || true
+	@$(VENVS)/check/bin/ruff format .
+
+.PHONY: lock
+lock: ## Resolve the dependencies again and export a hash-pinned lock per component
+	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) --lock $(ENVIRONMENTS)
+
+.PHONY: bench
+bench: install ## Run one benchmark (NAME=…)
+	@test -n "$(NAME)" || { echo "name one: make bench NAME=$$(ls benchmarks/*.py | xargs -n1 basename -s .py | paste -sd'|')"; exit 2; }
+	@$(PYTHON) benchmarks/$(NAME).py
+
+.PHONY: clean
+clean: ## Remove environments, runs, the store and drawn faces
+	rm -rf $(VENVS) runs store data build .mypy_cache .ruff_cache .pytest_cache

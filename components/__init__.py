@@ -1,0 +1,1 @@
+"""The steps of the nightly retraining, one package each, and the four packages that they share."""

@@ -1,0 +1,111 @@
+"""Decode an untrusted image under limits and bring it to a model's input."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from components.contracts.preset import ImageSpec
+
+Pixels = npt.NDArray[np.uint8]
+
+MAX_BYTES = 20_000_000
+MAX_PIXELS = 50_000_000
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+
+
+class ImageRefused(Exception):
+    """An image that can't be used. ``reason`` is one fixed word, ``detail`` is for people."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A decoded picture, upright.
+
+    Attributes:
+        pixels: uint8, ``[height, width]`` for gray and ``[height, width, 3]`` for colour sources.
+        format: as Pillow names it.
+    """
+
+    pixels: Pixels
+    format: str
+
+
+def decode(content: bytes) -> Decoded:
+    """Decode an image: limits, EXIF orientation, first frame, any mode to gray or RGB.
+
+    Raises:
+        ImageRefused: reasons empty, too-large, not-an-image, too-many-pixels, truncated.
+    """
+    if not content:
+        raise ImageRefused("empty", "the file has no bytes")
+    if len(content) > MAX_BYTES:
+        raise ImageRefused("too-large", f"{len(content):,} bytes, at most {MAX_BYTES:,} are read")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of large images before our own limit below refuses them
+            image = Image.open(io.BytesIO(content), formats=FORMATS)
+        form = image.format or ""
+        if image.width * image.height > MAX_PIXELS:
+            raise ImageRefused("too-many-pixels", f"{image.width}x{image.height}, at most {MAX_PIXELS:,} pixels are decoded")
+        return Decoded(_pixels(image), form)
+    except UnidentifiedImageError as error:
+        raise ImageRefused("not-an-image", f"none of {', '.join(FORMATS)}") from error
+    except Image.DecompressionBombError as error:
+        raise ImageRefused("too-many-pixels", str(error)) from error
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError) as error:
+        # Pillow's decoders raise all of these on damaged files.
+        raise ImageRefused("truncated", f"{type(error).__name__}: {error}") from error
+
+
+def to_input(pixels: Pixels, spec: ImageSpec) -> Pixels:
+    """Bring decoded pixels to uint8 ``[height, width, channels]`` of a model's input."""
+    mode = "L" if spec.channels == 1 else "RGB"
+    image = Image.fromarray(pixels)
+    if image.mode != mode:
+        image = image.convert(mode)
+    if image.size != (spec.width, spec.height):
+        image = image.resize((spec.width, spec.height), Image.Resampling.BILINEAR, reducing_gap=None)
+    array = np.asarray(image, dtype=np.uint8)
+    return array[:, :, None] if spec.channels == 1 else array
+
+
+def read_input(content: bytes, spec: ImageSpec) -> Pixels:
+    """`decode` and `to_input` in one: what training, evaluation and serving call."""
+    return to_input(decode(content).pixels, spec)
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """Lossless PNG of gray ``[h, w]`` / ``[h, w, 1]`` or colour ``[h, w, 3]`` pixels."""
+    squeezed = pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
+    stream = io.BytesIO()
+    Image.fromarray(squeezed).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _pixels(image: Image.Image) -> Pixels:
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I;16"):
+        return (np.asarray(upright, dtype=np.uint16) >> 8).astype(np.uint8)
+    if upright.mode in ("I", "F"):
+        wide = np.asarray(upright, dtype=np.float64)
+        return np.clip(wide / 256 if wide.max(initial=0) > 255 else wide, 0, 255).astype(np.uint8)
+    if upright.mode in ("1", "L"):
+        return np.asarray(upright.convert("L"), dtype=np.uint8)
+    if upright.mode in ("LA", "RGBA", "PA", "La", "RGBa") or "transparency" in upright.info:
+        # Transparent parts show white, as a viewer would show them.
+        rgba = upright.convert("RGBA")
+        flat = Image.new("RGBA", rgba.size, "white")
+        flat.alpha_composite(rgba)
+        return np.asarray(flat.convert("L" if upright.mode in ("LA", "La") else "RGB"), dtype=np.uint8)
+    return np.asarray(upright.convert("RGB"), dtype=np.uint8)

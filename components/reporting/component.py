@@ -1,0 +1,21 @@
+"""The kfp signature of report."""
+
+from kfp import dsl
+from kfp.dsl import HTML, Output
+
+IMAGE = "emotion-reporting"
+COMMAND = ["python", "-m", "components.reporting"]
+
+
+@dsl.container_component
+def report(preset: str, store: str, run_id: str, status: dsl.PipelineTaskFinalStatus, page: Output[HTML]):
+    """Build the page and the summary from the evidence of the steps, whatever happened."""
+    return dsl.ContainerSpec(
+        image=IMAGE,
+        command=COMMAND,
+        args=[
+            "report", "--preset", preset, "--store", store, "--run-id", run_id, "--job-id", dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+            "--status", status, "--page", page.path,
+            "--executor-input", "{{$}}",
+        ],
+    )  # fmt: skip

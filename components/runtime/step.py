@@ -1,0 +1,166 @@
+"""The frame of a step's process: arguments, evidence, errors and exit codes.
+
+A component's ``__main__`` declares its steps and calls `main`. Around each step's body the frame
+records that it runs, turns an error into one clear line, and records what it found. The result of a
+body is its findings (see `components.contracts.findings`).
+
+Exit codes: 0 done; those of `components.contracts.errors`; 143 asked to stop (run it again); 1 a
+defect, with its traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import os
+import platform
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, NoReturn
+
+from components.contracts import layout
+from components.contracts.codec import from_json, to_json, to_pretty_json
+from components.contracts.errors import EmotionError, EnvironmentProblem, InputError
+from components.contracts.findings import Evidence
+from components.contracts.preset import Preset
+from components.runtime.executor_output import ExecutorOutput
+from components.runtime.store import Store, open_store
+
+TERMINATED = 143
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the frame gives a step's body.
+
+    Attributes:
+        run_id: of this run. scratch: an empty folder that is removed afterwards.
+        executor_output: metadata for Kubeflow Pipelines.
+    """
+
+    run_id: str
+    preset: Preset
+    store: Store
+    scratch: Path
+    executor_output: ExecutorOutput
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a component.
+
+    Attributes:
+        summary: for ``--help``.
+        add_arguments: declares what the step takes beyond the frame's own arguments.
+        body: does the work; returns the step's findings, or None for a step that leaves no evidence.
+    """
+
+    summary: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    body: Callable[[Context, argparse.Namespace], Any]
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived. Not an Exception, so that no handler on the way swallows it."""
+
+
+def main(component: str, steps: Mapping[str, Step], argv: Sequence[str] | None = None) -> int:
+    """Run one step of a component and return the process's exit code."""
+    arguments = _parser(component, steps).parse_args(argv)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        _run(arguments.step, steps[arguments.step], arguments)
+    except (Exception, Terminated, KeyboardInterrupt) as error:
+        return _explain(arguments.step, error)
+    return 0
+
+
+def _parser(component: str, steps: Mapping[str, Step]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"python -m components.{component}", description=sys.modules[f"components.{component}"].__doc__)
+    commands = parser.add_subparsers(dest="step", required=True, metavar="STEP")
+    for name, step in steps.items():
+        command = commands.add_parser(name, help=step.summary, description=step.summary)
+        command.add_argument("--run-id", default="", help="name of this run; evidence is kept under it")
+        command.add_argument("--job-id", default="", help="id that Kubeflow Pipelines gave the job; names the run where --run-id doesn't")
+        command.add_argument("--store", required=True, help="folder or gs:// URI of the store")
+        command.add_argument("--preset", required=True, help="the preset as JSON, or @FILE with that JSON")
+        command.add_argument("--executor-input", default="", help="set by Kubeflow Pipelines; leave it out at a desk")
+        step.add_arguments(command)
+    return parser
+
+
+def _run(name: str, step: Step, arguments: argparse.Namespace) -> None:
+    text = arguments.preset
+    preset = from_json(Preset, Path(text[1:]).read_bytes() if text.startswith("@") else text, "preset")
+    store = open_store(arguments.store)
+    run_id = arguments.run_id or arguments.job_id
+    if not run_id:
+        raise InputError("the run has no name", expected="--run-id NAME")
+    evidence = Evidence(name, run_id, "running", _now(), environment=_environment())
+    key = layout.evidence(run_id, name)
+    store.write(key, to_pretty_json(evidence).encode())
+    began = time.monotonic()
+    try:
+        with tempfile.TemporaryDirectory(prefix=f"emotion-{name}-") as scratch:
+            output = ExecutorOutput(arguments.executor_input)
+            findings = step.body(Context(run_id, preset, store, Path(scratch), output), arguments)
+            output.write()
+    except BaseException as error:
+        failed = replace(evidence, status="failed", error=one_line(error), finished_at=_now(), seconds=round(time.monotonic() - began, 3))
+        try:
+            store.write(key, to_pretty_json(failed).encode())
+        except Exception as second:  # the first error is the one to tell
+            print(f"could not record the failure: {one_line(second)}", file=sys.stderr)
+        raise
+    done = replace(evidence, status="succeeded", findings=_plain(findings), finished_at=_now(), seconds=round(time.monotonic() - began, 3))
+    store.write(key, to_pretty_json(done).encode())
+
+
+def one_line(error: BaseException) -> str:
+    """What went wrong, in one line for people."""
+    if isinstance(error, EmotionError):
+        return str(error)
+    if isinstance(error, Terminated):
+        return "The step was asked to stop; to fix it: run it again."
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return str(EnvironmentProblem("no space left on the device", received=str(error.filename or ""), fix="free some space and run again with --resume"))
+    if isinstance(error, PermissionError):
+        return str(EnvironmentProblem(f"no permission for {error.filename}", fix="choose another folder or change its permissions"))
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+
+
+def _explain(step: str, error: BaseException) -> int:
+    expected = isinstance(error, (EmotionError, OSError, Terminated, KeyboardInterrupt))
+    if not expected:
+        traceback.print_exception(error)
+    print(f"{step} failed: {one_line(error)}", file=sys.stderr, flush=True)
+    if isinstance(error, EmotionError):
+        return error.exit_code
+    if isinstance(error, Terminated):
+        return TERMINATED
+    return 130 if isinstance(error, KeyboardInterrupt) else EnvironmentProblem.exit_code if isinstance(error, OSError) else 1
+
+
+def _plain(findings: Any) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(to_json(findings)) if findings is not None else {}
+    return plain
+
+
+def _terminate(signum: int, frame: object) -> NoReturn:
+    raise Terminated
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _environment() -> dict[str, str]:
+    return {"python": platform.python_version(), "image": os.environ.get("EMOTION_IMAGE", "")}

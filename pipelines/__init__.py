@@ -1,0 +1,1 @@
+"""The orchestrator: the pipeline, its presets, and the `emotion` command that compiles and runs them."""

@@ -1,0 +1,45 @@
+"""The embedded default: seven drawn expressions, 48x48 gray, a small CNN.
+
+    make run                    a night: some faces are new, some changed, some gone
+    make run NIGHT=same         nothing is new
+"""
+
+from components.contracts.preset import (
+    Augmentation,
+    DataPolicy,
+    GatePolicy,
+    ImageSpec,
+    Preset,
+    ResamplingPolicy,
+    ServingPolicy,
+    Stage,
+    TrainingPolicy,
+    ValidationPolicy,
+)
+
+SYNTHETIC_FACES = Preset(
+    name="synthetic-faces",
+    model_name="synthetic-faces",
+    summary="Drawn faces, seven expressions, 48x48 gray; no download, about a minute and a half",
+    data=DataPolicy(taxonomy="basic-7", image=ImageSpec(48, 48, 1), test_share=0.25, validation_share=0.12),
+    validation=ValidationPolicy(max_reject_rate=0.03),
+    resampling=ResamplingPolicy(strategy="oversample", max_repeats=4),
+    training=TrainingPolicy(
+        architecture="small-cnn",
+        stages=(Stage(epochs=12, optimizer="adam", learning_rate=2e-3, schedule="cosine", patience=4),),
+        batch_size=64,
+        augmentation=Augmentation(flip=True, shift=0.05),
+        dropout=0.3,
+    ),
+    gate=GatePolicy(
+        min_accuracy=0.6,
+        min_macro_f1=0.55,
+        min_gain_over_majority=0.4,
+        max_accuracy_drop=0.04,
+        max_macro_f1_drop=0.05,
+        max_recall_drop=0.2,
+        min_rows_per_class=30,
+        first_model="promote",
+    ),
+    serving=ServingPolicy(golden_images=64, check_requests=100),
+)

@@ -1,0 +1,1 @@
+"""Fixtures that every environment can load: standard library only."""
