@@ -60,6 +60,10 @@ format: ## Format the code
 lock: ## Resolve the dependencies again and export a hash-pinned lock per component
 	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) --lock $(ENVIRONMENTS)
 
+.PHONY: golden
+golden: install ## Write the golden file of the compiled pipeline anew
+	@PYTHONPATH=$(VENVS)/test $(VENVS)/pipelines/bin/python -m tests.pipelines.test_compiling
+
 .PHONY: bench
 bench: install ## Run one benchmark (NAME=…)
 	@test -n "$(NAME)" || { echo "name one: make bench NAME=$$(ls benchmarks/*.py | xargs -n1 basename -s .py | paste -sd'|')"; exit 2; }

@@ -4,6 +4,9 @@ Each condition stands in a pipeline of its own and tests that pipeline's input: 
 no other form, and on a cluster it reads the same.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from kfp import dsl
 from kfp.dsl import Artifact, Dataset, Input, Model
 
@@ -18,17 +21,29 @@ from components.validation.component import validate
 from pipelines.resources import place
 
 
+@contextmanager
+def when(condition: object, name: str) -> Iterator[None]:
+    """A condition with a name that is unique across nested pipelines.
+
+    kfp numbers conditions per pipeline, and renumbers those that collide in the order of a protobuf
+    map, which differs from process to process.
+    """
+    with dsl.If(condition, name=name) as group:
+        group.name = f"condition-{name}"
+        yield
+
+
 @dsl.pipeline(name="promote")
 def promote(word: str, preset: str, store: str, run_id: str, model: Input[Model], verdict: Input[Artifact]):
     """Blessed: the challenger becomes the champion."""
-    with dsl.If(word == "blessed"):
+    with when(word == "blessed", "blessed"):
         place(deploy(preset=preset, store=store, run_id=run_id, model=model, verdict=verdict))
 
 
 @dsl.pipeline(name="retrain")
 def retrain(decision: str, preset: str, store: str, run_id: str, plan: str, code_version: str, examples: Input[Dataset]):
     """Valid data: train a challenger and judge it."""
-    with dsl.If(decision == "go"):
+    with when(decision == "go", "valid-data"):
         common = {"preset": preset, "store": store, "run_id": run_id}
         sampling = place(resample(**common, examples=examples))
         trained = place(train(**common, code_version=code_version, examples=examples, sampling_plan=sampling.outputs["sampling_plan"]))
@@ -44,7 +59,7 @@ def retrain(decision: str, preset: str, store: str, run_id: str, plan: str, code
 @dsl.pipeline(name="night")
 def night(work: str, preset: str, store: str, run_id: str, plan: str, code_version: str):
     """New data, code or preset: read the images and judge them."""
-    with dsl.If(work == "new"):
+    with when(work == "new", "new-work"):
         common = {"preset": preset, "store": store, "run_id": run_id, "plan": plan}
         read = place(ingest(**common))
         checked = place(validate(**common, examples=read.outputs["examples"]))

@@ -1,0 +1,215 @@
+"""The `emotion` command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, Optional
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from components.contracts import layout
+from components.contracts.codec import to_pretty_json
+from components.contracts.errors import EmotionError, InputError
+from components.runtime.store import open_store
+from pipelines import code, doctor, presets
+from pipelines.display import display_for
+from pipelines.local import environment_python
+from pipelines.outcome import show_outcome
+
+app = typer.Typer(
+    name="emotion",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Retrain a facial-emotion classifier every night, and promote a model only through evaluation gates.",
+    epilog="Exit codes: 0 blessed, rejected, needs-approval or nothing new · 3 the data was refused · 2 wrong input · 4 conflict · "
+    "5 the machine can't · 130 interrupted · 1 anything else.",
+)
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+Runs = Annotated[Path, typer.Option(help="Folder of runs: reports, summaries, logs.")]
+Store = Annotated[str, typer.Option(help="What outlives runs: snapshots, models, checkpoints. A folder or gs://bucket/prefix.")]
+
+
+@app.command()
+def run(
+    preset: Annotated[str, typer.Option(help="Name of a preset; `emotion presets` lists them.")] = presets.DEFAULT,
+    data: Annotated[str, typer.Option(help="Images: a folder, a .zip, FER2013's .csv, or gs://… of these. Without it the default preset draws faces.")] = "",
+    night: Annotated[str, typer.Option(help="For drawn faces: next, same (nothing new), or a night's number.")] = "next",
+    store: Store = "store",
+    runs: Runs = Path("runs"),
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the newest run (or --run-id): finished steps are skipped.")] = False,
+    run_id: Annotated[str, typer.Option(help="With --resume: which run.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Retrain even when nothing is new.")] = False,
+) -> None:
+    """Run the whole pipeline on this machine: resolve to report, each step in its own environment.
+
+    [dim]Examples:[/]
+      emotion run
+      emotion run --night same
+      emotion run --preset fer2013-cnn --data ~/fer2013.zip
+      emotion run --resume
+    """
+    from pipelines import running  # kfp takes seconds to import; `emotion --help` need not wait for it
+
+    if resume:
+        request = running.last_request(runs, run_id)
+    else:
+        chosen = presets.preset(preset)
+        source = running.absolute(data) if data else _drawn_faces(preset, night)
+        request = running.new_request(chosen, source, store, force=force)
+    running.preflight(request, runs)
+    console.print(f"[bold]{request.run_id}[/] · {request.preset.summary}")
+    try:
+        with display_for(console) as display:
+            summary = running.execute(request, runs.absolute(), display)
+    except KeyboardInterrupt:
+        errors.print(f"[yellow]interrupted[/]; nothing was promoted half-way. Continue with: emotion run --resume{_where(runs)}")
+        raise typer.Exit(130) from None
+    show_outcome(console, summary, runs / request.run_id)
+    raise typer.Exit(running.exit_code(summary))
+
+
+@app.command(name="compile")
+def compile_(
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")] = Path("build/emotion-retraining.yaml"),
+    registry: Annotated[str, typer.Option(help="Registry that holds the images; tags are digests of code and lock.")] = "localhost",
+) -> None:
+    """Compile the pipeline to two YAML documents: pipeline and Kubernetes platform spec.
+
+    The same code gives the same bytes.
+    """
+    from components.contracts.artifacts import write_atomically
+    from pipelines.compiling import compile_pipeline
+
+    write_atomically(output, compile_pipeline(code.image_references(registry)).encode())
+    console.print(f"wrote {output}")
+
+
+@app.command()
+def report(
+    run_id: Annotated[Optional[str], typer.Argument(help="A run; by default the newest.")] = None,
+    runs: Runs = Path("runs"),
+) -> None:
+    """Build the report of a run again from its evidence, and say where it stands."""
+    from components.contracts.artifacts import write_atomically
+    from pipelines import running
+
+    request = running.last_request(runs, run_id or "")
+    page = runs / request.run_id / "report.html"
+    python = environment_python("emotion-reporting:local")
+    command = [python, "-m", "components.reporting", "report", "--run-id", request.run_id, "--store", request.store]
+    command += ["--preset", request.preset_json, "--status", "", "--page", page.absolute()]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(code.ROOT)}, check=False)
+    if done.returncode:
+        raise typer.Exit(done.returncode)
+    content = open_store(request.store).read(f"{layout.run(request.run_id)}/report.html")
+    if content is not None:
+        write_atomically(page, content)
+    console.print(str(page))
+
+
+@app.command(name="presets")
+def presets_(name: Annotated[Optional[str], typer.Argument(help="Show one preset in full.")] = None) -> None:
+    """List the presets, or show one in full."""
+    if name:
+        chosen = presets.preset(name)
+        console.print((sys.modules[f"pipelines.presets.{name.replace('-', '_')}"].__doc__ or "").strip() + "\n")
+        console.print_json(to_pretty_json(chosen))
+        return
+    table = Table("preset", "labels", "input", "architecture", "summary", box=None, header_style="bold")
+    for preset in presets.PRESETS.values():
+        image = preset.data.image
+        table.add_row(preset.name, str(len(preset.data.labels)), f"{image.height}x{image.width}x{image.channels}", preset.training.architecture, preset.summary)
+    console.print(table)
+
+
+@app.command()
+def models(store: Store = "store") -> None:
+    """List the registry: every model, its versions, and which is champion, anchor and previous."""
+    registry = open_store(store)
+    names = sorted({key.split("/")[1] for key in registry.list("models")})
+    if not names:
+        console.print(f"no models in {registry.uri} yet; `emotion run` makes one")
+        return
+    table = Table("model", "version", "is", "preset", "held-out accuracy", "labels", box=None, header_style="bold")
+    for name in names:
+        pointers = _pointers(registry, name)
+        versions = sorted({key.split("/")[3] for key in registry.list(layout.versions(name)) if key.endswith("/model.json")})
+        for version in versions:
+            manifest = json.loads(registry.read(f"{layout.version(name, version)}/model.json") or b"{}")
+            roles = ", ".join(role for role, current in pointers.items() if current == version)
+            table.add_row(name, version, roles, manifest.get("preset", ""), f"{manifest.get('validation_accuracy', 0):.1%}", str(len(manifest.get("labels", []))))
+    console.print(table)
+
+
+@app.command(name="doctor")
+def doctor_() -> None:
+    """Check this machine: Python, environments, disk; what is missing and how to get it."""
+    findings = doctor.examine()
+    table = Table("", "what", "found", "to fix it", box=None, header_style="bold")
+    marks = {"ok": "[green]ok[/]", "missing": "[red]missing[/]", "note": "[yellow]note[/]"}
+    for finding in findings:
+        table.add_row(marks[finding.state], finding.what, finding.found, finding.fix)
+    console.print(table)
+    if any(finding.state == "missing" for finding in findings):
+        raise typer.Exit(5)
+
+
+def _drawn_faces(preset: str, night: str) -> str:
+    """The folder of drawn faces, brought to the asked night."""
+    if preset != presets.DEFAULT:
+        raise InputError(f"the preset {preset} needs images", expected="--data (DATA=)", fix=f"give a folder, a .zip or a .csv, or use --preset {presets.DEFAULT}")
+    folder = code.ROOT / "data" / preset
+    if night == "same":
+        if not folder.is_dir():
+            raise InputError("there is no night yet to repeat", fix="start with `emotion run`")
+        return str(folder)
+    command = [environment_python("emotion-ingestion:local"), "-m", "components.ingestion.synthetic", "--output", folder, "--night", night]
+    with console.status("drawing tonight's faces"):
+        done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(code.ROOT)}, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(f"drawing the faces failed: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else done.returncode}")
+    return str(folder)
+
+
+def _pointers(registry: Any, name: str) -> dict[str, str]:
+    pointers = {}
+    for role in ("champion", "anchor", "previous"):
+        content = registry.read(layout.pointer(name, role))
+        if content is not None:
+            pointers[role] = json.loads(content)["version"]
+    return pointers
+
+
+def _where(runs: Path) -> str:
+    return "" if runs == Path("runs") else f" --runs {runs}"
+
+
+def _interrupt(signum: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Entry point: errors of this project end in one line and their exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app()
+    except EmotionError as error:
+        errors.print(f"[red]error:[/] {error}", soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

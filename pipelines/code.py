@@ -1,0 +1,48 @@
+"""Identity of the code: what a step's image holds, as a digest, and the images named by it."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+COMPONENTS = ("ingestion", "validation", "resampling", "training", "evaluation", "serving", "deployment", "reporting")
+SHARED = ("contracts", "runtime", "images", "inference")
+
+_SKIPPED = {"__pycache__"}
+
+
+def component_digest(component: str, root: Path = ROOT) -> str:
+    """SHA-256 over all that runs in a component's image: its code, the shared packages, its lock."""
+    hasher = hashlib.sha256()
+    for package in (component, *SHARED):
+        for path in sorted((root / "components" / package).rglob("*")):
+            if path.is_file() and not _SKIPPED.intersection(path.parts):
+                hasher.update(path.relative_to(root).as_posix().encode() + b"\0")
+                hasher.update(hashlib.sha256(path.read_bytes()).digest())
+    return hasher.hexdigest()
+
+
+def image_references(registry: str, root: Path = ROOT) -> dict[str, str]:
+    """Symbolic image name, as components declare it, to ``registry/name:content-digest``."""
+    prefix = f"{registry.rstrip('/')}/" if registry else ""
+    return {f"emotion-{name}": f"{prefix}emotion-{name}:{component_digest(name, root)[:16]}" for name in COMPONENTS}
+
+
+def code_version(root: Path = ROOT) -> str:
+    """Digest of all code that can change a model or a decision; the report's looks aren't part of it."""
+    digests = [component_digest(name, root) for name in COMPONENTS if name != "reporting"]
+    digests.append(hashlib.sha256((root / "pipelines" / "retraining.py").read_bytes()).hexdigest())
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()[:16]
+
+
+def git_commit(root: Path = ROOT) -> str:
+    """The checkout's commit, with ``+changes`` when the tree differs from it; empty outside git."""
+    try:
+        commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run(["git", "status", "--porcelain"], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return f"{commit}+changes" if changed else commit

@@ -1,0 +1,77 @@
+"""What a person sees while a run works: on a terminal a live list of steps, elsewhere plain lines."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from components.runtime.progress import Progress as Told
+
+_LINES_EVERY = 0.2
+
+
+class LiveDisplay:
+    """A spinner, a bar and the elapsed time per step. Use as a context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            SpinnerColumn(finished_text="[green]✓[/]"),
+            TextColumn("{task.description:<14}"),
+            TimeElapsedColumn(),
+            BarColumn(bar_width=24),
+            TextColumn("[dim]{task.fields[note]}"),
+            console=console,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> LiveDisplay:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._progress.stop()
+
+    def started(self, step: str) -> None:
+        self._tasks[step] = self._progress.add_task(step, total=None, note="")
+
+    def progressed(self, step: str, done: Told) -> None:
+        note = f"{done.done:,}/{done.total:,} {done.unit}" + (f" · {done.note}" if done.note else "")
+        self._progress.update(self._tasks[step], completed=done.done, total=done.total, note=note)
+
+    def finished(self, step: str, seconds: float, exit_code: int) -> None:
+        mark = {} if exit_code == 0 else {"description": f"[red]✗ {step}[/]", "note": f"[red]exit code {exit_code}[/]"}
+        self._progress.update(self._tasks[step], completed=1, total=1, **mark)
+
+
+class PlainDisplay:
+    """One line when a step starts and ends, and one per fifth of its way."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._told: dict[str, float] = {}
+
+    def __enter__(self) -> PlainDisplay:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        return
+
+    def started(self, step: str) -> None:
+        self._told[step] = 0.0
+        self._console.print(f"{step} …", highlight=False)
+
+    def progressed(self, step: str, done: Told) -> None:
+        share = done.done / max(done.total, 1)
+        if share - self._told.get(step, 0.0) >= _LINES_EVERY or share >= 1:
+            self._told[step] = share
+            self._console.print(f"  {step} {done.done:,}/{done.total:,} {done.unit} {done.note}".rstrip(), highlight=False)
+
+    def finished(self, step: str, seconds: float, exit_code: int) -> None:
+        self._console.print(f"{step} {'done' if exit_code == 0 else f'FAILED with exit code {exit_code}'} in {seconds:.1f} s", highlight=False)
+
+
+def display_for(console: Console) -> LiveDisplay | PlainDisplay:
+    """The display that fits where the output goes."""
+    return LiveDisplay(console) if console.is_terminal else PlainDisplay(console)

@@ -1,0 +1,69 @@
+"""What `emotion doctor` looks at."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pipelines import code
+
+_TFDV_GLIBC = (2, 39)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the examination; ``missing`` keeps the pipeline from running."""
+
+    state: Literal["ok", "missing", "note"]
+    what: str
+    found: str
+    fix: str = ""
+
+
+def examine(root: Path = code.ROOT) -> list[Finding]:
+    """Everything that a run on this machine needs, and what would be good to have."""
+    findings = [_python(), _disk(root), _cpus()]
+    findings += [_environment(root, name) for name in code.COMPONENTS]
+    findings += [_tool("docker", "runs the steps as containers"), _tool("kubectl", "talks to a cluster")]
+    return findings
+
+
+def _python() -> Finding:
+    glibc = tuple(int(part) for part in platform.libc_ver()[1].split(".")[:2]) if platform.libc_ver()[1] else (0, 0)
+    found = f"Python {platform.python_version()}, glibc {'.'.join(map(str, glibc))}"
+    if sys.version_info >= (3, 12) and glibc < _TFDV_GLIBC:
+        return Finding("missing", "Python", found, "data validation needs glibc 2.39 with this Python: make PYTHON=python3.11 install")
+    return Finding("ok", "Python", found)
+
+
+def _disk(root: Path) -> Finding:
+    free = shutil.disk_usage(root).free / 1e9
+    return Finding("ok" if free > 2 else "missing", "free disk", f"{free:.1f} GB", "" if free > 2 else "free some space: a run needs about 1 GB, an installation 6 GB")
+
+
+def _cpus() -> Finding:
+    count = len(os.sched_getaffinity(0))
+    return Finding("ok" if count > 1 else "note", "processors", str(count), "" if count > 1 else "works, but slowly: two are better")
+
+
+def _environment(root: Path, name: str) -> Finding:
+    folder = root / ".venvs" / name
+    stamp = folder / ".lock.sha256"
+    lock = root / "components" / name / "requirements.lock"
+    if not (folder / "bin" / "python").exists() or not stamp.exists():
+        return Finding("missing", f"environment {name}", "not installed", "make install")
+    wanted = hashlib.sha256(lock.read_bytes() + sys.version.encode() + str(root).encode()).hexdigest()
+    if stamp.read_text() != wanted:
+        return Finding("note", f"environment {name}", "installed from another lock", "make install")
+    return Finding("ok", f"environment {name}", f"{lock.read_text().count('==')} packages")
+
+
+def _tool(name: str, use: str) -> Finding:
+    path = shutil.which(name)
+    return Finding("ok", name, path) if path else Finding("note", name, "not found", f"optional: {use}")

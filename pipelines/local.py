@@ -1,0 +1,162 @@
+"""Run the compiled pipeline on this machine through `kfp.local`, each step in its component's environment.
+
+kfp's subprocess runner refuses container components, but looks its task handler up as a module
+attribute at call time. `EnvironmentTaskHandler` stands in its place while a run is under way: this
+file is the only one that knows (kfp is pinned, and a contract test guards the seam).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, Protocol, cast
+
+from kfp import components, local
+from kfp.local import status, subprocess_task_handler
+
+from components.contracts.errors import EnvironmentProblem
+from components.runtime import progress
+from pipelines.code import ROOT
+
+_IMAGE = re.compile(r"(?:^|/)emotion-(?P<component>[a-z]+):")
+_GRACE_SECONDS = 15.0
+_PR_SET_PDEATHSIG = 1
+
+
+class Display(Protocol):
+    """Shows a run while it works."""
+
+    def started(self, step: str) -> None: ...
+    def progressed(self, step: str, done: progress.Progress) -> None: ...
+    def finished(self, step: str, seconds: float, exit_code: int) -> None: ...
+
+
+class EnvironmentTaskHandler:
+    """kfp's task handler interface: one resolved command in, a status out."""
+
+    display: Display
+    log: IO[str]
+    exit_codes: dict[str, int]
+
+    def __init__(self, image: str, full_command: list[str], pipeline_root: str, runner: Any, env_vars: dict[str, str] | None = None) -> None:
+        self.image = image
+        self.command = full_command
+        self.env_vars = env_vars or {}
+
+    def run(self) -> status.Status:
+        step = self.command[3]
+        _prepare_outputs(self.command)
+        self.display.started(step)
+        began = time.monotonic()
+        process = self._start()
+        with cast(IO[str], process.stdout) as output:
+            try:
+                for line in output:
+                    self._tell(step, line)
+                code = process.wait()
+            except BaseException:
+                _stop(process)
+                raise
+        self.exit_codes[step] = code
+        self.display.finished(step, time.monotonic() - began, code)
+        return status.Status.SUCCESS if code == 0 else status.Status.FAILURE
+
+    def _start(self) -> subprocess.Popen[str]:
+        python = environment_python(self.image)
+        environment = {**os.environ, **self.env_vars, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "EMOTION_IMAGE": self.image}
+        # Its own session: Ctrl-C reaches the step through `_stop` only, which waits for it to clean up.
+        return subprocess.Popen(
+            [str(python), *self.command[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            text=True, bufsize=1, errors="replace", env=environment, start_new_session=True, preexec_fn=_die_with_parent,
+        )  # fmt: skip
+
+    def _tell(self, step: str, line: str) -> None:
+        self.log.write(f"{step}: {line}")
+        self.log.flush()
+        told = progress.parse(line)
+        if told is not None:
+            self.display.progressed(step, told)
+
+
+def environment_python(image: str) -> Path:
+    """The interpreter of the environment that stands for an image on this machine."""
+    match = _IMAGE.search(image)
+    if match is None:
+        raise EnvironmentProblem(f"no local environment stands for the image {image}", expected="emotion-<component>:<tag>")
+    python = ROOT / ".venvs" / match["component"] / "bin" / "python"
+    if not python.exists():
+        raise EnvironmentProblem(f"the environment of {match['component']} is missing", expected=str(python), fix="run `make install`")
+    return python
+
+
+def run_pipeline(compiled: str, arguments: dict[str, Any], folder: Path, display: Display) -> dict[str, int]:
+    """Run a compiled pipeline; finished tasks of an earlier attempt in the same folder are skipped.
+
+    Args:
+        compiled: YAML of the pipeline. arguments: of the pipeline. folder: of this run.
+
+    Returns:
+        Exit code of each step that ran.
+    """
+    exit_codes: dict[str, int] = {}
+    local.init(
+        runner=local.SubprocessRunner(use_venv=False),
+        pipeline_root=str(folder / "artifacts"),
+        raise_on_error=False,
+        enable_caching=True,
+        cache_root=str(folder / "cache"),
+    )
+    with open(folder / "log.txt", "a") as log, _our_handler(display, log, exit_codes), contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+        components.load_component_from_text(compiled)(**arguments)
+    return exit_codes
+
+
+@contextlib.contextmanager
+def _our_handler(display: Display, log: IO[str], exit_codes: dict[str, int]) -> Iterator[None]:
+    handler = type("Handler", (EnvironmentTaskHandler,), {"display": display, "log": log, "exit_codes": exit_codes})
+    original = subprocess_task_handler.SubprocessTaskHandler
+    subprocess_task_handler.SubprocessTaskHandler = handler
+    try:
+        yield
+    finally:
+        subprocess_task_handler.SubprocessTaskHandler = original
+
+
+def _prepare_outputs(command: list[str]) -> None:
+    """Make the folders that a cluster's launcher would make, and clear what an earlier attempt left."""
+    outputs = json.loads(command[command.index("--executor-input") + 1]).get("outputs", {})
+    paths = [parameter["outputFile"] for parameter in outputs.get("parameters", {}).values()]
+    paths += [item["uri"] for artifact in outputs.get("artifacts", {}).values() for item in artifact["artifacts"]]
+    for path in map(Path, [*paths, outputs["outputFile"]]):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path)
+        path.unlink(missing_ok=True)
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """Ask the step's whole process group to stop, wait, then insist."""
+    for wish in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, wish)
+        try:
+            process.wait(_GRACE_SECONDS)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            continue
+        # The step has ended; whatever it started and left goes too.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        return
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,51 @@
+"""How a run ends on the screen: the verdict with its reasons, the main figures, and where the report is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+_LOOKS = {
+    "blessed": ("green", "BLESSED: the challenger is the champion now"),
+    "rejected": ("red", "REJECTED: the champion stays"),
+    "needs-approval": ("yellow", "NEEDS APPROVAL: a person decides; the champion stays"),
+    "nothing-new": ("cyan", "NOTHING NEW: no work tonight"),
+    "stopped": ("red", "STOPPED: the data was refused before training; the champion stays"),
+    "failed": ("red", "FAILED: the champion stays"),
+}
+_FIGURES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1", "majority_share": "majority share"}
+
+
+def show_outcome(console: Console, summary: dict[str, Any], folder: Path) -> None:
+    """Print the outcome of a run from its summary."""
+    colour, title = _LOOKS[summary["outcome"]]
+    lines = list(summary.get("reasons") or [])
+    if summary.get("error"):
+        lines.append(summary["error"])
+    console.print(Panel("\n".join(f"• {line}" for line in lines) or "see the report", title=f"[bold]{title}[/]", border_style=colour, title_align="left"))
+    metrics = summary.get("metrics") or {}
+    if metrics.get("challenger"):
+        console.print(_figures(metrics["challenger"], metrics.get("champion")))
+    for name, label in (("model_version", "model"), ("snapshot_id", "snapshot")):
+        if summary.get(name):
+            console.print(f"{label:<9}{summary[name][:16]}")
+    install = f" (installing before it: {summary['install_seconds']:.0f} s)" if summary.get("install_seconds") else ""
+    training = sum(step["seconds"] for step in summary.get("steps", []) if step["name"] == "train" and not step.get("cached"))
+    console.print(f"time     {summary['wall_seconds']:.0f} s, of which training {training:.0f} s{install}")
+    console.print(f"report   {folder / 'report.html'}", soft_wrap=True)
+    if summary["outcome"] == "failed":
+        console.print(f"log      {folder / 'log.txt'}\ncontinue with: emotion run --resume", soft_wrap=True)
+
+
+def _figures(challenger: dict[str, float], champion: dict[str, float] | None) -> Table:
+    table = Table("", "challenger", *(["champion", "difference"] if champion else []), box=None, header_style="bold")
+    for key, label in _FIGURES.items():
+        row = [label, f"{challenger[key]:.1%}"]
+        if champion:
+            row += [f"{champion[key]:.1%}", f"{(challenger[key] - champion[key]) * 100:+.1f} points"]
+        table.add_row(*row)
+    return table

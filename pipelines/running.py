@@ -1,0 +1,176 @@
+"""One run on this machine: prepare its folder, run the pipeline, bring home the summary and the report."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from components.contracts import layout
+from components.contracts.artifacts import write_atomically
+from components.contracts.codec import from_json, to_json, to_pretty_json
+from components.contracts.errors import ContractError, EnvironmentProblem, InputError
+from components.contracts.preset import Preset
+from components.runtime.store import open_store
+from pipelines import code
+from pipelines.compiling import compile_pipeline, without_retries
+from pipelines.local import Display, environment_python, run_pipeline
+
+MIN_FREE_BYTES = 500_000_000
+EXIT_CODES = {"blessed": 0, "rejected": 0, "needs-approval": 0, "nothing-new": 0, "stopped": 3, "failed": 1}
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a run was asked to do; kept as ``run.json`` in its folder, so that it can be resumed.
+
+    Attributes:
+        preset_json: the whole preset, as it was.
+    """
+
+    run_id: str
+    preset_json: str
+    source: str
+    store: str
+    force: bool = False
+
+    @property
+    def preset(self) -> Preset:
+        return from_json(Preset, self.preset_json, "preset")
+
+
+def new_request(preset: Preset, source: str, store: str, *, force: bool = False) -> RunRequest:
+    """A request for a run that starts now; local paths become absolute."""
+    stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
+    return RunRequest(f"{stamp}-{preset.name}", to_json(preset), absolute(source), absolute(store), force)
+
+
+def absolute(uri: str) -> str:
+    """A local path made absolute; a URI with a scheme as it is."""
+    return uri if "://" in uri else str(Path(uri).expanduser().absolute())
+
+
+def last_request(runs: Path, run_id: str = "") -> RunRequest:
+    """The request of a run, by default the newest.
+
+    Raises:
+        InputError: there is no such run.
+    """
+    path = runs / (run_id or "latest") / "run.json"
+    if not path.is_file():
+        known = sorted(child.name for child in runs.glob("*/") if (child / "run.json").is_file() and not child.is_symlink())
+        raise InputError(
+            f"there is no run {run_id or 'yet'} in {runs}", expected=f"one of {', '.join(known[-5:])}" if known else "", fix="start one with `emotion run`"
+        )
+    return from_json(RunRequest, path.read_bytes(), "run.json")
+
+
+def preflight(request: RunRequest, runs: Path, free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free) -> None:
+    """Refuse early, in one clear line, what could not work.
+
+    Raises:
+        InputError: the source is missing. EnvironmentProblem: a folder can't be written, the disk is
+            full or an environment is missing.
+    """
+    if "://" not in request.source and not Path(request.source).exists():
+        raise InputError(f"there is nothing at {request.source}", expected="a folder, a .zip or a .csv of images", fix="check the path given as --data (DATA=)")
+    folders = [runs] if "://" in request.store else [runs, Path(request.store)]
+    for folder in folders:
+        _require_writable(folder)
+        free = free_bytes(folder)
+        if free < MIN_FREE_BYTES:
+            raise EnvironmentProblem(f"too little space for {folder}", expected=f"{MIN_FREE_BYTES / 1e6:.0f} MB free", received=f"{free / 1e6:.0f} MB", fix="free some space, or choose another folder with --runs and --store")
+    for name in code.COMPONENTS:
+        environment_python(f"emotion-{name}:local")
+
+
+def execute(request: RunRequest, runs: Path, display: Display) -> dict[str, Any]:
+    """Run or resume a request and return its summary, which also stands as ``summary.json`` in the run's folder.
+
+    Raises:
+        ContractError: the run ended without leaving a summary (the report step itself failed).
+    """
+    began = time.monotonic()
+    folder = runs / request.run_id
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / "run.json", to_pretty_json(request).encode())
+    _point_latest(runs, request.run_id)
+    store = open_store(request.store)
+    key = f"{layout.run(request.run_id)}/summary.json"
+    before = store.read(key)
+    exit_codes = run_pipeline(
+        without_retries(compile_pipeline(code.image_references("localhost"))),
+        {
+            "preset": request.preset_json,
+            "source": request.source,
+            "store": request.store,
+            "run_id": request.run_id,
+            "code_version": code.code_version(),
+            "force": request.force,
+        },
+        folder,
+        display,
+    )
+    content = store.read(key)
+    if content is None or (content == before and exit_codes.get("report") != 0):
+        raise ContractError(f"run {request.run_id} left no summary", fix=f"see {folder / 'log.txt'}, then `emotion run --resume`")
+    summary: dict[str, Any] = json.loads(content)
+    summary |= {"exit_codes": exit_codes, "install_seconds": _install_seconds(), "wall_seconds": round(time.monotonic() - began, 1), "git_commit": code.git_commit()}
+    page = store.read(f"{layout.run(request.run_id)}/report.html")
+    if page is not None:
+        write_atomically(folder / "report.html", page)
+        summary["report"] = str(folder / "report.html")
+    write_atomically(folder / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
+    return summary
+
+
+def exit_code(summary: dict[str, Any]) -> int:
+    """What the command exits with: 0 for a judged night, 3 for refused data, else the failed step's own code."""
+    outcome = summary["outcome"]
+    if outcome == "failed":
+        failed = [code for step, code in summary["exit_codes"].items() if code != 0 and step != "report"]
+        return failed[0] if failed and failed[0] > 0 else 1
+    return EXIT_CODES[outcome]
+
+
+def _require_writable(folder: Path) -> None:
+    probe = folder / f".probe-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise EnvironmentProblem(f"can't write to {folder}: {error.strerror}", fix="choose another folder with --runs or --store, or change its permissions") from error
+
+
+def _point_latest(runs: Path, run_id: str) -> None:
+    link, temporary = runs / "latest", runs / f".latest-{os.getpid()}"
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(run_id, target_is_directory=True)
+    os.replace(temporary, link)
+
+
+def _install_seconds() -> float:
+    """How long the installation before this run took; 0 when everything stood already."""
+    record = code.ROOT / ".venvs" / "install.json"
+    if not record.is_file():
+        return 0.0
+    installed = json.loads(record.read_text())
+    # The record is of this start only if the run follows it at once.
+    return float(installed["seconds"]) if time.time() - installed["at"] < 600 and not _runs_since(installed["at"]) else 0.0
+
+
+def _runs_since(moment: float) -> bool:
+    used = code.ROOT / ".venvs" / "install.used"
+    if used.is_file() and used.stat().st_mtime > moment:
+        return True
+    used.touch()
+    return False
+
+

@@ -1,0 +1,61 @@
+"""The import rules of the architecture, read off the source."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipelines.code import COMPONENTS, ROOT, SHARED
+
+FILES = sorted((ROOT / "components").rglob("*.py"))
+ORDER = {"contracts": (), "images": ("contracts",), "runtime": ("contracts",), "inference": ("contracts",)}
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def packages(path: Path) -> set[str]:
+    return {name.split(".")[1] for name in imported(path) if name.startswith("components.") and name.split(".")[1] in (*COMPONENTS, *SHARED)}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_components_import_the_shared_packages_and_never_one_another(path: Path) -> None:
+    parts = path.relative_to(ROOT / "components").parts
+    if len(parts) == 1:
+        return
+    own = parts[0]
+    allowed = {own, *ORDER.get(own, SHARED)}
+    assert packages(path) <= allowed, f"{path} imports {packages(path) - allowed}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_kfp_stays_outside_the_images(path: Path) -> None:
+    if path.name != "component.py":
+        assert not {name for name in imported(path) if name.split(".")[0] in ("kfp", "pipelines")}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "components" / "contracts").glob("*.py")), ids=lambda path: path.name)
+def test_contracts_need_the_standard_library_only(path: Path) -> None:
+    outside = {name.split(".")[0] for name in imported(path)} - set(sys.stdlib_module_names) - {"components"}
+    assert not outside
+
+
+def test_no_pickle_is_ever_loaded() -> None:
+    guilty = [path for path in FILES if imported(path) & {"pickle", "joblib", "cloudpickle", "dill", "shelve"}]
+    assert not guilty
+
+
+def test_every_test_folder_has_its_environment() -> None:
+    from tests.run import FOLDERS
+
+    assert {path.name for path in (ROOT / "tests").iterdir() if (path / "__init__.py").exists()} == set(FOLDERS)

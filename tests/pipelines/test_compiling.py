@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipelines.code import COMPONENTS, ROOT, code_version, component_digest, image_references
+from pipelines.compiling import compile_pipeline, without_retries
+from pipelines.resources import GPU_RESOURCE, TASKS
+
+GOLDEN = Path(__file__).parent / "emotion-retraining.golden.yaml"
+PLACEHOLDERS = {f"emotion-{name}": f"registry.example/emotion-{name}:placeholder" for name in COMPONENTS}
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return compile_pipeline(PLACEHOLDERS)
+
+
+def test_the_compiled_pipeline_is_the_golden_file(text: str) -> None:
+    """A wanted change: `make golden` writes the file anew."""
+    assert text == GOLDEN.read_text()
+
+
+def test_two_processes_compile_the_same_bytes(text: str) -> None:
+    program = "from tests.pipelines.test_compiling import *; import sys; sys.stdout.write(compile_pipeline(PLACEHOLDERS))"
+    other = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert other.stdout == text
+
+
+def test_there_are_two_documents_and_every_image_is_replaced(text: str) -> None:
+    pipeline, platform = yaml.safe_load_all(text)
+    executors = pipeline["deploymentSpec"]["executors"]
+    assert {name.removeprefix("exec-") for name in executors} == set(TASKS)
+    assert {executor["container"]["image"] for executor in executors.values()} == set(PLACEHOLDERS.values())
+    assert set(platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]) == set(executors)
+
+
+def test_only_training_asks_for_a_gpu(text: str) -> None:
+    pipeline, platform = yaml.safe_load_all(text)
+    with_gpu = [
+        name for name, executor in pipeline["deploymentSpec"]["executors"].items()
+        if executor["container"]["resources"].get("accelerator", {}).get("resourceType") == GPU_RESOURCE
+    ]  # fmt: skip
+    assert with_gpu == ["exec-train"]
+    assert platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-train"]["tolerations"]
+
+
+def tasks(text: str) -> dict[str, dict[str, object]]:
+    pipeline = next(iter(yaml.safe_load_all(text)))
+    dags = [pipeline["root"]["dag"], *(component["dag"] for component in pipeline["components"].values() if "dag" in component)]
+    return {name: task for dag in dags for name, task in dag["tasks"].items() if name in TASKS}
+
+
+def test_caching_is_set_at_compile_time(text: str) -> None:
+    cached = {name for name, task in tasks(text).items() if task["cachingOptions"]}
+    assert cached == set(TASKS) - {"resolve", "report"}
+
+
+def test_a_desk_run_fails_at_once_instead_of_retrying(text: str) -> None:
+    assert all("retryPolicy" in task for task in tasks(text).values())
+    assert not any("retryPolicy" in task for task in tasks(without_retries(text)).values())
+
+
+def test_an_image_is_named_by_its_content(tmp_path: Path) -> None:
+    for name in ("training", "contracts"):
+        (tmp_path / "components" / name / "__pycache__").mkdir(parents=True)
+    module = tmp_path / "components" / "training" / "loop.py"
+    module.write_text("one = 1\n")
+    before = component_digest("training", tmp_path)
+    (tmp_path / "components" / "training" / "__pycache__" / "loop.pyc").write_bytes(b"noise")
+    assert component_digest("training", tmp_path) == before
+    module.write_text("one = 2\n")
+    assert component_digest("training", tmp_path) != before
+    assert image_references("registry.example", tmp_path)["emotion-training"].startswith("registry.example/emotion-training:")
+
+
+def test_the_code_version_is_stable() -> None:
+    assert code_version() == code_version()
+    assert len(code_version()) == 16
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text(compile_pipeline(PLACEHOLDERS))

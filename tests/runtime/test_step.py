@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from components.contracts import layout
+from components.contracts.codec import from_json
+from components.contracts.findings import Evidence
+from components.runtime.disk_store import DiskStore
+
+PRESET = Path(__file__).resolve().parent / "preset.json"
+
+
+def command(store: Path, *options: str) -> list[str]:
+    return [sys.executable, "-m", "tests.runtime.toy_component", "resample", "--run-id", "run-1", "--store", str(store), "--preset", f"@{PRESET}", *options]
+
+
+def run(store: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(store, *options), capture_output=True, text=True, timeout=60)
+
+
+def evidence(store: Path) -> Evidence:
+    return from_json(Evidence, DiskStore(store).read(layout.evidence("run-1", "resample")) or b"")
+
+
+def test_a_step_leaves_its_findings(tmp_path: Path) -> None:
+    done = run(tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = evidence(tmp_path)
+    assert (found.status, found.findings["before"], found.error) == ("succeeded", {"happy": 1}, "")
+    assert found.finished_at >= found.started_at
+    assert "progress 1/2 rows · half" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("do", "code", "line"),
+    [
+        ("refuse", 2, "resample failed: the toy is broken; expected a whole one."),
+        ("fill", 5, "resample failed: no space left on the device; received /full/disk; to fix it: free some space and run again with --resume."),
+        ("break", 1, "resample failed: KeyError: 'defect'"),
+    ],
+)
+def test_an_error_is_one_line_a_code_and_evidence(tmp_path: Path, do: str, code: int, line: str) -> None:
+    done = run(tmp_path, "--do", do)
+    assert done.returncode == code
+    assert done.stderr.strip().splitlines()[-1] == line
+    assert ("Traceback" in done.stderr) == (do == "break")
+    found = evidence(tmp_path)
+    assert found.status == "failed"
+    assert line.endswith(found.error)
+
+
+def test_a_step_that_is_asked_to_stop_says_so(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    process = subprocess.Popen(command(tmp_path, "--do", "wait", "--output", str(ready)), stderr=subprocess.PIPE, text=True)
+    while not ready.exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=20)
+    assert process.returncode == 143
+    assert "asked to stop; to fix it: run it again" in stderr
+    assert evidence(tmp_path).status == "failed"
+
+
+def test_a_killed_step_is_still_seen_as_running(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    process = subprocess.Popen(command(tmp_path, "--do", "wait", "--output", str(ready)))
+    while not ready.exists():
+        time.sleep(0.05)
+    process.kill()
+    process.wait(20)
+    assert evidence(tmp_path).status == "running"
+
+
+def test_metadata_is_merged_into_the_executor_output(tmp_path: Path) -> None:
+    artifact = {"name": "metrics", "uri": str(tmp_path / "metrics"), "metadata": {}}
+    matrix = {"name": "matrix", "uri": str(tmp_path / "matrix"), "metadata": {}}
+    outputs = {"outputFile": str(tmp_path / "out" / "executor_output.json"), "artifacts": {"metrics": {"artifacts": [artifact]}, "matrix": {"artifacts": [matrix]}}}
+    assert run(tmp_path, "--executor-input", json.dumps({"outputs": outputs})).returncode == 0
+    written = json.loads((tmp_path / "out" / "executor_output.json").read_text())["artifacts"]
+    assert written["metrics"]["artifacts"] == [{**artifact, "metadata": {"accuracy": 0.5}}]
+    confusion = written["matrix"]["artifacts"][0]["metadata"]["confusionMatrix"]
+    assert confusion == {"annotationSpecs": [{"displayName": "a"}, {"displayName": "b"}], "rows": [{"row": [1, 0]}, {"row": [2, 3]}]}
+
+
+def test_a_run_needs_a_name(tmp_path: Path) -> None:
+    without = [part for part in command(tmp_path) if part not in ("--run-id", "run-1")]
+    done = subprocess.run(without, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "the run has no name" in done.stderr
+    named = subprocess.run([*without, "--job-id", "job-7"], capture_output=True, text=True, timeout=60)
+    assert named.returncode == 0
+    assert DiskStore(tmp_path).read(layout.evidence("job-7", "resample"))
