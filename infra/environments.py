@@ -40,7 +40,7 @@ def main() -> int:
         return _fail(f"`{' '.join(map(str, error.cmd))[:200]}` ended with {error.returncode}; see its message above")
     if made:
         seconds = time.monotonic() - began
-        (VENVS / "install.json").write_text(json.dumps({"seconds": round(seconds, 1), "made": made, "at": time.time()}))
+        (VENVS / "install.json").write_text(json.dumps({"seconds": round(seconds, 1), "made": made}))
         print(f"installed {', '.join(made)} in {seconds:.0f} s", flush=True)
     return 0
 

@@ -20,7 +20,7 @@ from components.contracts.errors import EmotionError, InputError
 from components.runtime.store import open_store
 from pipelines import code, doctor, presets
 from pipelines.display import display_for
-from pipelines.local import environment_python
+from pipelines.environments import environment_python
 from pipelines.outcome import show_outcome
 
 app = typer.Typer(
@@ -106,7 +106,7 @@ def report(
 
     request = running.last_request(runs, run_id or "")
     page = runs / request.run_id / "report.html"
-    python = environment_python("emotion-reporting:local")
+    python = environment_python("emotion-reporting")
     command = [python, "-m", "components.reporting", "report", "--run-id", request.run_id, "--store", request.store]
     command += ["--preset", request.preset_json, "--status", "", "--page", page.absolute()]
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(code.ROOT)}, check=False)
@@ -174,7 +174,7 @@ def _drawn_faces(preset: str, night: str) -> str:
         if not folder.is_dir():
             raise InputError("there is no night yet to repeat", fix="start with `emotion run`")
         return str(folder)
-    command = [environment_python("emotion-ingestion:local"), "-m", "components.ingestion.synthetic", "--output", folder, "--night", night]
+    command = [environment_python("emotion-ingestion"), "-m", "components.ingestion.synthetic", "--output", folder, "--night", night]
     with console.status("drawing tonight's faces"):
         done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(code.ROOT)}, capture_output=True, text=True, check=False)
     if done.returncode:

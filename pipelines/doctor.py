@@ -61,7 +61,7 @@ def _environment(root: Path, name: str) -> Finding:
     wanted = hashlib.sha256(lock.read_bytes() + sys.version.encode() + str(root).encode()).hexdigest()
     if stamp.read_text() != wanted:
         return Finding("note", f"environment {name}", "installed from another lock", "make install")
-    return Finding("ok", f"environment {name}", f"{lock.read_text().count('==')} packages")
+    return Finding("ok", f"environment {name}", f"{sum(line[:1].isalpha() for line in lock.read_text().splitlines())} packages")
 
 
 def _tool(name: str, use: str) -> Finding:

@@ -11,7 +11,6 @@ import contextlib
 import ctypes
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -23,11 +22,10 @@ from typing import IO, Any, Protocol, cast
 from kfp import components, local
 from kfp.local import status, subprocess_task_handler
 
-from components.contracts.errors import EnvironmentProblem
 from components.runtime import progress
 from pipelines.code import ROOT
+from pipelines.environments import environment_python
 
-_IMAGE = re.compile(r"(?:^|/)emotion-(?P<component>[a-z]+):")
 _GRACE_SECONDS = 15.0
 _PR_SET_PDEATHSIG = 1
 
@@ -85,17 +83,6 @@ class EnvironmentTaskHandler:
         told = progress.parse(line)
         if told is not None:
             self.display.progressed(step, told)
-
-
-def environment_python(image: str) -> Path:
-    """The interpreter of the environment that stands for an image on this machine."""
-    match = _IMAGE.search(image)
-    if match is None:
-        raise EnvironmentProblem(f"no local environment stands for the image {image}", expected="emotion-<component>:<tag>")
-    python = ROOT / ".venvs" / match["component"] / "bin" / "python"
-    if not python.exists():
-        raise EnvironmentProblem(f"the environment of {match['component']} is missing", expected=str(python), fix="run `make install`")
-    return python
 
 
 def run_pipeline(compiled: str, arguments: dict[str, Any], folder: Path, display: Display) -> dict[str, int]:

@@ -20,7 +20,8 @@ from components.contracts.preset import Preset
 from components.runtime.store import open_store
 from pipelines import code
 from pipelines.compiling import compile_pipeline, without_retries
-from pipelines.local import Display, environment_python, run_pipeline
+from pipelines.environments import environment_python
+from pipelines.local import Display, run_pipeline
 
 MIN_FREE_BYTES = 500_000_000
 EXIT_CODES = {"blessed": 0, "rejected": 0, "needs-approval": 0, "nothing-new": 0, "stopped": 3, "failed": 1}
@@ -87,7 +88,7 @@ def preflight(request: RunRequest, runs: Path, free_bytes: Callable[[Path], int]
         if free < MIN_FREE_BYTES:
             raise EnvironmentProblem(f"too little space for {folder}", expected=f"{MIN_FREE_BYTES / 1e6:.0f} MB free", received=f"{free / 1e6:.0f} MB", fix="free some space, or choose another folder with --runs and --store")
     for name in code.COMPONENTS:
-        environment_python(f"emotion-{name}:local")
+        environment_python(f"emotion-{name}")
 
 
 def execute(request: RunRequest, runs: Path, display: Display) -> dict[str, Any]:
@@ -157,20 +158,10 @@ def _point_latest(runs: Path, run_id: str) -> None:
 
 
 def _install_seconds() -> float:
-    """How long the installation before this run took; 0 when everything stood already."""
+    """How long the installation right before this run took; told once, 0 when everything stood already."""
     record = code.ROOT / ".venvs" / "install.json"
     if not record.is_file():
         return 0.0
-    installed = json.loads(record.read_text())
-    # The record is of this start only if the run follows it at once.
-    return float(installed["seconds"]) if time.time() - installed["at"] < 600 and not _runs_since(installed["at"]) else 0.0
-
-
-def _runs_since(moment: float) -> bool:
-    used = code.ROOT / ".venvs" / "install.used"
-    if used.is_file() and used.stat().st_mtime > moment:
-        return True
-    used.touch()
-    return False
-
-
+    seconds = float(json.loads(record.read_text())["seconds"])
+    record.unlink()
+    return seconds

@@ -1,21 +1,16 @@
-"""Builders for tests: small artifacts with real content, from the standard library, NumPy and pyarrow."""
+"""Builders for tests: small artifacts with real content, from the standard library and NumPy; only examples need pyarrow."""
 
 from __future__ import annotations
 
 import hashlib
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from components.contracts import artifacts
 from components.contracts.artifacts import EXAMPLE_COLUMNS, LAYOUT_VERSION, REJECTED_COLUMNS, Snapshot
 from components.contracts.preset import DataPolicy, GatePolicy, ImageSpec, Preset, Stage, TrainingPolicy
-
-TYPES = {"string": pa.string(), "binary": pa.binary(), "int32": pa.int32(), "float": pa.float32()}
+from tests.artifacts_png import encode_gray
 
 
 def small_preset(**changes: object) -> Preset:
@@ -32,15 +27,8 @@ def small_preset(**changes: object) -> Preset:
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """An 8-bit gray PNG of ``[h, w]`` uint8 pixels, without an imaging library."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    height, width = pixels.shape
-    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    """An 8-bit gray PNG of ``[h, w]`` uint8 pixels."""
+    return encode_gray(*pixels.shape, [row.tobytes() for row in pixels])
 
 
 def pattern(label_index: int, rng: np.random.Generator, size: int = 16) -> np.ndarray:
@@ -87,13 +75,18 @@ def example_rows(per_class: dict[str, dict[str, int]], labels: tuple[str, ...], 
 
 def write_examples(folder: Path, rows: list[dict[str, object]], labels: tuple[str, ...], rejected: int = 0) -> Snapshot:
     """Write an examples artifact as ingestion does, in two shards."""
+    import pyarrow as pa  # not every environment has it
+    import pyarrow.parquet as pq
+
+    def schema(columns: dict[str, str]) -> pa.Schema:
+        return pa.schema([(name, pa.type_for_alias(kind)) for name, kind in columns.items()])
+
     artifacts.start(folder)
-    schema = pa.schema([(name, TYPES[kind]) for name, kind in EXAMPLE_COLUMNS.items()])
     shards = ("images-00000-of-00002.parquet", "images-00001-of-00002.parquet")
     for index, shard in enumerate(shards):
-        pq.write_table(pa.Table.from_pylist(rows[index::2], schema=schema), folder / shard)
+        pq.write_table(pa.Table.from_pylist(rows[index::2], schema=schema(EXAMPLE_COLUMNS)), folder / shard)
     bad = [{"source_uri": f"bad/{index}.png", "reason": "truncated", "detail": "cut"} for index in range(rejected)]
-    pq.write_table(pa.Table.from_pylist(bad, schema=pa.schema([(name, TYPES[kind]) for name, kind in REJECTED_COLUMNS.items()])), folder / "rejected.parquet")
+    pq.write_table(pa.Table.from_pylist(bad, schema=schema(REJECTED_COLUMNS)), folder / "rejected.parquet")
     counts: dict[str, dict[str, int]] = {}
     for row in rows:
         per_label = counts.setdefault(str(row["split"]), {})

@@ -20,7 +20,8 @@ from kfp.local import subprocess_task_handler, task_dispatcher
 from components.contracts.errors import EnvironmentProblem
 from components.runtime.progress import Progress
 from pipelines.code import ROOT
-from pipelines.local import environment_python, run_pipeline
+from pipelines.environments import environment_python
+from pipelines.local import run_pipeline
 from tests.pipelines.toy import toy
 
 

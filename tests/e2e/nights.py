@@ -1,0 +1,79 @@
+"""Runs of the real pipeline on drawn faces, small enough for tests: 24x24 pixels, a few hundred rows, two epochs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from components.contracts import layout
+from components.contracts.preset import GatePolicy, ImageSpec, Preset, ServingPolicy, Stage, ValidationPolicy
+from components.runtime.progress import Progress
+from components.runtime.store import open_store
+from pipelines import presets, running
+from pipelines.code import ROOT
+
+FACES = presets.preset("synthetic-faces")
+TINY: Preset = replace(
+    FACES,
+    name="tiny-faces",
+    model_name="tiny-faces",
+    data=replace(FACES.data, image=ImageSpec(24, 24, 1)),
+    validation=ValidationPolicy(min_train_per_class=10, min_test_per_class=3, max_reject_rate=0.05, max_label_drift=0.2, max_split_skew=0.3, max_feature_drift=0.3),
+    training=replace(FACES.training, stages=(Stage(epochs=2, learning_rate=3e-3),)),
+    gate=GatePolicy(min_accuracy=0.0, min_macro_f1=0.0, min_gain_over_majority=-1.0, max_accuracy_drop=1.0, max_macro_f1_drop=1.0, max_recall_drop=1.0, first_model="promote"),
+    serving=ServingPolicy(golden_images=8, check_requests=10),
+)
+
+
+class Silent:
+    def started(self, step: str) -> None: ...
+    def progressed(self, step: str, done: Progress) -> None: ...
+    def finished(self, step: str, seconds: float, exit_code: int) -> None: ...
+
+
+@dataclass
+class Desk:
+    """A place with its own store, runs and faces."""
+
+    folder: Path
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "runs"
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "store"
+
+    def draw(self, night: int, *, count: int = 500) -> Path:
+        faces = self.folder / "faces"
+        command = [ROOT / ".venvs" / "ingestion" / "bin" / "python", "-m", "components.ingestion.synthetic", "--output", faces]
+        command += ["--night", str(night), "--count", str(count), "--size", "24"]
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=300)
+        return faces
+
+    def request(self, run_id: str, preset: Preset, source: Path, *, force: bool = False) -> running.RunRequest:
+        return replace(running.new_request(preset, str(source), str(self.store), force=force), run_id=run_id)
+
+    def run(self, run_id: str, preset: Preset, source: Path, *, force: bool = False) -> dict[str, Any]:
+        return running.execute(self.request(run_id, preset, source, force=force), self.runs, Silent())
+
+    def champion(self, preset: Preset = TINY) -> str | None:
+        content = open_store(str(self.store)).read(layout.pointer(preset.model_name, "champion"))
+        return json.loads(content)["version"] if content else None
+
+    def ran(self, run_id: str) -> list[str]:
+        evidence = open_store(str(self.store)).list(f"{layout.run(run_id)}/evidence")
+        return sorted((Path(key).stem for key in evidence), key=layout.STEPS.index)
+
+
+def start_cli(desk: Desk, run_id: str, *options: str) -> subprocess.Popen[str]:
+    """`emotion run --resume` of a prepared request, as a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160", "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "pipelines.cli", "run", "--resume", "--run-id", run_id, "--runs", str(desk.runs), *options]
+    return subprocess.Popen(command, cwd=desk.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

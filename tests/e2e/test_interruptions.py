@@ -1,0 +1,96 @@
+"""Ctrl-C and SIGKILL at every step: no process stays, nothing is lost, and resuming ends as an uninterrupted run does."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from components.contracts import layout
+from components.contracts.artifacts import write_atomically
+from components.contracts.codec import to_pretty_json
+from tests.e2e.nights import TINY, Desk, start_cli
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+
+RUN = "night-0"
+
+
+def prepared(folder: Path) -> Desk:
+    desk = Desk(folder)
+    request = desk.request(RUN, TINY, desk.draw(0, count=400))
+    write_atomically(desk.runs / RUN / "run.json", to_pretty_json(request).encode())
+    return desk
+
+
+def evidence(desk: Desk, step: str) -> dict[str, object]:
+    path = desk.store.joinpath(*layout.evidence(RUN, step).split("/"))
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def wait_until_running(desk: Desk, step: str, process: subprocess.Popen[str], since: str) -> None:
+    for _ in range(2400):
+        found = evidence(desk, step)
+        if found and found["status"] == "running" and str(found["started_at"]) > since:
+            return
+        assert process.poll() is None, f"ended before {step}: {process.communicate()}"
+        time.sleep(0.05)
+    raise AssertionError(f"{step} never started")
+
+
+def left_behind(desk: Desk) -> list[str]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                zombie = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+            except OSError:
+                continue
+            if str(desk.folder) in command and not zombie:
+                found.append(command[:200])
+    return found
+
+
+def nothing_left(desk: Desk) -> None:
+    for _ in range(300):
+        if not left_behind(desk):
+            return
+        time.sleep(0.1)
+    raise AssertionError(left_behind(desk))
+
+
+@pytest.mark.parametrize("wish", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill"])
+def test_interrupted_at_every_step_and_resumed(tmp_path: Path, wish: signal.Signals) -> None:
+    desk = prepared(tmp_path)
+    for step in layout.STEPS:
+        since = str(evidence(desk, step).get("started_at", ""))
+        process = start_cli(desk, RUN)
+        if step == "report":
+            # report leaves no evidence of its own; interrupt it while the page is being made
+            deploy_done = lambda: evidence(desk, "deploy").get("status") == "succeeded"  # noqa: E731
+            while not deploy_done():
+                time.sleep(0.05)
+            time.sleep(0.3)
+        else:
+            wait_until_running(desk, step, process, since)
+        process.send_signal(wish)
+        process.wait(60)
+        assert process.returncode == (130 if wish == signal.SIGINT else -signal.SIGKILL)
+        nothing_left(desk)
+        assert (desk.champion() is None) or step in ("deploy", "report")
+    last = start_cli(desk, RUN)
+    out, err = last.communicate(timeout=400)
+    assert last.returncode == 0, out + err
+    summary = json.loads((desk.runs / RUN / "summary.json").read_text())
+    assert summary["outcome"] == "blessed"
+    assert desk.champion() == summary["model_version"]
+
+    undisturbed = Desk(tmp_path / "undisturbed").run("once", TINY, desk.folder / "faces")
+    assert undisturbed["model_version"] == summary["model_version"]
+    assert undisturbed["snapshot_id"] == summary["snapshot_id"]

@@ -1,0 +1,109 @@
+"""Bad input ends in one clear line and a non-zero code, before anything is touched."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from components.contracts.errors import EnvironmentProblem
+from pipelines import presets, running
+from pipelines.code import ROOT
+
+
+def emotion(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}
+    return subprocess.run([sys.executable, "-m", "pipelines.cli", *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def error_of(done: subprocess.CompletedProcess[str]) -> str:
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def test_a_missing_path(tmp_path: Path) -> None:
+    done = emotion("run", "--data", "nowhere.zip", cwd=tmp_path)
+    assert done.returncode == 2
+    assert error_of(done).startswith(f"error: there is nothing at {tmp_path}/nowhere.zip; expected a folder, a .zip or a .csv of images")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_preset_suggests_the_nearest(tmp_path: Path) -> None:
+    done = emotion("run", "--preset", "fer2013-cn", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "did you mean 'fer2013-cnn'?" in error_of(done)
+
+
+def test_a_preset_without_its_data(tmp_path: Path) -> None:
+    done = emotion("run", "--preset", "fer2013-cnn", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "the preset fer2013-cnn needs images; expected --data (DATA=)" in error_of(done)
+
+
+@pytest.mark.parametrize("option", ["--runs", "--store"])
+def test_an_unwritable_folder(tmp_path: Path, option: str) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "file").write_text("in the way")
+    done = emotion("run", "--data", "data", option, "file/below", cwd=tmp_path)
+    assert done.returncode == 5
+    assert "can't write to" in error_of(done)
+    assert "--runs or --store" in error_of(done)
+
+
+def test_a_full_disk_is_refused_before_work_starts(tmp_path: Path) -> None:
+    request = running.new_request(presets.preset("synthetic-faces"), str(tmp_path), str(tmp_path / "store"))
+    with pytest.raises(EnvironmentProblem, match="too little space for .*expected 500 MB free; received 3 MB; to fix it: free some space"):
+        running.preflight(request, tmp_path / "runs", free_bytes=lambda _: 3_000_000)
+    running.preflight(request, tmp_path / "runs", free_bytes=lambda _: 3_000_000_000)
+
+
+def test_resuming_needs_a_run(tmp_path: Path) -> None:
+    done = emotion("run", "--resume", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "there is no run yet in runs; to fix it: start one with `emotion run`" in error_of(done)
+
+
+def test_a_request_is_what_a_resume_reads(tmp_path: Path) -> None:
+    request = running.new_request(presets.preset("fer2013-cnn"), "gs://bucket/fer2013.zip", "store")
+    assert request.source == "gs://bucket/fer2013.zip"
+    assert request.store == str(Path("store").absolute())
+    assert request.preset == presets.preset("fer2013-cnn")
+
+
+def test_help_teaches(tmp_path: Path) -> None:
+    text = emotion("--help", cwd=tmp_path).stdout
+    for word in ("run", "compile", "report", "presets", "models", "doctor", "Exit codes"):
+        assert word in text
+    assert "--resume" in emotion("run", "--help", cwd=tmp_path).stdout
+
+
+def test_models_of_an_empty_store(tmp_path: Path) -> None:
+    done = emotion("models", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "no models in" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_presets_are_listed_and_shown(tmp_path: Path) -> None:
+    assert "fer2013-cnn" in emotion("presets", cwd=tmp_path).stdout
+    shown = emotion("presets", "fer2013-cnn", cwd=tmp_path).stdout
+    assert "make run PRESET=fer2013-cnn" in shown
+    assert '"learning_rate": 0.001' in shown
+
+
+def test_doctor_finds_the_environments(tmp_path: Path) -> None:
+    done = emotion("doctor", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "environment training" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"), [("blessed", 0), ("rejected", 0), ("needs-approval", 0), ("nothing-new", 0), ("stopped", 3), ("failed", 2)]
+)
+def test_exit_codes(outcome: str, code: int) -> None:
+    assert running.exit_code({"outcome": outcome, "exit_codes": {"resolve": 0, "ingest": 2, "report": 0}}) == code
