@@ -36,10 +36,12 @@ install: ## Install every component's environment into .venvs
 
 .PHONY: test
 test: install ## The fast tests of every component, each in its own environment
+	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) emulator
 	@$(PYTHON) tests/run.py
 
 .PHONY: test-slow
 test-slow: install ## Kills, soaks and long runs
+	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) emulator
 	@$(PYTHON) tests/run.py --slow
 
 .PHONY: check

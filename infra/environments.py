@@ -21,7 +21,12 @@ VENVS = ROOT / ".venvs"
 UV = VENVS / "uv" / "bin" / "uv"
 PYTHONS = ((3, 11), (3, 14))
 # Where a group's lock stands when it isn't a component's.
-LOCKS = {"pipelines": ROOT / "pipelines" / "requirements.lock", "test": ROOT / "tests" / "requirements.lock", "check": ROOT / "infra" / "check.lock"}
+LOCKS = {
+    "pipelines": ROOT / "pipelines" / "requirements.lock",
+    "test": ROOT / "tests" / "requirements.lock",
+    "emulator": ROOT / "tests" / "emulator.lock",
+    "check": ROOT / "infra" / "check.lock",
+}
 
 
 def main() -> int:
@@ -90,7 +95,7 @@ def _test_tools() -> None:
 
 def _lock(names: list[str]) -> None:
     _run([UV, "lock", "--quiet"])
-    for name in [*names, "test", "check"]:
+    for name in [*names, *LOCKS.keys() - {"pipelines"}]:
         command = [UV, "export", "--quiet", "--frozen", "--group", name, "--no-emit-project", "--no-header", "--format", "requirements-txt"]
         text = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
         lock_of(name).write_text(f"# Made by `make lock` from the group {name!r} of pyproject.toml.\n{text}")
