@@ -21,7 +21,9 @@ LABELS = taxonomy("basic-7").labels
 SMALL = ImageSpec(16, 16, 1)
 
 
-def stripe_weights(spec: ImageSpec = SMALL, labels: tuple[str, ...] = LABELS, sharpness: float = 0.1, noise: float = 0.0, seed: int = 1) -> np.ndarray:
+def stripe_weights(
+    spec: ImageSpec = SMALL, labels: tuple[str, ...] = LABELS, sharpness: float = 0.1, noise: float = 0.0, seed: int = 1
+) -> np.ndarray:
     """Float32 weights ``[height * width * channels, labels]`` that read `tests.artifacts.pattern`; ``noise`` makes them worse."""
     weights = np.zeros((spec.height, spec.width * spec.channels, len(labels)), np.float32)
     step = spec.height / 16
@@ -117,4 +119,6 @@ def night(champion: str | None = None, anchor: str | None = None) -> NightPlan:
 
 
 def _tensor(name: str, shape: list[int], kind: int, *, signature: list[int] | None = None, buffer: int = 0) -> schema.TensorT:
-    return schema.TensorT(name=name, shape=shape, type=kind, buffer=buffer, shapeSignature=signature, quantization=schema.QuantizationParametersT())
+    return schema.TensorT(
+        name=name, shape=shape, type=kind, buffer=buffer, shapeSignature=signature, quantization=schema.QuantizationParametersT()
+    )

@@ -19,7 +19,9 @@ ROWS = 890
 
 def scores(version: str = "new", accuracy: float = 0.841, macro_f1: float = 0.8, recalls: tuple[float, float] = (0.8, 0.9)) -> Scores:
     supports = (790, 100)
-    per_class = tuple(ClassScore(label, 0.8, recall, 0.8, support) for label, recall, support in zip(("happy", "sad"), recalls, supports, strict=True))
+    per_class = tuple(
+        ClassScore(label, 0.8, recall, 0.8, support) for label, recall, support in zip(("happy", "sad"), recalls, supports, strict=True)
+    )
     return Scores(version, ROWS, accuracy, 0.8, macro_f1, 0.2, 0.5, 0.3, 0.05, 0.8, 800, per_class, ((700, 90), (10, 90)))
 
 
@@ -27,7 +29,9 @@ def measured(version: str = "new", model_bytes: int = 1000) -> ServingMeasuremen
     return ServingMeasurement(version, 3.0, 1.0, 2.0, 500.0, 10**8, model_bytes)
 
 
-EVALUATION = EvaluateFindings("s", ("happy", "sad"), scores(), scores("old", 0.839), scores("first", 0.7), Comparison(ROWS, 700, 50, 48, 92), ())
+EVALUATION = EvaluateFindings(
+    "s", ("happy", "sad"), scores(), scores("old", 0.839), scores("first", 0.7), Comparison(ROWS, 700, 50, 48, 92), ()
+)
 SERVING = ServingFindings(64, 0, 1e-6, measured(), measured("old"), "kserve")
 
 
@@ -127,7 +131,9 @@ def wound(evaluation: EvaluateFindings, who: str, field: str, value: float) -> E
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-@pytest.mark.parametrize(("who", "field"), [("challenger", "accuracy"), ("challenger", "ece"), ("champion", "macro_f1"), ("anchor", "log_loss")])
+@pytest.mark.parametrize(
+    ("who", "field"), [("challenger", "accuracy"), ("challenger", "ece"), ("champion", "macro_f1"), ("anchor", "log_loss")]
+)
 def test_a_figure_that_is_no_number_rejects(who: str, field: str, value: float) -> None:
     found = verdict(wound(EVALUATION, who, field, value))
     assert found.word == "rejected"
@@ -168,10 +174,17 @@ def test_a_first_model_below_a_floor_is_rejected(first_model: str) -> None:
         (EVALUATION, SERVING, night("newer", "first"), "evaluated champion and that of the night plan"),
         (EVALUATION, SERVING, night(None, "first"), "evaluated champion and that of the night plan"),
         (EVALUATION, SERVING, night("old", None), "evaluated anchor and that of the night plan"),
-        (replace(EVALUATION, champion=replace(scores("old"), per_class=())), SERVING, night("old", "first"), "test rows of challenger and champion"),
+        (
+            replace(EVALUATION, champion=replace(scores("old"), per_class=())),
+            SERVING,
+            night("old", "first"),
+            "test rows of challenger and champion",
+        ),
         (replace(EVALUATION, comparison=Comparison(1, 1, 0, 0, 0)), SERVING, night("old", "first"), "challenger and comparison"),
     ],
 )
-def test_findings_about_different_things_are_refused(evaluation: EvaluateFindings, serving: ServingFindings, plan: object, message: str) -> None:
+def test_findings_about_different_things_are_refused(
+    evaluation: EvaluateFindings, serving: ServingFindings, plan: object, message: str
+) -> None:
     with pytest.raises(ContractError, match=message):
         judge(evaluation, serving, POLICY, model_name="faces", plan=plan)  # type: ignore[arg-type]

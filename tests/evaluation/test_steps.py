@@ -18,7 +18,7 @@ from components.contracts.codec import digest, to_json
 from components.contracts.errors import ContractError
 from components.contracts.findings import EvaluateFindings, ServingFindings, ServingMeasurement, Verdict
 from components.contracts.preset import ImageSpec
-from components.evaluation.rows import image_batches, images_of, test_rows
+from components.evaluation.rows import image_batches, images_of, read_rows
 from components.runtime.store import open_store
 from tests.artifacts import example_rows, small_preset, write_examples
 from tests.models import LABELS, night, stripe_weights, write_model
@@ -45,11 +45,33 @@ class Desk:
     def run(self, step: str, plan: str, *arguments: str, executor_input: str = "") -> subprocess.CompletedProcess[str]:
         (self.root / "preset.json").write_text(to_json(small_preset()))
         common = ["--preset", f"@{self.root / 'preset.json'}", "--store", str(self.root / "store"), "--run-id", "night-1", "--plan", plan]
-        command = [sys.executable, "-W", "error", "-m", "components.evaluation", step, *common, *arguments, "--executor-input", executor_input]
+        command = [
+            sys.executable,
+            "-W",
+            "error",
+            "-m",
+            "components.evaluation",
+            step,
+            *common,
+            *arguments,
+            "--executor-input",
+            executor_input,
+        ]
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
     def evaluate(self, plan: str, executor_input: str = "") -> subprocess.CompletedProcess[str]:
-        places = ["--examples", "examples", "--model", "model", "--evaluation", "evaluation", "--metrics", "m.json", "--confusion-matrix", "c.json"]
+        places = [
+            "--examples",
+            "examples",
+            "--model",
+            "model",
+            "--evaluation",
+            "evaluation",
+            "--metrics",
+            "m.json",
+            "--confusion-matrix",
+            "c.json",
+        ]
         arguments = [place if place.startswith("--") else str(self.root / place) for place in places]
         return self.run("evaluate", plan, *arguments, executor_input=executor_input)
 
@@ -104,7 +126,9 @@ def test_evaluate_and_gate_with_a_champion(desk: Desk) -> None:
 
     output = json.loads((desk.root / "executor_output.json").read_text())["artifacts"]
     assert output["metrics"]["artifacts"][0]["metadata"]["champion_accuracy"] == pytest.approx(found.champion.accuracy)
-    assert output["confusion_matrix"]["artifacts"][0]["metadata"]["confusionMatrix"]["rows"][0]["row"] == list(found.challenger.confusion[0])
+    assert output["confusion_matrix"]["artifacts"][0]["metadata"]["confusionMatrix"]["rows"][0]["row"] == list(
+        found.challenger.confusion[0]
+    )
     assert json.loads((desk.root / "m.json").read_text())["accuracy"] == pytest.approx(found.challenger.accuracy)
     assert json.loads((desk.root / "c.json").read_text())["labels"] == list(LABELS)
 
@@ -140,7 +164,10 @@ def test_a_tampered_challenger_ends_in_one_line_and_code_3(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"labels": tuple(reversed(LABELS))}, "has other labels than the challenger"), ({"spec": ImageSpec(24, 24, 1)}, "has other input than the challenger")],
+    [
+        ({"labels": tuple(reversed(LABELS))}, "has other labels than the challenger"),
+        ({"spec": ImageSpec(24, 24, 1)}, "has other input than the challenger"),
+    ],
 )
 def test_a_champion_that_cant_be_compared(desk: Desk, changes: dict[str, object], message: str) -> None:
     spec = changes.get("spec", ImageSpec(16, 16, 1))
@@ -167,7 +194,7 @@ def test_a_model_that_answers_nan_is_no_model(desk: Desk) -> None:
 
 def test_images_come_in_the_order_of_their_rows(desk: Desk) -> None:
     snapshot = read_marker(desk.root / "examples", "examples", Snapshot)
-    tested = test_rows(desk.root / "examples", snapshot)
+    tested = read_rows(desk.root / "examples", snapshot)
     images = [image for batch in image_batches(desk.root / "examples", snapshot, 9) for image in batch]
     by_id = images_of(desk.root / "examples", snapshot, tested.example_ids)
     assert images == [by_id[name] for name in tested.example_ids]
@@ -176,4 +203,4 @@ def test_images_come_in_the_order_of_their_rows(desk: Desk) -> None:
 def test_examples_without_test_rows(tmp_path: Path) -> None:
     snapshot = write_examples(tmp_path / "examples", example_rows({"train": dict.fromkeys(LABELS, 1)}, LABELS), LABELS)
     with pytest.raises(ContractError, match="no test row"):
-        test_rows(tmp_path / "examples", snapshot)
+        read_rows(tmp_path / "examples", snapshot)

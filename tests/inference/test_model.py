@@ -43,7 +43,9 @@ def test_an_answer_stays_when_the_next_is_computed(folder: Path) -> None:
     np.testing.assert_array_equal(first, before)
 
 
-@pytest.mark.parametrize("pixels", [np.zeros((1, 16, 16, 3), np.uint8), np.zeros((1, 16, 16, 1), np.float32), np.zeros((16, 16, 1), np.uint8)])
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((1, 16, 16, 3), np.uint8), np.zeros((1, 16, 16, 1), np.float32), np.zeros((16, 16, 1), np.uint8)]
+)
 def test_other_pixels_are_refused(folder: Path, pixels: np.ndarray) -> None:
     with pytest.raises(InputError, match=r"expected uint8 \[n, 16, 16, 1\]"):
         ServedModel(folder).predict(pixels)

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from google.api_core.exceptions import PreconditionFailed
+from google.cloud import storage
 
 from components.contracts.errors import ConflictError, ContractError
 from components.runtime.google_store import GoogleStore
@@ -41,7 +43,16 @@ def test_a_pointer_moves_only_from_what_the_caller_saw(store: Store) -> None:
 
 
 def test_a_writer_that_comes_between_reading_and_writing_wins(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The emulator doesn't serialise concurrent requests, so the race is staged: the server's precondition must catch it."""
+    """The race is staged, and the precondition, which the emulator ignores, enforced at the client as the service does."""
+    upload = storage.Blob.upload_from_string
+
+    def upload_if_unchanged(blob: storage.Blob, *arguments: object, if_generation_match: int | None = None, **options: object) -> None:
+        current = blob.bucket.get_blob(blob.name)
+        if if_generation_match is not None and if_generation_match != (current.generation if current else 0):
+            raise PreconditionFailed("conditionNotMet")
+        upload(blob, *arguments, **options)
+
+    monkeypatch.setattr(storage.Blob, "upload_from_string", upload_if_unchanged)
     slow = open_store(store.uri)
     assert isinstance(slow, GoogleStore)
     look = slow._bucket.get_blob

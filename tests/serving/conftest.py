@@ -1,0 +1,51 @@
+"""One running predictor for all tests of its wire format, and a look at this machine's processes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from components.serving import process
+from components.serving.process import Server
+from tests.models import stripe_weights, write_model
+
+WEIGHTS = stripe_weights(sharpness=0.05, noise=1.0)
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("served") / "model"
+    write_model(folder, WEIGHTS, golden=14)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with process.running([("challenger", "faces", model_folder)], tmp_path_factory.mktemp("logs")) as servers:
+        process.wait_until_ready(servers)
+        yield servers[0]
+
+
+def processes_about(text: str) -> list[int]:
+    """Ids of processes with ``text`` on their command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if text in path.read_bytes().decode(errors="replace"):
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def wait_for(condition: object, seconds: float = 20.0) -> bool:
+    """Whether ``condition()`` came true in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():  # type: ignore[operator]
+            return True
+        time.sleep(0.05)
+    return False

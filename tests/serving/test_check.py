@@ -1,0 +1,72 @@
+"""Comparison of golden images, latencies, and the log of a server that doesn't start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from components.contracts.errors import ContractError, EnvironmentProblem
+from components.serving import process
+from components.serving.check import Golden, compare, difference_of, read_golden, summarise
+from components.serving.client import Reply
+from tests.models import stripe_weights, write_model
+
+LABELS = ("a", "b")
+
+
+def test_differences_beyond_the_allowed_one_and_errors_are_failures() -> None:
+    golden = [Golden(f"{name}.png", b"", (0.25, 0.75)) for name in "abcd"]
+    replies = [
+        Reply({"a": 0.25, "b": 0.75}, "", 0.0),
+        Reply({"a": 0.2501, "b": 0.7499}, "", 0.0),
+        Reply({"a": 0.35, "b": 0.65}, "", 0.0),
+        Reply({}, "HTTP 500: broken", 0.0),
+    ]
+    found = compare(golden[:3], replies[:3], LABELS, 1e-3)
+    assert (found.images, found.failures) == (3, 1)
+    assert found.max_difference == pytest.approx(0.1)
+    assert found.problems == ("c.png: differs by 0.1",)
+    assert compare(golden, replies, LABELS, 1e-3).max_difference == 1.0
+    assert compare(golden, replies, LABELS, 1e-3).problems[1] == "d.png: HTTP 500: broken"
+
+
+def test_other_labels_another_order_or_nan_differ_as_much_as_can_be() -> None:
+    assert difference_of((0.5, 0.5), {"b": 0.5, "a": 0.5}, LABELS) == 1.0
+    assert difference_of((0.5, 0.5), {"a": 0.5}, LABELS) == 1.0
+    assert difference_of((0.5, 0.5), {"a": float("nan"), "b": 0.5}, LABELS) == 1.0
+    assert difference_of((1.0,), {"a": 0.5, "b": 0.5}, LABELS) == 1.0
+
+
+def test_latencies() -> None:
+    found = summarise([0.001 * value for value in range(1, 101)])
+    assert found.p50 == pytest.approx(50.5)
+    assert found.p95 == pytest.approx(95.0)
+    assert found.per_second == pytest.approx(100 / 5.05)
+    assert summarise([0.002]).p95 == pytest.approx(2.0)
+    assert summarise([]).per_second == 0
+
+
+def test_damaged_golden_images_are_named(tmp_path: Path) -> None:
+    write_model(tmp_path / "model", stripe_weights(), golden=2)
+    assert len(read_golden(tmp_path / "model")) == 2
+    for content in ("{", "[]", '{"gone.png": [1.0]}', '{"a.png": 1}'):
+        (tmp_path / "model" / "golden" / "expected.json").write_text(content)
+        with pytest.raises(ContractError, match="golden images of .* can't be read"):
+            read_golden(tmp_path / "model")
+
+
+def test_a_server_that_isnt_ready_in_time_shows_its_last_lines(tmp_path: Path) -> None:
+    write_model(tmp_path / "model", stripe_weights())
+    with process.running([("challenger", "faces", tmp_path / "model")], tmp_path) as servers:
+        with pytest.raises(EnvironmentProblem, match=r"the challenger's server wasn't ready in 0 s; received its last lines"):
+            process.wait_until_ready(servers, timeout_seconds=0.0)
+    assert servers[0].process.returncode is not None
+
+
+def test_a_server_that_refuses_its_model_shows_why(tmp_path: Path) -> None:
+    write_model(tmp_path / "model", stripe_weights())
+    (tmp_path / "model" / "more").write_text("added")
+    with process.running([("champion", "faces", tmp_path / "model")], tmp_path) as servers:
+        with pytest.raises(ContractError, match=r"the champion's server ended with 3; .* is not what its manifest says"):
+            process.wait_until_ready(servers)

@@ -1,0 +1,154 @@
+"""check-serving, serve and predict as processes; none of them leaves one behind."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.contracts import layout
+from components.contracts.artifacts import ModelManifest, read_marker
+from components.contracts.codec import digest, to_json
+from components.contracts.findings import ServingFindings
+from components.contracts.preset import ServingPolicy
+from components.images.decode import encode_png
+from components.runtime.store import open_store
+from tests.artifacts import pattern, small_preset
+from tests.models import LABELS, night, stripe_weights, write_model
+from tests.serving.conftest import WEIGHTS, processes_about, wait_for
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A store and a challenger below one folder."""
+
+    root: Path
+
+    def champion(self) -> str:
+        manifest = write_model(self.root / "registered", stripe_weights(seed=4, noise=2.0))
+        open_store(str(self.root / "store")).put_tree(self.root / "registered", layout.version("small", manifest.version), "model.json")
+        return manifest.version
+
+    def command(self, champion: str | None = None) -> list[str]:
+        plan = night(champion)
+        open_store(str(self.root / "store")).write(layout.plan(digest(plan)), to_json(plan).encode())
+        outputs = {name: {"artifacts": [{"name": name, "uri": str(self.root / name)}]} for name in ("serving_check", "metrics")}
+        executor_input = json.dumps({"outputs": {"outputFile": str(self.root / "output.json"), "artifacts": outputs}})
+        preset = to_json(small_preset(serving=ServingPolicy(check_requests=20)))
+        command = [
+            sys.executable,
+            "-m",
+            "components.serving",
+            "check-serving",
+            "--preset",
+            preset,
+            "--store",
+            str(self.root / "store"),
+            "--run-id",
+            "night-1",
+        ]
+        command += ["--plan", digest(plan), "--model", str(self.root / "model"), "--serving-check", str(self.root / "check")]
+        return [*command, "--metrics", str(self.root / "metrics.json"), "--executor-input", executor_input]
+
+    def run(self, champion: str | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.command(champion), capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    write_model(tmp_path / "model", WEIGHTS, golden=9)
+    return Desk(tmp_path)
+
+
+def test_check_serving_with_a_champion(desk: Desk) -> None:
+    champion = desk.champion()
+    done = desk.run(champion)
+    assert done.returncode == 0, done.stderr
+    assert "progress 9/9 images" in done.stdout
+    found = read_marker(desk.root / "check", "serving_check", ServingFindings)
+    ours = read_marker(desk.root / "model", "model", ModelManifest)
+    assert (found.golden_images, found.golden_failures) == (9, 0)
+    assert found.golden_max_difference < 1e-5
+    assert found.champion is not None
+    assert (found.challenger.version, found.champion.version) == (ours.version, champion)
+    for measured in (found.challenger, found.champion):
+        assert measured.cold_start_seconds > 0.5
+        assert 0 < measured.p50_milliseconds <= measured.p95_milliseconds < 1000
+        assert measured.requests_per_second > 1
+        assert measured.resident_bytes > 50_000_000
+        assert measured.model_bytes == (desk.root / "model" / "model.tflite").stat().st_size
+    evidence = json.loads((desk.root / "store" / layout.evidence("night-1", "check-serving")).read_text())
+    assert evidence["findings"] == json.loads(to_json(found))
+    metadata = json.loads((desk.root / "output.json").read_text())["artifacts"]["metrics"]["artifacts"][0]["metadata"]
+    assert metadata["golden_failures"] == 0
+    assert metadata == json.loads((desk.root / "metrics.json").read_text())
+    assert processes_about(str(desk.root)) == []
+
+
+def test_wrong_golden_expectations_are_counted(desk: Desk) -> None:
+    write_model(desk.root / "model", WEIGHTS, golden=9, golden_error=0.01)
+    done = desk.run()
+    assert done.returncode == 0, done.stderr
+    found = read_marker(desk.root / "check", "serving_check", ServingFindings)
+    assert (found.golden_failures, found.champion) == (9, None)
+    assert found.golden_max_difference == pytest.approx(0.01, abs=1e-4)
+    assert "differs by 0.01" in done.stdout
+
+
+def test_a_tampered_model_ends_in_one_line_and_code_3(desk: Desk) -> None:
+    with open(desk.root / "model" / "model.tflite", "ab") as stream:
+        stream.write(b"\0")
+    done = desk.run()
+    assert done.returncode == 3
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "the challenger's server ended with 3" in done.stderr
+    assert "is not what its manifest says" in done.stderr
+    assert not (desk.root / "check" / "serving_check.json").exists()
+    assert processes_about(str(desk.root)) == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_no_server_outlives_the_step(desk: Desk, number: signal.Signals, code: int) -> None:
+    served = f"--model-dir\0{desk.root}"
+    step = subprocess.Popen(desk.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        assert wait_for(lambda: processes_about(served))
+        step.send_signal(number)
+        assert step.wait(30) == code
+        assert wait_for(lambda: not processes_about(served))
+    finally:
+        step.kill()
+        step.wait()
+
+
+def test_predict_prints_a_line_per_image(model_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "face.png").write_bytes(encode_png(pattern(5, np.random.default_rng(1))))
+    (tmp_path / "text.png").write_text("no image")
+    paths = [str(tmp_path / name) for name in ("face.png", "text.png", "gone.png")]
+    command = [sys.executable, "-m", "components.serving", "predict", "--model-dir", str(model_folder), "--image"]
+    done = subprocess.run([*command, *paths], capture_output=True, text=True, timeout=60, check=False)
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(f"{paths[0]}: {LABELS[5]} {LABELS[5]} ")
+    assert lines[1].startswith(f"{paths[1]}: not-an-image, ")
+    assert lines[2] == f"{paths[2]}: unreadable, No such file or directory"
+    assert done.returncode == 2
+    done = subprocess.run([*command, paths[0], "--json"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0
+    answer = json.loads(done.stdout)
+    assert (answer["label"], len(answer["probabilities"]), len(answer["model_version"])) == (LABELS[5], 7, 12)
+
+
+@pytest.mark.parametrize("command", ["serve", "predict"])
+def test_a_missing_model_is_one_line(command: str, tmp_path: Path) -> None:
+    more = ["--image", "x.png"] if command == "predict" else []
+    arguments = [sys.executable, "-m", "components.serving", command, "--model-dir", str(tmp_path / "none"), *more]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"{command} failed: the model artifact at ")
+    assert len(done.stderr.strip().splitlines()) == 1
