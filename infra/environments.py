@@ -1,7 +1,7 @@
 """Make the components' environments, and their locks. Standard library only: it runs before anything is installed.
 
-    python3 infra/environments.py ingestion training     make or update .venvs/ingestion, .venvs/training
-    python3 infra/environments.py --lock ingestion ...   resolve again and write components/*/requirements.lock
+python3 infra/environments.py ingestion training     make or update .venvs/ingestion, .venvs/training
+python3 infra/environments.py --lock ingestion ...   resolve again and write components/*/requirements.lock
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, Optional
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -43,7 +43,9 @@ Store = Annotated[str, typer.Option(help="What outlives runs: snapshots, models,
 @app.command()
 def run(
     preset: Annotated[str, typer.Option(help="Name of a preset; `emotion presets` lists them.")] = presets.DEFAULT,
-    data: Annotated[str, typer.Option(help="Images: a folder, a .zip, FER2013's .csv, or gs://… of these. Without it the default preset draws faces.")] = "",
+    data: Annotated[
+        str, typer.Option(help="Images: a folder, a .zip, FER2013's .csv, or gs://… of these. Without it the default preset draws faces.")
+    ] = "",
     night: Annotated[str, typer.Option(help="For drawn faces: next, same (nothing new), or a night's number.")] = "next",
     store: Store = "store",
     runs: Runs = Path("runs"),
@@ -97,7 +99,7 @@ def compile_(
 
 @app.command()
 def report(
-    run_id: Annotated[Optional[str], typer.Argument(help="A run; by default the newest.")] = None,
+    run_id: Annotated[str | None, typer.Argument(help="A run; by default the newest.")] = None,
     runs: Runs = Path("runs"),
 ) -> None:
     """Build the report of a run again from its evidence, and say where it stands."""
@@ -107,7 +109,7 @@ def report(
     request = running.last_request(runs, run_id or "")
     page = runs / request.run_id / "report.html"
     python = environment_python("emotion-reporting")
-    command = [python, "-m", "components.reporting", "report", "--run-id", request.run_id, "--store", request.store]
+    command: list[str | Path] = [python, "-m", "components.reporting", "report", "--run-id", request.run_id, "--store", request.store]
     command += ["--preset", request.preset_json, "--status", "", "--page", page.absolute()]
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(code.ROOT)}, check=False)
     if done.returncode:
@@ -119,7 +121,7 @@ def report(
 
 
 @app.command(name="presets")
-def presets_(name: Annotated[Optional[str], typer.Argument(help="Show one preset in full.")] = None) -> None:
+def presets_(name: Annotated[str | None, typer.Argument(help="Show one preset in full.")] = None) -> None:
     """List the presets, or show one in full."""
     if name:
         chosen = presets.preset(name)
@@ -129,7 +131,13 @@ def presets_(name: Annotated[Optional[str], typer.Argument(help="Show one preset
     table = Table("preset", "labels", "input", "architecture", "summary", box=None, header_style="bold")
     for preset in presets.PRESETS.values():
         image = preset.data.image
-        table.add_row(preset.name, str(len(preset.data.labels)), f"{image.height}x{image.width}x{image.channels}", preset.training.architecture, preset.summary)
+        table.add_row(
+            preset.name,
+            str(len(preset.data.labels)),
+            f"{image.height}x{image.width}x{image.channels}",
+            preset.training.architecture,
+            preset.summary,
+        )
     console.print(table)
 
 
@@ -148,7 +156,14 @@ def models(store: Store = "store") -> None:
         for version in versions:
             manifest = json.loads(registry.read(f"{layout.version(name, version)}/model.json") or b"{}")
             roles = ", ".join(role for role, current in pointers.items() if current == version)
-            table.add_row(name, version, roles, manifest.get("preset", ""), f"{manifest.get('validation_accuracy', 0):.1%}", str(len(manifest.get("labels", []))))
+            table.add_row(
+                name,
+                version,
+                roles,
+                manifest.get("preset", ""),
+                f"{manifest.get('validation_accuracy', 0):.1%}",
+                str(len(manifest.get("labels", []))),
+            )
     console.print(table)
 
 
@@ -168,18 +183,35 @@ def doctor_() -> None:
 def _drawn_faces(preset: str, night: str) -> str:
     """The folder of drawn faces, brought to the asked night."""
     if preset != presets.DEFAULT:
-        raise InputError(f"the preset {preset} needs images", expected="--data (DATA=)", fix=f"give a folder, a .zip or a .csv, or use --preset {presets.DEFAULT}")
+        raise InputError(
+            f"the preset {preset} needs images",
+            expected="--data (DATA=)",
+            fix=f"give a folder, a .zip or a .csv, or use --preset {presets.DEFAULT}",
+        )
     folder = code.ROOT / "data" / preset
     if night == "same":
         if not folder.is_dir():
             raise InputError("there is no night yet to repeat", fix="start with `emotion run`")
         return str(folder)
-    command = [environment_python("emotion-ingestion"), "-m", "components.ingestion.synthetic", "--output", folder, "--night", night]
+    command: list[str | Path] = [
+        environment_python("emotion-ingestion"),
+        "-m",
+        "components.ingestion.synthetic",
+        "--output",
+        folder,
+        "--night",
+        str(_next_night(folder)) if night == "next" else night,
+    ]
     with console.status("drawing tonight's faces"):
         done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(code.ROOT)}, capture_output=True, text=True, check=False)
     if done.returncode:
         raise InputError(f"drawing the faces failed: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else done.returncode}")
     return str(folder)
+
+
+def _next_night(folder: Path) -> int:
+    drawn = folder / ".synthetic-faces.json"
+    return int(json.loads(drawn.read_text())["night"]) + 1 if drawn.is_file() else 0
 
 
 def _pointers(registry: Any, name: str) -> dict[str, str]:

@@ -69,7 +69,9 @@ class PlainDisplay:
             self._console.print(f"  {step} {done.done:,}/{done.total:,} {done.unit} {done.note}".rstrip(), highlight=False)
 
     def finished(self, step: str, seconds: float, exit_code: int) -> None:
-        self._console.print(f"{step} {'done' if exit_code == 0 else f'FAILED with exit code {exit_code}'} in {seconds:.1f} s", highlight=False)
+        self._console.print(
+            f"{step} {'done' if exit_code == 0 else f'FAILED with exit code {exit_code}'} in {seconds:.1f} s", highlight=False
+        )
 
 
 def display_for(console: Console) -> LiveDisplay | PlainDisplay:

@@ -44,7 +44,12 @@ def _python() -> Finding:
 
 def _disk(root: Path) -> Finding:
     free = shutil.disk_usage(root).free / 1e9
-    return Finding("ok" if free > 2 else "missing", "free disk", f"{free:.1f} GB", "" if free > 2 else "free some space: a run needs about 1 GB, an installation 6 GB")
+    return Finding(
+        "ok" if free > 2 else "missing",
+        "free disk",
+        f"{free:.1f} GB",
+        "" if free > 2 else "free some space: a run needs about 1 GB, an installation 6 GB",
+    )
 
 
 def _cpus() -> Finding:

@@ -45,7 +45,9 @@ class EnvironmentTaskHandler:
     log: IO[str]
     exit_codes: dict[str, int]
 
-    def __init__(self, image: str, full_command: list[str], pipeline_root: str, runner: Any, env_vars: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, image: str, full_command: list[str], pipeline_root: str, runner: Any, env_vars: dict[str, str] | None = None
+    ) -> None:
         self.image = image
         self.command = full_command
         self.env_vars = env_vars or {}
@@ -102,7 +104,12 @@ def run_pipeline(compiled: str, arguments: dict[str, Any], folder: Path, display
         enable_caching=True,
         cache_root=str(folder / "cache"),
     )
-    with open(folder / "log.txt", "a") as log, _our_handler(display, log, exit_codes), contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+    with (
+        open(folder / "log.txt", "a") as log,
+        _our_handler(display, log, exit_codes),
+        contextlib.redirect_stdout(log),
+        contextlib.redirect_stderr(log),
+    ):
         components.load_component_from_text(compiled)(**arguments)
     return exit_codes
 

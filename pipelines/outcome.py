@@ -26,7 +26,11 @@ def show_outcome(console: Console, summary: dict[str, Any], folder: Path) -> Non
     lines = list(summary.get("reasons") or [])
     if summary.get("error"):
         lines.append(summary["error"])
-    console.print(Panel("\n".join(f"• {line}" for line in lines) or "see the report", title=f"[bold]{title}[/]", border_style=colour, title_align="left"))
+    console.print(
+        Panel(
+            "\n".join(f"• {line}" for line in lines) or "see the report", title=f"[bold]{title}[/]", border_style=colour, title_align="left"
+        )
+    )
     metrics = summary.get("metrics") or {}
     if metrics.get("challenger"):
         console.print(_figures(metrics["challenger"], metrics.get("champion")))

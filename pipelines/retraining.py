@@ -34,14 +34,14 @@ def when(condition: object, name: str) -> Iterator[None]:
 
 
 @dsl.pipeline(name="promote")
-def promote(word: str, preset: str, store: str, run_id: str, model: Input[Model], verdict: Input[Artifact]):
+def promote(word: str, preset: str, store: str, run_id: str, model: Input[Model], verdict: Input[Artifact]) -> None:
     """Blessed: the challenger becomes the champion."""
     with when(word == "blessed", "blessed"):
         place(deploy(preset=preset, store=store, run_id=run_id, model=model, verdict=verdict))
 
 
 @dsl.pipeline(name="retrain")
-def retrain(decision: str, preset: str, store: str, run_id: str, plan: str, code_version: str, examples: Input[Dataset]):
+def retrain(decision: str, preset: str, store: str, run_id: str, plan: str, code_version: str, examples: Input[Dataset]) -> None:
     """Valid data: train a challenger and judge it."""
     with when(decision == "go", "valid-data"):
         common = {"preset": preset, "store": store, "run_id": run_id}
@@ -50,14 +50,12 @@ def retrain(decision: str, preset: str, store: str, run_id: str, plan: str, code
         model = trained.outputs["model"]
         scored = place(evaluate(**common, plan=plan, examples=examples, model=model))
         checked = place(check_serving(**common, plan=plan, model=model))
-        judged = place(
-            gate(**common, plan=plan, evaluation=scored.outputs["evaluation"], serving_check=checked.outputs["serving_check"])
-        )
+        judged = place(gate(**common, plan=plan, evaluation=scored.outputs["evaluation"], serving_check=checked.outputs["serving_check"]))
         promote(word=judged.outputs["word"], **common, model=model, verdict=judged.outputs["verdict"])
 
 
 @dsl.pipeline(name="night")
-def night(work: str, preset: str, store: str, run_id: str, plan: str, code_version: str):
+def night(work: str, preset: str, store: str, run_id: str, plan: str, code_version: str) -> None:
     """New data, code or preset: read the images and judge them."""
     with when(work == "new", "new-work"):
         common = {"preset": preset, "store": store, "run_id": run_id, "plan": plan}
@@ -67,7 +65,7 @@ def night(work: str, preset: str, store: str, run_id: str, plan: str, code_versi
 
 
 @dsl.pipeline(name="emotion-retraining", description="Nightly retraining of a facial-emotion classifier behind evaluation gates.")
-def retraining(preset: str, source: str, store: str, run_id: str = "", code_version: str = "", force: bool = False):
+def retraining(preset: str, source: str, store: str, run_id: str = "", code_version: str = "", force: bool = False) -> None:
     """resolve → ingest → validate → resample → train → evaluate → check serving → gate → deploy; report always."""
     page = place(report(preset=preset, store=store, run_id=run_id))
     with dsl.ExitHandler(page, name="night-watch"):

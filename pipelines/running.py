@@ -67,7 +67,9 @@ def last_request(runs: Path, run_id: str = "") -> RunRequest:
     if not path.is_file():
         known = sorted(child.name for child in runs.glob("*/") if (child / "run.json").is_file() and not child.is_symlink())
         raise InputError(
-            f"there is no run {run_id or 'yet'} in {runs}", expected=f"one of {', '.join(known[-5:])}" if known else "", fix="start one with `emotion run`"
+            f"there is no run {run_id or 'yet'} in {runs}",
+            expected=f"one of {', '.join(known[-5:])}" if known else "",
+            fix="start one with `emotion run`",
         )
     return from_json(RunRequest, path.read_bytes(), "run.json")
 
@@ -80,13 +82,22 @@ def preflight(request: RunRequest, runs: Path, free_bytes: Callable[[Path], int]
             full or an environment is missing.
     """
     if "://" not in request.source and not Path(request.source).exists():
-        raise InputError(f"there is nothing at {request.source}", expected="a folder, a .zip or a .csv of images", fix="check the path given as --data (DATA=)")
+        raise InputError(
+            f"there is nothing at {request.source}",
+            expected="a folder, a .zip or a .csv of images",
+            fix="check the path given as --data (DATA=)",
+        )
     folders = [runs] if "://" in request.store else [runs, Path(request.store)]
     for folder in folders:
         _require_writable(folder)
         free = free_bytes(folder)
         if free < MIN_FREE_BYTES:
-            raise EnvironmentProblem(f"too little space for {folder}", expected=f"{MIN_FREE_BYTES / 1e6:.0f} MB free", received=f"{free / 1e6:.0f} MB", fix="free some space, or choose another folder with --runs and --store")
+            raise EnvironmentProblem(
+                f"too little space for {folder}",
+                expected=f"{MIN_FREE_BYTES / 1e6:.0f} MB free",
+                received=f"{free / 1e6:.0f} MB",
+                fix="free some space, or choose another folder with --runs and --store",
+            )
     for name in code.COMPONENTS:
         environment_python(f"emotion-{name}")
 
@@ -122,7 +133,12 @@ def execute(request: RunRequest, runs: Path, display: Display) -> dict[str, Any]
     if content is None or (content == before and exit_codes.get("report") != 0):
         raise ContractError(f"run {request.run_id} left no summary", fix=f"see {folder / 'log.txt'}, then `emotion run --resume`")
     summary: dict[str, Any] = json.loads(content)
-    summary |= {"exit_codes": exit_codes, "install_seconds": _install_seconds(), "wall_seconds": round(time.monotonic() - began, 1), "git_commit": code.git_commit()}
+    summary |= {
+        "exit_codes": exit_codes,
+        "install_seconds": _install_seconds(),
+        "wall_seconds": round(time.monotonic() - began, 1),
+        "git_commit": code.git_commit(),
+    }
     page = store.read(f"{layout.run(request.run_id)}/report.html")
     if page is not None:
         write_atomically(folder / "report.html", page)
@@ -147,7 +163,9 @@ def _require_writable(folder: Path) -> None:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
-        raise EnvironmentProblem(f"can't write to {folder}: {error.strerror}", fix="choose another folder with --runs or --store, or change its permissions") from error
+        raise EnvironmentProblem(
+            f"can't write to {folder}: {error.strerror}", fix="choose another folder with --runs or --store, or change its permissions"
+        ) from error
 
 
 def _point_latest(runs: Path, run_id: str) -> None:

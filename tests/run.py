@@ -1,8 +1,8 @@
 """Run every test folder in the environment it belongs to. Standard library only.
 
-    python3 tests/run.py            the fast tier
-    python3 tests/run.py --slow     the slow tier
-    python3 tests/run.py training   one folder
+python3 tests/run.py            the fast tier
+python3 tests/run.py --slow     the slow tier
+python3 tests/run.py training   one folder
 """
 
 from __future__ import annotations
@@ -45,7 +45,13 @@ def main() -> int:
     if unknown:
         parser.error(f"no test folder {', '.join(unknown)}; expected some of {', '.join(FOLDERS)}")
     results = {folder: _run(folder, arguments.slow) for folder in selected}
-    print("\n" + "\n".join(f"{folder:12} {'passed' if code in (0, NO_TESTS) else 'FAILED':8} {seconds:6.1f} s" for folder, (code, seconds) in results.items()))
+    print(
+        "\n"
+        + "\n".join(
+            f"{folder:12} {'passed' if code in (0, NO_TESTS) else 'FAILED':8} {seconds:6.1f} s"
+            for folder, (code, seconds) in results.items()
+        )
+    )
     failed = [folder for folder, (code, _) in results.items() if code not in (0, NO_TESTS)]
     print(f"\n{len(results) - len(failed)} passed, {len(failed)} failed")
     return 1 if failed else 0
@@ -56,7 +62,9 @@ def _run(folder: str, slow: bool) -> tuple[int, float]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / ".venvs" / "test"), "PYTHONDONTWRITEBYTECODE": "1"}
     print(f"\n== tests/{folder} in .venvs/{FOLDERS[folder]}", flush=True)
     began = time.monotonic()
-    done = subprocess.run([python, "-m", "pytest", f"tests/{folder}", "-q", "-m", "slow" if slow else "not slow"], cwd=ROOT, env=environment)
+    done = subprocess.run(
+        [python, "-m", "pytest", f"tests/{folder}", "-q", "-m", "slow" if slow else "not slow"], cwd=ROOT, env=environment
+    )
     return done.returncode, time.monotonic() - began
 
 

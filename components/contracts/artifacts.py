@@ -185,7 +185,9 @@ def read_marker(folder: Path, artifact: str, kind: type[T]) -> T:
     marker = from_json(kind, path.read_bytes(), f"{artifact}/{path.name}")
     version = getattr(marker, "layout_version", LAYOUT_VERSION)
     if version != LAYOUT_VERSION:
-        raise ContractError(f"the {artifact} artifact at {folder} has another layout", expected=f"version {LAYOUT_VERSION}", received=f"version {version}")
+        raise ContractError(
+            f"the {artifact} artifact at {folder} has another layout", expected=f"version {LAYOUT_VERSION}", received=f"version {version}"
+        )
     return marker
 
 

@@ -1,13 +1,13 @@
 """Where everything stands in the store: keys are slash-separated and relative to its root.
 
-    snapshots/<source_id>/<snapshot_id>/...     immutable examples artifact and its statistics
-    snapshots/<source_id>/accepted              pointer to the last accepted snapshot
-    models/<model_name>/versions/<version>/...  immutable model artifacts
-    models/<model_name>/{champion,anchor,previous,last-night}
-    checkpoints/<key>/...                       survives retries and preemption
-    plans/<digest>.json                         night plans
-    runs/<run_id>/evidence/<step>.json          what each step found
-    runs/<run_id>/{report.html,summary.json,...}
+snapshots/<source_id>/<snapshot_id>/...     immutable examples artifact and its statistics
+snapshots/<source_id>/accepted              pointer to the last accepted snapshot
+models/<model_name>/versions/<version>/...  immutable model artifacts
+models/<model_name>/{champion,anchor,previous,last-night}
+checkpoints/<key>/...                       survives retries and preemption
+plans/<digest>.json                         night plans
+runs/<run_id>/evidence/<step>.json          what each step found
+runs/<run_id>/{report.html,summary.json,...}
 """
 
 from __future__ import annotations

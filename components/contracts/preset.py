@@ -232,4 +232,6 @@ class Preset:
 
     def __post_init__(self) -> None:
         for name in (self.name, self.model_name):
-            _require(re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?", name) is not None, "name", "lower-case letters, digits and dashes", name)
+            _require(
+                re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?", name) is not None, "name", "lower-case letters, digits and dashes", name
+            )

@@ -27,7 +27,8 @@ class ExecutorOutput:
         outputs: dict[str, Any] = json.loads(executor_input).get("outputs", {}) if executor_input else {}
         self._path = outputs.get("outputFile", "")
         self._artifacts: dict[str, Any] = {
-            name: {"artifacts": [{**item, "metadata": {}} for item in value["artifacts"]]} for name, value in outputs.get("artifacts", {}).items()
+            name: {"artifacts": [{**item, "metadata": {}} for item in value["artifacts"]]}
+            for name, value in outputs.get("artifacts", {}).items()
         }
 
     def metadata(self, artifact: str, **values: float | str) -> None:

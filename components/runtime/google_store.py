@@ -46,7 +46,9 @@ class GoogleStore:
         generation = blob.generation if blob else 0
         if current == expected:
             try:
-                self._bucket.blob(self._name(key)).upload_from_string(content, content_type="application/json", if_generation_match=generation)
+                self._bucket.blob(self._name(key)).upload_from_string(
+                    content, content_type="application/json", if_generation_match=generation
+                )
                 return
             except PreconditionFailed:
                 current = self.read(key)
@@ -92,4 +94,6 @@ class GoogleStore:
         return f"{self._prefix}/{key}" if self._prefix else key
 
     def _problem(self, verb: str, key: str, error: Exception) -> EnvironmentProblem:
-        return EnvironmentProblem(f"can't {verb} {self.location(key)}: {error}", fix="check the bucket's name, its permissions and the connection")
+        return EnvironmentProblem(
+            f"can't {verb} {self.location(key)}: {error}", fix="check the bucket's name, its permissions and the connection"
+        )

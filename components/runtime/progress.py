@@ -1,6 +1,6 @@
 """Progress lines: one grammar, read by people in a cluster's log and by the progress bar of `emotion run`.
 
-    progress 3/12 epochs · val_accuracy 0.612, 4.1 s
+progress 3/12 epochs · val_accuracy 0.612, 4.1 s
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def main(component: str, steps: Mapping[str, Step], argv: Sequence[str] | None =
     signal.signal(signal.SIGTERM, _terminate)
     try:
         _run(arguments.step, steps[arguments.step], arguments)
-    except (Exception, Terminated, KeyboardInterrupt) as error:
+    except (Exception, Terminated, KeyboardInterrupt) as error:  # noqa: BLE001 - the process ends here, in words and a code
         return _explain(arguments.step, error)
     return 0
 
@@ -117,7 +117,7 @@ def _run(name: str, step: Step, arguments: argparse.Namespace) -> None:
         failed = replace(evidence, status="failed", error=one_line(error), finished_at=_now(), seconds=round(time.monotonic() - began, 3))
         try:
             store.write(key, to_pretty_json(failed).encode())
-        except Exception as second:  # the first error is the one to tell
+        except Exception as second:  # noqa: BLE001 - the first error is the one to tell
             print(f"could not record the failure: {one_line(second)}", file=sys.stderr)
         raise
     done = replace(evidence, status="succeeded", findings=_plain(findings), finished_at=_now(), seconds=round(time.monotonic() - began, 3))
@@ -131,7 +131,11 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, Terminated):
         return "The step was asked to stop; to fix it: run it again."
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return str(EnvironmentProblem("no space left on the device", received=str(error.filename or ""), fix="free some space and run again with --resume"))
+        return str(
+            EnvironmentProblem(
+                "no space left on the device", received=str(error.filename or ""), fix="free some space and run again with --resume"
+            )
+        )
     if isinstance(error, PermissionError):
         return str(EnvironmentProblem(f"no permission for {error.filename}", fix="choose another folder or change its permissions"))
     return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"

@@ -1,7 +1,7 @@
 """The embedded default: seven drawn expressions, 48x48 gray, a small CNN.
 
-    make run                    a night: some faces are new, some changed, some gone
-    make run NIGHT=same         nothing is new
+make run                    a night: some faces are new, some changed, some gone
+make run NIGHT=same         nothing is new
 """
 
 from components.contracts.preset import (

@@ -28,7 +28,9 @@ def model_at(folder: Path) -> ModelManifest:
 
 def test_an_artifact_without_its_marker_is_refused(tmp_path: Path) -> None:
     folder = artifacts.start(tmp_path / "plan")
-    with pytest.raises(ContractError, match=r"the sampling_plan artifact at .* is incomplete; expected its completion marker sampling.json"):
+    with pytest.raises(
+        ContractError, match=r"the sampling_plan artifact at .* is incomplete; expected its completion marker sampling.json"
+    ):
         artifacts.read_marker(folder, "sampling_plan", Sampling)
     artifacts.finish(folder, "sampling_plan", SAMPLING)
     assert artifacts.read_marker(folder, "sampling_plan", Sampling) == SAMPLING

@@ -25,7 +25,9 @@ def imported(path: Path) -> set[str]:
 
 
 def packages(path: Path) -> set[str]:
-    return {name.split(".")[1] for name in imported(path) if name.startswith("components.") and name.split(".")[1] in (*COMPONENTS, *SHARED)}
+    return {
+        name.split(".")[1] for name in imported(path) if name.startswith("components.") and name.split(".")[1] in (*COMPONENTS, *SHARED)
+    }
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

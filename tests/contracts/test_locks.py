@@ -28,7 +28,9 @@ def test_every_lock_satisfies_its_group(group: str) -> None:
     locked = pins(lock_of(group))
     for requirement in map(Requirement, GROUPS[group]):
         versions = locked.get(requirement.name.lower(), set())
-        assert any(version in requirement.specifier for version in versions), f"{requirement} isn't in {lock_of(group).name}: run `make lock`"
+        assert any(version in requirement.specifier for version in versions), (
+            f"{requirement} isn't in {lock_of(group).name}: run `make lock`"
+        )
 
 
 @pytest.mark.parametrize("group", GROUPS)

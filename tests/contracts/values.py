@@ -34,13 +34,19 @@ def evidence_of_every_step() -> list[tuple[type, object]]:
     values: list[object] = [
         ResolveFindings(plan, "digest", "{}"),
         IngestFindings(
-            "s", "data-1", "class-folders", ("angry", "happy"), 3, 2, 1, 0, {"truncated": 1}, {}, (RejectedImage("a.png", "truncated", "cut"),),
+            "s", "data-1", "class-folders", ("angry", "happy"), 3, 2, 1, 0, {"truncated": 1}, {},
+            (RejectedImage("a.png", "truncated", "cut"),),
             {"train": {"angry": 2}}, {"": 2}, Duplicates(2, 0, 0, 0, 0), 100.0, "FnApiRunner", {"angry": ("data:image/png;base64,AA",)},
         ),
-        ValidateFindings("go", "s", (Rule("labels", "great-expectations", "critical", True, "7", "7", "fine"),), None, {"brightness": 0.01}, {}),
+        ValidateFindings(
+            "go", "s", (Rule("labels", "great-expectations", "critical", True, "7", "7", "fine"),), None, {"brightness": 0.01}, {}
+        ),
         ResampleFindings("oversample", {"angry": 1}, {"angry": 2}, {"angry": 1.0}),
         TrainFindings("small-cnn", 10, "CPU", 7, 4, 2, {"loss": (1.0, 0.5)}, 2, (1,), 900.0, 1.1, 0.1, 0.05, 1e-6, {"model.tflite": 10}),
-        EvaluateFindings("s", ("angry", "happy"), scores, None, scores, Comparison(4, 1, 1, 1, 1), (SamplePrediction("e", "data:", "angry", "happy", (0.4, 0.6)),)),
+        EvaluateFindings(
+            "s", ("angry", "happy"), scores, None, scores, Comparison(4, 1, 1, 1, 1),
+            (SamplePrediction("e", "data:", "angry", "happy", (0.4, 0.6)),),
+        ),
         ServingFindings(64, 0, 1e-7, measurement, measurement, "kserve 0.21"),
         Verdict("blessed", "m", "v", None, None, ("good",), (Check("accuracy", 0.5, 0.4, "at-least", "pass", "fine", (0.4, 0.6), 100),)),
         DeployFindings("m", "v", pointer, None, pointer, "/store/models/m", "kind: InferenceService"),

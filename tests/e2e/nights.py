@@ -23,9 +23,19 @@ TINY: Preset = replace(
     name="tiny-faces",
     model_name="tiny-faces",
     data=replace(FACES.data, image=ImageSpec(24, 24, 1)),
-    validation=ValidationPolicy(min_train_per_class=10, min_test_per_class=3, max_reject_rate=0.05, max_label_drift=0.2, max_split_skew=0.3, max_feature_drift=0.3),
+    validation=ValidationPolicy(
+        min_train_per_class=10, min_test_per_class=3, max_reject_rate=0.05, max_label_drift=0.2, max_split_skew=0.3, max_feature_drift=0.3
+    ),
     training=replace(FACES.training, stages=(Stage(epochs=2, learning_rate=3e-3),)),
-    gate=GatePolicy(min_accuracy=0.0, min_macro_f1=0.0, min_gain_over_majority=-1.0, max_accuracy_drop=1.0, max_macro_f1_drop=1.0, max_recall_drop=1.0, first_model="promote"),
+    gate=GatePolicy(
+        min_accuracy=0.0,
+        min_macro_f1=0.0,
+        min_gain_over_majority=-1.0,
+        max_accuracy_drop=1.0,
+        max_macro_f1_drop=1.0,
+        max_recall_drop=1.0,
+        first_model="promote",
+    ),
     serving=ServingPolicy(golden_images=8, check_requests=10),
 )
 

@@ -16,7 +16,9 @@ from pipelines.code import ROOT
 
 def emotion(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}
-    return subprocess.run([sys.executable, "-m", "pipelines.cli", *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, "-m", "pipelines.cli", *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=120
+    )
 
 
 def error_of(done: subprocess.CompletedProcess[str]) -> str:

@@ -10,18 +10,24 @@ COMMAND = ["python", "-m", "tests.pipelines.toy_step"]
 @dsl.container_component
 def first(say: str, folder: str, word: dsl.OutputPath(str), note: Output[Artifact]):  # type: ignore[valid-type]
     return dsl.ContainerSpec(
-        image=IMAGE, command=COMMAND, args=["first", "--say", say, "--folder", folder, "--word", word, "--note", note.path, "--executor-input", "{{$}}"]
+        image=IMAGE,
+        command=COMMAND,
+        args=["first", "--say", say, "--folder", folder, "--word", word, "--note", note.path, "--executor-input", "{{$}}"],
     )
 
 
 @dsl.container_component
 def second(folder: str, note: Input[Artifact]):
-    return dsl.ContainerSpec(image=IMAGE, command=COMMAND, args=["second", "--folder", folder, "--note", note.path, "--executor-input", "{{$}}"])
+    return dsl.ContainerSpec(
+        image=IMAGE, command=COMMAND, args=["second", "--folder", folder, "--note", note.path, "--executor-input", "{{$}}"]
+    )
 
 
 @dsl.container_component
 def last(folder: str, status: dsl.PipelineTaskFinalStatus):
-    return dsl.ContainerSpec(image=IMAGE, command=COMMAND, args=["last", "--folder", folder, "--status", status, "--executor-input", "{{$}}"])
+    return dsl.ContainerSpec(
+        image=IMAGE, command=COMMAND, args=["last", "--folder", folder, "--status", status, "--executor-input", "{{$}}"]
+    )
 
 
 @dsl.pipeline(name="branch")

@@ -18,7 +18,19 @@ PRESET = Path(__file__).resolve().parent / "preset.json"
 
 
 def command(store: Path, *options: str) -> list[str]:
-    return [sys.executable, "-m", "tests.runtime.toy_component", "resample", "--run-id", "run-1", "--store", str(store), "--preset", f"@{PRESET}", *options]
+    return [
+        sys.executable,
+        "-m",
+        "tests.runtime.toy_component",
+        "resample",
+        "--run-id",
+        "run-1",
+        "--store",
+        str(store),
+        "--preset",
+        f"@{PRESET}",
+        *options,
+    ]
 
 
 def run(store: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -42,7 +54,11 @@ def test_a_step_leaves_its_findings(tmp_path: Path) -> None:
     ("do", "code", "line"),
     [
         ("refuse", 2, "resample failed: the toy is broken; expected a whole one."),
-        ("fill", 5, "resample failed: no space left on the device; received /full/disk; to fix it: free some space and run again with --resume."),
+        (
+            "fill",
+            5,
+            "resample failed: no space left on the device; received /full/disk; to fix it: free some space and run again with --resume.",
+        ),
         ("break", 1, "resample failed: KeyError: 'defect'"),
     ],
 )
@@ -81,7 +97,10 @@ def test_a_killed_step_is_still_seen_as_running(tmp_path: Path) -> None:
 def test_metadata_is_merged_into_the_executor_output(tmp_path: Path) -> None:
     artifact = {"name": "metrics", "uri": str(tmp_path / "metrics"), "metadata": {}}
     matrix = {"name": "matrix", "uri": str(tmp_path / "matrix"), "metadata": {}}
-    outputs = {"outputFile": str(tmp_path / "out" / "executor_output.json"), "artifacts": {"metrics": {"artifacts": [artifact]}, "matrix": {"artifacts": [matrix]}}}
+    outputs = {
+        "outputFile": str(tmp_path / "out" / "executor_output.json"),
+        "artifacts": {"metrics": {"artifacts": [artifact]}, "matrix": {"artifacts": [matrix]}},
+    }
     assert run(tmp_path, "--executor-input", json.dumps({"outputs": outputs})).returncode == 0
     written = json.loads((tmp_path / "out" / "executor_output.json").read_text())["artifacts"]
     assert written["metrics"]["artifacts"] == [{**artifact, "metadata": {"accuracy": 0.5}}]

@@ -35,6 +35,4 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 if __name__ == "__main__":
-    import components.resampling  # whose name and docstring --help shows
-
     sys.exit(step.main("resampling", {"resample": step.Step("a toy", declare, work)}))
