@@ -18,7 +18,7 @@ from components.contracts import layout
 from components.contracts.codec import to_pretty_json
 from components.contracts.errors import EmotionError, InputError
 from components.runtime.store import open_store
-from pipelines import code, doctor, presets
+from pipelines import code, doctor, faces, presets
 from pipelines.display import display_for
 from pipelines.environments import environment_python
 from pipelines.outcome import show_outcome
@@ -189,29 +189,9 @@ def _drawn_faces(preset: str, night: str) -> str:
             fix=f"give a folder, a .zip or a .csv, or use --preset {presets.DEFAULT}",
         )
     folder = code.ROOT / "data" / preset
-    if night == "same":
-        if not folder.is_dir():
-            raise InputError("there is no night yet to repeat", fix="start with `emotion run`")
-        return str(folder)
-    command: list[str | Path] = [
-        environment_python("emotion-ingestion"),
-        "-m",
-        "components.ingestion.synthetic",
-        "--output",
-        folder,
-        "--night",
-        str(_next_night(folder)) if night == "next" else night,
-    ]
-    with console.status("drawing tonight's faces"):
-        done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(code.ROOT)}, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise InputError(f"drawing the faces failed: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else done.returncode}")
+    with console.status("drawing tonight's faces") as status:
+        faces.draw(folder, night, lambda told: status.update(f"drawing tonight's faces: {told.done:,} of {told.total:,}"))
     return str(folder)
-
-
-def _next_night(folder: Path) -> int:
-    drawn = folder / ".synthetic-faces.json"
-    return int(json.loads(drawn.read_text())["night"]) + 1 if drawn.is_file() else 0
 
 
 def _pointers(registry: Any, name: str) -> dict[str, str]:

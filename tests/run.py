@@ -59,7 +59,7 @@ def main() -> int:
 
 def _run(folder: str, slow: bool) -> tuple[int, float]:
     python = ROOT / ".venvs" / FOLDERS[folder] / "bin" / "python"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / ".venvs" / "test"), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / ".venvs" / "test")}
     print(f"\n== tests/{folder} in .venvs/{FOLDERS[folder]}", flush=True)
     began = time.monotonic()
     done = subprocess.run(

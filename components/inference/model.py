@@ -9,31 +9,48 @@ import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
 from components.contracts.artifacts import ModelManifest, verified_model
-from components.contracts.errors import ContractError
+from components.contracts.errors import ContractError, InputError
 
 Probabilities = npt.NDArray[np.float32]
 
 
 class ServedModel:
-    """The served file of a model artifact.
+    """The served file of a model artifact. Not for several threads at once: the runtime keeps one set of buffers.
 
     Args:
         folder: the model artifact. threads: of the runtime.
 
     Raises:
-        ContractError: a checksum differs, or the file's input or output isn't what the manifest says.
+        ContractError: a checksum differs, the runtime can't load the file, or its input or output isn't
+            what the manifest says.
     """
 
     def __init__(self, folder: Path, threads: int = 1) -> None:
         self.manifest: ModelManifest = verified_model(folder)
-        self._interpreter = Interpreter(model_path=str(folder / self.manifest.served_file), num_threads=threads)
+        name = self.manifest.served_file
+        try:
+            self._interpreter = Interpreter(model_path=str(folder / name), num_threads=threads)
+        except ValueError as error:
+            raise ContractError(
+                f"the runtime can't load {name}: {' '.join(str(error).split())[:200]}", fix="train and export the model again"
+            ) from error
         self._input = self._interpreter.get_input_details()[0]
         self._output = self._interpreter.get_output_details()[0]
         self._batch = 0
         self._check()
 
     def predict(self, pixels: npt.NDArray[np.uint8]) -> Probabilities:
-        """Calibrated probabilities, float32 ``[n, labels]``, of uint8 pixels ``[n, height, width, channels]``."""
+        """Calibrated probabilities, float32 ``[n, labels]``, of uint8 pixels ``[n, height, width, channels]``; n may be 0.
+
+        Raises:
+            InputError: the pixels have another shape or dtype.
+        """
+        image = self.manifest.image
+        if pixels.dtype != np.uint8 or pixels.shape[1:] != (image.height, image.width, image.channels):
+            expected = f"uint8 [n, {image.height}, {image.width}, {image.channels}]"
+            raise InputError("these pixels aren't what the model takes", expected=expected, received=f"{pixels.dtype} {list(pixels.shape)}")
+        if len(pixels) == 0:
+            return np.zeros((0, len(self.manifest.labels)), np.float32)
         if len(pixels) != self._batch:
             self._interpreter.resize_tensor_input(self._input["index"], pixels.shape)
             self._interpreter.allocate_tensors()
@@ -44,13 +61,12 @@ class ServedModel:
         return probabilities
 
     def _check(self) -> None:
-        image = self.manifest.image
-        expected = f"uint8 [n, {image.height}, {image.width}, {image.channels}] to float32 [n, {len(self.manifest.labels)}]"
-        shape, outputs = self._input["shape_signature"], self._output["shape_signature"]
-        if (
-            self._input["dtype"] != np.uint8
-            or list(shape[1:]) != [image.height, image.width, image.channels]
-            or outputs[-1] != len(self.manifest.labels)
-        ):
-            received = f"{np.dtype(self._input['dtype'])} {list(shape)} to {list(outputs)}"
-            raise ContractError(f"{self.manifest.served_file} doesn't fit its manifest", expected=expected, received=received)
+        image, labels = self.manifest.image, len(self.manifest.labels)
+        shape, outputs = list(self._input["shape_signature"]), list(self._output["shape_signature"])
+        kinds = (np.dtype(self._input["dtype"]), np.dtype(self._output["dtype"]))
+        if kinds != (np.uint8, np.float32) or shape[1:] != [image.height, image.width, image.channels] or outputs[1:] != [labels]:
+            raise ContractError(
+                f"{self.manifest.served_file} doesn't fit its manifest",
+                expected=f"uint8 [n, {image.height}, {image.width}, {image.channels}] to float32 [n, {labels}]",
+                received=f"{kinds[0]} {[int(size) for size in shape]} to {kinds[1]} {[int(size) for size in outputs]}",
+            )

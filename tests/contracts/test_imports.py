@@ -11,7 +11,7 @@ import pytest
 from pipelines.code import COMPONENTS, ROOT, SHARED
 
 FILES = sorted((ROOT / "components").rglob("*.py"))
-ORDER = {"contracts": (), "images": ("contracts",), "runtime": ("contracts",), "inference": ("contracts",)}
+ORDER = {"contracts": (), "images": ("contracts",), "runtime": ("contracts",), "inference": ("contracts", "runtime")}
 
 
 def imported(path: Path) -> set[str]:

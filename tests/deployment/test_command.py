@@ -18,7 +18,8 @@ def deploy(tmp_path):
         return main(
             "deployment",
             STEPS,
-            ["deploy", "--preset", to_json(PRESET), "--store", str(tmp_path / "store"), "--run-id", run_id, "--model", str(tmp_path / model),
+            ["deploy", "--preset", to_json(PRESET), "--store", str(tmp_path / "store"), "--run-id", run_id,
+             "--model", str(tmp_path / model),
              "--verdict", str(tmp_path / "verdict"), "--deployment", str(tmp_path / "deployment"), "--executor-input", ""],
         )  # fmt: skip
 

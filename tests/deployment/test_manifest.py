@@ -35,7 +35,9 @@ def test_nothing_in_the_pod_may_gain_rights():
     assert predictor["automountServiceAccountToken"] is False
 
 
-@pytest.mark.parametrize(("text", "expected"), [("2026-11-21/night 3", "2026-11-21-night-3"), ("-a" * 60, ("-a" * 60)[:63].strip("-")), ("é", "")])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("2026-11-21/night 3", "2026-11-21-night-3"), ("-a" * 60, ("-a" * 60)[:63].strip("-")), ("é", "")]
+)
 def test_label_values_are_valid(text, expected):
     assert label_value(text) == expected
 

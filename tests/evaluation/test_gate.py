@@ -64,22 +64,24 @@ ALONE = {
     "gain-over-majority": (
         challenger(majority_share=0.75),
         SERVING,
-        "Accuracy is 9.1 % above always answering the most frequent class (75.0 %); at least 10.0 % is wanted.",
+        "Accuracy is 9.1 points above always answering the most frequent class (75.0 %) on 890 test images; "
+        "at least 10.0 points above is wanted.",
     ),
     "accuracy-drop": (
         replace(EVALUATION, champion=scores("old", accuracy=0.87)),
         SERVING,
-        "Accuracy is 84.1 % against the champion's 87.0 % (2.9 % lower) on the same 890 test images; a drop of 2.0 % is allowed.",
+        "Accuracy is 84.1 % against the champion's 87.0 % (2.9 points lower) on the same 890 test images; a drop of 2.0 points is allowed.",
     ),
     "macro-f1-drop": (
         replace(EVALUATION, champion=scores("old", macro_f1=0.84)),
         SERVING,
-        "Macro F1 is 80.0 % against the champion's 84.0 % (4.0 % lower) on the same 890 test images; a drop of 3.0 % is allowed.",
+        "Macro F1 is 80.0 % against the champion's 84.0 % (4.0 points lower) on the same 890 test images; a drop of 3.0 points is allowed.",
     ),
     "recall-drop-sad": (
         replace(EVALUATION, challenger=scores(recalls=(0.8, 0.79))),
         SERVING,
-        "Recall of sad is 79.0 % against the champion's 90.0 % (11.0 % lower) on the same 100 test images; a drop of 10.0 % is allowed.",
+        "Recall of sad is 79.0 % against the champion's 90.0 % (11.0 points lower) on the same 100 test images; "
+        "a drop of 10.0 points is allowed.",
     ),
     "golden-failures": (
         EVALUATION,

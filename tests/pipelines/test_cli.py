@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from components.contracts.errors import EnvironmentProblem
-from pipelines import presets, running
+from components.contracts.errors import EnvironmentProblem, InputError
+from pipelines import faces, presets, running
 from pipelines.code import ROOT
 
 
@@ -102,6 +102,21 @@ def test_doctor_finds_the_environments(tmp_path: Path) -> None:
     done = emotion("doctor", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert "environment training" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("drawn", "night", "number"), [(None, "next", 0), (3, "next", 4), (3, "same", 3), (-1, "same", 0), (-1, "next", 0), (None, "12", 12)]
+)
+def test_which_night_is_drawn(tmp_path: Path, drawn: int | None, night: str, number: int) -> None:
+    if drawn is not None:
+        (tmp_path / faces.MANIFEST).write_text(f'{{"night": {drawn}}}')
+    assert faces.number_of(tmp_path, night) == number
+
+
+@pytest.mark.parametrize(("night", "message"), [("same", "no night yet to repeat"), ("tonight", "'tonight' is no night; expected next, same")])
+def test_a_night_that_is_none(tmp_path: Path, night: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        faces.number_of(tmp_path, night)
 
 
 @pytest.mark.parametrize(

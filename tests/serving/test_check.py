@@ -52,21 +52,25 @@ def test_damaged_golden_images_are_named(tmp_path: Path) -> None:
     assert len(read_golden(tmp_path / "model")) == 2
     for content in ("{", "[]", '{"gone.png": [1.0]}', '{"a.png": 1}'):
         (tmp_path / "model" / "golden" / "expected.json").write_text(content)
-        with pytest.raises(ContractError, match="golden images of .* can't be read"):
+        with pytest.raises(ContractError, match=r"golden images of .* can't be read"):
             read_golden(tmp_path / "model")
 
 
 def test_a_server_that_isnt_ready_in_time_shows_its_last_lines(tmp_path: Path) -> None:
     write_model(tmp_path / "model", stripe_weights())
-    with process.running([("challenger", "faces", tmp_path / "model")], tmp_path) as servers:
-        with pytest.raises(EnvironmentProblem, match=r"the challenger's server wasn't ready in 0 s; received its last lines"):
-            process.wait_until_ready(servers, timeout_seconds=0.0)
+    with (
+        process.running([("challenger", "faces", tmp_path / "model")], tmp_path) as servers,
+        pytest.raises(EnvironmentProblem, match=r"the challenger's server wasn't ready in 0 s; received its last lines"),
+    ):
+        process.wait_until_ready(servers, timeout_seconds=0.0)
     assert servers[0].process.returncode is not None
 
 
 def test_a_server_that_refuses_its_model_shows_why(tmp_path: Path) -> None:
     write_model(tmp_path / "model", stripe_weights())
     (tmp_path / "model" / "more").write_text("added")
-    with process.running([("champion", "faces", tmp_path / "model")], tmp_path) as servers:
-        with pytest.raises(ContractError, match=r"the champion's server ended with 3; .* is not what its manifest says"):
-            process.wait_until_ready(servers)
+    with (
+        process.running([("champion", "faces", tmp_path / "model")], tmp_path) as servers,
+        pytest.raises(ContractError, match=r"the champion's server ended with 3; .* is not what its manifest says"),
+    ):
+        process.wait_until_ready(servers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -134,7 +135,7 @@ def test_predict_prints_a_line_per_image(model_folder: Path, tmp_path: Path) -> 
     command = [sys.executable, "-m", "components.serving", "predict", "--model-dir", str(model_folder), "--image"]
     done = subprocess.run([*command, *paths], capture_output=True, text=True, timeout=60, check=False)
     lines = done.stdout.splitlines()
-    assert lines[0].startswith(f"{paths[0]}: {LABELS[5]} {LABELS[5]} ")
+    assert re.fullmatch(rf"{re.escape(paths[0])}: {LABELS[5]} \d+\.\d % \(\w+ \d+\.\d %, \w+ \d+\.\d %\)", lines[0])
     assert lines[1].startswith(f"{paths[1]}: not-an-image, ")
     assert lines[2] == f"{paths[2]}: unreadable, No such file or directory"
     assert done.returncode == 2

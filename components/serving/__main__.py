@@ -1,0 +1,139 @@
+"""Commands check-serving (a step of the pipeline), serve and predict."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+
+from components.contracts import artifacts
+from components.contracts.artifacts import ModelManifest, read_marker, write_atomically
+from components.contracts.codec import to_pretty_json
+from components.contracts.errors import EmotionError
+from components.contracts.findings import ServingFindings, ServingMeasurement
+from components.inference.versions import night_plan, version_folder
+from components.runtime import progress
+from components.runtime.step import Context, Step, main
+from components.serving import check, process
+from components.serving.client import Client, Reply
+from components.serving.process import Server
+
+
+def _check_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--plan", required=True, help="digest of the night plan, which names the champion")
+    parser.add_argument("--model", required=True, type=Path, help="model artifact of the challenger")
+    parser.add_argument("--serving-check", required=True, type=Path, help="folder for the serving_check artifact")
+    parser.add_argument("--metrics", type=Path, help="file for scalar metrics as JSON")
+
+
+def _check(context: Context, arguments: argparse.Namespace) -> ServingFindings:
+    folders = {"challenger": arguments.model}
+    plan = night_plan(context.store, arguments.plan)
+    if plan.champion is not None:
+        folders["champion"] = version_folder(context.store, context.preset.model_name, plan.champion.version, context.scratch / "models")
+    manifests = {who: read_marker(folder, "model", ModelManifest) for who, folder in folders.items()}
+    golden = check.read_golden(arguments.model)
+    timed = context.preset.serving.check_requests if golden else 0
+    models = [(who, context.preset.model_name, folder) for who, folder in folders.items()]
+    with process.running(models, context.scratch) as servers, ExitStack() as stack:
+        progress.show(0, len(golden), "images", f"starting {len(servers)} servers")
+        ready = process.wait_until_ready(servers)
+        clients = [stack.enter_context(Client(process.HOST, server.port, server.name)) for server in servers]
+        replies = _send(clients[0], golden)
+        result = check.compare(golden, replies, manifests["challenger"].labels, context.preset.gate.max_golden_difference)
+        seconds = check.time_requests(clients, [image.image for image in golden], timed)
+        measured = {
+            server.who: _measurement(server, manifests[server.who], folders[server.who], ready[server.who], seconds[index])
+            for index, server in enumerate(servers)
+        }
+    for problem in result.problems[:5]:
+        print(f"golden image {problem}", flush=True)
+    server = f"kserve {version('kserve')}, {len(servers)} at once on {process.HOST}"
+    findings = ServingFindings(
+        result.images, result.failures, result.max_difference, measured["challenger"], measured.get("champion"), server
+    )
+    _publish(context, arguments, findings)
+    artifacts.finish(artifacts.start(arguments.serving_check), "serving_check", findings)
+    return findings
+
+
+def _send(client: Client, golden: Sequence[check.Golden]) -> list[Reply]:
+    replies = []
+    for index, image in enumerate(golden):
+        replies.append(client.predict(image.image))
+        if (index + 1) % 32 == 0 or index + 1 == len(golden):
+            progress.show(index + 1, len(golden), "images", "golden images answered")
+    return replies
+
+
+def _measurement(server: Server, manifest: ModelManifest, folder: Path, cold_start: float, seconds: Sequence[float]) -> ServingMeasurement:
+    latencies = check.summarise(seconds)
+    return ServingMeasurement(
+        version=manifest.version,
+        cold_start_seconds=round(cold_start, 3),
+        p50_milliseconds=round(latencies.p50, 3),
+        p95_milliseconds=round(latencies.p95, 3),
+        requests_per_second=round(latencies.per_second, 1),
+        resident_bytes=process.resident_bytes(server),
+        model_bytes=(folder / manifest.served_file).stat().st_size,
+    )
+
+
+def _publish(context: Context, arguments: argparse.Namespace, findings: ServingFindings) -> None:
+    ours = findings.challenger
+    values: dict[str, float] = {
+        "golden_images": findings.golden_images,
+        "golden_failures": findings.golden_failures,
+        "golden_max_difference": findings.golden_max_difference,
+        "cold_start_seconds": ours.cold_start_seconds,
+        "p50_milliseconds": ours.p50_milliseconds,
+        "p95_milliseconds": ours.p95_milliseconds,
+        "requests_per_second": ours.requests_per_second,
+        "resident_bytes": ours.resident_bytes,
+        "model_bytes": ours.model_bytes,
+    }
+    context.executor_output.metadata("metrics", **values)
+    if arguments.metrics:
+        write_atomically(arguments.metrics, to_pretty_json(values).encode())
+
+
+def _serve(argv: Sequence[str]) -> int:
+    from components.serving import server  # the check's own process needs no server in it
+
+    parser = argparse.ArgumentParser(
+        prog="python -m components.serving serve", description="Serve a model artifact with KServe's predictor."
+    )
+    server.add_arguments(parser)
+    return server.serve(parser.parse_args(argv))
+
+
+def _predict(argv: Sequence[str]) -> int:
+    from components.serving import offline
+
+    parser = argparse.ArgumentParser(prog="python -m components.serving predict", description="Predict image files without a server.")
+    offline.add_arguments(parser)
+    return offline.predict(parser.parse_args(argv))
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"serve": _serve, "predict": _predict}
+STEPS = {"check-serving": Step("Start the real predictor, send it the golden images, and measure it.", _check_arguments, _check)}
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run a command or a step, and return the process's exit code."""
+    if not argv or argv[0] not in COMMANDS:
+        return main("serving", STEPS, argv)
+    try:
+        return COMMANDS[argv[0]](argv[1:])
+    except EmotionError as error:
+        print(f"{argv[0]} failed: {error}", file=sys.stderr, flush=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,113 @@
+"""What the serving check compares and measures: golden images, latencies."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.contracts.errors import ContractError
+from components.serving.client import Client, Reply
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A test image as received, and the probabilities that the exported file gave for it."""
+
+    name: str
+    image: bytes
+    expected: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class GoldenResult:
+    """How the golden images went.
+
+    Attributes:
+        max_difference: largest absolute difference of a probability; 1 where no answer came.
+        problems: what went wrong with each failed image, in words.
+    """
+
+    images: int
+    failures: int
+    max_difference: float
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Latencies:
+    """Of single-image requests, one after the other. Milliseconds."""
+
+    p50: float
+    p95: float
+    per_second: float
+
+
+def read_golden(folder: Path) -> list[Golden]:
+    """The golden images of a model artifact.
+
+    Raises:
+        ContractError: expected.json is missing or damaged, or names an image that isn't there.
+    """
+    path = folder / "golden" / "expected.json"
+    try:
+        expected = json.loads(path.read_bytes())
+        return [
+            Golden(name, (path.parent / Path(name).name).read_bytes(), tuple(float(value) for value in values))
+            for name, values in sorted(expected.items())
+        ]
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ContractError(
+            f"the golden images of {folder} can't be read ({error})",
+            expected="golden/expected.json: {file name: [probability, ...]}",
+            fix="train again",
+        ) from error
+
+
+def compare(golden: Sequence[Golden], replies: Iterable[Reply], labels: Sequence[str], allowed: float) -> GoldenResult:
+    """Hold the server's answers against the expected probabilities; ``allowed`` is the largest difference that is no failure."""
+    problems: list[str] = []
+    largest = 0.0
+    for image, reply in zip(golden, replies, strict=True):
+        difference = difference_of(image.expected, reply.probabilities, labels)
+        largest = max(largest, difference)
+        if reply.error or difference > allowed:
+            problems.append(f"{image.name[:12]}: {reply.error or f'differs by {difference:.2g}'}")
+    return GoldenResult(len(golden), len(problems), largest, tuple(problems))
+
+
+def difference_of(expected: Sequence[float], answered: Mapping[str, float], labels: Sequence[str]) -> float:
+    """Largest absolute difference of a probability, 1 when the answer has other labels or isn't finite."""
+    if list(answered) != list(labels) or len(expected) != len(labels):
+        return 1.0
+    difference = max(abs(wanted - answered[label]) for wanted, label in zip(expected, labels, strict=True))
+    return difference if math.isfinite(difference) else 1.0
+
+
+def time_requests(clients: Sequence[Client], images: Sequence[bytes], requests: int) -> list[list[float]]:
+    """Seconds of ``requests`` requests to each client, interleaved so that all meet the same load.
+
+    Raises:
+        ContractError: a request got no answer.
+    """
+    seconds: list[list[float]] = [[] for _ in clients]
+    for index in range(requests):
+        # Who goes first alternates too.
+        for place in range(len(clients)) if index % 2 == 0 else reversed(range(len(clients))):
+            reply = clients[place].predict(images[index % len(images)])
+            if reply.error:
+                raise ContractError("the server stopped answering while it was timed", received=reply.error)
+            seconds[place].append(reply.seconds)
+    return seconds
+
+
+def summarise(seconds: Sequence[float]) -> Latencies:
+    """Median, 95th percentile (nearest rank) and rate; zeros when nothing was timed."""
+    if not seconds:
+        return Latencies(0.0, 0.0, 0.0)
+    ordered = sorted(seconds)
+    rank = math.ceil(0.95 * len(ordered)) - 1
+    return Latencies(1000 * statistics.median(ordered), 1000 * ordered[rank], len(ordered) / sum(ordered))

@@ -1,0 +1,142 @@
+"""Predictor processes on loopback ports: start, wait until ready, measure, always stop."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.contracts.errors import ContractError, EnvironmentProblem
+
+HOST = "127.0.0.1"
+READY_SECONDS = 120.0
+STOP_SECONDS = 5.0
+POLL_SECONDS = 0.05
+TAIL_LINES = 15
+
+
+@dataclass(frozen=True)
+class Server:
+    """A started predictor.
+
+    Attributes:
+        name: of the model in URLs. log: what it printed. started: time.monotonic() of its start.
+    """
+
+    who: str
+    name: str
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+    started: float
+
+
+@contextmanager
+def running(models: Sequence[tuple[str, str, Path]], scratch: Path) -> Iterator[list[Server]]:
+    """Start one predictor per (who, model name, artifact), all at once, and stop them all at the end, whatever happens.
+
+    Each stays in this process's group, so that what ends the group ends it, and ends itself when its
+    standard input closes, which also a kill of this process does.
+    """
+    servers: list[Server] = []
+    try:
+        for (who, name, folder), port in zip(models, free_ports(len(models)), strict=True):
+            servers.append(_start(who, name, folder, port, scratch / f"server-{who}.log"))
+        yield servers
+    finally:
+        _stop(servers)
+
+
+def wait_until_ready(servers: Sequence[Server], timeout_seconds: float = READY_SECONDS) -> dict[str, float]:
+    """Seconds from start to readiness, by who.
+
+    Raises:
+        ContractError: a server refused its artifact.
+        EnvironmentProblem: a server ended or wasn't ready in time; the message holds its last lines.
+    """
+    seconds: dict[str, float] = {}
+    while len(seconds) < len(servers):
+        for server in servers:
+            if server.who not in seconds and _is_ready(server):
+                seconds[server.who] = time.monotonic() - server.started
+            _require_alive(server)
+            if server.who not in seconds and time.monotonic() - server.started > timeout_seconds:
+                raise EnvironmentProblem(
+                    f"the {server.who}'s server wasn't ready in {timeout_seconds:.0f} s", received=f"its last lines: {tail(server.log)}"
+                )
+        time.sleep(POLL_SECONDS)
+    return seconds
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago; held together, so that they differ."""
+    sockets = [socket.create_server((HOST, 0)) for _ in range(count)]
+    try:
+        return [int(held.getsockname()[1]) for held in sockets]
+    finally:
+        for held in sockets:
+            held.close()
+
+
+def resident_bytes(server: Server) -> int:
+    """Memory that the server holds now (VmRSS of proc(5))."""
+    for line in Path(f"/proc/{server.process.pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def tail(log: Path) -> str:
+    """The last lines of a log, in one."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return " | ".join(line.strip() for line in lines[-TAIL_LINES:] if line.strip()) or "nothing"
+
+
+def _start(who: str, name: str, folder: Path, port: int, log: Path) -> Server:
+    command = [sys.executable, "-m", "components.serving", "serve", "--model-dir", str(folder), "--model-name", name]
+    command += ["--host", HOST, "--port", str(port), "--grpc", "off", "--stop-with-input"]
+    with open(log, "wb") as stream:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=stream, stderr=subprocess.STDOUT)
+    return Server(who, name, port, process, log, time.monotonic())
+
+
+def _stop(servers: Sequence[Server]) -> None:
+    for server in servers:
+        with suppress(OSError):
+            server.process.terminate()
+        if server.process.stdin:
+            server.process.stdin.close()
+    deadline = time.monotonic() + STOP_SECONDS
+    for server in servers:
+        try:
+            server.process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            server.process.kill()
+            server.process.wait()
+
+
+def _is_ready(server: Server) -> bool:
+    connection = http.client.HTTPConnection(HOST, server.port, timeout=2)
+    try:
+        connection.request("GET", f"/v2/models/{server.name}/ready")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def _require_alive(server: Server) -> None:
+    code = server.process.poll()
+    if code is None:
+        return
+    kind = ContractError if code == ContractError.exit_code else EnvironmentProblem
+    raise kind(
+        f"the {server.who}'s server ended with {code}", expected="a server that stays", received=f"its last lines: {tail(server.log)}"
+    )

@@ -1,0 +1,115 @@
+"""Small sources for tests: images, the files and archives that hold them, and a step run on them."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.contracts import layout
+from components.contracts.artifacts import Snapshot, read_marker
+from components.contracts.codec import to_json
+from components.contracts.night import NightPlan
+from components.contracts.preset import Preset
+from components.ingestion.__main__ import STEPS
+from components.runtime.disk_store import DiskStore
+from components.runtime.step import main
+from tests.artifacts import pattern, png, small_preset
+
+LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+
+
+def face(label: str, seed: int) -> bytes:
+    """A PNG that no other label and seed give."""
+    return png(pattern(LABELS.index(label), np.random.default_rng([LABELS.index(label), seed])))
+
+
+def class_folders(splits: tuple[str, ...] = ("train", "test"), labels: tuple[str, ...] = ("happy", "sad"), each: int = 4) -> dict[str, bytes]:
+    """Path to content: ``split/class/image``, or ``class/image`` for the split ''."""
+    return {
+        f"{split}/{label}/{index}.png".lstrip("/"): face(label, 1000 * number + index)
+        for number, split in enumerate(splits)
+        for label in labels
+        for index in range(each)
+    }
+
+
+def as_folder(folder: Path, files: dict[str, bytes]) -> Path:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def as_zip(path: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def csv_row(emotion: object, seed: int, usage: str = "Training", side: int = 16) -> str:
+    label = pattern(int(str(emotion)) if str(emotion).isdigit() and int(str(emotion)) < 7 else 0, np.random.default_rng(seed), side)
+    return f"{emotion},{' '.join(str(level) for level in label.ravel())},{usage}"
+
+
+@dataclass
+class Bench:
+    """A store and a preset; `resolve` and `ingest` run the real steps as a command line does."""
+
+    root: Path
+    preset: Preset
+
+    @property
+    def store(self) -> DiskStore:
+        return DiskStore(self.root / "store")
+
+    def resolve(self, source: object, *, run: str = "r1", code: str = "c1", force: str = "False") -> int:
+        return self._step(
+            "resolve", run, "--source", str(source), "--code-version", code, "--force", force, "--work-output", str(self.root / "out" / "work"),
+            "--plan-output", str(self.root / "out" / "plan"), "--run-output", str(self.root / "out" / "run"),
+        )  # fmt: skip
+
+    def ingest(self, source: object, *, run: str = "r1") -> int:
+        code = self.resolve(source, run=run)
+        return code or self._step("ingest", run, "--plan", self.output("plan"), "--examples", str(self.examples))
+
+    @property
+    def examples(self) -> Path:
+        return self.root / "examples"
+
+    def output(self, name: str) -> str:
+        return (self.root / "out" / name).read_text()
+
+    def plan(self) -> NightPlan:
+        from components.contracts.codec import from_json
+
+        return from_json(NightPlan, self.store.read(layout.plan(self.output("plan"))) or b"")
+
+    def findings(self, step: str = "ingest", run: str = "r1") -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.store.read(layout.evidence(run, step)) or b"{}")["findings"]
+        return found
+
+    def rows(self) -> list[dict[str, Any]]:
+        marker = read_marker(self.examples, "examples", Snapshot)
+        return pa.concat_tables([pq.read_table(self.examples / shard) for shard in marker.shards]).to_pylist()
+
+    def rejected(self) -> dict[str, str]:
+        return {row["source_uri"]: row["reason"] for row in pq.read_table(self.examples / "rejected.parquet").to_pylist()}
+
+    def _step(self, step: str, run: str, *arguments: str) -> int:
+        frame = ["--run-id", run, "--store", str(self.root / "store"), "--preset", to_json(self.preset)]
+        return main("ingestion", STEPS, [step, *frame, *arguments])
+
+
+def bench(root: Path, **policy: Any) -> Bench:
+    preset = small_preset()
+    return Bench(root, replace(preset, data=replace(preset.data, **policy)))

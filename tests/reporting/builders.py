@@ -1,0 +1,331 @@
+"""Evidence of whole nights, built from the findings' own types: one builder per outcome."""
+
+from __future__ import annotations
+
+import base64
+import io
+import random
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw
+
+from components.contracts import layout
+from components.contracts.codec import digest, to_json, to_pretty_json
+from components.contracts.findings import (
+    Check,
+    ClassScore,
+    Comparison,
+    DeployFindings,
+    Duplicates,
+    EvaluateFindings,
+    Evidence,
+    IngestFindings,
+    RejectedImage,
+    ResampleFindings,
+    ResolveFindings,
+    Rule,
+    SamplePrediction,
+    Scores,
+    ServingFindings,
+    ServingMeasurement,
+    TrainFindings,
+    ValidateFindings,
+    Verdict,
+)  # fmt: skip
+from components.contracts.night import Listing, NightPlan, Pointer
+from components.contracts.preset import DataPolicy, GatePolicy, ImageSpec, Preset, Stage, TrainingPolicy
+from components.runtime.disk_store import DiskStore
+
+RUN = "2026-11-21-night-3"
+BEGAN = datetime(2026, 11, 21, 2, 0, tzinfo=timezone.utc)
+LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+SECONDS = {
+    "resolve": 0.4, "ingest": 9.1, "validate": 7.8, "resample": 1.2, "train": 31.5, "evaluate": 3.3, "check-serving": 6.9, "gate": 0.3,
+    "deploy": 0.4,
+}  # fmt: skip
+PRESET = Preset(
+    name="synthetic-faces",
+    model_name="faces",
+    summary="Drawn faces, seven expressions, 48x48 gray",
+    data=DataPolicy(taxonomy="basic-7", image=ImageSpec(48, 48, 1)),
+    training=TrainingPolicy(architecture="small-cnn", stages=(Stage(epochs=8), Stage(epochs=4, optimizer="sgd"))),
+    gate=GatePolicy(min_accuracy=0.6, min_macro_f1=0.55, first_model="promote"),
+)
+CHAMPION = Pointer("5d0c1f8a77b2", "2026-11-20-night-2", "2026-11-20T02:01:10.000+00:00")
+CHALLENGER = "9e41aa03c6d5"
+
+Findings = dict[str, Any]
+
+
+def face(label: str, seed: int) -> str:
+    """A small drawn face as a PNG data URI."""
+    rng = random.Random(seed)
+    skin, index = rng.randint(150, 225), LABELS.index(label)
+    image = Image.new("L", (48, 48), rng.randint(20, 90))
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((8, 4, 40, 45), fill=skin)
+    tilt, smile = (-3, -1, 2, 0, 0, 3, 0)[index], (-3, -2, 0, 5, 0, -4, 0)[index]
+    for side, x in ((1, 18), (-1, 30)):
+        draw.line((x - 4, 16 - side * tilt, x + 4, 16 + side * tilt), fill=40, width=2)
+        draw.ellipse((x - 2, 20, x + 2, 22 + (3 if index in (2, 6) else 1)), fill=25)
+    if index == 6:
+        draw.ellipse((20, 31, 28, 40), fill=60)
+    else:
+        draw.line([(17, 35 - smile // 2), (24, 35 + smile // 2), (31, 35 - smile // 2)], fill=60, width=2, joint="curve")
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def resolve(champion: Pointer | None = CHAMPION, work: str = "new", uri: str = "data/faces.zip") -> ResolveFindings:
+    reason = (
+        "61 images are new, 12 changed and 40 are gone"
+        if work == "new"
+        else "the listing, the preset and the code are those of run night-2"
+    )
+    plan = NightPlan(
+        work=work, reason=reason, preset_digest=digest(PRESET), code_version="c0de" * 16, fingerprint="f" * 64,  # type: ignore[arg-type]
+        listing=Listing(uri, "faces-1a2b3c4d", "split/class/image", "1" * 64, 5410, 7_340_032),
+        accepted_snapshot="a" * 64 if champion else None, champion=champion, anchor=champion,
+    )  # fmt: skip
+    return ResolveFindings(plan, digest(plan), to_json(PRESET))
+
+
+def ingest() -> IngestFindings:
+    counts = {
+        split: {label: round(scale * (1 - 0.09 * index)) for index, label in enumerate(LABELS)}
+        for split, scale in (("train", 560), ("validation", 76), ("test", 200))
+    } | {"left-out": {"happy": 12, "neutral": 4, "contempt": 2}}
+    accepted = sum(sum(per_label.values()) for per_label in counts.values())
+    bad = [
+        ("not-an-image", "none of JPEG, PNG, WEBP, BMP, GIF, TIFF, PPM"),
+        ("truncated", "OSError: image file is truncated"),
+        ("empty", "no bytes"),
+    ]
+    rejected = tuple(RejectedImage(f"train/{LABELS[i % 7]}/{i:05}.png", *bad[i % 3]) for i in range(14))
+    return IngestFindings(
+        snapshot_id="b" * 64, source_id="faces-1a2b3c4d", layout="split/class/image", labels=LABELS, read=accepted + 14, accepted=accepted,
+        rejected=14, left_out=18, reject_reasons={"not-an-image": 5, "truncated": 5, "empty": 4},
+        left_out_reasons={"twin-in-test": 11, "conflicting-labels": 7}, rejected_examples=rejected, counts=counts,
+        published_counts={"train": accepted - 1022, "test": 1022}, duplicates=Duplicates(accepted - 37, 31, 37, 11, 3),
+        images_per_second=1240.0, runner="FnApiRunner, in process",
+        thumbnails={label: tuple(face(label, 10 * i + j) for j in range(6)) for i, label in enumerate(LABELS)},
+    )  # fmt: skip
+
+
+def validate(decision: str = "go", compared: bool = True) -> ValidateFindings:
+    beam, frame = "great-expectations", "tensorflow-data-validation"
+    share = "61.2 %" if decision == "stop" else "19.4 %"
+    rules = (
+        Rule("labels_known", beam, "critical", True, "7 labels", "the 7 of basic-7", "Every label is one of the taxonomy's."),
+        Rule("example_ids_unique", beam, "critical", True, "0 copies", "0", "Every row has an id of its own."),
+        Rule("splits_disjoint", beam, "critical", True, "0 groups", "0", "No content stands in training and in test."),
+        Rule("reject_rate", beam, "critical", True, "0.3 %", "≤ 3.0 %", "14 of 5,410 files were rejected."),
+        Rule("largest_class", beam, "critical", decision == "go", share, "≤ 60.0 %", f"Happy, the largest class, has {share} of the rows."),
+        Rule("sharpness_drift", frame, "warning", False, "0.118", "≤ 0.100", "Sharpness moved further from the last snapshot than it may."),
+        Rule("schema", frame, "info", True, "no anomaly", "none", "All columns match the schema."),
+    )  # fmt: skip
+    drift = {"label": 0.021, "brightness": 0.034, "contrast": 0.012, "sharpness": 0.118, "entropy": 0.009} if compared else {}
+    skew = {"label": 0.011, "brightness": 0.004, "contrast": 0.006, "sharpness": 0.003, "entropy": 0.005}
+    return ValidateFindings(decision, "b" * 64, rules, "a" * 64 if compared else None, drift, skew)  # type: ignore[arg-type]
+
+
+def resample() -> ResampleFindings:
+    before = ingest().counts["train"]
+    return ResampleFindings("oversample", before, dict.fromkeys(before, max(before.values())), dict.fromkeys(before, 1.0))
+
+
+def train() -> TrainFindings:
+    rise = [0.31, 0.55, 0.69, 0.78, 0.83, 0.86, 0.88, 0.89, 0.91, 0.92, 0.925, 0.93]
+    held = [0.38, 0.61, 0.74, 0.81, 0.84, 0.87, 0.865, 0.88, 0.90, 0.915, 0.912, 0.91]
+    history = {
+        "accuracy": tuple(rise), "loss": tuple(2 * (1 - x) + 0.1 for x in rise), "val_accuracy": tuple(held),
+        "val_loss": tuple(1.9 * (1 - x) + 0.12 for x in held), "learning_rate": (0.002,) * 12, "seconds": (2.6,) * 12,
+    }  # fmt: skip
+    return TrainFindings(
+        architecture="small-cnn", parameters=93_831, device="2 CPU cores", seed=7, train_rows=2861, validation_rows=388, history=history,
+        best_epoch=10, stages=(1, 9), images_per_second=3120.0, temperature=1.31, ece_before=0.061, ece_after=0.018,
+        export_difference=2.4e-6,
+        file_bytes={"model.tflite": 381_204, "model.keras": 1_174_330, "saved_model": 498_112},
+    )  # fmt: skip
+
+
+def scores(version: str, right: float, seed: int) -> Scores:
+    rng = random.Random(seed)
+    supports = list(ingest().counts["test"].values())
+    confusion, per_class = [], []
+    for index, support in enumerate(supports):
+        share = min(0.99, right + (0.05, -0.06, -0.08, 0.06, 0.0, -0.02, 0.04)[index] + rng.uniform(-0.02, 0.02))
+        row = [0] * len(LABELS)
+        for _ in range(support):
+            row[index if rng.random() < share else rng.choice([i for i in range(7) if i != index])] += 1
+        confusion.append(tuple(row))
+    for index, (label, support) in enumerate(zip(LABELS, supports, strict=True)):
+        recall, precision = confusion[index][index] / support, confusion[index][index] / max(1, sum(row[index] for row in confusion))
+        per_class.append(ClassScore(label, precision, recall, 2 * precision * recall / (precision + recall), support))
+    rows = sum(supports)
+    accuracy = sum(confusion[i][i] for i in range(7)) / rows
+    balanced = sum(score.recall for score in per_class) / 7
+    macro = sum(score.f1 for score in per_class) / 7
+    return Scores(
+        version,
+        rows,
+        accuracy,
+        balanced,
+        macro,
+        max(supports) / rows,
+        0.31,
+        0.14,
+        0.019,
+        accuracy - 0.004,
+        rows - 11,
+        tuple(per_class),
+        tuple(confusion),
+    )
+
+
+def evaluate(champion: Pointer | None = CHAMPION, right: float = 0.91) -> EvaluateFindings:
+    rng = random.Random(3)
+    samples = []
+    for index in range(24):
+        label = LABELS[index % 7]
+        predicted = label if index % 5 else LABELS[(index + 3) % 7]
+        weights = [rng.random() * 0.2 for _ in LABELS]
+        weights[LABELS.index(predicted)] += 2.2 if predicted == label else 0.9
+        probabilities = tuple(weight / sum(weights) for weight in weights)
+        said = None if champion is None else label if index % 7 else LABELS[(index + 1) % 7]
+        samples.append(SamplePrediction(f"{index:064x}", face(label, 500 + index), label, predicted, probabilities, said))
+    challenger = scores(CHALLENGER, right, 1)
+    theirs = scores(champion.version, 0.89, 2) if champion else None
+    comparison = Comparison(challenger.rows, 860, 71, 52, challenger.rows - 983) if champion else None
+    return EvaluateFindings("b" * 64, LABELS, challenger, theirs, theirs, comparison, tuple(samples))
+
+
+def serving(champion: Pointer | None = CHAMPION) -> ServingFindings:
+    mine = ServingMeasurement(CHALLENGER, 1.9, 2.3, 3.8, 402.0, 118_000_000, 381_204)
+    theirs = ServingMeasurement(champion.version, 1.9, 2.4, 4.1, 396.0, 118_400_000, 381_204) if champion else None
+    return ServingFindings(64, 0, 3.1e-7, mine, theirs, "kserve 0.21, ai-edge-litert 2.1")
+
+
+def gate(word: str = "blessed", champion: Pointer | None = CHAMPION) -> Verdict:
+    failed = "fail" if word == "rejected" else "ask" if word == "needs-approval" else "pass"
+    checks = [
+        Check("accuracy", 0.912, 0.6, "at-least", "pass", "Accuracy is 91.2 %, at least 60.0 % is required.", (0.894, 0.928), 1022),
+        Check("macro_f1", 0.905, 0.55, "at-least", "pass", "Macro F1 is 0.905, at least 0.550 is required.", (), 1022),
+        Check("model_bytes", 381_204, 50_000_000, "at-most", "pass", "The served file has 0.4 MB, at most 50 MB are allowed."),
+        Check("golden_difference", 3.1e-7, 1e-4, "at-most", "pass", "Served and evaluated differ by at most 3.1e-07.", (), 64),
+    ]  # fmt: skip
+    if champion:
+        drop = 0.13 if failed == "fail" else 0.02
+        sentence = f"Recall of fear is {100 * drop:.1f} points below the champion's."
+        checks.append(Check("recall_drop_fear", drop, 0.1, "at-most", failed, sentence, (), 164))  # type: ignore[arg-type]
+    reasons = {
+        "blessed": ("All 5 checks passed.",),
+        "rejected": ("Recall of fear is 13.0 points below the champion's; at most 10.0 are allowed.",),
+        "needs-approval": ("No model serves yet, and the preset asks a person to approve the first one.",),
+    }[word]
+    version = champion.version if champion else None
+    return Verdict(word, "faces", CHALLENGER, version, version, reasons, tuple(checks))  # type: ignore[arg-type]
+
+
+def deploy(champion: Pointer | None = CHAMPION) -> DeployFindings:
+    now = Pointer(CHALLENGER, RUN, "2026-11-21T02:01:12.000+00:00")
+    manifest = "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\n"
+    return DeployFindings("faces", CHALLENGER, now, champion, champion or now, f"gs://bucket/models/faces/versions/{CHALLENGER}", manifest)
+
+
+def blessed(champion: Pointer | None = CHAMPION) -> Findings:
+    """Findings of every step of a night that ends with a promotion."""
+    return {
+        "resolve": resolve(champion), "ingest": ingest(), "validate": validate(compared=champion is not None), "resample": resample(),
+        "train": train(), "evaluate": evaluate(champion), "check-serving": serving(champion), "gate": gate("blessed", champion),
+        "deploy": deploy(champion),
+    }  # fmt: skip
+
+
+def judged(word: str) -> Findings:
+    night = blessed(None if word == "needs-approval" else CHAMPION)
+    del night["deploy"]
+    return night | {"gate": gate(word, None if word == "needs-approval" else CHAMPION)}
+
+
+def stopped() -> Findings:
+    return {"resolve": resolve(), "ingest": ingest(), "validate": validate("stop")}
+
+
+def nothing_new() -> Findings:
+    return {"resolve": resolve(work="nothing-new")}
+
+
+def evidence(findings: Findings, run_id: str = RUN, began: datetime = BEGAN) -> dict[str, Evidence]:
+    """Evidence of steps that succeeded, one after the other."""
+    found: dict[str, Evidence] = {}
+    at = began
+    for step, value in findings.items():
+        seconds = SECONDS[step]
+        end = at + timedelta(seconds=seconds)
+        found[step] = Evidence(
+            step,
+            run_id,
+            "succeeded",
+            stamp(at),
+            stamp(end),
+            seconds,
+            findings=to_plain(value),
+            environment={"python": "3.11.2", "image": "emotion"},
+        )
+        at = end + timedelta(seconds=1.4)
+    return found
+
+
+def broken(found: dict[str, Evidence], step: str, status: str, error: str = "") -> dict[str, Evidence]:
+    """The same night, broken off at ``step``."""
+    steps = list(found)
+    kept = {name: value for name, value in found.items() if steps.index(name) < steps.index(step)}
+    changed = replace(found[step], status=status, error=error, findings={})  # type: ignore[arg-type]
+    if status == "running":
+        changed = replace(changed, finished_at="", seconds=0.0)
+    return kept | {step: changed}
+
+
+def every_night() -> dict[str, dict[str, Evidence]]:
+    """One night per way to end, by name."""
+    whole = evidence(blessed())
+    error = "the source has no images; expected folders of images named like classes; to fix it: check the path."
+    return {
+        "blessed": whole,
+        "first": evidence(blessed(None)),
+        "rejected": evidence(judged("rejected")),
+        "needs-approval": evidence(judged("needs-approval")),
+        "stopped": evidence(stopped()),
+        "nothing-new": evidence(nothing_new()),
+        "failed": broken(whole, "ingest", "failed", error),
+        "killed": broken(whole, "train", "running"),
+    }
+
+
+def write(store: DiskStore, night: dict[str, Evidence], run_id: str = RUN) -> None:
+    for step, value in night.items():
+        store.write(layout.evidence(run_id, step), to_pretty_json(value).encode())
+
+
+def arguments(store: Path, page: Path, run_id: str = RUN, status: str = "") -> list[str]:
+    """The command line that component.py writes."""
+    return [
+        "report", "--preset", to_json(PRESET), "--store", str(store), "--run-id", run_id, "--job-id", "job-1", "--status", status,
+        "--page", str(page), "--executor-input", "",
+    ]  # fmt: skip
+
+
+def stamp(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")
+
+
+def to_plain(value: Any) -> dict[str, Any]:
+    import json
+
+    plain: dict[str, Any] = json.loads(to_json(value))
+    return plain

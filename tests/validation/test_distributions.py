@@ -1,0 +1,154 @@
+"""Statistics, schema, drift and skew as TFDV measures them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow_data_validation as tfdv
+
+from components.contracts.artifacts import FEATURE_COLUMNS
+from components.contracts.errors import ContractError
+from components.validation import distributions
+from components.validation.distributions import Comparison, compare, describe, from_bytes, rows_of, schema_of, to_bytes, to_text
+from components.validation.verdict import decide, drift_rules, schema_rule, skew_rules
+from tests.validation.data import LABELS, PRESET, SIZES, examples
+
+SCHEMA = schema_of(PRESET)
+
+
+def compared(rows: pd.DataFrame, earlier: pd.DataFrame | None = None) -> Comparison:
+    return compare(describe(rows, LABELS), SCHEMA, None if earlier is None else describe(earlier, LABELS))
+
+
+def brighter(rows: pd.DataFrame, by: float, split: str = "") -> pd.DataFrame:
+    mine = rows["split"] == split if split else rows["split"] != split
+    rows.loc[mine, "brightness"] += np.float32(by)
+    return rows
+
+
+def test_statistics_count_every_split() -> None:
+    statistics = describe(examples(), LABELS)
+    assert {name: rows_of(statistics, name) for name in ("train", "validation", "test")} == {name: 7 * size for name, size in SIZES.items()}
+    assert rows_of(statistics, "all") == 7 * sum(SIZES.values())
+
+
+def test_images_and_ids_are_not_described() -> None:
+    (dataset,) = (dataset for dataset in describe(examples().assign(image=b"x"), LABELS).datasets if dataset.name == "all")
+    names = {feature.path.step[0] for feature in dataset.features}
+    assert {"label", "split", "width", *FEATURE_COLUMNS} <= names
+    assert not {"image", "example_id", "content_id", "group_id"} & names
+
+
+def test_good_data_fit_the_schema_and_split_alike() -> None:
+    found = compared(examples())
+    assert found.mismatches == {}
+    assert found.drift == {}
+    assert list(found.skew) == ["label", *FEATURE_COLUMNS]
+    assert found.skew["label"] == pytest.approx(0, abs=1e-6)
+    assert all(value < 0.1 for value in found.skew.values())
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("label", "contempt"), ("label", None), ("split", "holdout"), ("width", "wide"), ("contrast", np.nan)],
+)
+def test_a_column_unlike_the_schema_is_named(column: str, value: object) -> None:
+    rows = examples()
+    if column in ("width", "contrast"):
+        rows[column] = value
+    else:
+        rows.loc[0, column] = value
+    found = compared(rows)
+    assert list(found.mismatches) == [column]
+    rule = schema_rule(found.mismatches)
+    assert not rule.passed
+    assert rule.severity == "critical"
+    assert column in rule.sentence
+
+
+def test_a_missing_column_is_an_anomaly() -> None:
+    assert list(compared(examples().drop(columns=["height"])).mismatches) == ["height"]
+
+
+def test_a_label_that_only_test_rows_carry_is_seen() -> None:
+    rows = examples()
+    rows.loc[rows.index[rows["split"] == "test"][0], "label"] = "contempt"
+    assert "label" in compared(rows).mismatches
+
+
+def test_the_same_distribution_does_not_drift() -> None:
+    found = compared(examples(1), examples(2))
+    assert list(found.drift) == ["label", *FEATURE_COLUMNS]
+    assert all(rule.passed for rule in drift_rules(found.drift, PRESET.validation, 280, "s0"))
+
+
+def test_moved_brightness_drifts_alone_and_grows_critical() -> None:
+    slight = compared(brighter(examples(1), 14), examples(2))
+    far = compared(brighter(examples(1), 40), examples(2))
+    assert slight.drift["brightness"] < far.drift["brightness"] <= 1
+    for found, severity in ((slight, "warning"), (far, "critical")):
+        rules = drift_rules(found.drift, PRESET.validation, 280, "s0" * 10)
+        (broken,) = [rule for rule in rules if not rule.passed]
+        assert (broken.name, broken.severity) == ("brightness drift", severity)
+        assert "brightness moved away from that of the accepted snapshot s0s0s0s0s0s0" in broken.sentence
+        assert f"{found.drift['brightness']:.3f}" in broken.sentence
+
+
+def test_other_shares_of_the_labels_drift_by_exactly_their_largest_difference() -> None:
+    rows = pd.concat([examples(1), examples(3, {"train": 120}, ("happy",))], ignore_index=True)
+    found = compared(rows, examples(2))
+    assert found.drift["label"] == pytest.approx(160 / 400 - 1 / 7, abs=1e-5)
+    (broken,) = [rule for rule in drift_rules(found.drift, PRESET.validation, 280, "s0") if not rule.passed]
+    assert (broken.name, broken.severity) == ("label drift", "critical")
+
+
+def test_test_rows_unlike_training_are_skewed() -> None:
+    found = compared(brighter(examples(), 40, "test"))
+    (broken,) = [rule for rule in skew_rules(found.skew, PRESET.validation, 140) if not rule.passed]
+    assert (broken.name, broken.severity) == ("brightness skew", "critical")
+    assert "differs between training and test" in broken.sentence
+
+
+def test_few_rows_warn_but_do_not_stop() -> None:
+    (rule,) = skew_rules({"label": 0.5}, PRESET.validation, 99)
+    assert (rule.passed, rule.severity) == (False, "warning")
+    assert "on only 99 rows" in rule.sentence
+    assert decide([rule]) == "go"
+    assert decide(skew_rules({"label": 0.5}, PRESET.validation, 100)) == "stop"
+
+
+@pytest.mark.parametrize("sizes", [{"train": 1}, {"test": 1}, {"left-out": 3}])
+def test_hardly_any_rows_are_no_error(sizes: dict[str, int]) -> None:
+    found = compared(examples(1, sizes), examples(2))
+    assert all(np.isfinite(value) for value in [*found.drift.values(), *found.skew.values()])
+
+
+def test_nan_in_a_measure_is_no_error() -> None:
+    rows = examples()
+    rows.loc[::3, "brightness"] = np.nan
+    rows["entropy"] = np.float32(np.nan)
+    found = compared(rows, examples(2))
+    assert list(found.mismatches) == ["entropy"]
+    assert np.isfinite(found.drift["brightness"])
+
+
+def test_statistics_survive_the_store_and_open_in_tfdv(tmp_path: pytest.TempPathFactory) -> None:
+    statistics = describe(examples(), LABELS)
+    content = to_bytes(statistics)
+    assert content == to_bytes(describe(examples(), LABELS))
+    assert from_bytes(content, "here") == statistics
+    (tmp_path / "statistics.pb").write_bytes(content)  # type: ignore[operator]
+    assert tfdv.load_stats_binary(str(tmp_path / "statistics.pb")) == statistics  # type: ignore[operator]
+    (tmp_path / "schema.pbtxt").write_bytes(to_text(SCHEMA))  # type: ignore[operator]
+    assert tfdv.load_schema_text(str(tmp_path / "schema.pbtxt")) == SCHEMA  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("content", [b"not a protobuf", b""])
+def test_unreadable_statistics_are_one_clear_error(content: bytes) -> None:
+    with pytest.raises(ContractError, match="the statistics at here can't be read"):
+        from_bytes(content, "here")
+
+
+def test_anomalies_are_kept_with_the_measured_distances() -> None:
+    text = to_text(compared(brighter(examples(), 40), examples(2)).anomalies).decode()
+    assert "drift_skew_info" in text
+    assert distributions.EVERY_ROW == "all"

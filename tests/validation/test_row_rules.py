@@ -1,0 +1,170 @@
+"""Each row rule fails alone on data made for it, and its sentence names what broke it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from components.contracts.findings import Rule
+from components.contracts.preset import DataPolicy, ImageSpec, Preset, ValidationPolicy
+from components.validation.row_rules import judge
+from tests.validation.data import DESCRIBED, LABELS, PRESET, examples, tables_of
+
+Spoil = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+def failed(rows: pd.DataFrame, preset: Preset = PRESET, marked: int | None = None, **how: object) -> dict[str, Rule]:
+    judged = judge(tables_of(rows, preset, **how), preset, len(rows) if marked is None else marked)  # type: ignore[arg-type]
+    assert len({rule.name for rule in judged}) == len(judged)
+    return {rule.name: rule for rule in judged if not rule.passed}
+
+
+def put(column: str, value: object, rows: slice = slice(0, 1), split: str = "train") -> Spoil:
+    def spoil(table: pd.DataFrame) -> pd.DataFrame:
+        table.loc[table.index[table["split"] == split][rows], column] = value
+        return table
+
+    return spoil
+
+
+def twin(split: str, label: str = "") -> Spoil:
+    """The first training row stands a second time as content of a row of ``split``."""
+
+    def spoil(table: pd.DataFrame) -> pd.DataFrame:
+        source, target = table.index[table["split"] == "train"][0], table.index[table["split"] == split][-1]
+        table.loc[target, ["content_id", "group_id"]] = table.loc[source, ["content_id", "group_id"]].to_numpy()
+        table.loc[target, "label"] = label or table.loc[source, "label"]
+        return table
+
+    return spoil
+
+
+def without(split: str, label: str, keep: int) -> Spoil:
+    def spoil(table: pd.DataFrame) -> pd.DataFrame:
+        mine = table.index[(table["split"] == split) & (table["label"] == label)]
+        return table.drop(mine[keep:]).reset_index(drop=True)
+
+    return spoil
+
+
+def test_every_rule_holds_on_good_data() -> None:
+    rules = judge(tables_of(examples()), PRESET, len(examples()))
+    assert [rule.name for rule in rules if not rule.passed] == []
+    assert {rule.library for rule in rules} == {"great-expectations"}
+    assert all(rule.value and rule.bound and rule.sentence.endswith(".") and "{" not in rule.sentence for rule in rules)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "name", "severity", "value", "words"),
+    [
+        (put("label", "contempt", slice(0, 2)), "known labels", "critical", "2 rows", "doesn't know: 2 rows (contempt)"),
+        (put("label", None), "known labels", "critical", "1 row", "((missing))"),
+        (put("split", "holdout"), "known splits", "critical", "1 row", "An unknown split: 1 row (holdout)"),
+        (put("example_id", "same", slice(0, 2)), "unique example ids", "critical", "2 rows", "more than once: 2 rows (same)"),
+        (twin("test"), "split leakage", "critical", "1 group", "both in test and in training"),
+        (twin("validation"), "held-out groups", "warning", "1 group", "both in training and in validation"),
+        (twin("train", "sad"), "one label per content", "info", "1 picture", "more than one label: 1 picture"),
+        (without("train", "fear", 19), "training rows per class", "critical", "1 class short", "Fewer than 20 training rows: fear."),
+        (without("test", "sad", 4), "test rows per class", "critical", "1 class short", "Fewer than 5 test rows: sad."),
+        (without("validation", "happy", 0), "held-out rows per class", "warning", "1 class short", "validation rows: happy."),
+        (put("width", 7, slice(0, 40)), "image width", "warning", "40 rows", "model's width of 16 pixels: 40 rows (7.0 pixels)"),
+        (put("height", 7, slice(0, 40)), "image height", "warning", "40 rows", "model's height of 16 pixels"),
+        (put("brightness", 1.0, slice(0, 9)), "brightness", "warning", "9 rows", "Almost black or almost white"),
+        (put("sharpness", np.nan), "measures present", "warning", "1 measure", "Not measured for every picture: sharpness."),
+    ],
+)  # fmt: skip
+def test_a_rule_fails_alone_and_says_why(spoil: Spoil, name: str, severity: str, value: str, words: str) -> None:
+    found = failed(spoil(examples()))
+    assert list(found) == [name]
+    assert (found[name].severity, found[name].value) == (severity, value)
+    assert words.replace("7.0", "7") in found[name].sentence.replace("7.0", "7")
+
+
+def test_a_missing_column_is_named() -> None:
+    found = failed(examples(), described=[item for item in DESCRIBED if not item.startswith("note")])
+    assert list(found) == ["columns"]
+    assert found["columns"].value == "17 columns"
+    assert "note: string" in found["columns"].sentence
+
+
+def test_files_that_hold_fewer_rows_than_marked() -> None:
+    rows = examples()
+    found = failed(rows, marked=len(rows) + 1)
+    assert list(found) == ["rows as marked"]
+    assert f"{len(rows)} rows but the completion marker counts {len(rows) + 1}" in found["rows as marked"].sentence
+
+
+def test_labels_in_another_order() -> None:
+    found = failed(examples(), labels=LABELS[::-1])
+    assert list(found) == ["label order"]
+    assert "surprise sad" in found["label order"].sentence
+
+
+def test_a_class_that_holds_too_much_of_training() -> None:
+    rows = pd.concat([examples(), examples(2, {"train": 600}, ("happy",))], ignore_index=True)
+    found = failed(rows)
+    assert list(found) == ["class share"]
+    assert "holds 72.7% of the training rows; at most 60% is allowed" in found["class share"].sentence
+
+
+def test_too_many_rejects() -> None:
+    rows = examples()
+    found = failed(rows, rejected=len(rows))
+    assert list(found) == ["reject rate"]
+    assert found["reject rate"].value == "50.0%"
+
+
+def test_a_missing_class_is_named_wherever_it_is_missed() -> None:
+    found = failed(examples(labels=LABELS[1:]))
+    assert set(found) == {"training rows per class", "test rows per class", "held-out rows per class"}
+    assert all("angry" in rule.sentence for rule in found.values())
+
+
+def test_twins_that_the_preset_keeps_are_told_but_stop_nothing() -> None:
+    keeping = replace(PRESET, data=DataPolicy("basic-7", ImageSpec(16, 16, 1), test_twins="keep"))
+    found = failed(twin("test")(examples()), keeping)
+    assert [(rule.name, rule.severity) for rule in found.values()] == [("split leakage", "info")]
+
+
+def test_rows_left_out_of_every_split_leak_nothing() -> None:
+    rows = twin("test")(examples())
+    rows.loc[0, "split"] = "left-out"
+    assert failed(rows) == {}
+
+
+def test_bounds_come_from_the_preset() -> None:
+    strict = replace(PRESET, validation=ValidationPolicy(min_train_per_class=41, min_test_per_class=21, max_class_share=0.1))
+    assert set(failed(examples(), strict)) == {"training rows per class", "test rows per class", "class share"}
+
+
+@pytest.mark.parametrize(
+    "rows", [examples().iloc[:0], pd.DataFrame(), examples().iloc[:1], examples().drop(columns=["label", "brightness"])]
+)
+def test_no_rows_or_columns_fail_rules_instead_of_raising(rows: pd.DataFrame) -> None:
+    judged = judge(tables_of(rows.reset_index(drop=True)) if "split" in rows and "label" in rows else _without_marker(rows), PRESET, 952)
+    assert any(rule.severity == "critical" and not rule.passed for rule in judged)
+
+
+def test_text_where_numbers_should_be_fails_the_rule() -> None:
+    rows = examples()
+    rows["brightness"] = "bright"
+    found = failed(rows)
+    assert list(found) == ["brightness"]
+    assert "can't be judged" in found["brightness"].sentence
+
+
+def test_the_data_docs_name_the_rules(tmp_path: Path) -> None:
+    judge(tables_of(examples()), PRESET, len(examples()), tmp_path / "docs")
+    assert (tmp_path / "docs" / "index.html").is_file()
+    pages = list((tmp_path / "docs" / "validations").rglob("*.html"))
+    assert {page.parts[len(tmp_path.parts) + 2] for page in pages} >= {"examples", "classes", "snapshot"}
+
+
+def _without_marker(rows: pd.DataFrame) -> object:
+    from components.validation.tables import derive
+    from tests.validation.data import snapshot_of
+
+    return derive(rows, [], snapshot_of(examples()), PRESET)

@@ -1,0 +1,230 @@
+"""The whole step: as a process, as the pipeline starts it, and night after night on one store."""
+
+import json
+import subprocess
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from components.contracts import artifacts, layout
+from components.contracts.codec import digest, from_json, to_json
+from components.contracts.errors import ContractError
+from components.contracts.findings import Rule, ValidateFindings
+from components.contracts.night import Listing, NightPlan
+from components.contracts.preset import Preset
+from components.runtime.executor_output import ExecutorOutput
+from components.runtime.step import Context
+from components.runtime.store import Store, open_store
+from components.validation.__main__ import validate
+from components.validation.row_process import judge_in_process
+from components.validation.row_rules import judge_artifact
+from tests.artifacts import example_rows, write_examples
+from tests.validation.data import LABELS, PRESET
+
+ROOT = Path(__file__).resolve().parents[2]
+SIZES = {"train": 40, "validation": 6, "test": 20}
+
+
+def write(folder: Path, seed: int = 1, brighter: float = 0.0, labels: tuple[str, ...] = LABELS) -> str:
+    rows = example_rows({split: dict.fromkeys(labels, size) for split, size in SIZES.items()}, LABELS, seed=seed)
+    for row in rows:
+        row["brightness"] = float(row["brightness"]) + brighter  # type: ignore[arg-type]
+    return write_examples(folder, rows, LABELS).snapshot_id
+
+
+def write_plan(store: Store, accepted: str | None = None) -> str:
+    plan = NightPlan("new", "for tests", "p", "c", "f", Listing("faces", "tests", "class-folders", "d", 1, 1), accepted)
+    store.write(layout.plan(digest(plan)), to_json(plan).encode())
+    return digest(plan)
+
+
+def arguments(folder: Path, plan: str) -> dict[str, Any]:
+    return {
+        "plan": plan, "examples": folder / "examples", "decision_output": folder / "out" / "decision", "validation": folder / "validation",
+    }  # fmt: skip
+
+
+def command_line(folder: Path, plan: str) -> list[str]:
+    given = [word for name, value in arguments(folder, plan).items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    frame = ["--preset", to_json(PRESET), "--store", str(folder / "store"), "--run-id", "r1"]
+    return [sys.executable, "-m", "components.validation", "validate", *frame, *given]
+
+
+def run_process(folder: Path, plan: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command_line(folder, plan), cwd=ROOT, capture_output=True, text=True, timeout=240)
+
+
+@contextmanager
+def judge_here(examples: Path, preset: Preset, data_docs: Path, scratch: Path) -> Iterator[Callable[[], tuple[Rule, ...]]]:
+    yield lambda: judge_artifact(examples, preset, data_docs)
+
+
+def night(folder: Path, run_id: str, **how: Any) -> ValidateFindings:
+    """One night's step in this process: new examples, a plan that knows what was accepted before."""
+    store = open_store(str(folder / "store"))
+    write(folder / "examples", **how)
+    current = store.read(layout.accepted_snapshot("tests"))
+    plan = write_plan(store, json.loads(current)["snapshot_id"] if current else None)
+    scratch = folder / f"scratch-{run_id}"
+    scratch.mkdir()
+    return validate(Context(run_id, PRESET, store, scratch, ExecutorOutput("")), Namespace(**arguments(folder, plan)), judge_here)
+
+
+def test_a_good_night_goes_and_is_remembered(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store"))
+    snapshot_id = write(tmp_path / "examples")
+    done = run_process(tmp_path, write_plan(store))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "progress 2/2 judges" in done.stdout
+    assert (tmp_path / "out" / "decision").read_text() == "go"
+
+    found = artifacts.read_marker(tmp_path / "validation", "validation", ValidateFindings)
+    assert found.decision == "go"
+    assert found.snapshot_id == snapshot_id
+    assert found.compared_with is None
+    assert [rule.name for rule in found.rules if not rule.passed] == []
+    assert {rule.library for rule in found.rules} == {"great-expectations", "tensorflow-data-validation"}
+    assert json.loads(store.read(layout.evidence("r1", "validate")) or b"{}")["findings"] == json.loads(to_json(found))
+
+    names = {path.name for path in (tmp_path / "validation").iterdir()}
+    assert names == {"statistics.pb", "schema.pbtxt", "anomalies.pbtxt", "data_docs", "validation.json"}
+    assert store.read(f"{layout.snapshot('tests', snapshot_id)}/statistics.pb") == (tmp_path / "validation" / "statistics.pb").read_bytes()
+    assert json.loads(store.read(layout.accepted_snapshot("tests")) or b"{}") == {"snapshot_id": snapshot_id, "run_id": "r1"}
+
+
+def test_nights_in_a_row_on_one_store(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store"))
+    first = night(tmp_path, "r1")
+    same = night(tmp_path, "r2", seed=2)
+    assert same.compared_with == first.snapshot_id
+    assert [rule.sentence for rule in same.rules if not rule.passed and "drift" in rule.name] == []
+    accepted = store.read(layout.accepted_snapshot("tests"))
+
+    drifted = night(tmp_path, "r3", seed=3, brighter=60)
+    assert drifted.decision == "stop"
+    assert (tmp_path / "out" / "decision").read_text() == "stop"
+    assert drifted.compared_with == same.snapshot_id
+    assert [rule.name for rule in drifted.rules if not rule.passed and rule.severity == "critical"] == ["brightness drift"]
+    assert drifted.drift["brightness"] > 0.2
+    assert store.read(layout.accepted_snapshot("tests")) == accepted, "a stopped night must not become the baseline"
+    assert store.read(f"{layout.snapshot('tests', drifted.snapshot_id)}/statistics.pb") is None
+
+    again = night(tmp_path, "r4", seed=2)
+    assert again.drift == dict.fromkeys(again.drift, 0.0)
+    assert store.read(layout.accepted_snapshot("tests")) == accepted, "accepting the same snapshot twice changes nothing"
+
+
+def test_a_missing_class_stops_the_night(tmp_path: Path) -> None:
+    found = night(tmp_path, "r1", labels=LABELS[:-1])
+    assert found.decision == "stop"
+    assert open_store(str(tmp_path / "store")).read(layout.accepted_snapshot("tests")) is None
+    critical = {rule.name: rule.sentence for rule in found.rules if not rule.passed and rule.severity == "critical"}
+    assert set(critical) == {"training rows per class", "test rows per class"}
+    assert all("surprise" in sentence for sentence in critical.values())
+
+
+def test_lost_statistics_warn_and_do_not_stop(tmp_path: Path) -> None:
+    first = night(tmp_path, "r1")
+    (tmp_path / "store" / layout.snapshot("tests", first.snapshot_id) / "statistics.pb").unlink()
+    found = night(tmp_path, "r2", seed=2)
+    assert (found.decision, found.compared_with, found.drift) == ("go", None, {})
+    (rule,) = [rule for rule in found.rules if rule.name == "drift"]
+    assert (rule.passed, rule.severity) == (False, "warning")
+    assert "are not in the store" in rule.sentence
+
+
+def test_no_image_is_ever_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "examples")
+    snapshot = artifacts.read_marker(tmp_path / "examples", "examples", artifacts.Snapshot)
+    asked: list[str] = []
+    read_table = pq.read_table
+
+    def watched(path: Path, columns: list[str]) -> pa.Table:
+        asked.extend(columns)
+        return read_table(path, columns=columns)
+
+    monkeypatch.setattr(pq, "read_table", watched)
+    from components.validation import tables
+
+    frame, described = tables.read(tmp_path / "examples", snapshot)
+    assert asked
+    assert "image" not in asked
+    assert "image" not in frame
+    assert "image: binary" in described
+
+
+def test_an_artifact_without_its_marker_is_refused(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store"))
+    write(tmp_path / "examples")
+    (tmp_path / "examples" / "snapshot.json").unlink()
+    done = run_process(tmp_path, write_plan(store))
+    assert done.returncode == 3
+    assert "the examples artifact at" in done.stderr
+    assert "is incomplete" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+    assert json.loads(store.read(layout.evidence("r1", "validate")) or b"{}")["status"] == "failed"
+
+
+def test_a_torn_file_is_refused(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store"))
+    write(tmp_path / "examples")
+    (tmp_path / "examples" / "images-00000-of-00002.parquet").write_bytes(b"PAR1 torn")
+    done = run_process(tmp_path, write_plan(store))
+    assert done.returncode == 3
+    assert "images-00000-of-00002.parquet can't be read" in done.stderr
+
+
+def test_an_unknown_plan_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "examples")
+    store = open_store(str(tmp_path / "store"))
+    context = Context("r1", PRESET, store, tmp_path, ExecutorOutput(""))
+    with pytest.raises(ContractError, match=r"the night's plan abc is not in the store.*run resolve again"):
+        validate(context, Namespace(**arguments(tmp_path, "abc")))
+
+
+def test_a_failing_row_judge_fails_the_step(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "scratch").mkdir()
+    waiting = judge_in_process(tmp_path / "nowhere", PRESET, tmp_path / "docs", tmp_path / "scratch")
+    with waiting as rules, pytest.raises(RuntimeError, match="judging rows ended with code 1"):
+        rules()
+    assert "the examples artifact at" in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_step_asked_to_stop_leaves_no_process_and_runs_again(tmp_path: Path) -> None:
+    plan = write_plan(open_store(str(tmp_path / "store")))
+    write(tmp_path / "examples")
+    with subprocess.Popen(command_line(tmp_path, plan), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as step:
+        assert step.stdout is not None
+        assert "progress 0/2" in step.stdout.readline()  # both libraries are loading
+        (child,) = [int(word) for word in Path(f"/proc/{step.pid}/task/{step.pid}/children").read_text().split()]
+        step.terminate()
+        assert step.wait(timeout=60) == 143
+        assert not Path(f"/proc/{child}").exists()
+    assert not (tmp_path / "out").exists()
+    assert run_process(tmp_path, plan).returncode == 0
+
+
+def test_the_command_line_is_the_one_that_the_pipeline_uses() -> None:
+    signature = (ROOT / "components/validation/component.py").read_text()
+    done = subprocess.run(
+        [sys.executable, "-m", "components.validation", "validate", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0
+    for word in ("--preset", "--store", "--run-id", "--plan", "--examples", "--decision-output", "--validation", "--executor-input"):
+        assert word in signature
+        assert word in done.stdout
+
+
+def test_findings_read_back_from_their_marker(tmp_path: Path) -> None:
+    found = night(tmp_path, "r1")
+    assert from_json(ValidateFindings, to_json(found)) == found
