@@ -27,7 +27,15 @@ def draw(folder: Path, night: str, show: Callable[[progress.Progress], None]) ->
         EmotionError: the drawing failed; with its last words.
     """
     number = number_of(folder, night)
-    command = [environment_python("emotion-ingestion"), "-m", "components.ingestion.synthetic", "--output", folder, "--night", str(number)]
+    command: list[str | Path] = [
+        environment_python("emotion-ingestion"),
+        "-m",
+        "components.ingestion.synthetic",
+        "--output",
+        folder,
+        "--night",
+        str(number),
+    ]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )

@@ -20,12 +20,12 @@ T = TypeVar("T")
 
 def to_json(value: Any) -> str:
     """Canonical JSON of a dataclass or plain value: sorted keys, no spaces, no NaN."""
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
 
 
 def to_pretty_json(value: Any) -> str:
     """JSON for people: fields in their declared order, two spaces, a final newline."""
-    return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def digest(value: Any) -> str:
@@ -44,21 +44,22 @@ def from_json(kind: type[T], text: str | bytes, place: str = "") -> T:
         value = json.loads(text)
     except ValueError as error:
         raise ContractError(f"{place} isn't valid JSON ({error})", fix="make it again with the tool that wrote it") from error
-    return from_plain(kind, value, place)
+    return fromplain(kind, value, place)
 
 
-def from_plain(kind: type[T], value: Any, place: str) -> T:
+def fromplain(kind: type[T], value: Any, place: str) -> T:
     """Read a ``kind`` from what ``json.loads`` gives. Raises ContractError as `from_json` does."""
     return typing.cast(T, _read(kind, value, place))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Dataclasses and tuples as the dictionaries and lists that JSON has, in their declared order."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import errno
-import json
 import os
 import platform
 import signal
@@ -27,7 +26,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from components.contracts import layout
-from components.contracts.codec import from_json, to_json, to_pretty_json
+from components.contracts.codec import from_json, plain, to_pretty_json
 from components.contracts.errors import EmotionError, EnvironmentProblem, InputError
 from components.contracts.findings import Evidence
 from components.contracts.preset import Preset
@@ -120,7 +119,13 @@ def _run(name: str, step: Step, arguments: argparse.Namespace) -> None:
         except Exception as second:  # noqa: BLE001 - the first error is the one to tell
             print(f"could not record the failure: {one_line(second)}", file=sys.stderr)
         raise
-    done = replace(evidence, status="succeeded", findings=_plain(findings), finished_at=_now(), seconds=round(time.monotonic() - began, 3))
+    done = replace(
+        evidence,
+        status="succeeded",
+        findings={} if findings is None else plain(findings),
+        finished_at=_now(),
+        seconds=round(time.monotonic() - began, 3),
+    )
     store.write(key, to_pretty_json(done).encode())
 
 
@@ -151,11 +156,6 @@ def _explain(step: str, error: BaseException) -> int:
     if isinstance(error, Terminated):
         return TERMINATED
     return 130 if isinstance(error, KeyboardInterrupt) else EnvironmentProblem.exit_code if isinstance(error, OSError) else 1
-
-
-def _plain(findings: Any) -> dict[str, Any]:
-    plain: dict[str, Any] = json.loads(to_json(findings)) if findings is not None else {}
-    return plain
 
 
 def _terminate(signum: int, frame: object) -> NoReturn:

@@ -5,6 +5,9 @@
 The published project trains on FER2013's CSV with early stopping on validation accuracy, keeps the
 best checkpoint and fine-tunes it with an optimizer and learning rate of their own (Adam, then SGD).
 Published: 62.66 to 64.3 % on test.
+
+On two CPU cores an epoch takes about 40 seconds, so the 10 + 3 epochs take 8 to 9 minutes; 5 + 2 epochs
+already reach 57 % on test.
 """
 
 from components.contracts.preset import (

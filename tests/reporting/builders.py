@@ -128,6 +128,9 @@ def validate(decision: str = "go", compared: bool = True) -> ValidateFindings:
         Rule("sharpness_drift", frame, "warning", False, "0.118", "≤ 0.100", "Sharpness moved further from the last snapshot than it may."),
         Rule("schema", frame, "info", True, "no anomaly", "none", "All columns match the schema."),
     )  # fmt: skip
+    rules += tuple(
+        Rule(f"column_{name}", beam, "info", True, "0 rows", "none", f"Every row has a {name}.") for name in ("width", "height", "format")
+    )
     drift = {"label": 0.021, "brightness": 0.034, "contrast": 0.012, "sharpness": 0.118, "entropy": 0.009} if compared else {}
     skew = {"label": 0.011, "brightness": 0.004, "contrast": 0.006, "sharpness": 0.003, "entropy": 0.005}
     return ValidateFindings(decision, "b" * 64, rules, "a" * 64 if compared else None, drift, skew)  # type: ignore[arg-type]

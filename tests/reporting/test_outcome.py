@@ -21,7 +21,7 @@ def outcome(night, error=""):
         ("first", "blessed", "All 5 checks passed."),
         ("rejected", "rejected", "Recall of fear is 13.0 points below"),
         ("needs-approval", "needs-approval", "asks a person"),
-        ("stopped", "stopped", "The largest class, happy, has 61.2 %"),
+        ("stopped", "stopped", "Happy, the largest class, has 61.2 %"),
         ("nothing-new", "nothing-new", "are those of run night-2"),
         ("failed", "failed", "Ingest failed: the source has no images"),
         ("killed", "failed", "Train was killed: it began on 21 November 2026, 02:00 UTC and never ended"),

@@ -1,0 +1,108 @@
+"""Command line of the reporting step."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from components.contracts import layout
+from components.contracts.artifacts import write_atomically
+from components.contracts.codec import to_json, to_pretty_json
+from components.contracts.errors import EmotionError
+from components.reporting.model_card import model_card
+from components.reporting.night import REPORTED, Night, read_night
+from components.reporting.outcome import Outcome, judge, pipeline_error
+from components.reporting.page import render, render_plain
+from components.reporting.summary import last_night, notification, summarize
+from components.runtime.step import Context, Step, main, one_line
+from components.runtime.store import Store
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--status", default="", help="final status of the pipeline as JSON, from Kubeflow Pipelines; empty at a desk")
+    parser.add_argument("--page", type=Path, required=True, help="HTML file to write")
+
+
+def report(context: Context, arguments: argparse.Namespace) -> None:
+    """Write everything that people and programs read of a night; the small and sure things first."""
+    began = time.monotonic()
+    store, run = context.store, layout.run(context.run_id)
+    night = read_night(context.run_id, {step: _read(store, layout.evidence(context.run_id, step)) for step in REPORTED})
+    earlier = _earlier_summary(store, run)
+    # Rendered again at a desk there is no status to go by: what the pipeline said that night still holds.
+    problem = pipeline_error(arguments.status) if arguments.status else str(earlier.get("pipeline_error") or "")
+    outcome = judge(night, problem)
+    summary = summarize(night, outcome, context.preset, store.location(f"{run}/report.html")) | {"pipeline_error": problem or None}
+    # What others added to the summary, such as the time that the whole command took, stays.
+    store.write(f"{run}/summary.json", to_pretty_json(earlier | summary).encode())
+    store.write(f"{run}/notification.json", to_pretty_json(notification(summary, outcome)).encode())
+    page = _page(context, night, outcome, summary).encode()
+    store.write(f"{run}/report.html", page)
+    _write_page(arguments.page, page)
+    if night.evaluate:
+        store.write(f"{run}/model_card.md", model_card(night, night.evaluate, outcome, context.preset).encode())
+    _remember(context, night, outcome)
+    summary["steps"].append({"name": "report", "seconds": round(time.monotonic() - began, 3), "cached": False, "status": "succeeded"})
+    store.write(f"{run}/summary.json", to_pretty_json(earlier | summary).encode())
+
+
+def _page(context: Context, night: Night, outcome: Outcome, summary: dict[str, Any]) -> str:
+    try:
+        return render(night, outcome, summary, context.preset)
+    except Exception as error:  # noqa: BLE001 - the page is most needed where something unforeseen happened
+        print(f"the full page couldn't be drawn: {one_line(error)}", file=sys.stderr)
+        return render_plain(night, outcome, one_line(error))
+
+
+def _write_page(path: Path, content: bytes) -> None:
+    if path.is_dir():  # made for the artifact by the runner, but an HTML artifact is a file
+        path.rmdir()
+    write_atomically(path, content)
+
+
+def _remember(context: Context, night: Night, outcome: Outcome) -> None:
+    """Point `last-night` here, unless a later night was judged already: an old run may be rendered again."""
+    value = last_night(night, outcome)
+    key = layout.pointer(context.preset.model_name, "last-night")
+    if value is not None and not _is_later(context.store, key, night):
+        context.store.write(key, to_json(value).encode())
+
+
+def _is_later(store: Store, key: str, night: Night) -> bool:
+    standing = _object(_read(store, key))
+    run_id = standing.get("run_id")
+    if not isinstance(run_id, str) or run_id == night.run_id:
+        return False
+    theirs = _object(_read(store, layout.evidence(run_id, "resolve"))).get("started_at")
+    return isinstance(theirs, str) and theirs > night.step("resolve").started_at
+
+
+def _earlier_summary(store: Store, run: str) -> dict[str, Any]:
+    return _object(_read(store, f"{run}/summary.json"))
+
+
+def _object(content: bytes | None) -> dict[str, Any]:
+    try:
+        value = json.loads(content or b"{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _read(store: Store, key: str) -> bytes | None:
+    """A value, or what stands for one that can't be read: no evidence problem may stop the report."""
+    try:
+        return store.read(key)
+    except (EmotionError, OSError) as error:
+        print(f"{key} can't be read: {one_line(error)}", file=sys.stderr)
+        return b"unreadable"
+
+
+STEPS = {"report": Step("build the page and the summary of a night, whatever happened", add_arguments, report)}
+
+if __name__ == "__main__":
+    sys.exit(main("reporting", STEPS))

@@ -1,0 +1,92 @@
+"""summary.json, the notification and the pointer to the last judged night: plain values for other programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from components.contracts.findings import Scores
+from components.contracts.preset import Preset
+from components.reporting.night import Night
+from components.reporting.outcome import Outcome
+
+
+def summarize(night: Night, outcome: Outcome, preset: Preset, report: str) -> dict[str, Any]:
+    """The summary of a night.
+
+    Args:
+        report: location of the page in the store.
+    """
+    plan = night.resolve.plan if night.resolve else None
+    ingest, evaluate, gate = night.ingest, night.evaluate, night.gate
+    compared = gate.champion if gate else plan.champion.version if plan and plan.champion else None
+    return {
+        "run_id": night.run_id,
+        "preset": preset.name,
+        "model_name": preset.model_name,
+        "outcome": outcome.word,
+        "headline": outcome.headline,
+        "verdict": gate.word if gate else None,
+        "reasons": [] if outcome.error else list(outcome.reasons),
+        "error": outcome.error or None,
+        "failed_step": outcome.failed_step or None,
+        "work": plan.work if plan else None,
+        "work_reason": plan.reason if plan else None,
+        "snapshot_id": ingest.snapshot_id if ingest else plan.accepted_snapshot if plan else None,
+        "code_version": plan.code_version if plan else None,
+        "source": plan.listing.uri if plan else None,
+        "counts": {key: getattr(ingest, key) for key in ("read", "accepted", "rejected", "left_out")} if ingest else None,
+        "metrics": {
+            "challenger": _metrics(evaluate.challenger) if evaluate else None,
+            "champion": _metrics(evaluate.champion) if evaluate and evaluate.champion else None,
+        },
+        "model_version": gate.challenger if gate else evaluate.challenger.version if evaluate else None,
+        "champion_version": compared,
+        "serving_version": night.deploy.champion.version if night.deploy else compared,
+        "steps": [
+            {"name": step.name, "seconds": step.seconds, "cached": step.cached, "status": step.status}
+            for step in night.steps
+            if step.status != "skipped"
+        ],
+        "report": report,
+        "finished_at": night.finished_at,
+    }
+
+
+def notification(summary: dict[str, Any], outcome: Outcome) -> dict[str, str]:
+    """A message that Slack's incoming webhooks take, and others read."""
+    lines = [f"{outcome.word}: {outcome.headline} ({summary['preset']}, run {summary['run_id']})", outcome.sentence]
+    lines += [f"• {reason}" for reason in outcome.reasons[:5]]
+    lines.append(f"Report: {summary['report']}")
+    return {"text": "\n".join(_slack(line) for line in lines)}
+
+
+def last_night(night: Night, outcome: Outcome) -> dict[str, Any] | None:
+    """What the next resolve compares with, or None where nothing was judged tonight."""
+    if night.resolve is None or outcome.word in ("failed", "nothing-new"):
+        return None
+    plan = night.resolve.plan
+    return {
+        "fingerprint": plan.fingerprint,
+        "run_id": night.run_id,
+        "outcome": outcome.word,
+        "listing_digest": plan.listing.digest,
+        "preset_digest": plan.preset_digest,
+        "code_version": plan.code_version,
+        "objects": plan.listing.objects,
+    }
+
+
+def _metrics(scores: Scores) -> dict[str, Any]:
+    return {
+        "version": scores.version,
+        "rows": scores.rows,
+        "accuracy": scores.accuracy,
+        "balanced_accuracy": scores.balanced_accuracy,
+        "macro_f1": scores.macro_f1,
+        "majority_share": scores.majority_share,
+    }
+
+
+def _slack(text: str) -> str:
+    """Slack reads these three characters as markup (its API documentation, "Escaping text")."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

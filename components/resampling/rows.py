@@ -1,0 +1,65 @@
+"""Training rows of an examples artifact, and the plan's table: projected columns in, pyarrow tables out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from components.contracts.artifacts import Snapshot
+from components.contracts.errors import ContractError
+from components.resampling.strategies import Plan
+
+COLUMNS = ["example_id", "label", "split"]
+PLAN_SCHEMA = pa.schema([("example_id", pa.string()), ("label", pa.string()), ("repeats", pa.int32()), ("weight", pa.float32())])
+
+
+def training_rows(folder: Path, snapshot: Snapshot, labels: tuple[str, ...]) -> pa.Table:
+    """Columns example_id and label of the training rows, sorted by example_id.
+
+    Raises:
+        ContractError: a file can't be read, there are no training rows, an id stands twice or a label is unknown.
+    """
+    try:
+        parts = [pq.read_table(folder / shard, columns=COLUMNS) for shard in snapshot.shards]
+    except (OSError, pa.ArrowException) as error:
+        raise ContractError(
+            f"the examples at {folder} can't be read ({error})", expected="the parquet files that its marker names"
+        ) from error
+    wanted = pa.schema([(name, pa.string()) for name in COLUMNS])
+    table = pa.concat_tables([wanted.empty_table(), *(_checked(part) for part in parts)])
+    training = table.filter(pc.equal(table["split"], "train")).select(["example_id", "label"]).sort_by("example_id")
+    if not training.num_rows:
+        raise ContractError("the examples have no training rows", expected="rows whose split is train", received=f"{table.num_rows} others")
+    if pc.count_distinct(training["example_id"]).as_py() != training.num_rows:
+        raise ContractError("an example id stands twice among the training rows", fix="run ingest and validate again")
+    unknown = sorted({str(label) for label in pc.unique(training["label"]).to_pylist()} - set(labels))
+    if unknown:
+        raise ContractError(
+            "training rows carry labels that the preset doesn't know", expected=", ".join(labels), received=", ".join(unknown)
+        )
+    return training
+
+
+def plan_table(training: pa.Table, plan: Plan) -> pa.Table:
+    """The rows of plan.parquet, in the order of ``training``."""
+    labels = training["label"].to_pylist()
+    weights = np.array([plan.class_weights[label] for label in labels], np.float32)
+    columns = [training["example_id"], training["label"], pa.array(plan.repeats), pa.array(weights)]
+    return pa.table(columns, names=PLAN_SCHEMA.names).cast(PLAN_SCHEMA)
+
+
+def per_label(training: pa.Table, counts: np.ndarray, labels: tuple[str, ...]) -> dict[str, int]:
+    """Sum of ``counts`` (int ``[rows]``) per label, in the order of ``labels``."""
+    names = np.array(training["label"].to_pylist())
+    return {label: int(counts[names == label].sum()) for label in labels}
+
+
+def _checked(part: pa.Table) -> pa.Table:
+    missing = [name for name in COLUMNS if name not in part.column_names]
+    if missing:
+        raise ContractError(f"the examples lack {', '.join(missing)}", expected=f"the columns {', '.join(COLUMNS)}")
+    return part.select(COLUMNS).cast(pa.schema([(name, pa.string()) for name in COLUMNS]))

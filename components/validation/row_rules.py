@@ -1,0 +1,135 @@
+"""Judge rows with Great Expectations: no project folder, no usage analytics, nothing sent anywhere.
+
+A process of its own (``python -m components.validation.row_rules``): its imports take seconds, and run
+beside those of TensorFlow Data Validation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import great_expectations as gx
+from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults, ProgressBarsConfig
+
+from components.contracts import artifacts
+from components.contracts.artifacts import Snapshot, write_atomically
+from components.contracts.codec import from_json, to_json
+from components.contracts.findings import Rule
+from components.contracts.preset import Preset
+from components.validation import tables
+from components.validation.expectations import Result, RowRule, row_rules
+from components.validation.tables import Tables
+
+# The column by which a reader knows a row of a table.
+NAMED_BY = {"classes": "label", "measures": "measure", "test_groups": "group_id", "held_out_groups": "group_id", "contents": "content_id"}
+NAMED_AT_MOST = 5
+
+
+def judge_artifact(examples: Path, preset: Preset, data_docs: Path) -> tuple[Rule, ...]:
+    """Read an examples artifact without its images and judge its rows.
+
+    Raises:
+        ContractError: the artifact is incomplete or torn.
+    """
+    snapshot = artifacts.read_marker(examples, "examples", Snapshot)
+    rows, described = tables.read(examples, snapshot)
+    marked = sum(sum(counts.values()) for counts in snapshot.counts.values())
+    return judge(tables.derive(rows, described, snapshot, preset), preset, marked, data_docs)
+
+
+def judge(judged: Tables, preset: Preset, marked_rows: int, data_docs: Path | None = None) -> tuple[Rule, ...]:
+    """Judge every row rule, in order; with ``data_docs``, also build Great Expectations' own pages there."""
+    rules = row_rules(preset, marked_rows)
+    context = _context(data_docs)
+    source = context.data_sources.add_pandas("artifact")
+    results: dict[str, Any] = {}
+    for table in dict.fromkeys(rule.table for rule in rules):
+        mine = [rule for rule in rules if rule.table == table]
+        for rule in mine:
+            rule.expectation.meta = {"rule": rule.name}
+        suite = context.suites.add(gx.ExpectationSuite(table, expectations=[rule.expectation for rule in mine]))
+        batch = source.add_dataframe_asset(table).add_batch_definition_whole_dataframe("rows")
+        definition = context.validation_definitions.add(gx.ValidationDefinition(name=table, data=batch, suite=suite))
+        outcome = definition.run(batch_parameters={"dataframe": getattr(judged, table)}, result_format=_result_format(table))
+        results.update({result.expectation_config.meta["rule"]: result for result in outcome.results})
+    if data_docs is not None:
+        context.build_data_docs()
+        for animation in (data_docs / "static" / "images").glob(
+            "*.gif"
+        ):  # 3 MB of walkthroughs that no page shows with show_how_to_buttons off
+            animation.unlink()
+    return tuple(_rule(rule, results[rule.name]) for rule in rules)
+
+
+def _context(data_docs: Path | None) -> Any:
+    site = {
+        "class_name": "SiteBuilder",
+        "show_how_to_buttons": False,
+        "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(data_docs)},
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+    }
+    configuration = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        data_docs_sites={"validation": site} if data_docs else {},
+        analytics_enabled=False,
+        progress_bars=ProgressBarsConfig(globally=False),
+    )
+    return gx.get_context(mode="ephemeral", project_config=configuration)
+
+
+def _result_format(table: str) -> dict[str, Any]:
+    named = {"unexpected_index_column_names": [NAMED_BY[table]]} if table in NAMED_BY else {}
+    return {"result_format": "SUMMARY", "partial_unexpected_count": 20, **named}
+
+
+def _rule(rule: RowRule, outcome: Any) -> Rule:
+    if not outcome.result:  # Great Expectations could not compute it: a column that isn't there, a text where a number should be
+        sentence = f"The rule {rule.name} can't be judged: {_reason(outcome.exception_info)}."
+        return Rule(rule.name, "great-expectations", rule.severity, False, "unknown", rule.bound, sentence)
+    result = dict(outcome.result)
+    value = rule.value(result)
+    names = (rule.culprits or _culprits)(result)
+    if outcome.success:
+        sentence = rule.holds.format(value=value)
+    else:
+        sentence = rule.breaks.format(
+            value=value, culprits=", ".join(names[:NAMED_AT_MOST]) + (", ..." if len(names) > NAMED_AT_MOST else "")
+        )
+    return Rule(rule.name, "great-expectations", rule.severity, bool(outcome.success), value, rule.bound, sentence)
+
+
+def _culprits(result: Result) -> list[str]:
+    """Names of the rows that break a rule, where their table has names; else their values, each once."""
+    rows = [row for row in result.get("partial_unexpected_index_list", []) if isinstance(row, dict)]
+    if rows:
+        return [str(value)[:40] for row in rows for key, value in row.items() if key in NAMED_BY.values()]
+    return [str(value)[:40] for value in dict.fromkeys(result.get("partial_unexpected_list", []))]
+
+
+def _reason(exception_info: dict[str, Any]) -> str:
+    nested = [value["exception_message"] for value in exception_info.values() if isinstance(value, dict)]
+    words = nested[0] if nested else str(exception_info.get("exception_message", "no reason given"))
+    return " ".join(words.split())[:200].rstrip(".")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--examples", type=Path, required=True)
+    parser.add_argument("--preset", type=Path, required=True, help="file with the preset as JSON")
+    parser.add_argument("--rules", type=Path, required=True, help="file for the judged rules, as JSON")
+    parser.add_argument("--data-docs", type=Path, required=True)
+    arguments = parser.parse_args()
+    preset = from_json(Preset, arguments.preset.read_bytes(), "preset")
+    write_atomically(arguments.rules, to_json(judge_artifact(arguments.examples, preset, arguments.data_docs)).encode())
+    return 0
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")  # Great Expectations' own imports warn of things that only its authors can change
+    logging.disable(logging.WARNING)
+    sys.exit(main())
