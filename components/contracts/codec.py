@@ -44,10 +44,10 @@ def from_json(kind: type[T], text: str | bytes, place: str = "") -> T:
         value = json.loads(text)
     except ValueError as error:
         raise ContractError(f"{place} isn't valid JSON ({error})", fix="make it again with the tool that wrote it") from error
-    return fromplain(kind, value, place)
+    return from_plain(kind, value, place)
 
 
-def fromplain(kind: type[T], value: Any, place: str) -> T:
+def from_plain(kind: type[T], value: Any, place: str) -> T:
     """Read a ``kind`` from what ``json.loads`` gives. Raises ContractError as `from_json` does."""
     return typing.cast(T, _read(kind, value, place))
 

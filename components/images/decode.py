@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +18,11 @@ Pixels = npt.NDArray[np.uint8]
 
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 50_000_000
+# What Pillow's decoders raise on damaged files.
+_DAMAGE = (
+    OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError,
+    AssertionError, RuntimeError, struct.error, zlib.error,
+)  # fmt: skip
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 
 
@@ -51,21 +58,21 @@ def decode(content: bytes) -> Decoded:
         raise ImageRefused("empty", "the file has no bytes")
     if len(content) > MAX_BYTES:
         raise ImageRefused("too-large", f"{len(content):,} bytes, at most {MAX_BYTES:,} are read")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large images before our own limit below refuses them
+    with warnings.catch_warnings():
+        # Pillow warns of large images before our own limit refuses them, and of odd metadata that doesn't matter here.
+        warnings.simplefilter("ignore")
+        try:
             image = Image.open(io.BytesIO(content), formats=FORMATS)
-        form = image.format or ""
-        if image.width * image.height > MAX_PIXELS:
-            raise ImageRefused("too-many-pixels", f"{image.width}x{image.height}, at most {MAX_PIXELS:,} pixels are decoded")
-        return Decoded(_pixels(image), form)
-    except UnidentifiedImageError as error:
-        raise ImageRefused("not-an-image", f"none of {', '.join(FORMATS)}") from error
-    except Image.DecompressionBombError as error:
-        raise ImageRefused("too-many-pixels", str(error)) from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError) as error:
-        # Pillow's decoders raise all of these on damaged files.
-        raise ImageRefused("truncated", f"{type(error).__name__}: {error}") from error
+            if image.width * image.height > MAX_PIXELS:
+                raise ImageRefused("too-many-pixels", f"{image.width}x{image.height}, at most {MAX_PIXELS:,} pixels are decoded")
+            image.load()
+            return Decoded(_pixels(_upright(image)), image.format or "")
+        except UnidentifiedImageError as error:
+            raise ImageRefused("not-an-image", f"none of {', '.join(FORMATS)}") from error
+        except Image.DecompressionBombError as error:
+            raise ImageRefused("too-many-pixels", str(error)) from error
+        except _DAMAGE as error:
+            raise ImageRefused("truncated", f"{type(error).__name__}: {error}") from error
 
 
 def to_input(pixels: Pixels, spec: ImageSpec) -> Pixels:
@@ -93,8 +100,15 @@ def encode_png(pixels: Pixels) -> bytes:
     return stream.getvalue()
 
 
-def _pixels(image: Image.Image) -> Pixels:
-    upright = ImageOps.exif_transpose(image)
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as its EXIF orientation says; damaged metadata of a sound picture is ignored."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except _DAMAGE:
+        return image
+
+
+def _pixels(upright: Image.Image) -> Pixels:
     if upright.mode.startswith("I;16"):
         return (np.asarray(upright, dtype=np.uint16) >> 8).astype(np.uint8)
     if upright.mode in ("I", "F"):

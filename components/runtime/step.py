@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import importlib
 import os
 import platform
 import signal
@@ -83,7 +84,8 @@ def main(component: str, steps: Mapping[str, Step], argv: Sequence[str] | None =
 
 
 def _parser(component: str, steps: Mapping[str, Step]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"python -m components.{component}", description=sys.modules[f"components.{component}"].__doc__)
+    about = importlib.import_module(f"components.{component}").__doc__
+    parser = argparse.ArgumentParser(prog=f"python -m components.{component}", description=about)
     commands = parser.add_subparsers(dest="step", required=True, metavar="STEP")
     for name, step in steps.items():
         command = commands.add_parser(name, help=step.summary, description=step.summary)

@@ -132,7 +132,12 @@ def test_random_damage_gives_pixels_or_a_refusal(form: str) -> None:
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "empty"), (b"this is a text named .jpg", "not-an-image"), (b"%!PS-Adobe-3.0 EPSF-3.0\n", "not-an-image"), (b"\xff\xd8\xff\xe0", "not-an-image")],
+    [
+        (b"", "empty"),
+        (b"this is a text named .jpg", "not-an-image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "not-an-image"),
+        (b"\xff\xd8\xff\xe0", "not-an-image"),
+    ],
 )
 def test_what_is_no_image_is_refused_with_its_reason(content: bytes, reason: str) -> None:
     assert refused(content).reason == reason

@@ -30,7 +30,9 @@ def face(label: str, seed: int) -> bytes:
     return png(pattern(LABELS.index(label), np.random.default_rng([LABELS.index(label), seed])))
 
 
-def class_folders(splits: tuple[str, ...] = ("train", "test"), labels: tuple[str, ...] = ("happy", "sad"), each: int = 4) -> dict[str, bytes]:
+def class_folders(
+    splits: tuple[str, ...] = ("train", "test"), labels: tuple[str, ...] = ("happy", "sad"), each: int = 4
+) -> dict[str, bytes]:
     """Path to content: ``split/class/image``, or ``class/image`` for the split ''."""
     return {
         f"{split}/{label}/{index}.png".lstrip("/"): face(label, 1000 * number + index)
@@ -74,8 +76,9 @@ class Bench:
 
     def resolve(self, source: object, *, run: str = "r1", code: str = "c1", force: str = "False") -> int:
         return self._step(
-            "resolve", run, "--source", str(source), "--code-version", code, "--force", force, "--work-output", str(self.root / "out" / "work"),
-            "--plan-output", str(self.root / "out" / "plan"), "--run-output", str(self.root / "out" / "run"),
+            "resolve", run, "--source", str(source), "--code-version", code, "--force", force,
+            "--work-output", str(self.root / "out" / "work"), "--plan-output", str(self.root / "out" / "plan"),
+            "--run-output", str(self.root / "out" / "run"),
         )  # fmt: skip
 
     def ingest(self, source: object, *, run: str = "r1") -> int:

@@ -56,7 +56,7 @@ def test_a_folder_is_read_as_the_zip_of_it(night: Bench, tmp_path: Path) -> None
     assert night.resolve(as_folder(tmp_path / "faces", files)) == 0
     in_folder = night.plan().listing
     assert night.resolve(as_zip(tmp_path / "faces.zip", files), run="r2") == 0
-    assert (in_folder.objects, in_folder.bytes) == (night.plan().listing.objects, night.plan().listing.bytes) == (16, in_folder.bytes)
+    assert (in_folder.objects, in_folder.bytes) == (16, night.plan().listing.bytes)
 
 
 def test_linked_folders_are_followed_and_loops_end(night: Bench, tmp_path: Path) -> None:
@@ -243,7 +243,8 @@ def test_a_source_has_a_short_stable_name(tmp_path: Path, monkeypatch: pytest.Mo
 def test_resolve_loads_no_heavy_library() -> None:
     program = (
         "import sys; import components.ingestion.__main__, components.ingestion.resolve;"
-        "heavy = {'apache_beam', 'numpy', 'PIL', 'pyarrow', 'google.cloud.storage', 'kfp'} & set(sys.modules); sys.exit(', '.join(heavy))"
+        "heavy = {'apache_beam', 'numpy', 'PIL', 'pyarrow', 'google.cloud.storage', 'kfp'} & set(sys.modules);"
+        "sys.exit(', '.join(heavy) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -7,7 +7,6 @@ import pytest
 from components.contracts.preset import DataPolicy, ImageSpec
 from components.ingestion.splits import SplitRules, settle, share_of
 
-
 GROUPS = [f"group-{number}" for number in range(4000)]
 
 
@@ -56,7 +55,11 @@ def test_a_split_depends_on_nothing_but_the_content() -> None:
 
 def test_a_training_row_with_a_twin_in_test_leaves_training() -> None:
     group = group_where("train", "train", "test")
-    assert settle(group, ["train", "test", "train"], rules("train", "test")) == [("left-out", "twin-in-test"), ("test", ""), ("left-out", "twin-in-test")]
+    assert settle(group, ["train", "test", "train"], rules("train", "test")) == [
+        ("left-out", "twin-in-test"),
+        ("test", ""),
+        ("left-out", "twin-in-test"),
+    ]
 
 
 def test_a_held_out_row_with_a_twin_in_test_leaves_too() -> None:

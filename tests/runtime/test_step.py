@@ -41,6 +41,15 @@ def evidence(store: Path) -> Evidence:
     return from_json(Evidence, DiskStore(store).read(layout.evidence("run-1", "resample")) or b"")
 
 
+def _wait_for(ready: Path, process: subprocess.Popen[str]) -> None:
+    for _ in range(400):
+        if ready.exists():
+            return
+        assert process.poll() is None, "the step ended before it was ready"
+        time.sleep(0.05)
+    raise AssertionError("the step never became ready")
+
+
 def test_a_step_leaves_its_findings(tmp_path: Path) -> None:
     done = run(tmp_path)
     assert done.returncode == 0, done.stderr
@@ -75,8 +84,7 @@ def test_an_error_is_one_line_a_code_and_evidence(tmp_path: Path, do: str, code:
 def test_a_step_that_is_asked_to_stop_says_so(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     process = subprocess.Popen(command(tmp_path, "--do", "wait", "--output", str(ready)), stderr=subprocess.PIPE, text=True)
-    while not ready.exists():
-        time.sleep(0.05)
+    _wait_for(ready, process)
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate(timeout=20)
     assert process.returncode == 143
@@ -87,8 +95,7 @@ def test_a_step_that_is_asked_to_stop_says_so(tmp_path: Path) -> None:
 def test_a_killed_step_is_still_seen_as_running(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     process = subprocess.Popen(command(tmp_path, "--do", "wait", "--output", str(ready)))
-    while not ready.exists():
-        time.sleep(0.05)
+    _wait_for(ready, process)
     process.kill()
     process.wait(20)
     assert evidence(tmp_path).status == "running"

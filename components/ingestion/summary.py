@@ -1,0 +1,115 @@
+"""What an examples artifact holds, counted from its own files: snapshot id, counts, duplicates, thumbnails."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from PIL import Image
+
+from components.contracts.artifacts import LAYOUT_VERSION, SPLITS
+from components.contracts.codec import to_json
+from components.contracts.findings import Duplicates
+from components.contracts.preset import DataPolicy
+from components.images.decode import decode
+
+THUMBNAILS = 6
+THUMBNAIL_PIXELS = 64
+COLUMNS = ["example_id", "content_id", "label", "split", "published_split", "note"]
+
+
+def read_columns(shards: Iterable[Path]) -> pa.Table:
+    """`COLUMNS` of all rows, without their pictures."""
+    return pa.concat_tables([pq.read_table(shard, columns=COLUMNS, use_threads=False) for shard in shards])
+
+
+def snapshot_id(table: pa.Table, policy: DataPolicy) -> str:
+    """SHA-256 (hex) over the sorted example ids with label and split, the data policy and the layout's version."""
+    digest = hashlib.sha256(f"{LAYOUT_VERSION}\n{to_json(policy)}\n".encode())
+    for row in sorted(zip(*(table[name].to_pylist() for name in ("example_id", "label", "split")), strict=True)):
+        digest.update(("\0".join(row) + "\n").encode())
+    return digest.hexdigest()
+
+
+def counts_by_split(table: pa.Table, labels: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Rows per split and label, in their order; every label stands in every split that has rows."""
+    counted = Counter(zip(table["split"].to_pylist(), table["label"].to_pylist(), strict=True))
+    used = {split for split, _ in counted}
+    others = sorted({label for _, label in counted} - set(labels))
+    return {
+        split: {label: counted[split, label] for label in [*labels, *(others if split == "left-out" else [])]}
+        for split in SPLITS
+        if split in used
+    }
+
+
+def left_out_reasons(table: pa.Table) -> dict[str, int]:
+    """Rows that no split uses, by the reason in their note."""
+    return tally(table.filter(pc.equal(table["split"], "left-out"))["note"].to_pylist())
+
+
+def duplicates(table: pa.Table) -> Duplicates:
+    """Pixel-exact copies among the rows."""
+    contents = table.group_by("content_id").aggregate([([], "count_all"), ("label", "count_distinct")])
+    copies = contents["count_all"].to_numpy()
+    training = table.filter(pc.equal(table["published_split"], "train"))["content_id"]
+    test = table.filter(pc.equal(table["published_split"], "test"))["content_id"]
+    return Duplicates(
+        distinct_contents=len(contents),
+        groups=int((copies > 1).sum()),
+        surplus_rows=int((copies - 1).sum()),
+        test_rows_with_training_twin=int(pc.sum(pc.is_in(test, value_set=training.combine_chunks())).as_py() or 0),
+        conflicting_groups=int((contents["label_count_distinct"].to_numpy() > 1).sum()),
+    )
+
+
+def tally(values: Iterable[str]) -> dict[str, int]:
+    """How often each value stands, the most frequent first."""
+    return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
+
+
+def thumbnails(shards: Sequence[Path], labels: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Up to `THUMBNAILS` pictures per label as PNG data URIs, at most `THUMBNAIL_PIXELS` a side.
+
+    Of each label from the first row group that has training rows of it, or any rows used; there the
+    ones with the smallest ids, which is as good as drawn and always the same.
+    """
+    chosen: dict[str, list[dict[str, Any]]] = {}
+    for wanted in (("train",), ("validation", "test")):
+        for shard in shards:
+            with pq.ParquetFile(shard) as file:
+                for group in range(file.num_row_groups):
+                    missing = [label for label in labels if label not in chosen]
+                    if missing:
+                        chosen.update(_chosen(file, group, missing, wanted))
+    return {label: tuple(_data_uri(row["image"]) for row in chosen.get(label, [])) for label in labels}
+
+
+def _chosen(file: pq.ParquetFile, group: int, labels: Sequence[str], splits: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    small = file.read_row_group(group, columns=["example_id", "label", "split"])
+    fits = pc.and_(pc.is_in(small["label"], pa.array(labels, pa.string())), pc.is_in(small["split"], pa.array(splits, pa.string())))
+    if not pc.any(fits).as_py():
+        return {}
+    rows = file.read_row_group(group, columns=["example_id", "content_id", "label", "image"]).filter(fits).sort_by("example_id")
+    chosen: dict[str, dict[str, dict[str, Any]]] = {}
+    for index, (label, content) in enumerate(zip(rows["label"].to_pylist(), rows["content_id"].to_pylist(), strict=True)):
+        found = chosen.setdefault(label, {})
+        if content not in found and len(found) < THUMBNAILS:
+            found[content] = {"image": rows["image"][index].as_py()}
+    return {label: list(found.values()) for label, found in chosen.items()}
+
+
+def _data_uri(content: bytes) -> str:
+    image = Image.fromarray(decode(content).pixels)
+    image.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+    stream = io.BytesIO()
+    image.save(stream, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()

@@ -1,0 +1,4 @@
+"""Training: an examples artifact and a sampling plan in; a calibrated, exported model with golden images out.
+
+train   images decoded once -> stages of epochs, checkpointed -> temperature -> model.tflite, saved_model/, model.keras
+"""
