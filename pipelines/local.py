@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
@@ -109,7 +110,9 @@ def run_pipeline(compiled: str, arguments: dict[str, Any], folder: Path, display
         _our_handler(display, log, exit_codes),
         contextlib.redirect_stdout(log),
         contextlib.redirect_stderr(log),
+        warnings.catch_warnings(),
     ):
+        warnings.filterwarnings("ignore", message=".*have no effect in the current local runner", category=UserWarning)
         components.load_component_from_text(compiled)(**arguments)
     return exit_codes
 
