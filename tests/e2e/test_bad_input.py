@@ -36,7 +36,7 @@ def one_class(folder: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("make", "words"),
-    [(empty_zip, "no images"), (not_a_zip, "isn't a zip"), (no_images, "no images"), (one_class, "one class")],
+    [(empty_zip, "is empty; expected images"), (not_a_zip, "isn't a zip"), (no_images, "no images"), (one_class, "one class")],
 )
 def test_a_source_that_cannot_be_used(tmp_path: Path, make: object, words: str) -> None:
     desk = Desk(tmp_path)

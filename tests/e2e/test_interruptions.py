@@ -65,20 +65,19 @@ def nothing_left(desk: Desk) -> None:
     raise AssertionError(left_behind(desk))
 
 
+def served_checksum(folder: Path, summary: dict[str, object]) -> str:
+    """Of the file that serves. (The SavedModel beside it numbers its functions per process.)"""
+    manifest = folder / "store" / layout.version(TINY.model_name, str(summary["model_version"])) / "model.json"
+    return json.loads(manifest.read_text())["files"]["model.tflite"]
+
+
 @pytest.mark.parametrize("wish", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill"])
 def test_interrupted_at_every_step_and_resumed(tmp_path: Path, wish: signal.Signals) -> None:
     desk = prepared(tmp_path)
     for step in layout.STEPS:
         since = str(evidence(desk, step).get("started_at", ""))
         process = start_cli(desk, RUN)
-        if step == "report":
-            # report leaves no evidence of its own; interrupt it while the page is being made
-            deploy_done = lambda: evidence(desk, "deploy").get("status") == "succeeded"  # noqa: E731
-            while not deploy_done():
-                time.sleep(0.05)
-            time.sleep(0.3)
-        else:
-            wait_until_running(desk, step, process, since)
+        wait_until_running(desk, step, process, since)
         process.send_signal(wish)
         process.wait(60)
         assert process.returncode == (130 if wish == signal.SIGINT else -signal.SIGKILL)
@@ -92,5 +91,6 @@ def test_interrupted_at_every_step_and_resumed(tmp_path: Path, wish: signal.Sign
     assert desk.champion() == summary["model_version"]
 
     undisturbed = Desk(tmp_path / "undisturbed").run("once", TINY, desk.folder / "faces")
-    assert undisturbed["model_version"] == summary["model_version"]
     assert undisturbed["snapshot_id"] == summary["snapshot_id"]
+    assert undisturbed["metrics"]["challenger"] == summary["metrics"]["challenger"]
+    assert served_checksum(tmp_path / "undisturbed", undisturbed) == served_checksum(tmp_path, summary)

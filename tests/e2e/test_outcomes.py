@@ -22,7 +22,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 def test_first_night_is_blessed(desk: Desk) -> None:
     summary = desk.run("night-0", TINY, desk.draw(0))
     assert summary["outcome"] == "blessed", summary
-    assert [step["name"] for step in summary["steps"]] == list(STEPS[:-1])
+    assert [step["name"] for step in summary["steps"]] == list(STEPS)
     assert desk.champion() == summary["model_version"]
     assert summary["metrics"]["champion"] is None
     assert {"accuracy", "balanced_accuracy", "macro_f1", "majority_share"} <= set(summary["metrics"]["challenger"])
@@ -34,7 +34,7 @@ def test_the_same_night_again_finds_nothing_new(desk: Desk) -> None:
     champion = desk.champion()
     summary = desk.run("night-0-again", TINY, desk.folder / "faces")
     assert summary["outcome"] == "nothing-new"
-    assert desk.ran("night-0-again") == ["resolve"]
+    assert desk.ran("night-0-again") == ["resolve", "report"]
     assert desk.champion() == champion
 
 
@@ -43,7 +43,7 @@ def test_a_worse_challenger_is_rejected_and_the_champion_stays(desk: Desk) -> No
     strict = replace(TINY, gate=replace(TINY.gate, min_accuracy=0.999))
     summary = desk.run("night-1", strict, desk.draw(1))
     assert summary["outcome"] == "rejected", summary
-    assert desk.ran("night-1") == list(STEPS[:-2])
+    assert desk.ran("night-1") == [step for step in STEPS if step != "deploy"]
     assert summary["metrics"]["champion"] is not None
     assert desk.champion() == champion
     assert any("accuracy" in reason for reason in summary["reasons"])
@@ -55,6 +55,6 @@ def test_bad_data_stops_the_run_before_training(desk: Desk) -> None:
         image.unlink()
     summary = desk.run("night-2", TINY, desk.folder / "faces")
     assert summary["outcome"] == "stopped", summary
-    assert desk.ran("night-2") == ["resolve", "ingest", "validate"]
+    assert desk.ran("night-2") == ["resolve", "ingest", "validate", "report"]
     assert any("disgust" in reason for reason in summary["reasons"])
     assert desk.champion() == champion
