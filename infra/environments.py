@@ -63,7 +63,20 @@ def _bootstrap_uv(version: str) -> None:
         return
     shutil.rmtree(VENVS / "uv", ignore_errors=True)
     # --target needs neither a virtual environment nor a writable system Python.
-    _run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", VENVS / "uv", f"uv=={version}"])
+    _run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--root-user-action=ignore",
+            "--target",
+            VENVS / "uv",
+            f"uv=={version}",
+        ]
+    )
 
 
 def _make(name: str) -> bool:

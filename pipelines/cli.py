@@ -33,8 +33,9 @@ app = typer.Typer(
     "5 the machine can't · 130 interrupted · 1 anything else.",
 )
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+# Bound to the real streams: while a run is under way, sys.stdout is its log.
+console = Console(file=sys.stdout, highlight=False)
+errors = Console(file=sys.stderr, highlight=False)
 
 Runs = Annotated[Path, typer.Option(help="Folder of runs: reports, summaries, logs.")]
 Store = Annotated[str, typer.Option(help="What outlives runs: snapshots, models, checkpoints. A folder or gs://bucket/prefix.")]

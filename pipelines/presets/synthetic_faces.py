@@ -20,7 +20,7 @@ from components.contracts.preset import (
 SYNTHETIC_FACES = Preset(
     name="synthetic-faces",
     model_name="synthetic-faces",
-    summary="Drawn faces, seven expressions, 48x48 gray; no download, about a minute and a half",
+    summary="Drawn faces, seven expressions, 48x48 gray; no download, about a minute",
     data=DataPolicy(taxonomy="basic-7", image=ImageSpec(48, 48, 1), test_share=0.25, validation_share=0.12),
     validation=ValidationPolicy(max_reject_rate=0.03),
     resampling=ResamplingPolicy(strategy="oversample", max_repeats=4),

@@ -113,7 +113,9 @@ def test_which_night_is_drawn(tmp_path: Path, drawn: int | None, night: str, num
     assert faces.number_of(tmp_path, night) == number
 
 
-@pytest.mark.parametrize(("night", "message"), [("same", "no night yet to repeat"), ("tonight", "'tonight' is no night; expected next, same")])
+@pytest.mark.parametrize(
+    ("night", "message"), [("same", "no night yet to repeat"), ("tonight", "'tonight' is no night; expected next, same")]
+)
 def test_a_night_that_is_none(tmp_path: Path, night: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         faces.number_of(tmp_path, night)
