@@ -46,7 +46,7 @@ def test_a_worse_challenger_is_rejected_and_the_champion_stays(desk: Desk) -> No
     assert desk.ran("night-1") == [step for step in STEPS if step != "deploy"]
     assert summary["metrics"]["champion"] is not None
     assert desk.champion() == champion
-    assert any("accuracy" in reason for reason in summary["reasons"])
+    assert any("Accuracy is" in reason for reason in summary["reasons"])
 
 
 def test_bad_data_stops_the_run_before_training(desk: Desk) -> None:
