@@ -1,7 +1,7 @@
 """A preset: everything that makes one retraining what it is, in one frozen value.
 
 It travels as JSON through one pipeline parameter. Each step reads its own section and the data
-section; nothing downstream re-declares what stands here.
+section; nothing downstream declares again what stands here.
 """
 
 from __future__ import annotations

@@ -30,7 +30,8 @@ from components.contracts import errors
 from components.contracts.errors import EmotionError, EnvironmentProblem
 from components.ingestion.attendance import WORKER_MODULE, attended
 from components.ingestion.sources.layouts import Batch
-from components.ingestion.sources.places import Place, open_place
+from components.ingestion.sources.opening import open_place
+from components.ingestion.sources.places import Place
 from components.ingestion.splits import SplitRules, settle
 from components.ingestion.tables import read_batch, write_part, write_shard
 from components.runtime.step import Terminated

@@ -21,7 +21,8 @@ from components.ingestion import summary
 from components.ingestion.flow import processes_for, run_flow
 from components.ingestion.resolve import listed
 from components.ingestion.sources.layouts import Batch, Layout
-from components.ingestion.sources.places import Place, localized
+from components.ingestion.sources.opening import localized
+from components.ingestion.sources.places import Place
 from components.ingestion.splits import SplitRules
 from components.ingestion.tables import write_rejected
 from components.ingestion.watch import watching

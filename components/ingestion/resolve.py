@@ -19,7 +19,8 @@ from components.contracts.labels import Taxonomy, taxonomy
 from components.contracts.night import Listing, NightPlan, Pointer
 from components.ingestion.sources.detection import detect
 from components.ingestion.sources.layouts import Layout, listing_digest
-from components.ingestion.sources.places import Place, open_place
+from components.ingestion.sources.opening import open_place
+from components.ingestion.sources.places import Place
 from components.runtime.step import Context
 from components.runtime.store import Store
 

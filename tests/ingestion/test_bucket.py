@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from components.contracts.errors import InputError
-from components.ingestion.sources.places import ObjectUnreadable, open_place
+from components.ingestion.sources.opening import open_place
+from components.ingestion.sources.places import ObjectUnreadable
 from tests.ingestion.bucket_server import Buckets, serving
 from tests.ingestion.sources import Bench, as_folder, bench, class_folders, csv_row, face
 

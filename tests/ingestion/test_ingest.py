@@ -22,7 +22,7 @@ from components.ingestion import flow
 from components.ingestion.flow import plan_shards, run_flow
 from components.ingestion.sources import class_folders as folders_module
 from components.ingestion.sources.detection import detect
-from components.ingestion.sources.places import open_place
+from components.ingestion.sources.opening import open_place
 from components.ingestion.splits import SplitRules
 from components.runtime import progress
 from tests.ingestion.sources import LABELS, Bench, as_folder, as_zip, bench, class_folders, csv_row, face

@@ -17,7 +17,7 @@ from components.contracts.labels import taxonomy
 from components.images.decode import ImageRefused, decode
 from components.ingestion.sources.detection import detect
 from components.ingestion.sources.layouts import GrayPixels, Refusal
-from components.ingestion.sources.places import localized, open_place
+from components.ingestion.sources.opening import localized, open_place
 from components.ingestion.synthetic.__main__ import main
 from components.ingestion.synthetic.folder import MANIFEST, SCRATCH
 from components.runtime.progress import parse
