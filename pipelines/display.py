@@ -50,7 +50,7 @@ class PlainDisplay:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._told: dict[str, float] = {}
+        self._told: dict[tuple[str, str], float] = {}
 
     def __enter__(self) -> PlainDisplay:
         return self
@@ -59,13 +59,13 @@ class PlainDisplay:
         return
 
     def started(self, step: str) -> None:
-        self._told[step] = 0.0
         self._console.print(f"{step} …", highlight=False)
 
     def progressed(self, step: str, done: Told) -> None:
         share = done.done / max(done.total, 1)
-        if share - self._told.get(step, 0.0) >= _LINES_EVERY or share >= 1:
-            self._told[step] = share
+        last = self._told.get((step, done.unit), 0.0)
+        if share - last >= _LINES_EVERY or share >= 1 > last:
+            self._told[step, done.unit] = share
             self._console.print(f"  {step} {done.done:,}/{done.total:,} {done.unit} {done.note}".rstrip(), highlight=False)
 
     def finished(self, step: str, seconds: float, exit_code: int) -> None:

@@ -40,6 +40,9 @@ def show_outcome(console: Console, summary: dict[str, Any], folder: Path) -> Non
     install = f" (installing before it: {summary['install_seconds']:.0f} s)" if summary.get("install_seconds") else ""
     training = sum(step["seconds"] for step in summary.get("steps", []) if step["name"] == "train" and not step.get("cached"))
     console.print(f"time     {summary['wall_seconds']:.0f} s, of which training {training:.0f} s{install}")
+    peak = max(summary.get("steps", []), key=lambda step: step["peak_memory_bytes"], default=None)
+    if peak:
+        console.print(f"memory   {peak['peak_memory_bytes'] / 1e9:.2f} GB at most, in {peak['name']}")
     console.print(f"report   {folder / 'report.html'}", soft_wrap=True)
     if summary["outcome"] == "failed":
         console.print(f"log      {folder / 'log.txt'}\ncontinue with: emotion run --resume", soft_wrap=True)

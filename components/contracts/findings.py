@@ -303,6 +303,7 @@ class Evidence:
     Attributes:
         status: running until the step ends; a killed step stays so.
         started_at, finished_at: UTC, ISO 8601.
+        peak_memory_bytes: largest resident size of the step's process plus that of its largest child.
         error: one line, when it failed.
         findings: the step's entry of `FINDINGS` as a JSON object; empty until it succeeded.
         environment: Python version, lock digest and image of the step.
@@ -314,6 +315,7 @@ class Evidence:
     started_at: str
     finished_at: str = ""
     seconds: float = 0.0
+    peak_memory_bytes: int = 0
     error: str = ""
     findings: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)

@@ -52,6 +52,7 @@ class Observed:
     finished_at: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     findings: Any = None
+    peak_memory_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,7 @@ def _observe(name: str, content: bytes | None) -> Observed:
         started_at=evidence.started_at,
         finished_at=evidence.finished_at,
         environment=evidence.environment,
+        peak_memory_bytes=evidence.peak_memory_bytes,
     )
     if evidence.status != "succeeded":
         return step

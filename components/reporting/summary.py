@@ -43,7 +43,13 @@ def summarize(night: Night, outcome: Outcome, preset: Preset, report: str) -> di
         "champion_version": compared,
         "serving_version": night.deploy.champion.version if night.deploy else compared,
         "steps": [
-            {"name": step.name, "seconds": step.seconds, "cached": step.cached, "status": step.status}
+            {
+                "name": step.name,
+                "seconds": step.seconds,
+                "cached": step.cached,
+                "status": step.status,
+                "peak_memory_bytes": step.peak_memory_bytes,
+            }
             for step in night.steps
             if step.status != "skipped"
         ],

@@ -15,6 +15,7 @@ import errno
 import importlib
 import os
 import platform
+import resource
 import signal
 import sys
 import tempfile
@@ -115,7 +116,7 @@ def _run(name: str, step: Step, arguments: argparse.Namespace) -> None:
             findings = step.body(Context(run_id, preset, store, Path(scratch), output), arguments)
             output.write()
     except BaseException as error:
-        failed = replace(evidence, status="failed", error=one_line(error), finished_at=_now(), seconds=round(time.monotonic() - began, 3))
+        failed = replace(evidence, status="failed", error=one_line(error), **_cost(began))
         try:
             store.write(key, to_pretty_json(failed).encode())
         except Exception as second:  # noqa: BLE001 - the first error is the one to tell
@@ -125,8 +126,7 @@ def _run(name: str, step: Step, arguments: argparse.Namespace) -> None:
         evidence,
         status="succeeded",
         findings={} if findings is None else plain(findings),
-        finished_at=_now(),
-        seconds=round(time.monotonic() - began, 3),
+        **_cost(began),
     )
     store.write(key, to_pretty_json(done).encode())
 
@@ -162,6 +162,12 @@ def _explain(step: str, error: BaseException) -> int:
 
 def _terminate(signum: int, frame: object) -> NoReturn:
     raise Terminated
+
+
+def _cost(began: float) -> dict[str, Any]:
+    """What the step took so far."""
+    peak = sum(resource.getrusage(who).ru_maxrss * 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return {"finished_at": _now(), "seconds": round(time.monotonic() - began, 3), "peak_memory_bytes": peak}
 
 
 def _now() -> str:

@@ -1,0 +1,42 @@
+"""A disk that fills up during a run: one clear line, and the champion untouched."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipelines import running
+from tests.e2e.nights import TINY, Desk, Silent
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=False).returncode:
+        pytest.skip("only root can mount a small disk")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_disk_that_fills_up(small_disk: Path, tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    assert desk.run("night-0", TINY, desk.draw(0, count=300))["outcome"] == "blessed"
+    champion = desk.champion()
+    cramped = desk.request("night-1", TINY, desk.draw(1, count=300))
+    filler = small_disk / "filler"
+    filler.write_bytes(b"0" * (63 * 1024 * 1024))
+    summary = running.execute(cramped, small_disk / "runs", Silent())
+    assert summary["outcome"] == "failed"
+    assert "no space left on the device" in summary["error"]
+    assert "free some space and run again with --resume" in summary["error"]
+    assert desk.champion() == champion
+    filler.unlink()
+    resumed = running.execute(cramped, small_disk / "runs", Silent())
+    assert resumed["outcome"] == "blessed"
