@@ -16,7 +16,8 @@ from rich.table import Table
 
 from components.contracts import layout
 from components.contracts.codec import to_pretty_json
-from components.contracts.errors import EmotionError, InputError
+from components.contracts.errors import EmotionError, EnvironmentProblem, InputError
+from components.runtime.step import one_line
 from components.runtime.store import open_store
 from pipelines import code, doctor, faces, presets
 from pipelines.display import display_for
@@ -220,6 +221,9 @@ def main() -> None:
     except EmotionError as error:
         errors.print(f"[red]error:[/] {error}", soft_wrap=True)
         sys.exit(error.exit_code)
+    except OSError as error:  # a full disk, a folder that may not be written
+        errors.print(f"[red]error:[/] {one_line(error)}", soft_wrap=True)
+        sys.exit(EnvironmentProblem.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -18,7 +18,7 @@ from components.reporting.night import REPORTED, Night, read_night
 from components.reporting.outcome import Outcome, judge, pipeline_error
 from components.reporting.page import render, render_plain
 from components.reporting.summary import last_night, notification, summarize
-from components.runtime.step import Context, Step, main, one_line
+from components.runtime.step import Context, Step, main, one_line, peak_memory_bytes
 from components.runtime.store import Store
 
 
@@ -46,7 +46,8 @@ def report(context: Context, arguments: argparse.Namespace) -> None:
     if night.evaluate:
         store.write(f"{run}/model_card.md", model_card(night, night.evaluate, outcome, context.preset).encode())
     _remember(context, night, outcome)
-    summary["steps"].append({"name": "report", "seconds": round(time.monotonic() - began, 3), "cached": False, "status": "succeeded"})
+    ours = {"name": "report", "seconds": round(time.monotonic() - began, 3), "cached": False, "status": "succeeded"}
+    summary["steps"].append({**ours, "peak_memory_bytes": peak_memory_bytes()})
     store.write(f"{run}/summary.json", to_pretty_json(earlier | summary).encode())
 
 

@@ -166,8 +166,12 @@ def _terminate(signum: int, frame: object) -> NoReturn:
 
 def _cost(began: float) -> dict[str, Any]:
     """What the step took so far."""
-    peak = sum(resource.getrusage(who).ru_maxrss * 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return {"finished_at": _now(), "seconds": round(time.monotonic() - began, 3), "peak_memory_bytes": peak}
+    return {"finished_at": _now(), "seconds": round(time.monotonic() - began, 3), "peak_memory_bytes": peak_memory_bytes()}
+
+
+def peak_memory_bytes() -> int:
+    """Largest resident size of this process so far, plus that of its largest child."""
+    return sum(resource.getrusage(who).ru_maxrss * 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
 def _now() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -10,12 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from components.contracts import layout
 from components.contracts.preset import GatePolicy, ImageSpec, Preset, ServingPolicy, Stage, ValidationPolicy
 from components.runtime.progress import Progress
 from components.runtime.store import open_store
 from pipelines import presets, running
 from pipelines.code import ROOT
+from pipelines.outcome import show_outcome
 
 FACES = presets.preset("synthetic-faces")
 TINY: Preset = replace(
@@ -71,7 +75,9 @@ class Desk:
         return replace(running.new_request(preset, str(source), str(self.store), force=force), run_id=run_id)
 
     def run(self, run_id: str, preset: Preset, source: Path, *, force: bool = False) -> dict[str, Any]:
-        return running.execute(self.request(run_id, preset, source, force=force), self.runs, Silent())
+        summary = running.execute(self.request(run_id, preset, source, force=force), self.runs, Silent())
+        show_outcome(Console(file=io.StringIO()), summary, self.runs / run_id)
+        return summary
 
     def champion(self, preset: Preset = TINY) -> str | None:
         content = open_store(str(self.store)).read(layout.pointer(preset.model_name, "champion"))

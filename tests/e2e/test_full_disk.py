@@ -31,7 +31,8 @@ def test_a_disk_that_fills_up(small_disk: Path, tmp_path: Path) -> None:
     champion = desk.champion()
     cramped = desk.request("night-1", TINY, desk.draw(1, count=300))
     filler = small_disk / "filler"
-    filler.write_bytes(b"0" * (63 * 1024 * 1024))
+    free = os.statvfs(small_disk)
+    filler.write_bytes(b"0" * (free.f_bavail * free.f_frsize - 700_000))
     summary = running.execute(cramped, small_disk / "runs", Silent())
     assert summary["outcome"] == "failed"
     assert "no space left on the device" in summary["error"]

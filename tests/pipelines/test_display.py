@@ -72,9 +72,15 @@ def test_the_outcome_tells_reasons_figures_and_times() -> None:
     screen = console()
     show_outcome(screen, SUMMARY, Path("runs/one"))
     text = said(screen)
-    for words in ("REJECTED: the champion stays", "the floor is 60.0 %", "-40.0 points", "51 s, of which training 20 s (installing before it: 30 s)",
-
-                  "0.90 GB at most, in train", "runs/one/report.html"):  # fmt: skip
+    wanted = [
+        "REJECTED: the champion stays",
+        "the floor is 60.0 %",
+        "-40.0 points",
+        "51 s, of which training 20 s (installing before it: 30 s)",
+        "0.90 GB at most, in train",
+        "runs/one/report.html",
+    ]
+    for words in wanted:
         assert words in text
 
 
