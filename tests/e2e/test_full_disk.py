@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from components.contracts.errors import EnvironmentProblem
+from components.runtime.step import one_line
 from pipelines import running
 from tests.e2e.nights import TINY, Desk, Silent
 
@@ -25,6 +27,20 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", folder], check=True)
 
 
+def error_of(request: running.RunRequest, runs: Path) -> str:
+    """What a run says that fails, in a step or in the command itself when even its log has no space."""
+    try:
+        return str(running.execute(request, runs, Silent())["error"])
+    except OSError as error:
+        return one_line(error)
+
+
+def test_a_small_disk_is_refused_before_work_starts(small_disk: Path, tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    with pytest.raises(EnvironmentProblem, match=r"too little space for .*expected 500 MB free; received \d+ MB"):
+        running.preflight(desk.request("night-0", TINY, desk.draw(0, count=100)), small_disk / "runs")
+
+
 def test_a_disk_that_fills_up(small_disk: Path, tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     assert desk.run("night-0", TINY, desk.draw(0, count=300))["outcome"] == "blessed"
@@ -33,10 +49,9 @@ def test_a_disk_that_fills_up(small_disk: Path, tmp_path: Path) -> None:
     filler = small_disk / "filler"
     free = os.statvfs(small_disk)
     filler.write_bytes(b"0" * (free.f_bavail * free.f_frsize - 700_000))
-    summary = running.execute(cramped, small_disk / "runs", Silent())
-    assert summary["outcome"] == "failed"
-    assert "no space left on the device" in summary["error"]
-    assert "free some space and run again with --resume" in summary["error"]
+    told = error_of(cramped, small_disk / "runs")
+    assert "no space left on the device" in told
+    assert "free some space and run again with --resume" in told
     assert desk.champion() == champion
     filler.unlink()
     resumed = running.execute(cramped, small_disk / "runs", Silent())
