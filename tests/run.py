@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -62,10 +63,14 @@ def _run(folder: str, slow: bool) -> tuple[int, float]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / ".venvs" / "test")}
     print(f"\n== tests/{folder} in .venvs/{FOLDERS[folder]}", flush=True)
     began = time.monotonic()
-    done = subprocess.run(
-        [python, "-m", "pytest", f"tests/{folder}", "-q", "-m", "slow" if slow else "not slow"], cwd=ROOT, env=environment
-    )
+    command = [python, "-m", "pytest", f"tests/{folder}", "-q", "-m", "slow" if slow else "not slow"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, preexec_fn=_heed_interrupts)
     return done.returncode, time.monotonic() - began
+
+
+def _heed_interrupts() -> None:
+    """A shell starts background jobs with Ctrl-C ignored, and their children inherit it; tests that send one mean it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 if __name__ == "__main__":

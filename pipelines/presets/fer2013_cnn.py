@@ -6,8 +6,9 @@ The published project trains on FER2013's CSV with early stopping on validation 
 best checkpoint and fine-tunes it with an optimizer and learning rate of their own (Adam, then SGD).
 Published: 62.66 to 64.3 % on test.
 
-On two CPU cores an epoch takes about 40 seconds, so the 10 + 3 epochs take 8 to 9 minutes; 5 + 2 epochs
-already reach 57 % on test.
+Ours, 2026-11-21, two cores of an AMD EPYC, seed 7, one run: 60.8 % on PublicTest (macro F1 55.2 %), 60.0 %
+without the 280 test images that have a pixel-exact twin in training; in 551 s and 1.4 GB, of which training
+(10 + 3 epochs) 512 s. Training rows that also stand in test are left out.
 """
 
 from components.contracts.preset import (

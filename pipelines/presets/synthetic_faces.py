@@ -1,7 +1,11 @@
 """The embedded default: seven drawn expressions, 48x48 gray, a small CNN.
 
-make run                    a night: some faces are new, some changed, some gone
-make run NIGHT=same         nothing is new
+    make run                a night: some faces are new, some changed, some gone
+    make run NIGHT=same     nothing is new
+
+2026-11-21, two cores of an AMD EPYC, seed 7, night 0: 88.1 % on 901 test images, where always answering the
+most frequent class gives 21.9 % and a logistic regression on the pixels 20.3 %. The whole run takes 53 s, of
+which training 25 s.
 """
 
 from components.contracts.preset import (
