@@ -14,6 +14,17 @@ from typing import Literal
 from pipelines import code
 
 _TFDV_GLIBC = (2, 39)
+# The libraries that do each component's work, as their installed metadata spells them.
+_MAIN_PACKAGES = {
+    "ingestion": ("apache_beam",),
+    "validation": ("tensorflow_data_validation", "great_expectations"),
+    "resampling": ("imbalanced_learn", "scikit_learn"),
+    "training": ("tensorflow", "keras"),
+    "evaluation": ("ai_edge_litert", "scikit_learn"),
+    "serving": ("kserve", "ai_edge_litert"),
+    "deployment": ("kserve",),
+    "reporting": ("jinja2", "matplotlib"),
+}
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,14 @@ def _environment(root: Path, name: str) -> Finding:
     wanted = hashlib.sha256(lock.read_bytes() + sys.version.encode() + str(root).encode()).hexdigest()
     if stamp.read_text() != wanted:
         return Finding("note", f"environment {name}", "installed from another lock", "make install")
-    return Finding("ok", f"environment {name}", f"{sum(line[:1].isalpha() for line in lock.read_text().splitlines())} packages")
+    versions = ", ".join(f"{package} {_version(folder, package)}" for package in _MAIN_PACKAGES[name])
+    count = sum(line[:1].isalpha() for line in lock.read_text().splitlines())
+    return Finding("ok", f"environment {name}", f"{versions}; {count} packages")
+
+
+def _version(folder: Path, package: str) -> str:
+    found = sorted(folder.glob(f"lib/python*/site-packages/{package}-*.dist-info"))
+    return found[0].name.removesuffix(".dist-info").rpartition("-")[2] if found else "missing"
 
 
 def _tool(name: str, use: str) -> Finding:

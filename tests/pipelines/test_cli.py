@@ -102,6 +102,8 @@ def test_doctor_finds_the_environments(tmp_path: Path) -> None:
     done = emotion("doctor", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert "environment training" in done.stdout
+    assert "tensorflow 2.21.0" in done.stdout
+    assert "missing" not in done.stdout
 
 
 @pytest.mark.parametrize(
