@@ -46,9 +46,11 @@ def compiled() -> str:
         return Path(path).read_text()
 
 
-def run(tmp_path: Path, say: str = "go") -> tuple[Recorder, dict[str, int], list[str]]:
+def run(tmp_path: Path, say: str = "go", tag: str = "toy") -> tuple[Recorder, dict[str, int], list[str]]:
     recorder = Recorder()
-    codes = run_pipeline(compiled(), {"say": say, "folder": str(tmp_path)}, tmp_path, recorder)
+    codes = run_pipeline(
+        compiled().replace("emotion-reporting:toy", f"emotion-reporting:{tag}"), {"say": say, "folder": str(tmp_path)}, tmp_path, recorder
+    )
     ran = (tmp_path / "ran").read_text().split()
     (tmp_path / "ran").unlink()
     return recorder, codes, ran
@@ -86,6 +88,13 @@ def test_finished_tasks_are_skipped_and_a_broken_one_runs_again(tmp_path: Path) 
     assert run(tmp_path)[2] == ["second", "last"]
     assert run(tmp_path)[2] == ["last"]
     assert run(tmp_path, say="stop")[2] == ["first", "last"]
+
+
+def test_other_code_is_never_served_from_the_cache(tmp_path: Path) -> None:
+    """An image is named by its content, so a change of code is a change of its tag."""
+    assert run(tmp_path)[2] == ["first", "second", "last"]
+    assert run(tmp_path, tag="changed")[2] == ["first", "second", "last"]
+    assert run(tmp_path)[2] == ["last"]
 
 
 def test_interrupting_leaves_no_process_behind(tmp_path: Path) -> None:
