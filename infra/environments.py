@@ -10,16 +10,20 @@ import argparse
 import hashlib
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENVS = ROOT / ".venvs"
 UV = VENVS / "uv" / "bin" / "uv"
 PYTHONS = ((3, 11), (3, 14))
+# TensorFlow Data Validation for Python 3.12 and newer is built against it.
+TFDV_GLIBC = (2, 39)
 # Where a group's lock stands when it isn't a component's.
 LOCKS = {
     "pipelines": ROOT / "pipelines" / "requirements.lock",
@@ -31,8 +35,9 @@ LOCKS = {
 
 def main() -> int:
     arguments = _arguments()
-    if not PYTHONS[0] <= sys.version_info[:2] < PYTHONS[1]:
-        return _fail(f"this is Python {sys.version.split()[0]}; expected 3.11, 3.12 or 3.13; to fix it: make PYTHON=python3.11 …")
+    problem = unsupported(sys.version_info[:2], platform.libc_ver()[1])
+    if problem:
+        return _fail(problem)
     began = time.monotonic()
     try:
         _bootstrap_uv(arguments.uv_version)
@@ -48,6 +53,19 @@ def main() -> int:
         (VENVS / "install.json").write_text(json.dumps({"seconds": round(seconds, 1), "made": made}))
         print(f"installed {', '.join(made)} in {seconds:.0f} s", flush=True)
     return 0
+
+
+def unsupported(python: tuple[int, int], glibc: str) -> str:
+    """Why this Python can't hold the environments, with what to do; empty when it can."""
+    version = f"this is Python {python[0]}.{python[1]}"
+    if not PYTHONS[0] <= python < PYTHONS[1]:
+        return f"{version}; expected 3.11, 3.12 or 3.13; to fix it: make PYTHON=python3.11 …"
+    if python >= (3, 12) and glibc and tuple(map(int, glibc.split(".")[:2])) < TFDV_GLIBC:
+        wanted = ".".join(map(str, TFDV_GLIBC))
+        return (
+            f"{version} with glibc {glibc}; data validation expects glibc {wanted} from Python 3.12 on; to fix it: make PYTHON=python3.11 …"
+        )
+    return ""
 
 
 def _arguments() -> argparse.Namespace:
@@ -88,7 +106,7 @@ def _make(name: str) -> bool:
     print(f"installing {name} …", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     _run([UV, "venv", "--quiet", "--python", sys.executable, folder])
-    install = [UV, "pip", "install", "--quiet", "--python", folder / "bin" / "python", "--no-deps"]
+    install: list[str | Path] = [UV, "pip", "install", "--quiet", "--python", folder / "bin" / "python", "--no-deps"]
     _run([*install, "--require-hashes", "-r", lock])
     if name == "pipelines":
         _run([*install, "--editable", ROOT])
@@ -109,7 +127,18 @@ def _test_tools() -> None:
 def _lock(names: list[str]) -> None:
     _run([UV, "lock", "--quiet"])
     for name in [*names, *LOCKS.keys() - {"pipelines"}]:
-        command = [UV, "export", "--quiet", "--frozen", "--group", name, "--no-emit-project", "--no-header", "--format", "requirements-txt"]
+        command: list[str | Path] = [
+            UV,
+            "export",
+            "--quiet",
+            "--frozen",
+            "--group",
+            name,
+            "--no-emit-project",
+            "--no-header",
+            "--format",
+            "requirements-txt",
+        ]
         text = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
         lock_of(name).write_text(f"# Made by `make lock` from the group {name!r} of pyproject.toml.\n{text}")
         print(lock_of(name).relative_to(ROOT))
@@ -120,7 +149,7 @@ def lock_of(name: str) -> Path:
     return LOCKS.get(name, ROOT / "components" / name / "requirements.lock")
 
 
-def _run(command: list[str | Path]) -> None:
+def _run(command: Sequence[str | Path]) -> None:
     subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "UV_PROJECT_ENVIRONMENT": str(VENVS / "none")})
 
 

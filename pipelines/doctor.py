@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from infra.environments import unsupported
 from pipelines import code
 
-_TFDV_GLIBC = (2, 39)
 # The libraries that do each component's work, as their installed metadata spells them.
 _MAIN_PACKAGES = {
     "ingestion": ("apache_beam",),
@@ -46,11 +46,8 @@ def examine(root: Path = code.ROOT) -> list[Finding]:
 
 
 def _python() -> Finding:
-    glibc = tuple(int(part) for part in platform.libc_ver()[1].split(".")[:2]) if platform.libc_ver()[1] else (0, 0)
-    found = f"Python {platform.python_version()}, glibc {'.'.join(map(str, glibc))}"
-    if sys.version_info >= (3, 12) and glibc < _TFDV_GLIBC:
-        return Finding("missing", "Python", found, "data validation needs glibc 2.39 with this Python: make PYTHON=python3.11 install")
-    return Finding("ok", "Python", found)
+    problem = unsupported(sys.version_info[:2], platform.libc_ver()[1])
+    return Finding("missing" if problem else "ok", "Python", f"Python {platform.python_version()}, glibc {platform.libc_ver()[1]}", problem)
 
 
 def _disk(root: Path) -> Finding:
