@@ -9,9 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-WORK_WORDS = ("new", "nothing-new")
-DECISION_WORDS = ("go", "stop")
-VERDICT_WORDS = ("blessed", "rejected", "needs-approval")
 OUTCOME_WORDS = ("blessed", "rejected", "needs-approval", "nothing-new", "stopped", "failed")
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.contracts import artifacts
-from components.contracts.artifacts import Snapshot, read_marker, write_atomically
+from components.contracts.artifacts import PREDICTION_COLUMNS, Snapshot, read_marker, write_atomically
 from components.contracts.codec import to_pretty_json
 from components.contracts.errors import ContractError
 from components.contracts.findings import EvaluateFindings, SamplePrediction, Scores
@@ -110,7 +110,7 @@ def _write_predictions(path: Path, tested: Rows, labels: tuple[str, ...], probab
             "probabilities": pa.array(list(probabilities.astype(np.float32)), pa.list_(pa.float32())),
         }
     )
-    pq.write_table(table, path)
+    pq.write_table(table.select(list(PREDICTION_COLUMNS)), path)
 
 
 def _samples(

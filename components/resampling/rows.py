@@ -9,12 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.contracts.artifacts import Snapshot
+from components.contracts.artifacts import SAMPLING_COLUMNS, Snapshot
 from components.contracts.errors import ContractError
 from components.resampling.strategies import Plan
 
 COLUMNS = ["example_id", "label", "split"]
-PLAN_SCHEMA = pa.schema([("example_id", pa.string()), ("label", pa.string()), ("repeats", pa.int32()), ("weight", pa.float32())])
+_TYPES = {"string": pa.string(), "int32": pa.int32(), "float": pa.float32()}
+PLAN_SCHEMA = pa.schema([(name, _TYPES[kind]) for name, kind in SAMPLING_COLUMNS.items()])
 
 
 def training_rows(folder: Path, snapshot: Snapshot, labels: tuple[str, ...]) -> pa.Table:
