@@ -29,6 +29,8 @@ LOCKS = {
     "pipelines": ROOT / "pipelines" / "requirements.lock",
     "test": ROOT / "tests" / "requirements.lock",
     "emulator": ROOT / "tests" / "emulator.lock",
+    "oracle": ROOT / "tests" / "oracle.lock",
+    "jax": ROOT / "components" / "training" / "jax.lock",
     "check": ROOT / "infra" / "check.lock",
 }
 

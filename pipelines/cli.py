@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from components.contracts import layout
@@ -20,6 +18,8 @@ from components.contracts.errors import EmotionError, EnvironmentProblem, InputE
 from components.runtime.step import one_line
 from components.runtime.store import open_store
 from pipelines import code, doctor, faces, presets
+from pipelines.commands import models
+from pipelines.commands.terminal import Runs, Store, console, errors
 from pipelines.display import display_for
 from pipelines.environments import environment_python
 from pipelines.outcome import show_outcome
@@ -34,12 +34,7 @@ app = typer.Typer(
     "5 the machine can't · 130 interrupted · 1 anything else.",
 )
 
-# Bound to the real streams: while a run is under way, sys.stdout is its log.
-console = Console(file=sys.stdout, highlight=False)
-errors = Console(file=sys.stderr, highlight=False)
-
-Runs = Annotated[Path, typer.Option(help="Folder of runs: reports, summaries, logs.")]
-Store = Annotated[str, typer.Option(help="What outlives runs: snapshots, models, checkpoints. A folder or gs://bucket/prefix.")]
+app.command(name="models")(models.show_models)
 
 
 @app.command()
@@ -143,32 +138,6 @@ def presets_(name: Annotated[str | None, typer.Argument(help="Show one preset in
     console.print(table)
 
 
-@app.command()
-def models(store: Store = "store") -> None:
-    """List the registry: every model, its versions, and which is champion, anchor and previous."""
-    registry = open_store(store)
-    names = sorted({key.split("/")[1] for key in registry.list("models")})
-    if not names:
-        console.print(f"no models in {registry.uri} yet; `emotion run` makes one")
-        return
-    table = Table("model", "version", "is", "preset", "held-out accuracy", "labels", box=None, header_style="bold")
-    for name in names:
-        pointers = _pointers(registry, name)
-        versions = sorted({key.split("/")[3] for key in registry.list(layout.versions(name)) if key.endswith("/model.json")})
-        for version in versions:
-            manifest = json.loads(registry.read(f"{layout.version(name, version)}/model.json") or b"{}")
-            roles = ", ".join(role for role, current in pointers.items() if current == version)
-            table.add_row(
-                name,
-                version,
-                roles,
-                manifest.get("preset", ""),
-                f"{manifest.get('validation_accuracy', 0):.1%}",
-                str(len(manifest.get("labels", []))),
-            )
-    console.print(table)
-
-
 @app.command(name="doctor")
 def doctor_() -> None:
     """Check this machine: Python, environments, disk; what is missing and how to get it."""
@@ -194,15 +163,6 @@ def _drawn_faces(preset: str, night: str) -> str:
     with console.status("drawing tonight's faces") as status:
         faces.draw(folder, night, lambda told: status.update(f"drawing tonight's faces: {told.done:,} of {told.total:,}"))
     return str(folder)
-
-
-def _pointers(registry: Any, name: str) -> dict[str, str]:
-    pointers = {}
-    for role in ("champion", "anchor", "previous"):
-        content = registry.read(layout.pointer(name, role))
-        if content is not None:
-            pointers[role] = json.loads(content)["version"]
-    return pointers
 
 
 def _where(runs: Path) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from components.contracts.errors import EnvironmentProblem
@@ -20,3 +23,17 @@ def environment_python(image: str) -> Path:
     if not python.exists():
         raise EnvironmentProblem(f"the environment of {match['component']} is missing", expected=str(python), fix="run `make install`")
     return python
+
+
+def run_component(component: str, arguments: Sequence[str | Path]) -> int:
+    """Run ``python -m components.<component> ...`` in its environment, on this terminal; its exit code.
+
+    For commands that need a component's own libraries. Ctrl-C reaches it like any other program in the foreground.
+    """
+    command = [environment_python(f"emotion-{component}"), "-m", f"components.{component}", *arguments]
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue  # the terminal sent it to the component too, which ends by itself

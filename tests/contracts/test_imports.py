@@ -46,7 +46,7 @@ def test_kfp_stays_outside_the_images(path: Path) -> None:
         assert not {name for name in imported(path) if name.split(".")[0] in ("kfp", "pipelines")}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "components" / "contracts").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted((ROOT / "components" / "contracts").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
 def test_contracts_need_the_standard_library_only(path: Path) -> None:
     outside = {name.split(".")[0] for name in imported(path)} - set(sys.stdlib_module_names) - {"components"}
     assert not outside

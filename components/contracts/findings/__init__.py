@@ -1,0 +1,85 @@
+"""What each step found, as typed values: the report is built from these alone.
+
+Images inside findings are data URIs (`data:image/png;base64,...`) of small thumbnails.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from components.contracts.findings.data import (
+    Duplicates,
+    IngestFindings,
+    RejectedImage,
+    ResampleFindings,
+    ResolveFindings,
+    Rule,
+    Severity,
+    ValidateFindings,
+)
+from components.contracts.findings.evaluation import Check, ClassScore, Comparison, EvaluateFindings, SamplePrediction, Scores, Verdict
+from components.contracts.findings.serving import DeployFindings, ServingFindings, ServingMeasurement
+from components.contracts.findings.training import TrainFindings
+
+__all__ = [
+    "FINDINGS",
+    "Check",
+    "ClassScore",
+    "Comparison",
+    "DeployFindings",
+    "Duplicates",
+    "EvaluateFindings",
+    "Evidence",
+    "IngestFindings",
+    "RejectedImage",
+    "ResampleFindings",
+    "ResolveFindings",
+    "Rule",
+    "SamplePrediction",
+    "Scores",
+    "ServingFindings",
+    "ServingMeasurement",
+    "Severity",
+    "TrainFindings",
+    "ValidateFindings",
+    "Verdict",
+]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one step leaves in the store: how it went, and its findings.
+
+    Attributes:
+        status: running until the step ends; a killed step stays so.
+        started_at, finished_at: UTC, ISO 8601.
+        peak_memory_bytes: largest resident size of the step's process plus that of its largest child.
+        error: one line, when it failed.
+        findings: the step's entry of `FINDINGS` as a JSON object; empty until it succeeded.
+        environment: Python version, lock digest and image of the step.
+    """
+
+    step: str
+    run_id: str
+    status: Literal["running", "succeeded", "failed"]
+    started_at: str
+    finished_at: str = ""
+    seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    error: str = ""
+    findings: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+FINDINGS: dict[str, type] = {
+    "resolve": ResolveFindings,
+    "ingest": IngestFindings,
+    "validate": ValidateFindings,
+    "resample": ResampleFindings,
+    "train": TrainFindings,
+    "evaluate": EvaluateFindings,
+    "check-serving": ServingFindings,
+    "gate": Verdict,
+    "deploy": DeployFindings,
+}

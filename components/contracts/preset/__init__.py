@@ -1,0 +1,58 @@
+"""A preset: everything that makes one retraining what it is, in one frozen value.
+
+It travels as JSON through one pipeline parameter. Each step reads its own section and the data
+section; nothing downstream declares again what stands here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from components.contracts.preset.checks import require
+from components.contracts.preset.data import DataPolicy, ImageSpec
+from components.contracts.preset.gate import GatePolicy
+from components.contracts.preset.serving import ServingPolicy
+from components.contracts.preset.training import Augmentation, ResamplingPolicy, Stage, TrainingPolicy
+from components.contracts.preset.validation import ValidationPolicy
+
+__all__ = [
+    "Augmentation",
+    "DataPolicy",
+    "GatePolicy",
+    "ImageSpec",
+    "Preset",
+    "ResamplingPolicy",
+    "ServingPolicy",
+    "Stage",
+    "TrainingPolicy",
+    "ValidationPolicy",
+]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One retraining: data, rules, model, gate, serving.
+
+    Attributes:
+        name: of the preset.
+        model_name: registry entry that its models compete for; presets with other labels or inputs
+            never share one.
+        summary: one line for people.
+    """
+
+    name: str
+    model_name: str
+    summary: str
+    data: DataPolicy
+    training: TrainingPolicy
+    gate: GatePolicy
+    validation: ValidationPolicy = ValidationPolicy()
+    resampling: ResamplingPolicy = ResamplingPolicy()
+    serving: ServingPolicy = ServingPolicy()
+
+    def __post_init__(self) -> None:
+        for name in (self.name, self.model_name):
+            require(
+                re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?", name) is not None, "name", "lower-case letters, digits and dashes", name
+            )
