@@ -17,6 +17,7 @@ PRESET ?=
 DATA ?=
 NIGHT ?=
 NAME ?=
+REGISTRY ?=
 RUN_OPTIONS := $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data "$(DATA)") $(if $(NIGHT),--night $(NIGHT))
 
 .PHONY: help
@@ -70,6 +71,27 @@ golden: install ## Write the golden file of the compiled pipeline anew
 bench: install ## Run one benchmark (NAME=…)
 	@test -n "$(NAME)" || { echo "name one: make bench NAME=$$(ls benchmarks/*.py | xargs -n1 basename -s .py | paste -sd'|')"; exit 2; }
 	@$(PYTHON) benchmarks/$(NAME).py
+
+.PHONY: engine-up
+engine-up: ## Find a container engine, or install and start a private one (root on Debian)
+	@$(PYTHON) -m infra.images.engine up
+
+.PHONY: engine-down
+engine-down: ## Stop the engine that engine-up started
+	@$(PYTHON) -m infra.images.engine down
+
+.PHONY: images
+images: ## Build every component's image that isn't there yet
+	@$(PYTHON) -m infra.images.build
+
+.PHONY: push
+push: ## Build and push the images (REGISTRY=…); their digests go into build/images.json
+	@test -n "$(REGISTRY)" || { echo "name one: make push REGISTRY=registry/path"; exit 2; }
+	@$(PYTHON) -m infra.images.build --push "$(REGISTRY)"
+
+.PHONY: test-containers
+test-containers: install images ## Build the images and look into them
+	@PYTHONPATH=$(VENVS)/test $(VENVS)/pipelines/bin/python -m pytest tests/containers -q
 
 .PHONY: clean
 clean: ## Remove environments, runs, the store and drawn faces

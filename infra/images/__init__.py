@@ -1,0 +1,1 @@
+"""Container images: the engine that builds them, the base, one image per component."""

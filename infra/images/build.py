@@ -1,0 +1,99 @@
+"""Build and push the components' images; a tag is a digest of all that the image holds, so what stands isn't built again.
+
+python3 -m infra.images.build                     build every image that is missing
+python3 -m infra.images.build serving --base IMG  one of them, on a base of your own
+python3 -m infra.images.build --push REGISTRY     build, push, and note the digests in build/images.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from components.contracts.artifacts import write_atomically
+from infra.environments import lock_of
+from infra.images.base import base_image
+from infra.images.engine import Engine, NoEngine, start
+from infra.images.secrets import build_secrets
+from pipelines.code import COMPONENTS, ROOT, git_commit, image_references
+
+RECORD = ROOT / "build" / "images.json"
+SOURCE = "https://github.com/emotion-retraining/emotion-retraining"
+
+
+def build(engine: Engine, components: tuple[str, ...], base: str) -> dict[str, str]:
+    """Build what is missing. Returns component to image reference.
+
+    Raises:
+        CalledProcessError: a build failed; its output holds why.
+    """
+    references = image_references("localhost")
+    built = {component: references[f"emotion-{component}"] for component in components}
+    with build_secrets() as secrets:
+        for number, (component, reference) in enumerate(built.items(), 1):
+            if engine.run("images", "--quiet", reference):
+                continue
+            print(f"[{number}/{len(built)}] {reference} …", end="", flush=True)
+            began = time.monotonic()
+            engine.run("build", "--network", "host", *secrets, *_arguments(component, base), "--tag", reference, ROOT)
+            print(f" {time.monotonic() - began:.0f} s", flush=True)
+    return built
+
+
+def push(engine: Engine, built: dict[str, str], registry: str) -> dict[str, str]:
+    """Push images and return component to reference by the digest that the registry gave."""
+    pushed = {}
+    for component, local in built.items():
+        remote = f"{registry.rstrip('/')}/{local.rsplit('/', 1)[1]}"
+        engine.run("tag", local, remote)
+        digest = re.search(r"sha256:[0-9a-f]{64}", engine.run("push", remote))
+        if digest is None:
+            raise NoEngine(f"{registry} took {remote} but gave no digest")
+        pushed[component] = f"{remote.rsplit(':', 1)[0]}@{digest[0]}"
+        print(pushed[component], flush=True)
+    return pushed
+
+
+def _arguments(component: str, base: str) -> list[str | Path]:
+    lock = hashlib.sha256(lock_of(component).read_bytes()).hexdigest()
+    values = {"BASE_IMAGE": base, "SOURCE": SOURCE, "REVISION": git_commit(), "LOCK_DIGEST": lock}
+    arguments: list[str | Path] = ["--file", ROOT / "components" / component / "Containerfile"]
+    for name, value in values.items():
+        arguments += ["--build-arg", f"{name}={value}"]
+    return arguments
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("components", nargs="*", help=f"some of {', '.join(COMPONENTS)}; all by default")
+    parser.add_argument("--base", default="", help="base image with Python 3.13; found by itself otherwise")
+    parser.add_argument("--push", metavar="REGISTRY", default="", help="push there")
+    arguments = parser.parse_args()
+    unknown = set(arguments.components) - set(COMPONENTS)
+    if unknown:
+        parser.error(f"no component {', '.join(sorted(unknown))}; expected some of {', '.join(COMPONENTS)}")
+    try:
+        engine = start()
+        built = build(engine, tuple(arguments.components) or COMPONENTS, arguments.base or base_image(engine))
+        if arguments.push:
+            write_atomically(RECORD, (json.dumps(push(engine, built, arguments.push), indent=2) + "\n").encode())
+    except NoEngine as error:
+        print(f"images: {error}", file=sys.stderr)
+        return 5
+    except subprocess.CalledProcessError as error:
+        print(f"\n{error.stdout or ''}{error.stderr or ''}\nimages: `{' '.join(map(str, error.cmd[:3]))} …` failed", file=sys.stderr)
+        return 1
+    for component, reference in built.items():
+        size = int(engine.run("image", "inspect", "--format", "{{.Size}}", reference))
+        print(f"{component:12} {size / 1e6:8,.0f} MB  {reference}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
