@@ -16,19 +16,22 @@ EMOTION := $(VENVS)/pipelines/bin/emotion
 PRESET ?=
 DATA ?=
 NIGHT ?=
+RUNNER ?=
 NAME ?=
 REGISTRY ?=
-RUN_OPTIONS := $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data "$(DATA)") $(if $(NIGHT),--night $(NIGHT))
+RUN_OPTIONS := $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data '$(DATA)') $(if $(NIGHT),--night $(NIGHT)) $(if $(RUNNER),--runner $(RUNNER))
 
 .PHONY: help
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 	@echo
 	@echo 'make run PRESET=fer2013-cnn DATA=path/to/fer2013.zip   a run on your own data'
+	@echo "make run DATA='[\"one.zip\", \"gs://bucket/two\"]'         several sources, joined"
 	@echo 'make run NIGHT=same                                    a night on which nothing changed'
+	@echo 'make images && make run RUNNER=docker                  the same in containers'
 
 .PHONY: run
-run: install ## A night: draw faces, run the whole pipeline, print the verdict (PRESET=, DATA=, NIGHT=)
+run: install ## A night: draw faces, run the whole pipeline, print the verdict (PRESET=, DATA=, NIGHT=, RUNNER=)
 	@$(EMOTION) run $(RUN_OPTIONS)
 
 .PHONY: install

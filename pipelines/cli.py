@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -12,16 +10,14 @@ from typing import Annotated, NoReturn
 import typer
 from rich.table import Table
 
-from components.contracts import layout
 from components.contracts.codec import to_pretty_json
 from components.contracts.errors import EmotionError, EnvironmentProblem, InputError
+from components.contracts.preset.sources import joined_uri
 from components.runtime.step import one_line
-from components.runtime.store import open_store
 from pipelines import code, doctor, faces, presets
-from pipelines.commands import models
+from pipelines.commands import data, gate, models, reports, rollout, schema
 from pipelines.commands.terminal import Runs, Store, console, errors
 from pipelines.display import display_for
-from pipelines.environments import environment_python
 from pipelines.outcome import show_outcome
 
 app = typer.Typer(
@@ -34,21 +30,32 @@ app = typer.Typer(
     "5 the machine can't · 130 interrupted · 1 anything else.",
 )
 
-app.command(name="models")(models.show_models)
+app.add_typer(models.app, name="models")
+app.command(name="forget")(data.forget)
+app.command(name="relabel")(data.relabel)
+app.add_typer(gate.app, name="gate")
+app.add_typer(schema.app, name="schema")
+app.add_typer(rollout.app, name="rollout")
+app.command(name="report")(reports.report)
 
 
 @app.command()
 def run(
     preset: Annotated[str, typer.Option(help="Name of a preset; `emotion presets` lists them.")] = presets.DEFAULT,
     data: Annotated[
-        str, typer.Option(help="Images: a folder, a .zip, FER2013's .csv, or gs://… of these. Without it the default preset draws faces.")
-    ] = "",
+        list[str] | None,
+        typer.Option(
+            help="Images: a folder, a .zip or .tar, a table (FER2013's .csv, a manifest), or gs://, s3:// or kaggle:// of these. "
+            "Several times: joined; a table of votes belongs to the images before it. Without it the default preset draws faces."
+        ),
+    ] = None,
     night: Annotated[str, typer.Option(help="For drawn faces: next, same (nothing new), or a night's number.")] = "next",
     store: Store = "store",
     runs: Runs = Path("runs"),
     resume: Annotated[bool, typer.Option("--resume", help="Continue the newest run (or --run-id): finished steps are skipped.")] = False,
     run_id: Annotated[str, typer.Option(help="With --resume: which run.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Retrain even when nothing is new.")] = False,
+    runner: Annotated[str, typer.Option(help="processes, or docker: each step in its image (`make images` first).")] = "processes",
 ) -> None:
     """Run the whole pipeline on this machine: resolve to report, each step in its own environment.
 
@@ -56,6 +63,8 @@ def run(
       emotion run
       emotion run --night same
       emotion run --preset fer2013-cnn --data ~/fer2013.zip
+      emotion run --preset fer2013-cnn --data ~/fer2013.zip --data s3://bucket/more-faces
+      emotion run --preset ferplus --data ~/fer2013.csv --data ~/fer2013new.csv
       emotion run --resume
     """
     from pipelines import running  # kfp takes seconds to import; `emotion --help` need not wait for it
@@ -64,8 +73,8 @@ def run(
         request = running.last_request(runs, run_id)
     else:
         chosen = presets.preset(preset)
-        source = running.absolute(data) if data else _drawn_faces(preset, night)
-        request = running.new_request(chosen, source, store, force=force)
+        source = joined_uri(data) if data else "" if chosen.data.sources else _drawn_faces(preset, night)
+        request = running.new_request(chosen, source, store, force=force, runner=running.runner(runner))
     running.preflight(request, runs)
     console.print(f"[bold]{request.run_id}[/] · {request.preset.summary}")
     try:
@@ -92,29 +101,6 @@ def compile_(
 
     write_atomically(output, compile_pipeline(code.image_references(registry)).encode())
     console.print(f"wrote {output}")
-
-
-@app.command()
-def report(
-    run_id: Annotated[str | None, typer.Argument(help="A run; by default the newest.")] = None,
-    runs: Runs = Path("runs"),
-) -> None:
-    """Build the report of a run again from its evidence, and say where it stands."""
-    from components.contracts.artifacts import write_atomically
-    from pipelines import running
-
-    request = running.last_request(runs, run_id or "")
-    page = runs / request.run_id / "report.html"
-    python = environment_python("emotion-reporting")
-    command: list[str | Path] = [python, "-m", "components.reporting", "report", "--run-id", request.run_id, "--store", request.store]
-    command += ["--preset", request.preset_json, "--status", "", "--page", page.absolute()]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(code.ROOT)}, check=False)
-    if done.returncode:
-        raise typer.Exit(done.returncode)
-    content = open_store(request.store).read(f"{layout.run(request.run_id)}/report.html")
-    if content is not None:
-        write_atomically(page, content)
-    console.print(str(page))
 
 
 @app.command(name="presets")
@@ -157,7 +143,7 @@ def _drawn_faces(preset: str, night: str) -> str:
         raise InputError(
             f"the preset {preset} needs images",
             expected="--data (DATA=)",
-            fix=f"give a folder, a .zip or a .csv, or use --preset {presets.DEFAULT}",
+            fix=f"give a folder, an archive or a table, or use --preset {presets.DEFAULT}",
         )
     folder = code.ROOT / "data" / preset
     with console.status("drawing tonight's faces") as status:

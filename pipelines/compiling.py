@@ -12,7 +12,7 @@ from kfp import compiler
 
 from pipelines.retraining import retraining
 
-_IMAGE_LINE = re.compile(r"^(\s+image: )(emotion-[a-z]+)$", re.MULTILINE)
+_IMAGE_LINE = re.compile(r"^(\s+(?:image: |value: |- ))(emotion-[a-z]+)$", re.MULTILINE)
 
 
 def compile_pipeline(images: Mapping[str, str]) -> str:

@@ -1,17 +1,16 @@
 """Run the compiled pipeline on this machine through `kfp.local`, each step in its component's environment.
 
 kfp's subprocess runner refuses container components, but looks its task handler up as a module
-attribute at call time. `EnvironmentTaskHandler` stands in its place while a run is under way: this
-file is the only one that knows (kfp is pinned, and a contract test guards the seam).
+attribute at call time. `EnvironmentTaskHandler` stands in its place while a run is under way, and
+`ContainerTaskHandler` in that of the Docker runner: this file is the only one that replaces them
+(kfp is pinned, and a contract test guards the seam).
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -21,11 +20,13 @@ from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
 from kfp import components, local
-from kfp.local import status, subprocess_task_handler
+from kfp.local import docker_task_handler, status, subprocess_task_handler
 
 from components.runtime import progress
 from pipelines.code import ROOT
 from pipelines.environments import environment_python
+from pipelines.local_containers import Containers, ContainerTaskHandler, container_runner, engine_at
+from pipelines.outputs import prepare_outputs
 
 _GRACE_SECONDS = 15.0
 _PR_SET_PDEATHSIG = 1
@@ -55,7 +56,7 @@ class EnvironmentTaskHandler:
 
     def run(self) -> status.Status:
         step = self.command[3]
-        _prepare_outputs(self.command)
+        prepare_outputs(self.command)
         self.display.started(step)
         began = time.monotonic()
         process = self._start()
@@ -88,18 +89,21 @@ class EnvironmentTaskHandler:
             self.display.progressed(step, told)
 
 
-def run_pipeline(compiled: str, arguments: dict[str, Any], folder: Path, display: Display) -> dict[str, int]:
+def run_pipeline(
+    compiled: str, arguments: dict[str, Any], folder: Path, display: Display, containers: Containers | None = None
+) -> dict[str, int]:
     """Run a compiled pipeline; finished tasks of an earlier attempt in the same folder are skipped.
 
     Args:
         compiled: YAML of the pipeline. arguments: of the pipeline. folder: of this run.
+        containers: run each step in its image, with these mounts; by default as a process in its environment.
 
     Returns:
         Exit code of each step that ran.
     """
     exit_codes: dict[str, int] = {}
     local.init(
-        runner=local.SubprocessRunner(use_venv=False),
+        runner=local.SubprocessRunner(use_venv=False) if containers is None else container_runner(containers, folder),
         pipeline_root=str(folder / "artifacts"),
         raise_on_error=False,
         enable_caching=True,
@@ -107,7 +111,8 @@ def run_pipeline(compiled: str, arguments: dict[str, Any], folder: Path, display
     )
     with (
         open(folder / "log.txt", "a") as log,
-        _our_handler(display, log, exit_codes),
+        engine_at(containers.host) if containers else contextlib.nullcontext(),
+        _our_handlers(display, log, exit_codes),
         contextlib.redirect_stdout(log),
         contextlib.redirect_stderr(log),
         warnings.catch_warnings(),
@@ -118,26 +123,16 @@ def run_pipeline(compiled: str, arguments: dict[str, Any], folder: Path, display
 
 
 @contextlib.contextmanager
-def _our_handler(display: Display, log: IO[str], exit_codes: dict[str, int]) -> Iterator[None]:
-    handler = type("Handler", (EnvironmentTaskHandler,), {"display": display, "log": log, "exit_codes": exit_codes})
-    original = subprocess_task_handler.SubprocessTaskHandler
-    subprocess_task_handler.SubprocessTaskHandler = handler
+def _our_handlers(display: Display, log: IO[str], exit_codes: dict[str, int]) -> Iterator[None]:
+    members = {"display": display, "log": log, "exit_codes": exit_codes}
+    processes, containers = subprocess_task_handler.SubprocessTaskHandler, docker_task_handler.DockerTaskHandler
+    subprocess_task_handler.SubprocessTaskHandler = type("Handler", (EnvironmentTaskHandler,), members)
+    docker_task_handler.DockerTaskHandler = type("Handler", (ContainerTaskHandler,), members)
     try:
         yield
     finally:
-        subprocess_task_handler.SubprocessTaskHandler = original
-
-
-def _prepare_outputs(command: list[str]) -> None:
-    """Make the folders that a cluster's launcher would make, and clear what an earlier attempt left."""
-    outputs = json.loads(command[command.index("--executor-input") + 1]).get("outputs", {})
-    paths = [parameter["outputFile"] for parameter in outputs.get("parameters", {}).values()]
-    paths += [item["uri"] for artifact in outputs.get("artifacts", {}).values() for item in artifact["artifacts"]]
-    for path in map(Path, [*paths, outputs["outputFile"]]):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            shutil.rmtree(path)
-        path.unlink(missing_ok=True)
+        subprocess_task_handler.SubprocessTaskHandler = processes
+        docker_task_handler.DockerTaskHandler = containers
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

@@ -36,6 +36,7 @@ TASKS: dict[str, Resources] = {
     "evaluate": Resources(cpu="2", memory="4G"),
     "check-serving": Resources(cpu="2", memory="4G"),
     "gate": Resources(memory="1G"),
+    "register": Resources(memory="1G"),
     "deploy": Resources(memory="1G"),
     "report": Resources(memory="2G", caching=False),
 }
@@ -46,6 +47,7 @@ def place(task: dsl.PipelineTask) -> dsl.PipelineTask:
     wants = TASKS[task.name.rstrip("-0123456789")]
     task.set_cpu_request(wants.cpu).set_memory_request(wants.memory).set_memory_limit(wants.memory)
     task.set_caching_options(enable_caching=wants.caching)
+    task.set_env_variable("EMOTION_IMAGE", task.container_spec.image)  # evidence records it
     task.set_retry(num_retries=wants.retries, backoff_duration="30s", backoff_factor=2)
     kubernetes.set_image_pull_policy(task, "IfNotPresent")
     if wants.gpus:

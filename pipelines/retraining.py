@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from kfp import dsl
 from kfp.dsl import Artifact, Dataset, Input, Model
 
-from components.deployment.component import deploy
+from components.deployment.component import deploy, register
 from components.evaluation.component import evaluate, gate
 from components.ingestion.component import ingest, resolve
 from components.reporting.component import report
@@ -35,9 +35,12 @@ def when(condition: object, name: str) -> Iterator[None]:
 
 @dsl.pipeline(name="promote")
 def promote(word: str, preset: str, store: str, run_id: str, model: Input[Model], verdict: Input[Artifact]) -> None:
-    """Blessed: the challenger becomes the champion."""
+    """Blessed: the challenger becomes the champion. Needs approval: it waits in the registry for a person."""
+    common = {"preset": preset, "store": store, "run_id": run_id}
     with when(word == "blessed", "blessed"):
-        place(deploy(preset=preset, store=store, run_id=run_id, model=model, verdict=verdict))
+        place(deploy(**common, model=model, verdict=verdict))
+    with when(word == "needs-approval", "needs-approval"):
+        place(register(**common, model=model, verdict=verdict))
 
 
 @dsl.pipeline(name="retrain")

@@ -7,21 +7,27 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 from components.contracts import layout
 from components.contracts.artifacts import write_atomically
 from components.contracts.codec import from_json, to_json, to_pretty_json
-from components.contracts.errors import ContractError, EnvironmentProblem, InputError
+from components.contracts.errors import ContractError, EnvironmentProblem, InputError, UnknownNameError
 from components.contracts.preset import Preset
-from components.runtime.store import open_store
+from components.contracts.preset.sources import joined_uri, separate_uris
+from components.runtime.store import Store, open_store
+from infra.images.engine import find_engine
 from pipelines import code
 from pipelines.compiling import compile_pipeline, without_retries
-from pipelines.environments import environment_python
+from pipelines.environments import environment_python, run_component
 from pipelines.local import Display, run_pipeline
+from pipelines.local_containers import Containers, engine_at, require_images
+
+Runner = Literal["processes", "docker"]
 
 MIN_FREE_BYTES = 500_000_000
 EXIT_CODES = {"blessed": 0, "rejected": 0, "needs-approval": 0, "nothing-new": 0, "stopped": 3, "failed": 1}
@@ -33,6 +39,8 @@ class RunRequest:
 
     Attributes:
         preset_json: the whole preset, as it was.
+        source: one or several, as `components.contracts.preset.sources.joined_uri` writes them; empty where the preset names them.
+        runner: what a step runs as, a process in its environment or a container of its image.
     """
 
     run_id: str
@@ -40,16 +48,34 @@ class RunRequest:
     source: str
     store: str
     force: bool = False
+    runner: Runner = "processes"
 
     @property
     def preset(self) -> Preset:
         return from_json(Preset, self.preset_json, "preset")
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """URIs of the images and of what gives them their labels."""
+        preset = self.preset.data.sources
+        named = separate_uris(self.source) or tuple(source.uri for source in preset)
+        return (*named, *(source.votes for source in preset if source.votes and source.uri in named))
 
-def new_request(preset: Preset, source: str, store: str, *, force: bool = False) -> RunRequest:
+
+def new_request(preset: Preset, source: str, store: str, *, force: bool = False, runner: Runner = "processes") -> RunRequest:
     """A request for a run that starts now; local paths become absolute."""
     stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
-    return RunRequest(f"{stamp}-{preset.name}", to_json(preset), absolute(source), absolute(store), force)
+    if force:
+        preset = replace(preset, training=replace(preset.training, reuse_model=False))
+    sources = joined_uri([absolute(uri) for uri in separate_uris(source)])
+    return RunRequest(f"{stamp}-{preset.name}", to_json(preset), sources, absolute(store), force, runner)
+
+
+def runner(name: str) -> Runner:
+    """The runner called ``name``. Raises UnknownNameError."""
+    if name not in get_args(Runner):
+        raise UnknownNameError("runner", name, get_args(Runner))
+    return cast(Runner, name)
 
 
 def absolute(uri: str) -> str:
@@ -81,12 +107,13 @@ def preflight(request: RunRequest, runs: Path, free_bytes: Callable[[Path], int]
         InputError: the source is missing. EnvironmentProblem: a folder can't be written, the disk is
             full or an environment is missing.
     """
-    if "://" not in request.source and not Path(request.source).exists():
-        raise InputError(
-            f"there is nothing at {request.source}",
-            expected="a folder, a .zip or a .csv of images",
-            fix="check the path given as --data (DATA=)",
-        )
+    for uri in request.sources:
+        if "://" not in uri and not Path(uri).exists():
+            raise InputError(
+                f"there is nothing at {uri}",
+                expected="a folder, an archive or a table of images",
+                fix="check the path given as --data (DATA=)",
+            )
     folders = [runs] if "://" in request.store else [runs, Path(request.store)]
     for folder in folders:
         _require_writable(folder)
@@ -98,8 +125,9 @@ def preflight(request: RunRequest, runs: Path, free_bytes: Callable[[Path], int]
                 received=f"{free / 1e6:.0f} MB",
                 fix="free some space, or choose another folder with --runs and --store",
             )
-    for name in code.COMPONENTS:
-        environment_python(f"emotion-{name}")
+    if request.runner == "processes":
+        for name in code.COMPONENTS:
+            environment_python(f"emotion-{name}")
 
 
 def execute(request: RunRequest, runs: Path, display: Display) -> dict[str, Any]:
@@ -128,6 +156,7 @@ def execute(request: RunRequest, runs: Path, display: Display) -> dict[str, Any]
         },
         folder,
         display,
+        _containers(request),
     )
     content = store.read(key)
     if content is None or (content == before and exit_codes.get("report") != 0):
@@ -139,12 +168,21 @@ def execute(request: RunRequest, runs: Path, display: Display) -> dict[str, Any]
         "wall_seconds": round(time.monotonic() - began, 1),
         "git_commit": code.git_commit(),
     }
-    page = store.read(f"{layout.run(request.run_id)}/report.html")
-    if page is not None:
-        write_atomically(folder / "report.html", page)
+    if bring_home(store, request.run_id, folder):
         summary["report"] = str(folder / "report.html")
+    with suppress(EnvironmentProblem):  # a run in containers may have no environment here; the store holds the page too
+        run_component("reporting", ["index", "--store", request.store, "--home", runs.absolute()])
     write_atomically(folder / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
     return summary
+
+
+def bring_home(store: Store, run_id: str, folder: Path) -> bool:
+    """Copy a run's report, and what it links to, from the store into the run's folder; False where there is no report."""
+    for key in store.list(layout.run(run_id)):
+        name = key.removeprefix(f"{layout.run(run_id)}/")
+        if name in ("report.html", "doubtful_labels.csv") or name.startswith("data_docs/"):
+            write_atomically(folder / name, store.read(key) or b"")
+    return (folder / "report.html").is_file()
 
 
 def exit_code(summary: dict[str, Any]) -> int:
@@ -154,6 +192,24 @@ def exit_code(summary: dict[str, Any]) -> int:
         failed = [code for step, code in summary["exit_codes"].items() if code != 0 and step != "report"]
         return failed[0] if failed and failed[0] > 0 else 1
     return EXIT_CODES[outcome]
+
+
+def _containers(request: RunRequest) -> Containers | None:
+    """What the run's containers see: the store, and the sources on this machine read-only."""
+    if request.runner == "processes":
+        return None
+    engine = find_engine()
+    if engine is None:
+        raise EnvironmentProblem("no container engine answers", fix="start Docker, or run `make engine-up`")
+    with engine_at(engine.host):
+        require_images(list(code.image_references("localhost").values()))
+    remote = any("://" in uri for uri in (request.store, *request.sources))
+    return Containers(
+        engine.host,
+        writable=tuple(Path(uri) for uri in (request.store,) if "://" not in uri),
+        readable=tuple(Path(uri) for uri in request.sources if "://" not in uri),
+        network="bridge" if remote else "none",
+    )
 
 
 def _require_writable(folder: Path) -> None:

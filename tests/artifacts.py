@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from components.contracts import artifacts
-from components.contracts.artifacts import EXAMPLE_COLUMNS, LAYOUT_VERSION, REJECTED_COLUMNS, Snapshot
+from components.contracts.artifacts import EXAMPLE_COLUMNS, EXAMPLES_VERSION, REJECTED_COLUMNS, Snapshot
 from components.contracts.preset import DataPolicy, GatePolicy, ImageSpec, Preset, Stage, TrainingPolicy
 from tests.artifacts_png import encode_gray
 
@@ -55,9 +55,11 @@ def example_rows(per_class: dict[str, dict[str, int]], labels: tuple[str, ...], 
                         "group_id": content,
                         "image": png(pixels),
                         "label": label,
+                        "label_distribution": [],
                         "split": split,
                         "published_split": split,
                         "note": "",
+                        "source": "",
                         "source_uri": uri,
                         "width": size,
                         "height": size,
@@ -79,7 +81,8 @@ def write_examples(folder: Path, rows: list[dict[str, object]], labels: tuple[st
     import pyarrow.parquet as pq
 
     def schema(columns: dict[str, str]) -> pa.Schema:
-        return pa.schema([(name, pa.type_for_alias(kind)) for name, kind in columns.items()])
+        lists = {"list<float>": pa.list_(pa.float32())}
+        return pa.schema([(name, lists.get(kind) or pa.type_for_alias(kind)) for name, kind in columns.items()])
 
     artifacts.start(folder)
     shards = ("images-00000-of-00002.parquet", "images-00001-of-00002.parquet")
@@ -92,6 +95,6 @@ def write_examples(folder: Path, rows: list[dict[str, object]], labels: tuple[st
         per_label = counts.setdefault(str(row["split"]), {})
         per_label[str(row["label"])] = per_label.get(str(row["label"]), 0) + 1
     identity = hashlib.sha256("".join(sorted(str(row["example_id"]) for row in rows)).encode()).hexdigest()
-    snapshot = Snapshot(LAYOUT_VERSION, identity, "tests", labels, counts, len(rows) + rejected, rejected, shards)
+    snapshot = Snapshot(EXAMPLES_VERSION, identity, "tests", labels, counts, len(rows) + rejected, rejected, shards)
     artifacts.finish(folder, "examples", snapshot)
     return snapshot

@@ -6,7 +6,7 @@ folder without it, so a killed step never leaves something that looks finished.
     examples/        images-00000-of-00001.parquet ...  EXAMPLE_COLUMNS, one row per accepted image
                      rejected.parquet                    REJECTED_COLUMNS
                      snapshot.json                       marker: Snapshot
-    validation/      statistics.pb  schema.pbtxt  anomalies.pbtxt  data_docs/
+    validation/      statistics.pb  schema.pbtxt  anomalies.pbtxt  data_docs/  doubtful_labels.csv
                      validation.json                     marker: ValidateFindings
     sampling_plan/   plan.parquet                        SAMPLING_COLUMNS, training rows only
                      sampling.json                       marker: Sampling
@@ -16,7 +16,8 @@ folder without it, so a killed step never leaves something that looks finished.
                      golden/<example_id>.<ext>           test images as received
                      golden/expected.json                {file name: [probability, ...]}
                      model.json                          marker: ModelManifest
-    evaluation/      predictions-<who>.parquet           PREDICTION_COLUMNS, who = challenger, champion, anchor
+    evaluation/      rows.parquet                        SCORED_COLUMNS: validation rows, then test rows
+                     predictions-<who>.parquet           PREDICTION_COLUMNS, the same rows; who = challenger, champion, anchor
                      metrics.json                        marker: EvaluateFindings
     serving_check/   serving_check.json                  marker: ServingFindings
     verdict/         verdict.json                        marker: Verdict
@@ -38,20 +39,25 @@ from components.contracts.errors import ContractError
 from components.contracts.preset import ImageSpec
 
 LAYOUT_VERSION = 1
+# Of examples alone: a change of their columns must not make the models of earlier nights unreadable.
+EXAMPLES_VERSION = 2
 
 T = TypeVar("T")
 
-# Column names and pyarrow type names of images-*.parquet. `split` is where a row is used; `note` says
-# why it was moved there from `published_split`.
+# Column names and type names of images-*.parquet. `split` is where a row is used; `note` says why it was
+# moved there from `published_split`. `group_id` is the content id of the picture that stands for its group of
+# near duplicates. `source` names the source of a joined set; `label_distribution` is empty where there is none.
 EXAMPLE_COLUMNS: dict[str, str] = {
     "example_id": "string",
     "content_id": "string",
     "group_id": "string",
     "image": "binary",
     "label": "string",
+    "label_distribution": "list<float>",
     "split": "string",
     "published_split": "string",
     "note": "string",
+    "source": "string",
     "source_uri": "string",
     "width": "int32",
     "height": "int32",
@@ -66,7 +72,14 @@ EXAMPLE_COLUMNS: dict[str, str] = {
 FEATURE_COLUMNS = ("brightness", "contrast", "sharpness", "entropy")
 REJECTED_COLUMNS: dict[str, str] = {"source_uri": "string", "reason": "string", "detail": "string"}
 SAMPLING_COLUMNS: dict[str, str] = {"example_id": "string", "label": "string", "repeats": "int32", "weight": "float"}
-PREDICTION_COLUMNS: dict[str, str] = {"example_id": "string", "label": "string", "probabilities": "list<float>"}
+PREDICTION_COLUMNS: dict[str, str] = {"example_id": "string", "split": "string", "label": "string", "probabilities": "list<float>"}
+# Of the rows that models answered, in the order of the predictions: what the examples say of them, without the
+# picture. `exact_twin`: its content also stands in published training; `near_twin`: its group does.
+SCORED_COLUMNS: dict[str, str] = {
+    **{name: kind for name, kind in EXAMPLE_COLUMNS.items() if name != "image"},
+    "exact_twin": "bool",
+    "near_twin": "bool",
+}
 
 SPLITS = ("train", "validation", "test", "left-out")
 
@@ -150,8 +163,13 @@ class ModelManifest:
 
     @property
     def version(self) -> str:
-        """Identity of the content: the first 12 hex digits of a digest over all file checksums."""
-        joined = "\n".join(f"{digest}  {name}" for name, digest in sorted(self.files.items()))
+        """Identity of the content: the first 12 hex digits of a digest over the file checksums.
+
+        saved_model/ is left out: TensorFlow numbers the functions in it by how many its process had made
+        before, so a training that was interrupted and resumed would end as another version.
+        """
+        reproducible = {name: digest for name, digest in self.files.items() if not name.startswith("saved_model/")}
+        joined = "\n".join(f"{digest}  {name}" for name, digest in sorted(reproducible.items()))
         return hashlib.sha256(joined.encode()).hexdigest()[:12]
 
 
@@ -183,10 +201,11 @@ def read_marker(folder: Path, artifact: str, kind: type[T]) -> T:
             fix="run the step that writes it again",
         )
     marker = from_json(kind, path.read_bytes(), f"{artifact}/{path.name}")
-    version = getattr(marker, "layout_version", LAYOUT_VERSION)
-    if version != LAYOUT_VERSION:
+    expected = EXAMPLES_VERSION if artifact == "examples" else LAYOUT_VERSION
+    version = getattr(marker, "layout_version", expected)
+    if version != expected:
         raise ContractError(
-            f"the {artifact} artifact at {folder} has another layout", expected=f"version {LAYOUT_VERSION}", received=f"version {version}"
+            f"the {artifact} artifact at {folder} has another layout", expected=f"version {expected}", received=f"version {version}"
         )
     return marker
 

@@ -2,21 +2,41 @@
 
 snapshots/<source_id>/<snapshot_id>/...     immutable examples artifact and its statistics
 snapshots/<source_id>/accepted              pointer to the last accepted snapshot
+snapshots/<source_id>/indices/<snapshot_id>.arrow  which object every row was read from
+snapshots/<source_id>/overlays/{relabels,tombstones}.csv
 models/<model_name>/versions/<version>/...  immutable model artifacts
-models/<model_name>/{champion,anchor,previous,last-night}
+models/<model_name>/pointers.json           champion, previous, anchor: Pointers, in one document
+models/<model_name>/serving                 Pointer to what does serve; the rollout writes it
+models/<model_name>/decisions/<number>.json immutable: who decided what, and why
+models/<model_name>/requests/<run_id>/<version>.json  versions that a person must decide upon
+models/<model_name>/looks.json              ledger: which challengers met which test rows
+models/<model_name>/last-night              the last judged night
+models/<model_name>/cards/<version>.md      model card, beside the version that it describes
 checkpoints/<key>/...                       survives retries and preemption
 plans/<digest>.json                         night plans
 runs/<run_id>/evidence/<step>.json          what each step found
+runs/<run_id>/evaluation/...                evaluation artifact with serving_check.json: what the gate judged
 runs/<run_id>/{report.html,summary.json,...}
+runs/index.{json,html}                      one row per run; the page over all of them
 """
 
 from __future__ import annotations
 
-STEPS = ("resolve", "ingest", "validate", "resample", "train", "evaluate", "check-serving", "gate", "deploy", "report")
+STEPS = ("resolve", "ingest", "validate", "resample", "train", "evaluate", "check-serving", "gate", "register", "deploy", "report")
 
 
 def snapshot(source_id: str, snapshot_id: str) -> str:
     return f"snapshots/{source_id}/{snapshot_id}"
+
+
+def snapshot_index(source_id: str, snapshot_id: str) -> str:
+    """Key of what the next night needs to tell unchanged objects: fingerprint and sketch of every row."""
+    return f"snapshots/{source_id}/indices/{snapshot_id}.arrow"
+
+
+def overlay(source_id: str, name: str) -> str:
+    """Key of `relabels.csv` or `tombstones.csv`: what people decided about single pictures."""
+    return f"snapshots/{source_id}/overlays/{name}"
 
 
 def accepted_snapshot(source_id: str) -> str:
@@ -32,8 +52,39 @@ def version(model_name: str, version_id: str) -> str:
 
 
 def pointer(model_name: str, name: str) -> str:
-    """Key of `champion`, `anchor`, `previous` or `last-night`."""
+    """Key of `serving` or `last-night`."""
     return f"models/{model_name}/{name}"
+
+
+def pointers(model_name: str) -> str:
+    """Key of champion, previous and anchor."""
+    return f"models/{model_name}/pointers.json"
+
+
+def decisions(model_name: str) -> str:
+    return f"models/{model_name}/decisions"
+
+
+def decision(model_name: str, number: int) -> str:
+    return f"models/{model_name}/decisions/{number:06}.json"
+
+
+def requests(model_name: str) -> str:
+    return f"models/{model_name}/requests"
+
+
+def request(model_name: str, run_id: str, version_id: str) -> str:
+    return f"models/{model_name}/requests/{run_id}/{version_id}.json"
+
+
+def looks(model_name: str) -> str:
+    """Key of the ledger of looks at test sets."""
+    return f"models/{model_name}/looks.json"
+
+
+def card(model_name: str, version_id: str) -> str:
+    """Key of a version's model card."""
+    return f"models/{model_name}/cards/{version_id}.md"
 
 
 def checkpoint(key: str) -> str:
@@ -48,5 +99,15 @@ def run(run_id: str) -> str:
     return f"runs/{run_id}"
 
 
+def evaluation(run_id: str) -> str:
+    """Key of the predictions and measurements that the gate of a run judged."""
+    return f"runs/{run_id}/evaluation"
+
+
 def evidence(run_id: str, step: str) -> str:
     return f"runs/{run_id}/evidence/{step}.json"
+
+
+def runs_index(extension: str) -> str:
+    """Key of the index over runs: ``json`` for its rows, ``html`` for its page."""
+    return f"runs/index.{extension}"

@@ -22,16 +22,28 @@ class Pointer:
 
 
 @dataclass(frozen=True)
+class ListedSource:
+    """What stands in one of several joined sources: as in `Listing`; ``name`` is what the snapshot calls it."""
+
+    name: str
+    uri: str
+    layout: str
+    objects: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Listing:
     """What stands in a source.
 
     Attributes:
-        uri: of the source, as given.
+        uri: of the source, as given; of several a JSON list (`components.contracts.preset.sources.separate_uris`).
         source_id: short stable name of the source in the store.
         layout: name of the reader that understands it.
         digest: SHA-256 over every object's name, size and checksum (or time of change).
         objects: how many objects hold images (rows for a CSV aren't counted here).
         bytes: their total size.
+        sources: each of several, in the order of their rows; empty for one.
     """
 
     uri: str
@@ -40,6 +52,7 @@ class Listing:
     digest: str
     objects: int
     bytes: int
+    sources: tuple[ListedSource, ...] = ()
 
 
 @dataclass(frozen=True)

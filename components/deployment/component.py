@@ -1,10 +1,31 @@
-"""The kfp signature of deploy."""
+"""The kfp signatures of register and deploy."""
 
 from kfp import dsl
 from kfp.dsl import Artifact, Input, Model, Output
 
 IMAGE = "emotion-deployment"
 COMMAND = ["python", "-m", "components.deployment"]
+SERVING_IMAGE = "emotion-serving"  # compiling puts the pushed one in its place, as with IMAGE
+
+
+@dsl.container_component
+def register(
+    preset: str,
+    store: str,
+    run_id: str,
+    model: Input[Model],
+    verdict: Input[Artifact],
+):
+    """Keep a challenger that needs approval in the registry, and ask a person."""
+    return dsl.ContainerSpec(
+        image=IMAGE,
+        command=COMMAND,
+        args=[
+            "register", "--preset", preset, "--store", store, "--run-id", run_id,
+            "--model", model.path, "--verdict", verdict.path,
+            "--executor-input", "{{$}}",
+        ],
+    )  # fmt: skip
 
 
 @dsl.container_component
@@ -23,6 +44,6 @@ def deploy(
         args=[
             "deploy", "--preset", preset, "--store", store, "--run-id", run_id,
             "--model", model.path, "--verdict", verdict.path, "--deployment", deployment.path,
-            "--executor-input", "{{$}}",
+            "--serving-image", SERVING_IMAGE, "--executor-input", "{{$}}",
         ],
     )  # fmt: skip

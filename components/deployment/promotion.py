@@ -1,37 +1,49 @@
-"""What a promotion changes, decided from what the registry holds."""
+"""What a promotion, an approval, a rejection and a rollback change: pointers in, pointers out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from components.contracts.artifacts import ModelManifest
-from components.contracts.errors import ConflictError, ContractError
+from components.contracts.errors import ConflictError, ContractError, InputError
 from components.contracts.findings import Verdict
 from components.contracts.night import Pointer
+from components.contracts.registry import Action, Decision, Pointers
+
+GATE = "gate"
 
 
 @dataclass(frozen=True)
-class Promotion:
-    """One change of champion. It is recorded before the champion moves, so that a rerun can finish the rest.
-
-    Attributes:
-        champion: the pointer to be set. previous: the one it replaces, if any.
-    """
-
-    champion: Pointer
-    previous: Pointer | None
-
-
-def require_blessing(verdict: Verdict, manifest: ModelManifest, model_name: str) -> None:
-    """Refuse whatever the gate didn't bless.
+class Signed:
+    """Who changes the registry, why and when (UTC, ISO 8601).
 
     Raises:
-        ContractError: another word than blessed, or a verdict on another model or version.
+        InputError: nobody is named, or no reason.
     """
-    if verdict.word != "blessed":
+
+    by: str
+    why: str
+    at: str
+
+    def __post_init__(self) -> None:
+        for name in ("by", "why"):
+            if not getattr(self, name).strip():
+                raise InputError(
+                    f"a decision needs to say {'who takes it' if name == 'by' else 'why'}", fix=f"pass --{name} with some text"
+                )
+
+
+def require_word(word: str, verdict: Verdict, manifest: ModelManifest, model_name: str) -> None:
+    """Refuse a model that the gate gave another word, or a verdict that isn't about this very model.
+
+    Raises:
+        ContractError: another word, or a verdict on another model or version.
+    """
+    if verdict.word != word:
         raise ContractError(
-            "this model may not be deployed", expected="the verdict blessed", received=verdict.word, fix="; ".join(verdict.reasons)
-        )
+            f"this model may not be {'deployed' if word == 'blessed' else 'registered for approval'}",
+            expected=f"the verdict {word}", received=verdict.word, fix="; ".join(verdict.reasons),
+        )  # fmt: skip
     names = {verdict.model_name, manifest.model_name, model_name}
     if len(names) > 1:
         raise ContractError(
@@ -49,25 +61,109 @@ def require_blessing(verdict: Verdict, manifest: ModelManifest, model_name: str)
         )
 
 
-def decide(current: Pointer | None, recorded: Promotion | None, judged_against: str | None, wanted: Pointer) -> Promotion | None:
-    """The promotion to carry out, or None when nothing has to change.
-
-    Args:
-        current: the champion now.
-        recorded: the promotion that made ``current`` the champion, if one is on record.
-        judged_against: version of the champion that the verdict names, if any.
-        wanted: the pointer to the new version.
+def promoted(now: Pointers, verdict: Verdict, run_id: str, signed: Signed) -> Pointers:
+    """The gate's blessing carried out. A version that is the champion already stays so, whoever made it that.
 
     Raises:
-        ConflictError: someone else's version is the champion.
+        ConflictError: champion or anchor isn't the one that the verdict names, or a person rolled this
+            very version back.
     """
-    if current is not None and current.version == wanted.version:
-        return recorded if recorded is not None and recorded.champion == current else None
-    if (current.version if current else None) == judged_against:
-        return Promotion(wanted, current)
-    raise ConflictError(
-        "the champion is not the one that this model was judged against",
-        expected=judged_against or "no champion",
-        received=f"{current.version}, since {current.since} by run {current.run_id}" if current else "no champion",
-        fix="run again: the next run compares with the champion that stands there now",
+    version = verdict.challenger
+    if now.champion is not None and now.champion.version == version:
+        return now
+    if version in now.withdrawn:
+        raise ConflictError(
+            f"a person rolled {version} back, so the gate's word isn't enough for it",
+            fix=f"`emotion models promote {version} --why ...` makes it champion again",
+        )
+    return _crowned(now, verdict, run_id, decided(now, "promote", version, run_id, signed))
+
+
+def approved(now: Pointers, verdict: Verdict, run_id: str, signed: Signed) -> Pointers:
+    """A person's yes to a version that needs approval. Raises ConflictError as `promoted` does."""
+    decision = decided(now, "approve", verdict.challenger, run_id, signed)
+    if now.champion is not None and now.champion.version == verdict.challenger:
+        return changed(now, decision=decision)
+    return _crowned(now, verdict, run_id, decision)
+
+
+def rejected(now: Pointers, verdict: Verdict, run_id: str, signed: Signed) -> Pointers:
+    """A person's no: recorded, and no pointer moves."""
+    return changed(now, decision=decided(now, "reject", verdict.challenger, run_id, signed))
+
+
+def rolled_back(now: Pointers, signed: Signed) -> Pointers:
+    """The previous champion is champion again, the anchor stays, and the gate can't bring back what was withdrawn.
+
+    Raises:
+        InputError: there is no previous champion.
+    """
+    if now.champion is None or now.previous is None:
+        stands = f"{now.champion.version} is champion since {now.champion.since}" if now.champion else "there is no champion"
+        raise InputError(
+            "there is no previous champion to go back to",
+            received=stands,
+            fix="`emotion models promote VERSION --why ...` makes an earlier champion champion again; `emotion models list` shows them",
+        )
+    away = now.champion.version
+    return changed(
+        now,
+        champion=replace(now.previous, since=signed.at),
+        previous=None,
+        withdrawn=(*(version for version in now.withdrawn if version != away), away),
+        decision=decided(now, "rollback", now.previous.version, now.previous.run_id, signed),
     )
+
+
+def reinstated(now: Pointers, version: str, run_id: str, signed: Signed) -> Pointers:
+    """An earlier champion is champion again because a person says so; the anchor stays."""
+    if now.champion is not None and now.champion.version == version:
+        return now
+    return changed(
+        now,
+        champion=Pointer(version, run_id, signed.at),
+        previous=now.champion,
+        withdrawn=tuple(kept for kept in now.withdrawn if kept != version),
+        decision=decided(now, "promote", version, run_id, signed),
+    )
+
+
+def decided(now: Pointers, action: Action, version: str, run_id: str, signed: Signed) -> Decision:
+    """The decision after the latest one."""
+    number = now.decision.number + 1 if now.decision else 1
+    return Decision(number, action, version, run_id, _version(now.champion), signed.by, signed.why, signed.at)
+
+
+def changed(now: Pointers, **changes: object) -> Pointers:
+    """``now`` with some fields changed and the next revision."""
+    return replace(now, **changes, revision=now.revision + 1)  # type: ignore[arg-type]
+
+
+def _crowned(now: Pointers, verdict: Verdict, run_id: str, decision: Decision) -> Pointers:
+    version = verdict.challenger
+    _require_judged_against("champion", now.champion, verdict.champion)
+    _require_judged_against("anchor", now.anchor, verdict.anchor)
+    champion = Pointer(version, run_id, decision.at)
+    rises = now.anchor is None or verdict.better_than_anchor
+    return changed(
+        now,
+        champion=champion,
+        previous=now.champion,
+        anchor=champion if rises else now.anchor,
+        withdrawn=tuple(kept for kept in now.withdrawn if kept != version),
+        decision=decision,
+    )
+
+
+def _require_judged_against(role: str, stands: Pointer | None, named: str | None) -> None:
+    if _version(stands) != named:
+        raise ConflictError(
+            f"the {role} is not the one that this model was judged against",
+            expected=named or f"no {role}",
+            received=f"{stands.version}, since {stands.since} by run {stands.run_id}" if stands else f"no {role}",
+            fix=f"run again: the next run compares with the {role} that stands there now",
+        )
+
+
+def _version(pointer: Pointer | None) -> str | None:
+    return pointer.version if pointer else None

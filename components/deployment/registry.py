@@ -1,82 +1,185 @@
-"""The model registry: immutable versions and three pointers, in the store.
+"""The model registry: immutable versions, one document of pointers and the decisions behind it, in the store.
 
-Any write may be the last one before a kill. The order makes a rerun finish the rest: the whole
-version, the record of the promotion, the champion, then what follows from it.
+Champion, previous and anchor stand in one document, so a promotion is one compare-and-set: a kill
+before it leaves the old state, a kill after it the new one. The document carries its latest decision;
+that is filed under its number right after, or by whoever comes next, so none is lost and none is
+filed that never took effect.
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from components.contracts import layout
-from components.contracts.artifacts import MARKERS
+from components.contracts.artifacts import MARKERS, ModelManifest
 from components.contracts.codec import from_json, to_pretty_json
-from components.contracts.errors import ContractError
+from components.contracts.errors import ConflictError, ContractError, UnknownNameError
+from components.contracts.findings import Verdict
 from components.contracts.night import Pointer
-from components.deployment.promotion import Promotion, decide
+from components.contracts.registry import Decision, Pointers
+from components.deployment.promotion import Signed, promoted, reinstated, rolled_back
+from components.runtime.pointers import parse_pointers, read_serving
 from components.runtime.store import Store
+
+ATTEMPTS = 50  # each lost attempt means that someone else's change went through
+
+
+def model_names(store: Store) -> list[str]:
+    """Every model of a store, sorted."""
+    return sorted({key.split("/")[1] for key in store.list("models")})
 
 
 class Registry:
-    """Versions and pointers of one model name."""
+    """Versions, pointers and decisions of one model name."""
 
     def __init__(self, store: Store, model_name: str) -> None:
-        self._store = store
-        self._name = model_name
+        self.store = store
+        self.name = model_name
 
-    def pointer(self, name: str) -> Pointer | None:
-        """The pointer `champion`, `anchor` or `previous`, or None where none stands."""
-        return self._parse(name, self._store.read(self._key(name)))
+    def pointers(self) -> Pointers:
+        """What the registry says now. Raises ContractError when the document can't be read."""
+        return parse_pointers(self.store.read(layout.pointers(self.name)), self.name)
+
+    def serving(self) -> Pointer | None:
+        """What does serve, as the last rollout proved it."""
+        return read_serving(self.store, self.name)
 
     def location(self, version: str) -> str:
         """URI of a version's files."""
-        return self._store.location(layout.version(self._name, version))
+        return self.store.location(layout.version(self.name, version))
 
-    def promote(self, model: Path, wanted: Pointer, judged_against: str | None) -> Pointer:
-        """Make a model artifact the champion; return the champion that stands then.
+    def versions(self) -> list[str]:
+        """Every whole version, sorted."""
+        marker = f"/{MARKERS['model']}"
+        keys = (key for key in self.store.list(layout.versions(self.name)) if key.endswith(marker))
+        return sorted(key.split("/")[3] for key in keys if key.count("/") == 4)
 
-        Doing it again changes nothing, and completes what a killed attempt left undone.
+    def manifest(self, version: str) -> ModelManifest:
+        """What a version says about itself.
 
         Raises:
-            ConflictError: someone else's version is the champion; no pointer was changed.
+            UnknownNameError: there is no such version, or not the whole of it.
         """
-        content = self._store.read(self._key("champion"))
-        current = self._parse("champion", content)
-        recorded = self._recorded(current.run_id) if current else None
-        promotion = decide(current, recorded, judged_against, wanted)
-        self._store.put_tree(model, layout.version(self._name, wanted.version), MARKERS["model"])
-        if promotion is not None:
-            if promotion.champion != current:
-                self._store.write(_record_key(wanted.run_id), _json(promotion))
-                self._store.compare_and_set(self._key("champion"), content, _json(promotion.champion))
-            if promotion.previous is not None:
-                self._set("previous", promotion.previous)
-        champion = promotion.champion if promotion else current
-        if champion is None:
-            raise ContractError(f"{self._name} has no champion after its promotion", fix="run the step again")
-        if self.pointer("anchor") is None:
-            self._store.compare_and_set(self._key("anchor"), None, _json(champion))
-        return champion
+        content = self.store.read(self._marker(version))
+        if content is None:
+            raise UnknownNameError(f"version of {self.name}", version, self.versions())
+        return from_json(ModelManifest, content, f"the manifest of {version}")
 
-    def _set(self, name: str, target: Pointer) -> None:
-        content = self._store.read(self._key(name))
-        if self._parse(name, content) != target:
-            self._store.compare_and_set(self._key(name), content, _json(target))
+    def decisions(self, after: int = 0) -> Iterator[Decision]:
+        """Every decision with a number above ``after``, in order."""
+        latest = self.pointers().decision
+        for number in range(after + 1, latest.number if latest else 0):
+            content = self.store.read(layout.decision(self.name, number))
+            if content is None:
+                raise ContractError(f"decision {number} of {self.name} is gone", fix="bring it back from a backup of the store")
+            yield from_json(Decision, content, f"decision {number} of {self.name}")
+        if latest is not None and latest.number > after:
+            yield latest
 
-    def _recorded(self, run_id: str) -> Promotion | None:
-        content = self._store.read(_record_key(run_id))
-        return from_json(Promotion, content, "promotion.json") if content is not None else None
+    def has(self, version: str) -> bool:
+        """Whether the whole of a version is here."""
+        return self.store.read(self._marker(version)) is not None
 
-    def _parse(self, name: str, content: bytes | None) -> Pointer | None:
-        return from_json(Pointer, content, f"the {name} of {self._name}") if content is not None else None
+    def require(self, version: str) -> None:
+        """Raise ContractError unless the whole of a version is here."""
+        if not self.has(version):
+            raise ContractError(
+                f"{version} is no longer in the registry, or not whole",
+                expected=self.store.location(self._marker(version)),
+                fix="`emotion models promote VERSION --why ...` takes another one",
+            )
 
-    def _key(self, name: str) -> str:
-        return layout.pointer(self._name, name)
+    def promote(self, model: Path, run_id: str, verdict: Verdict, signed: Signed) -> Pointers:
+        """Carry out the gate's blessing of a model artifact. Doing it again changes nothing.
 
+        Raises:
+            ConflictError: as `promoted` says; no pointer was changed.
+        """
 
-def _record_key(run_id: str) -> str:
-    return f"{layout.run(run_id)}/promotion.json"
+        def step(now: Pointers) -> Pointers:
+            new = promoted(now, verdict, run_id, signed)
+            self.put(model, verdict.challenger)
+            return new
 
+        return self.change(step)
 
-def _json(value: Pointer | Promotion) -> bytes:
-    return to_pretty_json(value).encode()
+    def put(self, model: Path, version: str) -> None:
+        """Bring a version's files here, whole before they are visible; an existing version stays as it is."""
+        self.store.put_tree(model, layout.version(self.name, version), MARKERS["model"])
+
+    def rollback(self, signed: Signed, away: str = "") -> Pointers:
+        """Make the previous champion champion again; with ``away``, only if the champion is that version.
+
+        Raises:
+            InputError: there is no previous champion.
+        """
+
+        def step(now: Pointers) -> Pointers:
+            if away and (now.champion is None or now.champion.version != away):
+                return now
+            new = rolled_back(now, signed)
+            self.require(new.champion.version if new.champion else "")
+            return new
+
+        return self.change(step)
+
+    def reinstate(self, version: str, signed: Signed) -> Pointers:
+        """Make an earlier champion champion again.
+
+        Raises:
+            ContractError: the version never was champion. UnknownNameError: it isn't here.
+        """
+        reigns = [decision for decision in self.decisions() if decision.version == version and decision.action != "reject"]
+        self.manifest(version)
+        if not reigns:
+            raise ContractError(
+                f"{version} was never a champion of {self.name}",
+                fix=f"`emotion models approve {version}` decides upon a version that waits for approval",
+            )
+
+        def step(now: Pointers) -> Pointers:
+            self.require(version)
+            return reinstated(now, version, reigns[-1].run_id, signed)
+
+        return self.change(step)
+
+    def record_serving(self, served: Pointer) -> None:
+        """Say which version does serve. Doing it again changes nothing. Raises ConflictError when someone else says so meanwhile."""
+        key = layout.pointer(self.name, "serving")
+        content = self.store.read(key)
+        if content is None or from_json(Pointer, content, key).version != served.version:
+            self.store.compare_and_set(key, content, to_pretty_json(served).encode())
+
+    def change(self, step: Callable[[Pointers], Pointers]) -> Pointers:
+        """Replace the pointers by what ``step`` makes of them, again from what stands there when someone else was quicker.
+
+        ``step`` may raise to refuse, and what it checks in the store holds for what it was given.
+        """
+        key = layout.pointers(self.name)
+        for _ in range(ATTEMPTS):
+            content = self.store.read(key)
+            now = parse_pointers(content, self.name)
+            self._file(now.decision)
+            new = step(now)
+            if new == now:
+                return now
+            try:
+                self.store.compare_and_set(key, content, to_pretty_json(new).encode())
+            except ConflictError:
+                continue
+            self._file(new.decision)
+            return new
+        raise ConflictError(f"others keep changing the pointers of {self.name}", fix="run again")
+
+    def _file(self, decision: Decision | None) -> None:
+        if decision is None:
+            return
+        key = layout.decision(self.name, decision.number)
+        if self.store.read(key) is None:
+            with contextlib.suppress(ConflictError):  # filed meanwhile, by someone who saw the same
+                self.store.compare_and_set(key, None, to_pretty_json(decision).encode())
+
+    def _marker(self, version: str) -> str:
+        return f"{layout.version(self.name, version)}/{MARKERS['model']}"

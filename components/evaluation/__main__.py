@@ -1,21 +1,25 @@
-"""Commands evaluate and gate."""
+"""Steps evaluate and gate, and the commands plan and replay."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from components.contracts import artifacts
-from components.contracts.artifacts import read_marker, write_atomically
-from components.contracts.findings import EvaluateFindings, ServingFindings, Verdict
-from components.inference.versions import night_plan
+from components.contracts.codec import from_json
+from components.contracts.errors import EmotionError
+from components.contracts.findings import EvaluateFindings, Verdict
+from components.contracts.preset import GatePolicy
 from components.runtime.step import Context, Step, main
+from components.runtime.store import open_store
 
 
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", required=True, help="digest of the night plan, which names champion and anchor")
-    parser.add_argument("--examples", required=True, type=Path, help="examples artifact with the test rows")
+    parser.add_argument("--examples", required=True, type=Path, help="examples artifact with the validation and test rows")
     parser.add_argument("--model", required=True, type=Path, help="model artifact of the challenger")
     parser.add_argument("--evaluation", required=True, type=Path, help="folder for the evaluation artifact")
     parser.add_argument("--metrics", type=Path, help="file for scalar metrics as JSON")
@@ -37,23 +41,51 @@ def _evaluate(context: Context, arguments: argparse.Namespace) -> EvaluateFindin
 
 
 def _gate(context: Context, arguments: argparse.Namespace) -> Verdict:
-    from components.evaluation.gate import judge
+    from components.evaluation.judging import gate
 
-    plan = night_plan(context.store, arguments.plan)
-    evaluation = read_marker(arguments.evaluation, "evaluation", EvaluateFindings)
-    serving = read_marker(arguments.serving_check, "serving_check", ServingFindings)
-    folder = artifacts.start(arguments.verdict)
-    verdict = judge(evaluation, serving, context.preset.gate, model_name=context.preset.model_name, plan=plan)
-    artifacts.finish(folder, "verdict", verdict)
-    write_atomically(arguments.word_output, verdict.word.encode())
-    print(f"{verdict.word}: {' '.join(verdict.reasons)}", flush=True)
-    return verdict
+    return gate(context, arguments)
 
 
+def _plan(argv: Sequence[str]) -> int:
+    from components.evaluation.planning import plan
+
+    parser = argparse.ArgumentParser(prog="python -m components.evaluation plan", description="Which margins so many test rows resolve.")
+    parser.add_argument("--policy", required=True, help="gate policy as JSON")
+    parser.add_argument("--rows", required=True, type=int, help="test rows")
+    arguments = parser.parse_args(argv)
+    print(*plan(from_json(GatePolicy, arguments.policy, "gate policy"), arguments.rows), sep="\n")
+    return 0
+
+
+def _replay(argv: Sequence[str]) -> int:
+    from components.evaluation.replay import replay, table
+
+    parser = argparse.ArgumentParser(prog="python -m components.evaluation replay", description="Judge every past run again.")
+    parser.add_argument("--store", required=True, help="folder or URI of the store")
+    parser.add_argument("--changes", default="{}", help="fields of the gate policy to be other than each run's own, as JSON")
+    arguments = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix="emotion-replay-") as cache:
+        print(*table(list(replay(open_store(arguments.store), json.loads(arguments.changes), Path(cache)))), sep="\n")
+    return 0
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"plan": _plan, "replay": _replay}
 STEPS = {
-    "evaluate": Step("Score challenger, champion and anchor on the same test rows.", _evaluate_arguments, _evaluate),
+    "evaluate": Step("Score challenger, champion and anchor on the same rows.", _evaluate_arguments, _evaluate),
     "gate": Step("Judge the challenger: blessed, rejected or needs-approval.", _gate_arguments, _gate),
 }
 
+
+def run(argv: Sequence[str]) -> int:
+    """Run a command or a step, and return the process's exit code."""
+    if not argv or argv[0] not in COMMANDS:
+        return main("evaluation", STEPS, argv)
+    try:
+        return COMMANDS[argv[0]](argv[1:])
+    except EmotionError as error:
+        print(f"{argv[0]} failed: {error}", file=sys.stderr, flush=True)
+        return error.exit_code
+
+
 if __name__ == "__main__":
-    sys.exit(main("evaluation", STEPS))
+    sys.exit(run(sys.argv[1:]))

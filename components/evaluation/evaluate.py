@@ -4,69 +4,124 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from components.contracts import artifacts
-from components.contracts.artifacts import PREDICTION_COLUMNS, Snapshot, read_marker, write_atomically
+from components.contracts.artifacts import Snapshot, read_marker, write_atomically
 from components.contracts.codec import to_pretty_json
 from components.contracts.errors import ContractError
 from components.contracts.findings import EvaluateFindings, SamplePrediction, Scores
-from components.contracts.preset import ImageSpec
-from components.evaluation import metrics, predict, rows, samples
-from components.evaluation.metrics import Table
+from components.evaluation import changes, metrics, predict, rows, samples, tables
+from components.evaluation.gate.case import Answers
+from components.evaluation.gate.prescreen import stops
 from components.evaluation.rows import Rows
+from components.evaluation.slices import slices
+from components.evaluation.sums import Table
 from components.inference.model import ServedModel
 from components.inference.versions import night_plan, version_folder
 from components.runtime import progress
 from components.runtime.step import Context
 
 BATCH_SIZE = 128
+MOST_FLIPS = 24
+
+
+@dataclass(frozen=True)
+class Models:
+    """Version by role, and each version's model once, whatever its roles."""
+
+    roles: dict[str, str]
+    loaded: dict[str, ServedModel]
+
+    def by_role(self, answers: Mapping[str, Table]) -> dict[str, Table]:
+        """Answers by version, by role."""
+        return {role: answers[version] for role, version in self.roles.items()}
 
 
 def evaluate(context: Context, arguments: argparse.Namespace) -> EvaluateFindings:
     """Score the challenger, and the champion and anchor that the night plan names.
 
+    All of them answer the held-out rows first. A challenger that the pre-screen stops there never meets the test rows: the
+    findings are then of the held-out rows.
+
     Raises:
         ContractError: an artifact is damaged, or the models take other images or name other labels.
     """
     snapshot = read_marker(arguments.examples, "examples", Snapshot)
-    roles, models = _models(context, arguments, snapshot)
-    tested = rows.read_rows(arguments.examples, snapshot)
-    batches = rows.image_batches(arguments.examples, snapshot, BATCH_SIZE)
-    spec = models[roles["challenger"]].manifest.image
-    answers = predict.answers(models, batches, spec, lambda done: progress.show(done, len(tested), "images", f"{len(models)} models"))
+    models = _models(context, arguments, snapshot)
+    by_split = rows.read_rows(arguments.examples, snapshot)
+    policy = context.preset.gate
 
+    answered: dict[str, Answers] = {}
+    for split in ("validation", "test"):
+        if len(by_split[split]) and not stops(answered.get("validation"), policy.margin):
+            answered[split] = _answers(arguments.examples, snapshot, models, by_split[split], split, policy.slices)
     folder = artifacts.start(arguments.evaluation)
-    for who, version in roles.items():
-        _write_predictions(folder / f"predictions-{who}.parquet", tested, snapshot.labels, answers[version])
-    truth, twins = tested.labels, tested.has_twin
-    scored = {version: metrics.scores(version, snapshot.labels, truth, table, twins) for version, table in answers.items()}
-    by_role = {who: (scored[version], answers[version]) for who, version in roles.items()}
-    challenger, champion, anchor = by_role["challenger"], by_role.get("champion"), by_role.get("anchor")
-    champion_table = champion[1] if champion else None
-    findings = EvaluateFindings(
-        snapshot_id=snapshot.snapshot_id,
-        labels=snapshot.labels,
-        challenger=challenger[0],
-        champion=champion[0] if champion else None,
-        anchor=anchor[0] if anchor else None,
-        comparison=None if champion_table is None else metrics.comparison(truth, challenger[1], champion_table),
-        samples=_samples(arguments.examples, snapshot, tested, spec, context.preset.training.seed, challenger[1], champion_table),
-    )
+    scored_on = "test" if "test" in answered else "validation"
+    by_role = {role: {split: found.probabilities[role] for split, found in answered.items()} for role in models.roles}
+    tables.write_tables(folder, {split: by_split[split] for split in answered}, by_role)
+
+    findings = _findings(context, arguments.examples, snapshot, models, by_split, answered)
     _publish(context, arguments, findings)
     artifacts.finish(folder, "evaluation", findings)
-    for who, (score, _) in by_role.items():
-        figures = f"accuracy {score.accuracy:.3f}, macro F1 {score.macro_f1:.3f}"
-        print(f"{who} {score.version}: {figures} on {score.rows:,} test images", flush=True)
+    for who, score in (("challenger", findings.challenger), ("champion", findings.champion), ("anchor", findings.anchor)):
+        if score is not None:
+            figures = f"accuracy {score.accuracy:.3f}, macro F1 {score.macro_f1:.3f}"
+            print(f"{who} {score.version}: {figures} on {score.rows:,} {scored_on} images", flush=True)
     return findings
 
 
-def _models(context: Context, arguments: argparse.Namespace, snapshot: Snapshot) -> tuple[dict[str, str], dict[str, ServedModel]]:
-    """Version by role, and each version's model once, whatever its roles."""
+def _findings(
+    context: Context, examples: Path, snapshot: Snapshot, models: Models, by_split: Mapping[str, Rows], answered: Mapping[str, Answers]
+) -> EvaluateFindings:
+    """All figures, of the test rows or, where the challenger didn't get that far, of the held-out rows."""
+    scored_on = "test" if "test" in answered else "validation"
+    asked, answers = by_split[scored_on], answered[scored_on]
+    given = answers.probabilities
+    scored: dict[str, Scores] = {}
+    for role, version in models.roles.items():
+        if version not in scored:
+            scored[version] = metrics.scores(
+                version, snapshot.labels, asked.labels, given[role], asked.exact_twin, asked.near_twin, asked.votes
+            )
+    roles = {role: scored[version] for role, version in models.roles.items()}
+    compared = {role: metrics.comparison(asked.labels, given["challenger"], given[role]) for role in roles}
+    held_out = answered.get("validation")
+    gained, lost = changes.flips(answers, MOST_FLIPS)
+    chosen = samples.choose(asked.labels, given["challenger"], context.preset.training.seed)
+    shown = _samples(examples, snapshot, models, asked, given, [*chosen, *gained, *lost])
+    return EvaluateFindings(
+        snapshot_id=snapshot.snapshot_id,
+        labels=snapshot.labels,
+        challenger=roles["challenger"],
+        champion=roles.get("champion"),
+        anchor=roles.get("anchor"),
+        comparison=compared.get("champion"),
+        samples=tuple(shown[row] for row in chosen),
+        scored_on="test" if scored_on == "test" else "validation",
+        test_set=tables.identity(by_split["test"].table),
+        anchor_comparison=compared.get("anchor"),
+        held_out=metrics.comparison(held_out.labels, held_out.probabilities["challenger"], held_out.probabilities["champion"])
+        if held_out and "champion" in roles
+        else None,
+        classes=changes.class_changes(answers, snapshot.labels),
+        slices=changes.slice_changes(answers),
+        gained=tuple(shown[row] for row in gained),
+        lost=tuple(shown[row] for row in lost),
+    )
+
+
+def _answers(examples: Path, snapshot: Snapshot, models: Models, asked: Rows, split: str, columns: tuple[str, ...]) -> Answers:
+    batches = rows.image_batches(examples, snapshot, split, BATCH_SIZE)
+    spec = next(iter(models.loaded.values())).manifest.image
+    what = f"{split} · {len(models.loaded)} models"
+    found = predict.answers(models.loaded, batches, spec, lambda done: progress.show(done, len(asked), "images", what))
+    return Answers(asked.labels, asked.groups, slices(asked.columns, columns), models.by_role(found))
+
+
+def _models(context: Context, arguments: argparse.Namespace, snapshot: Snapshot) -> Models:
     plan = night_plan(context.store, arguments.plan)
     threads = len(os.sched_getaffinity(0))
     challenger = ServedModel(arguments.model, threads)
@@ -78,15 +133,15 @@ def _models(context: Context, arguments: argparse.Namespace, snapshot: Snapshot)
             fix="train on this examples artifact",
         )
     roles = {"challenger": challenger.manifest.version}
-    models = {challenger.manifest.version: challenger}
+    loaded = {challenger.manifest.version: challenger}
     for who, pointer in (("champion", plan.champion), ("anchor", plan.anchor)):
         if pointer is None:
             continue
         roles[who] = pointer.version
-        if pointer.version not in models:
+        if pointer.version not in loaded:
             folder = version_folder(context.store, context.preset.model_name, pointer.version, context.scratch / "models")
-            models[pointer.version] = _comparable(who, ServedModel(folder, threads), challenger)
-    return roles, models
+            loaded[pointer.version] = _comparable(who, ServedModel(folder, threads), challenger)
+    return Models(roles, loaded)
 
 
 def _comparable(who: str, model: ServedModel, challenger: ServedModel) -> ServedModel:
@@ -102,34 +157,26 @@ def _comparable(who: str, model: ServedModel, challenger: ServedModel) -> Served
     return model
 
 
-def _write_predictions(path: Path, tested: Rows, labels: tuple[str, ...], probabilities: Table) -> None:
-    table = pa.table(
-        {
-            "example_id": pa.array(tested.example_ids, pa.string()),
-            "label": pa.array(labels, pa.string()).take(pa.array(tested.labels)),
-            "probabilities": pa.array(list(probabilities.astype(np.float32)), pa.list_(pa.float32())),
-        }
-    )
-    pq.write_table(table.select(list(PREDICTION_COLUMNS)), path)
-
-
 def _samples(
-    examples: Path, snapshot: Snapshot, tested: Rows, spec: ImageSpec, seed: int, challenger: Table, champion: Table | None
-) -> tuple[SamplePrediction, ...]:
-    chosen = samples.choose(tested.labels, challenger, seed)
-    images = rows.images_of(examples, snapshot, {tested.example_ids[row] for row in chosen})
-    return tuple(
-        samples.sample(
-            images[tested.example_ids[row]],
+    examples: Path, snapshot: Snapshot, models: Models, asked: Rows, given: Mapping[str, Table], chosen: list[int]
+) -> dict[int, SamplePrediction]:
+    """Rows for the galleries, each with its picture, by row."""
+    ids = asked.example_ids
+    images = rows.images_of(examples, snapshot, {ids[row] for row in chosen})
+    spec = next(iter(models.loaded.values())).manifest.image
+    champion = given.get("champion")
+    return {
+        row: samples.sample(
+            images[ids[row]],
             spec,
-            tested.example_ids[row],
+            ids[row],
             snapshot.labels,
-            int(tested.labels[row]),
-            challenger[row],
+            int(asked.labels[row]),
+            given["challenger"][row],
             None if champion is None else champion[row],
         )
         for row in chosen
-    )
+    }
 
 
 def _publish(context: Context, arguments: argparse.Namespace, findings: EvaluateFindings) -> None:

@@ -1,4 +1,4 @@
-"""What several models answer for the same test images, each decoded once."""
+"""What several models answer for the same images, each decoded once."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _pixels(content: bytes, spec: ImageSpec, row: int) -> Pixels:
         return read_input(content, spec)
     except ImageRefused as error:
         raise ContractError(
-            f"the image of test row {row + 1} can't be decoded ({error})",
+            f"the image of row {row + 1} can't be decoded ({error})",
             expected="images that ingestion accepted",
             fix="run ingest again; the examples artifact is damaged",
         ) from error
@@ -56,6 +56,6 @@ def _check(version: str, probabilities: Probabilities) -> None:
         raise ContractError(
             f"model {version} doesn't answer with probabilities",
             expected="finite numbers of at least 0 that sum to 1 in each row",
-            received=f"something else for {int((~good).sum()):,} of {len(good):,} test rows",
+            received=f"something else for {int((~good).sum()):,} of {len(good):,} rows",
             fix="train again, with a lower learning rate if the loss diverged",
         )

@@ -1,4 +1,4 @@
-"""The test rows of an examples artifact: who they are, and their images in batches."""
+"""The rows of an examples artifact that models are asked about: who they are, and their images in batches."""
 
 from __future__ import annotations
 
@@ -12,59 +12,92 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.contracts.artifacts import Snapshot
+from components.contracts.artifacts import SCORED_COLUMNS, Snapshot
 from components.contracts.errors import ContractError
+
+Flags = npt.NDArray[np.bool_]
+_TWINS = ("exact_twin", "near_twin")
+_READ = [name for name in SCORED_COLUMNS if name not in _TWINS]
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The test rows, in the order in which `image_batches` yields their images.
+    """Rows of one split, in the order in which `image_batches` yields their images.
 
     Attributes:
-        labels: int64 ``[n]``, index into the snapshot's labels.
-        has_twin: bool ``[n]``, whether the same content also stands in published training.
+        table: `SCORED_COLUMNS`. labels: int64 ``[n]``, index into the snapshot's labels.
     """
 
-    example_ids: tuple[str, ...]
+    table: pa.Table
     labels: npt.NDArray[np.int64]
-    has_twin: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
-        return len(self.example_ids)
+        return len(self.labels)
+
+    @property
+    def example_ids(self) -> list[str]:
+        return list(self.table["example_id"].to_pylist())
+
+    @property
+    def exact_twin(self) -> Flags:
+        """bool ``[n]``: the same content also stands in published training."""
+        return np.asarray(self.table["exact_twin"].to_numpy(), np.bool_)
+
+    @property
+    def near_twin(self) -> Flags:
+        """bool ``[n]``: a picture of the same group of near duplicates also stands in published training."""
+        return np.asarray(self.table["near_twin"].to_numpy(), np.bool_)
+
+    @property
+    def groups(self) -> npt.NDArray[np.int64]:
+        """int64 ``[n]``: equal for copies of one picture."""
+        return np.unique(self.table["group_id"].to_numpy(), return_inverse=True)[1].astype(np.int64)
+
+    @property
+    def columns(self) -> dict[str, npt.NDArray[np.generic]]:
+        """The columns that slices can be made of."""
+        return {name: self.table[name].to_numpy() for name, kind in SCORED_COLUMNS.items() if not kind.startswith("list")}
+
+    @property
+    def votes(self) -> npt.NDArray[np.float64] | None:
+        """``[n, k]`` shares of annotators' votes, rows of zeros where a row has none; None where no row has any."""
+        given = self.table["label_distribution"].to_pylist()
+        width = max((len(votes or ()) for votes in given), default=0)
+        return np.array([votes or [0.0] * width for votes in given]) if width else None
 
 
-def read_rows(folder: Path, snapshot: Snapshot) -> Rows:
-    """Read which rows are tested; no image is touched.
+def read_rows(folder: Path, snapshot: Snapshot) -> dict[str, Rows]:
+    """The validation and the test rows; no image is touched.
 
     Raises:
         ContractError: there is no test row, or one has a label that the snapshot doesn't name.
     """
-    columns = ["example_id", "content_id", "label", "split", "published_split"]
-    table = pa.concat_tables([pq.read_table(folder / shard, columns=columns) for shard in snapshot.shards])
-    trained = table.filter(pc.equal(table["published_split"], "train"))["content_id"]
-    tested = table.filter(pc.equal(table["split"], "test"))
-    if tested.num_rows == 0:
+    table = pa.concat_tables([pq.read_table(folder / shard, columns=_READ) for shard in snapshot.shards])
+    published = table.filter(pc.equal(table["published_split"], "train"))
+    trained = {"test": published, "validation": published.filter(pc.not_equal(published["split"], "validation"))}
+    found = {split: _rows(table.filter(pc.equal(table["split"], split)), trained[split], snapshot) for split in ("validation", "test")}
+    if not len(found["test"]):
         raise ContractError(
             "the examples have no test row to score", expected="rows with split test", fix="check the source's splits or data.test_share"
         )
-    indices = pc.index_in(tested["label"], value_set=pa.array(snapshot.labels))
+    return found
+
+
+def label_indices(table: pa.Table, labels: tuple[str, ...]) -> npt.NDArray[np.int64]:
+    """int64 ``[n]`` of the column label. Raises ContractError for a label that isn't one of these."""
+    indices = pc.index_in(table["label"], value_set=pa.array(labels))
     if indices.null_count:
-        unknown = pc.unique(tested.filter(pc.is_null(indices))["label"]).to_pylist()
-        raise ContractError("test rows carry unknown labels", expected=", ".join(snapshot.labels), received=", ".join(map(str, unknown)))
-    twins = pc.is_in(tested["content_id"], value_set=trained.combine_chunks())
-    return Rows(
-        tuple(tested["example_id"].to_pylist()),
-        indices.to_numpy().astype(np.int64),
-        twins.to_numpy().astype(np.bool_),
-    )
+        unknown = pc.unique(table.filter(pc.is_null(indices))["label"]).to_pylist()
+        raise ContractError("rows carry unknown labels", expected=", ".join(labels), received=", ".join(map(str, unknown)))
+    return np.asarray(indices.to_numpy(), np.int64)
 
 
-def image_batches(folder: Path, snapshot: Snapshot, batch_size: int) -> Iterator[list[bytes]]:
-    """Encoded images of the test rows, at most ``batch_size`` at a time, in the order of `read_rows`."""
+def image_batches(folder: Path, snapshot: Snapshot, split: str, batch_size: int) -> Iterator[list[bytes]]:
+    """Encoded images of a split's rows, at most ``batch_size`` at a time, in the order of `read_rows`."""
     waiting: list[bytes] = []
     for shard in snapshot.shards:
         for batch in pq.ParquetFile(folder / shard).iter_batches(batch_size=1024, columns=["image", "split"]):
-            waiting.extend(batch.filter(pc.equal(batch["split"], "test"))["image"].to_pylist())
+            waiting.extend(batch.filter(pc.equal(batch["split"], split))["image"].to_pylist())
             while len(waiting) >= batch_size:
                 yield waiting[:batch_size]
                 waiting = waiting[batch_size:]
@@ -81,3 +114,9 @@ def images_of(folder: Path, snapshot: Snapshot, example_ids: Collection[str]) ->
             chosen = batch.filter(pc.is_in(batch["example_id"], value_set=wanted))
             found.update(zip(chosen["example_id"].to_pylist(), chosen["image"].to_pylist(), strict=True))
     return found
+
+
+def _rows(table: pa.Table, trained: pa.Table, snapshot: Snapshot) -> Rows:
+    for flag, identity in zip(_TWINS, ("content_id", "group_id"), strict=True):
+        table = table.append_column(flag, pc.is_in(table[identity], value_set=trained[identity].combine_chunks()))
+    return Rows(table.select(list(SCORED_COLUMNS)).combine_chunks(), label_indices(table, snapshot.labels))

@@ -9,7 +9,7 @@ import numpy as np
 
 from components.contracts.findings import SamplePrediction
 from components.contracts.preset import ImageSpec
-from components.evaluation.metrics import Labels, Table
+from components.evaluation.sums import Labels, Table
 from components.images.decode import encode_png, read_input
 
 PER_CLASS = 3
@@ -45,6 +45,7 @@ def sample(
         predicted=names[int(challenger.argmax())],
         probabilities=tuple(float(value) for value in challenger),
         champion_predicted=None if champion is None else names[int(champion.argmax())],
+        champion_probabilities=() if champion is None else tuple(float(value) for value in champion),
     )
 
 

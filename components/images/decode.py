@@ -6,6 +6,7 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,7 +83,7 @@ def to_input(pixels: Pixels, spec: ImageSpec) -> Pixels:
     if image.mode != mode:
         image = image.convert(mode)
     if image.size != (spec.width, spec.height):
-        image = image.resize((spec.width, spec.height), Image.Resampling.BILINEAR, reducing_gap=None)
+        image = _RESIZE[spec.resize](image, (spec.width, spec.height), Image.Resampling.BILINEAR)
     array = np.asarray(image, dtype=np.uint8)
     return array[:, :, None] if spec.channels == 1 else array
 
@@ -98,6 +99,19 @@ def encode_png(pixels: Pixels) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(squeezed).save(stream, "PNG")
     return stream.getvalue()
+
+
+def _fitted(image: Image.Image, size: tuple[int, int], method: Image.Resampling) -> Image.Image:
+    """All of the picture, in its proportions, in the middle of black."""
+    scale = min(size[0] / image.width, size[1] / image.height)
+    small = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), method)
+    whole = Image.new(image.mode, size)
+    whole.paste(small, ((size[0] - small.width) // 2, (size[1] - small.height) // 2))
+    return whole
+
+
+# `ImageOps.fit` crops the middle; its own `pad` can't fit a picture that comes out less than a pixel high.
+_RESIZE: dict[str, Callable[..., Image.Image]] = {"stretch": Image.Image.resize, "fit": _fitted, "crop": ImageOps.fit}
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -1,17 +1,24 @@
-"""The commands of ingestion: resolve and ingest."""
+"""The commands of ingestion: the steps resolve and ingest, and a person's forget and relabel."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from pathlib import Path
 
+from components.contracts.errors import EmotionError
 from components.contracts.findings import IngestFindings, ResolveFindings
 from components.runtime.step import Context, Step, main
+from components.runtime.store import open_store
 
 
 def _resolve_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--source", required=True, help="folder, .zip, .csv, or gs:// prefix or object")
+    parser.add_argument(
+        "--source",
+        required=True,
+        help="folder, archive, table, or gs://, s3:// or kaggle:// of these; a JSON list of several; empty where the preset names them",
+    )
     parser.add_argument("--code-version", default="", help="digest of the code and locks that the steps run with")
     parser.add_argument("--force", type=_boolean, default=False, metavar="True|False", help="work even if nothing is new")
     parser.add_argument("--work-output", default="", help="file for the word: new or nothing-new")
@@ -51,5 +58,34 @@ STEPS = {
     "ingest": Step("Read and check every image of the source and write the examples artifact.", _ingest_arguments, _ingest),
 }
 
+
+def decide(argv: list[str]) -> int:
+    """`forget NAME` and `relabel FILE`: no steps, so no run and no preset."""
+    from components.ingestion.decisions import forget, relabel
+
+    parser = argparse.ArgumentParser(prog="python -m components.ingestion")
+    parser.add_argument("what", choices=DECISIONS)
+    parser.add_argument("name", help="forget: example id, content id or path in the source; relabel: CSV file")
+    parser.add_argument("--store", required=True, help="folder or URI of the store")
+    parser.add_argument("--by", required=True, help="who decides")
+    arguments = parser.parse_args(argv)
+    try:
+        store = open_store(arguments.store)
+        with tempfile.TemporaryDirectory(prefix="emotion-decide-") as scratch:
+            if arguments.what == "relabel":
+                count = relabel(store, Path(arguments.name), arguments.by, Path(scratch))
+                print(f"{count:,} new labels; the next night reads them")
+                return 0
+            found = forget(store, arguments.name, arguments.by, Path(scratch))
+    except EmotionError as error:
+        print(f"{arguments.what} failed: {error}", file=sys.stderr)
+        return error.exit_code
+    print(f"forgotten: {len(found.contents):,} picture(s), shown as {', '.join(found.rows)}; no later snapshot holds them")
+    print("trained on them: " + (", ".join(found.versions) or "no model version in this store"))
+    return 0
+
+
+DECISIONS = ("forget", "relabel")
+
 if __name__ == "__main__":
-    sys.exit(main("ingestion", STEPS))
+    sys.exit(decide(sys.argv[1:]) if sys.argv[1:2] and sys.argv[1] in DECISIONS else main("ingestion", STEPS))

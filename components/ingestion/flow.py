@@ -1,25 +1,23 @@
 """The Apache Beam pipeline: read and decode batches, settle the splits by content, write the shards.
 
-Only hashes and indices cross a shuffle: Beam's local runner keeps what does in memory. The pictures go
-through part files on the disk that the artifact will stand on.
+Nothing but numbers crosses a shuffle: Beam's local runner keeps what does in memory. The rows go through
+part files on the disk that the artifact will stand on.
 
-    batches -> read, decode, write a part -> (group, row) -> settle -> (shard, decision) -> write a shard
+    batches -> read, decode, write a part -> all of them -> settle, write decisions -> by shard -> write a shard
 """
 
 from __future__ import annotations
 
-import bisect
 import logging
 import multiprocessing
 import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -29,11 +27,14 @@ from apache_beam.transforms.environments import SubprocessSDKEnvironment
 from components.contracts import errors
 from components.contracts.errors import EmotionError, EnvironmentProblem
 from components.ingestion.attendance import WORKER_MODULE, attended
+from components.ingestion.earlier import EarlierRows, EarlierSnapshot
+from components.ingestion.overlays import Overlays
+from components.ingestion.settling import decisions, settle
 from components.ingestion.sources.layouts import Batch
 from components.ingestion.sources.opening import open_place
 from components.ingestion.sources.places import Place
-from components.ingestion.splits import SplitRules, settle
-from components.ingestion.tables import read_batch, write_part, write_shard
+from components.ingestion.splits import SplitRules
+from components.ingestion.tables import DECODED, read_arrow, read_batch, write_part, write_shard
 from components.runtime.step import Terminated
 
 SHARD_ROWS = 20_000
@@ -52,31 +53,32 @@ class Shard:
     parts: tuple[int, ...]
 
 
-def run_flow(batches: Sequence[Batch], place: Place, rules: SplitRules, parts: Path, target: Path, *, processes: int) -> tuple[Shard, ...]:
+def run_flow(
+    batches: Sequence[Batch], place: Place, rules: SplitRules, parts: Path, target: Path, *, processes: int,
+    earlier: EarlierSnapshot | None = None, overlays: Overlays | None = None,
+) -> tuple[Shard, ...]:  # fmt: skip
     """Read every batch and write the shards into ``target``; ``parts`` is for the part files.
 
     Args:
         processes: worker processes; 1 reads in this one.
+        earlier: the snapshot whose rows are taken instead of decoding unchanged objects.
 
     Raises:
         EmotionError: what a worker raised, as its own type. EnvironmentProblem: no space left.
     """
     shards = plan_shards(batches)
-    starts = [batches[shard.parts[0]].first for shard in shards]
     # The runner is named: `DirectRunner` would first try to download another one.
     runner = FnApiRunner(default_environment=_worker_processes() if processes > 1 else None)
     pipeline = beam.Pipeline(runner=runner, options=PipelineOptions([], direct_num_workers=processes))
-    decisions = (
+    _ = (
         pipeline
         | "batches" >> beam.Create(list(enumerate(batches)), reshuffle=processes > 1)
-        | "read and decode" >> beam.ParDo(ReadBatch(place.uri, str(parts))).with_output_types(tuple[str, tuple[int, str]])
-        | "by content" >> beam.GroupByKey()
-        | "settle splits" >> beam.ParDo(Settle(rules, starts)).with_output_types(tuple[int, tuple[int, str, str]])
+        | "read and decode" >> beam.ParDo(ReadBatch(place.uri, parts, earlier, overlays)).with_output_types(tuple[int, int])
+        | "all of them" >> beam.GroupByKey()
+        | "settle" >> beam.ParDo(Settle(shards, parts, rules, earlier)).with_output_types(tuple[int, int])
+        | "by shard" >> beam.GroupByKey()
+        | "write shards" >> beam.ParDo(WriteShard(shards, parts, target))
     )
-    # A shard without accepted rows is written too: the names of the files are fixed by now.
-    numbers = pipeline | "shards" >> beam.Create([(number, number) for number in range(len(shards))], reshuffle=False)
-    joined = {"decisions": decisions, "shard": numbers} | "by shard" >> beam.CoGroupByKey()
-    _ = joined | "write shards" >> beam.ParDo(WriteShard(shards, str(parts), str(target)))
     try:
         with attended() if processes > 1 else nullcontext():
             pipeline.run().wait_until_finish()
@@ -86,50 +88,53 @@ def run_flow(batches: Sequence[Batch], place: Place, rules: SplitRules, parts: P
 
 
 class ReadBatch(beam.DoFn):
-    """(number, batch) to a part file, and (group, (row, published split)) of every accepted row."""
+    """(number, batch) to a part file, and (0, number)."""
 
-    def __init__(self, uri: str, parts: str) -> None:
+    def __init__(self, uri: str, parts: Path, earlier: EarlierSnapshot | None, overlays: Overlays | None) -> None:
         self.uri = uri
         self.parts = parts
+        self.earlier = earlier
+        self.overlays = overlays
         self.place: Place | None = None
+        self.rows: EarlierRows | None = None
 
     def setup(self) -> None:
         self.place = open_place(self.uri)
+        self.rows = EarlierRows(self.earlier, DECODED.names)
 
-    def process(self, element: tuple[int, Batch]) -> Iterator[tuple[str, tuple[int, str]]]:
+    def process(self, element: tuple[int, Batch]) -> Iterator[tuple[int, int]]:
         number, batch = element
-        result = read_batch(batch, self.place or open_place(self.uri))
-        write_part(Path(self.parts), number, result)
-        yield from result.members
+        write_part(self.parts, number, read_batch(batch, self.place or open_place(self.uri), self.rows, self.overlays))
+        yield 0, number
 
 
 class Settle(beam.DoFn):
-    """(group, its rows) to (shard, (row, split, note))."""
+    """(0, numbers of all parts) to a file of decisions per shard, and (shard, shard)."""
 
-    def __init__(self, rules: SplitRules, starts: Sequence[int]) -> None:
+    def __init__(self, shards: Sequence[Shard], parts: Path, rules: SplitRules, earlier: EarlierSnapshot | None) -> None:
+        self.shards = list(shards)
+        self.parts = parts
         self.rules = rules
-        self.starts = list(starts)
+        self.earlier = earlier
 
-    def process(self, element: tuple[str, Iterable[tuple[int, str]]]) -> Iterator[tuple[int, tuple[int, str, str]]]:
-        group, members = element
-        rows = sorted(members)
-        for (row, _), (split, note) in zip(rows, settle(group, [published for _, published in rows], self.rules), strict=True):
-            yield bisect.bisect_right(self.starts, row) - 1, (row, split, note)
+    def process(self, element: tuple[int, Iterable[int]]) -> Iterator[tuple[int, int]]:
+        settle(self.parts, [shard.parts for shard in self.shards], self.rules, self.earlier)
+        for number in range(len(self.shards)):
+            yield number, number
 
 
 class WriteShard(beam.DoFn):
-    """(shard, its decisions) to a file."""
+    """(shard, ...) to a file."""
 
-    def __init__(self, shards: Sequence[Shard], parts: str, target: str) -> None:
+    def __init__(self, shards: Sequence[Shard], parts: Path, target: Path) -> None:
         self.shards = list(shards)
         self.parts = parts
         self.target = target
 
-    def process(self, element: tuple[int, Mapping[str, Iterable[Any]]]) -> None:
-        number, joined = element
+    def process(self, element: tuple[int, Iterable[int]]) -> None:
+        number, _ = element
         shard = self.shards[number]
-        decisions = {row: (split, note) for row, split, note in joined["decisions"]}
-        write_shard(Path(self.target) / shard.name, Path(self.parts), shard.parts, decisions)
+        write_shard(self.target / shard.name, self.parts, shard.parts, read_arrow(decisions(self.parts, number)))
 
 
 def plan_shards(batches: Sequence[Batch]) -> tuple[Shard, ...]:

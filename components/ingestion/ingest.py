@@ -11,20 +11,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.contracts import artifacts, layout
-from components.contracts.artifacts import LAYOUT_VERSION, MARKERS, Snapshot
+from components.contracts.artifacts import EXAMPLES_VERSION, MARKERS, Snapshot
 from components.contracts.codec import digest, from_json
 from components.contracts.errors import ContractError, InputError
 from components.contracts.findings import IngestFindings, RejectedImage
-from components.contracts.labels import Taxonomy, taxonomy
 from components.contracts.night import Listing, NightPlan
+from components.contracts.preset import DataPolicy
 from components.ingestion import summary
+from components.ingestion.earlier import find_earlier, write_index
 from components.ingestion.flow import processes_for, run_flow
+from components.ingestion.overlays import read_overlays
 from components.ingestion.resolve import listed
 from components.ingestion.sources.layouts import Batch, Layout
 from components.ingestion.sources.opening import localized
 from components.ingestion.sources.places import Place
 from components.ingestion.splits import SplitRules
-from components.ingestion.tables import write_rejected
+from components.ingestion.tables import read_part, write_rejected
 from components.ingestion.watch import watching
 from components.runtime.step import Context
 
@@ -40,7 +42,7 @@ def ingest(context: Context, plan_digest: str, target: Path) -> IngestFindings:
     """
     policy = context.preset.data
     plan = _plan(context, plan_digest)
-    place, found = _as_planned(plan.listing, taxonomy(policy.taxonomy))
+    place, found = _as_planned(plan.listing, policy)
     artifacts.start(target)
     # On the disk that the artifact stands on, which is the one that was made large enough; gone before the marker.
     parts = target / ".parts"
@@ -48,22 +50,29 @@ def ingest(context: Context, plan_digest: str, target: Path) -> IngestFindings:
     place = localized(place, context.scratch)
     reading = found.reading(place, context.scratch)
     read = sum(batch.rows for batch in reading.batches)
+    source_id = plan.listing.source_id
+    earlier = find_earlier(context.store, source_id, plan.accepted_snapshot, context.scratch)
+    overlays = read_overlays(context.store, source_id)
     processes = processes_for(reading.batches)
     began = time.monotonic()
     with watching(_done(parts, reading.batches), read, "images"):
-        shards = run_flow(reading.batches, place, SplitRules.of(policy, frozenset(reading.published)), parts, target, processes=processes)
+        rules = SplitRules.of(policy, frozenset(reading.published))
+        shards = run_flow(reading.batches, place, rules, parts, target, processes=processes, earlier=earlier, overlays=overlays)
     seconds = time.monotonic() - began
-    rejected = write_rejected(target / "rejected.parquet", parts, len(reading.batches))
-    shutil.rmtree(parts)
+    rejected, forgotten = write_rejected(target / "rejected.parquet", parts, len(reading.batches))
+    read -= forgotten
+    made_of = [read_part(parts, number) for number in range(len(reading.batches))]
+    reused, relabelled = (sum(pc.sum(part[name]).as_py() or 0 for part in made_of) for name in ("reused", "relabelled"))
 
     files = [target / shard.name for shard in shards]
     table = summary.read_columns(files)
     _check(table, rejected, plan.listing.uri)
     counts = summary.counts_by_split(table, policy.labels)
     names = tuple(file.name for file in files)
-    snapshot = Snapshot(
-        LAYOUT_VERSION, summary.snapshot_id(table, policy), plan.listing.source_id, policy.labels, counts, read, len(rejected), names
-    )
+    snapshot = Snapshot(EXAMPLES_VERSION, summary.snapshot_id(table, policy), source_id, policy.labels, counts, read, len(rejected), names)
+    write_index(context.store, source_id, snapshot.snapshot_id, made_of)
+    del made_of
+    shutil.rmtree(parts)
     artifacts.finish(target, "examples", snapshot)
     context.store.put_tree(target, layout.snapshot(snapshot.source_id, snapshot.snapshot_id), MARKERS["examples"])
     reasons = summary.left_out_reasons(table)
@@ -81,10 +90,14 @@ def ingest(context: Context, plan_digest: str, target: Path) -> IngestFindings:
         rejected_examples=tuple(RejectedImage(**row) for row in rejected.slice(0, REJECTED_EXAMPLES).to_pylist()),
         counts=counts,
         published_counts=reading.published,
-        duplicates=summary.duplicates(table),
+        duplicates=summary.duplicates(table, policy.min_contrast),
         images_per_second=round(read / seconds, 1),
         runner=f"FnApiRunner, {'in this process' if processes == 1 else f'{processes} processes'}",
         thumbnails=summary.thumbnails(files, policy.labels),
+        reused=reused,
+        gone=earlier.rows - reused if earlier is not None and earlier.index is not None else 0,
+        forgotten=forgotten,
+        relabelled=relabelled,
     )
 
 
@@ -104,8 +117,8 @@ def _plan(context: Context, plan_digest: str) -> NightPlan:
     return plan
 
 
-def _as_planned(listing: Listing, labels: Taxonomy) -> tuple[Place, Layout]:
-    place, found, now = listed(listing.uri, labels)
+def _as_planned(listing: Listing, policy: DataPolicy) -> tuple[Place, Layout]:
+    gathered, now = listed(listing.uri, policy)
     if now.digest != listing.digest:
         raise InputError(
             f"the source {listing.uri} changed since this run listed it",
@@ -113,8 +126,8 @@ def _as_planned(listing: Listing, labels: Taxonomy) -> tuple[Place, Layout]:
             received=f"{now.objects:,} objects, some of them other ones" if now.objects == listing.objects else f"{now.objects:,} objects",
             fix="run again when nothing writes into the source any more",
         )
-    found.check()
-    return place, found
+    gathered.layout.check()
+    return gathered.place, gathered.layout
 
 
 def _done(parts: Path, batches: Sequence[Batch]) -> Callable[[], int]:

@@ -6,21 +6,20 @@ import dataclasses
 import hashlib
 import json
 import os
-import re
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from components.contracts import layout
 from components.contracts.artifacts import write_atomically
 from components.contracts.codec import digest, from_json, to_json
 from components.contracts.errors import EmotionError
 from components.contracts.findings import ResolveFindings
-from components.contracts.labels import Taxonomy, taxonomy
-from components.contracts.night import Listing, NightPlan, Pointer
-from components.ingestion.sources.detection import detect
-from components.ingestion.sources.layouts import Layout, listing_digest
-from components.ingestion.sources.opening import open_place
-from components.ingestion.sources.places import Place
+from components.contracts.night import ListedSource, Listing, NightPlan
+from components.contracts.preset import DataPolicy
+from components.contracts.preset.sources import separate_uris
+from components.ingestion.overlays import overlays_digest
+from components.ingestion.sources.gathering import Gathered, gather, slug
+from components.runtime.pointers import read_pointers
 from components.runtime.step import Context
 from components.runtime.store import Store
 
@@ -44,8 +43,8 @@ def resolve(context: Context, source: str, code_version: str, *, force: bool) ->
     Raises:
         InputError: the source can't be used. EnvironmentProblem: it can't be reached.
     """
-    _, found, listing = listed(source, taxonomy(context.preset.data.taxonomy))
-    found.check()
+    gathered, listing = listed(source, context.preset.data)
+    gathered.layout.check()
     plan = _made_before(context, listing, code_version, force=force) or _make(context, listing, code_version, force=force)
     plan_digest = digest(plan)
     context.store.write(layout.plan(plan_digest), to_json(plan).encode())
@@ -53,19 +52,23 @@ def resolve(context: Context, source: str, code_version: str, *, force: bool) ->
     return ResolveFindings(plan, plan_digest, to_json(context.preset))
 
 
-def listed(source: str, labels: Taxonomy) -> tuple[Place, Layout, Listing]:
-    """The source's place, its layout and its listing. Raises InputError, EnvironmentProblem."""
-    place = open_place(source)
-    found = detect(place, labels)
-    objects, size = len(found.objects), sum(entry.size for entry in found.objects)
-    return place, found, Listing(source, source_id(source), found.name, listing_digest(found.objects), objects, size)
+def listed(source: str, policy: DataPolicy) -> tuple[Gathered, Listing]:
+    """The sources that a run or its preset names, and their listing. Raises InputError, EnvironmentProblem."""
+    gathered = gather(source, policy)
+    found = gathered.layout
+    parts = tuple(ListedSource(name, uri, layout.name, layout.objects, layout.bytes) for name, uri, layout in gathered.parts)
+    return gathered, Listing(gathered.uri, source_id(gathered.uri), found.name, found.digest, found.objects, found.bytes, parts)
 
 
-def source_id(uri: str) -> str:
-    """A short stable name: the base name as a slug, and 8 hex digits of a digest of the absolute URI."""
-    absolute = uri.rstrip("/") if "://" in uri else os.path.abspath(os.path.expanduser(uri))
-    slug = re.sub(r"[^a-z0-9]+", "-", PurePosixPath(absolute).stem.lower()).strip("-")[:40].strip("-")
-    return f"{slug or 'source'}-{hashlib.sha256(absolute.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+def source_id(source: str) -> str:
+    """A short stable name: the base name as a slug, and 8 hex digits of a digest of the absolute URI.
+
+    Of several sources the digest is of all of them, in whatever order they are named.
+    """
+    absolute = sorted(uri.rstrip("/") if "://" in uri else os.path.abspath(os.path.expanduser(uri)) for uri in separate_uris(source))
+    name = slug(absolute[0]) if len(absolute) == 1 else f"{slug(absolute[0])[:30]}-and-{len(absolute) - 1}-more"
+    mark = hashlib.sha256("\n".join(absolute).encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return f"{name}-{mark}"
 
 
 def write_outputs(findings: ResolveFindings, run_id: str, *, work: str, plan: str, run: str) -> None:
@@ -96,18 +99,22 @@ def decide(tonight: LastNight, last: LastNight | None, *, force: bool) -> tuple[
     if last.code_version != tonight.code_version:
         changes.append("the code changed")
     known = last.listing_digest and last.preset_digest
-    what = " and ".join(changes) if known and changes else f"the source, the preset or the code changed ({images} now)"
+    if known and not changes:
+        changes.append("labels or tombstones changed")
+    what = " and ".join(changes) if known else f"the source, the preset or the code changed ({images} now)"
     return True, f"{what} since {before}"
 
 
 def _make(context: Context, listing: Listing, code_version: str, *, force: bool) -> NightPlan:
     store, model_name = context.store, context.preset.model_name
     preset_digest = digest(context.preset)
-    fingerprint = digest([listing.digest, preset_digest, code_version])
+    overlays = overlays_digest(store, listing.source_id)
+    fingerprint = digest([listing.digest, preset_digest, code_version, *([overlays] if overlays else [])])
     tonight = LastNight(
         fingerprint, listing_digest=listing.digest, preset_digest=preset_digest, code_version=code_version, objects=listing.objects
     )
     new, reason = decide(tonight, _last_night(store, model_name), force=force)
+    pointers = read_pointers(store, model_name)
     return NightPlan(
         work="new" if new else "nothing-new",
         reason=reason,
@@ -116,8 +123,8 @@ def _make(context: Context, listing: Listing, code_version: str, *, force: bool)
         fingerprint=fingerprint,
         listing=listing,
         accepted_snapshot=_accepted_snapshot(store, listing.source_id),
-        champion=_pointer(store, model_name, "champion"),
-        anchor=_pointer(store, model_name, "anchor"),
+        champion=pointers.champion,
+        anchor=pointers.anchor,
     )
 
 
@@ -161,8 +168,3 @@ def _last_night(store: Store, model_name: str) -> LastNight | None:
 def _accepted_snapshot(store: Store, source: str) -> str | None:
     text = store.read(layout.accepted_snapshot(source))
     return str(json.loads(text)["snapshot_id"]) if text is not None else None
-
-
-def _pointer(store: Store, model_name: str, name: str) -> Pointer | None:
-    text = store.read(layout.pointer(model_name, name))
-    return from_json(Pointer, text, f"{model_name}/{name}") if text is not None else None

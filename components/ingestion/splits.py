@@ -6,7 +6,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from components.contracts.preset import DataPolicy
+from components.contracts.preset.data import Treatment
 
 LEFT_OUT = "left-out"
 CLASS_LEFT_OUT = "class-left-out"
@@ -14,45 +18,62 @@ PRIVATE_TEST = "private-test"
 HELD_OUT = "held-out"
 DRAWN_FOR_TEST = "drawn-for-test"
 TWIN_IN_TEST = "twin-in-test"
+NEAR_TWIN_IN_TEST = "near-twin-in-test"
 TWIN_IN_VALIDATION = "twin-in-validation"
+NEAR_TWIN_IN_VALIDATION = "near-twin-in-validation"
+EXACT_COPY = "exact-copy"
+NEAR_DUPLICATE = "near-duplicate"
+LABEL_CONFLICT = "label-conflict"
+NEAR_CONSTANT = "near-constant"
 
-Decision = tuple[str, str]
+Words = npt.NDArray[np.object_]
+Codes = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class SplitRules:
     """The data policy, and which splits the source itself publishes."""
 
+    policy: DataPolicy
     test_published: bool
     validation_published: bool
-    test_share: float
-    validation_share: float
-    keep_twins: bool
 
     @classmethod
     def of(cls, policy: DataPolicy, published: frozenset[str]) -> SplitRules:
-        return cls("test" in published, "validation" in published, policy.test_share, policy.validation_share, policy.test_twins == "keep")
+        return cls(policy, "test" in published, "validation" in published)
 
 
-def settle(group_id: str, published: Sequence[str], rules: SplitRules) -> list[Decision]:
-    """The split and the note of every row of one content group.
+@dataclass(frozen=True)
+class Rows:
+    """What the decision needs to know of every row; all arrays have one element per row, in the order of the source.
 
-    Args:
-        published: per row train, validation, test, private-test, class-left-out, or nothing where the
-            source says none.
-
-    Returns:
-        per row the split, and why it isn't the published one (nothing where it is, or none was published).
+    Attributes:
+        group_ids: of the groups. group: index into them. content, label: codes; equal ones are the same.
+        published: train, validation, test, private-test, class-left-out, or nothing where the source says none.
+        flat: whether the picture is nearly one level all over.
     """
-    places = [_own_decision(group_id, split, rules) for split in published]
-    if rules.keep_twins:
-        return places
-    splits = {split for split, _ in places}
-    if "test" in splits:
-        return [(LEFT_OUT, TWIN_IN_TEST) if split in ("train", "validation") else (split, note) for split, note in places]
-    if "validation" in splits:
-        return [(LEFT_OUT, TWIN_IN_VALIDATION) if split == "train" else (split, note) for split, note in places]
-    return places
+
+    group_ids: Sequence[str]
+    group: Codes
+    content: Codes
+    label: Codes
+    published: Words
+    flat: Mask
+
+
+def decide(rows: Rows, rules: SplitRules) -> tuple[Words, Words]:
+    """The split and the note of every row: why it isn't the published one (nothing where it is, or none was published)."""
+    split, note = _own_places(rows, rules)
+    policy = rules.policy
+    _treat(rows.flat, policy.near_constant, NEAR_CONSTANT, split, note)
+    _treat(_conflicting(rows, split != LEFT_OUT), policy.label_conflicts, LABEL_CONFLICT, split, note)
+    if policy.test_twins == "leave-training":
+        _part(rows, "test", ("train", "validation"), TWIN_IN_TEST, NEAR_TWIN_IN_TEST, split, note)
+        _part(rows, "validation", ("train",), TWIN_IN_VALIDATION, NEAR_TWIN_IN_VALIDATION, split, note)
+    _thin(rows.content, rows.content, policy.exact_copies, EXACT_COPY, split, note)
+    _thin(rows.group, rows.content, policy.near_duplicates, NEAR_DUPLICATE, split, note)
+    return split, note
 
 
 def share_of(purpose: str, group_id: str) -> float:
@@ -60,13 +81,55 @@ def share_of(purpose: str, group_id: str) -> float:
     return int(hashlib.sha256(f"{purpose}:{group_id}".encode()).hexdigest()[:13], 16) / 16**13
 
 
-def _own_decision(group_id: str, published: str, rules: SplitRules) -> Decision:
-    if published in (CLASS_LEFT_OUT, PRIVATE_TEST):
-        return LEFT_OUT, published
-    if published in ("test", "validation"):
-        return published, ""
-    if not rules.test_published and share_of("test", group_id) < rules.test_share:
-        return "test", DRAWN_FOR_TEST if published else ""
-    if not rules.validation_published and share_of("validation", group_id) < rules.validation_share:
-        return "validation", HELD_OUT if published else ""
-    return "train", ""
+def _own_places(rows: Rows, rules: SplitRules) -> tuple[Words, Words]:
+    """What the row itself and its group's draw say."""
+    published = rows.published
+    split, note = published.copy(), np.full(len(published), "", object)
+    unused = (published == CLASS_LEFT_OUT) | (published == PRIVATE_TEST)
+    note[unused] = published[unused]
+    split[unused] = LEFT_OUT
+    free = (published == "") | (published == "train")
+    split[free] = "train"
+    draws = (
+        ("validation", HELD_OUT, rules.validation_published, rules.policy.validation_share),
+        ("test", DRAWN_FOR_TEST, rules.test_published, rules.policy.test_share),
+    )
+    for name, why, is_published, share in draws:
+        if not is_published:
+            drawn = free & np.array([share_of(name, group) < share for group in rows.group_ids], bool)[rows.group]
+            split[drawn] = name
+            note[drawn] = np.where(published[drawn] == "", "", why)
+    return split, note
+
+
+def _treat(found: Mask, treatment: Treatment, why: str, split: Words, note: Words) -> None:
+    """Leave the found rows out, of training or of everything."""
+    if treatment != "keep":
+        leaving = found & ((split == "train") | (split == "validation") | ((split == "test") & (treatment == "drop")))
+        split[leaving], note[leaving] = LEFT_OUT, why
+
+
+def _conflicting(rows: Rows, used: Mask) -> Mask:
+    """Rows whose content carries another label in another used row."""
+    pairs = np.unique(np.stack([rows.content[used], rows.label[used]]), axis=1)
+    contents, counts = np.unique(pairs[0], return_counts=True)
+    return used & np.isin(rows.content, contents[counts > 1])
+
+
+def _part(rows: Rows, kept: str, others: tuple[str, ...], exact: str, near: str, split: Words, note: Words) -> None:
+    """What stands in the split ``kept`` leaves the ``others``, with its whole group."""
+    where = split == kept
+    leaving = np.isin(split, others) & np.isin(rows.group, rows.group[where])
+    note[leaving] = np.where(np.isin(rows.content[leaving], rows.content[where]), exact, near)
+    split[leaving] = LEFT_OUT
+
+
+def _thin(key: Codes, content: Codes, treatment: Treatment, why: str, split: Words, note: Words) -> None:
+    """Keep the first content of each key (its first row where the key is the content) in training, and in test when dropping."""
+    if treatment == "keep":
+        return
+    for places in (("train", "validation"), ("test",))[: 2 if treatment == "drop" else 1]:
+        rows = np.flatnonzero(np.isin(split, places))
+        _, first, code = np.unique(key[rows], return_index=True, return_inverse=True)
+        stays = first[code] == np.arange(len(rows)) if key is content else content[rows] == content[rows[first[code]]]
+        split[rows[~stays]], note[rows[~stays]] = LEFT_OUT, why

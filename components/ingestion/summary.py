@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
-from components.contracts.artifacts import LAYOUT_VERSION, SPLITS
+from components.contracts.artifacts import EXAMPLES_VERSION, SPLITS
 from components.contracts.codec import to_json
 from components.contracts.findings import Duplicates
 from components.contracts.preset import DataPolicy
@@ -23,7 +23,7 @@ from components.images.decode import decode
 
 THUMBNAILS = 6
 THUMBNAIL_PIXELS = 64
-COLUMNS = ["example_id", "content_id", "label", "split", "published_split", "note"]
+COLUMNS = ["example_id", "content_id", "group_id", "label", "split", "published_split", "note", "contrast"]
 
 
 def read_columns(shards: Iterable[Path]) -> pa.Table:
@@ -33,9 +33,10 @@ def read_columns(shards: Iterable[Path]) -> pa.Table:
 
 def snapshot_id(table: pa.Table, policy: DataPolicy) -> str:
     """SHA-256 (hex) over the sorted example ids with label and split, the data policy and the layout's version."""
-    digest = hashlib.sha256(f"{LAYOUT_VERSION}\n{to_json(policy)}\n".encode())
-    for row in sorted(zip(*(table[name].to_pylist() for name in ("example_id", "label", "split")), strict=True)):
-        digest.update(("\0".join(row) + "\n").encode())
+    digest = hashlib.sha256(f"{EXAMPLES_VERSION}\n{to_json(policy)}\n".encode())
+    rows = pc.binary_join_element_wise(*(table[name] for name in ("example_id", "label", "split")), "\0")
+    for line in rows.take(pc.sort_indices(rows)).to_pylist():
+        digest.update(f"{line}\n".encode())
     return digest.hexdigest()
 
 
@@ -56,18 +57,27 @@ def left_out_reasons(table: pa.Table) -> dict[str, int]:
     return tally(table.filter(pc.equal(table["split"], "left-out"))["note"].to_pylist())
 
 
-def duplicates(table: pa.Table) -> Duplicates:
-    """Pixel-exact copies among the rows."""
-    contents = table.group_by("content_id").aggregate([([], "count_all"), ("label", "count_distinct")])
+def duplicates(table: pa.Table, min_contrast: float) -> Duplicates:
+    """Pixel-exact copies and near duplicates among the rows."""
+    contents = table.group_by("content_id").aggregate([([], "count_all"), ("label", "count_distinct"), ("group_id", "min")])
     copies = contents["count_all"].to_numpy()
-    training = table.filter(pc.equal(table["published_split"], "train"))["content_id"]
-    test = table.filter(pc.equal(table["published_split"], "test"))["content_id"]
+    near = contents.group_by("group_id_min").aggregate([([], "count_all")])["count_all"].to_numpy()
+    training = table.filter(pc.is_in(table["published_split"], pa.array(["train", ""])))
+    training_copies = training.group_by("content_id").aggregate([([], "count_all")])["count_all"].to_numpy()
+    test = table.filter(pc.equal(table["published_split"], "test"))
+    twins, near_twins = (pc.is_in(test[name], value_set=training[name].combine_chunks()).to_numpy() for name in ("content_id", "group_id"))
     return Duplicates(
         distinct_contents=len(contents),
         groups=int((copies > 1).sum()),
         surplus_rows=int((copies - 1).sum()),
-        test_rows_with_training_twin=int(pc.sum(pc.is_in(test, value_set=training.combine_chunks())).as_py() or 0),
+        test_rows_with_training_twin=int(twins.sum()),
         conflicting_groups=int((contents["label_count_distinct"].to_numpy() > 1).sum()),
+        training_groups=int((training_copies > 1).sum()),
+        training_surplus_rows=int((training_copies - 1).sum()),
+        near_groups=int((near > 1).sum()),
+        near_contents=int((near - 1).sum()),
+        near_test_rows_with_training_twin=int((near_twins & ~twins).sum()),
+        near_constant_rows=int((table["contrast"].to_numpy() < min_contrast).sum()),
     )
 
 

@@ -1,4 +1,4 @@
-"""Command line of the reporting step."""
+"""The commands of reporting: report, a step of the pipeline, and index."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from components.contracts import layout
 from components.contracts.artifacts import write_atomically
 from components.contracts.codec import to_json, to_pretty_json
-from components.contracts.errors import EmotionError
+from components.contracts.errors import EmotionError, EnvironmentProblem
+from components.reporting.index import row_of
 from components.reporting.model_card import model_card
 from components.reporting.night import REPORTED, Night, read_night
 from components.reporting.outcome import Outcome, judge, pipeline_error
 from components.reporting.page import render, render_plain
+from components.reporting.publishing import add_to_index, rebuild_index, write_home_page
 from components.reporting.summary import last_night, notification, summarize
 from components.runtime.step import Context, Step, main, one_line, peak_memory_bytes
-from components.runtime.store import Store
+from components.runtime.store import Store, open_store
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,8 +47,10 @@ def report(context: Context, arguments: argparse.Namespace) -> None:
     store.write(f"{run}/report.html", page)
     _write_page(arguments.page, page)
     if night.evaluate:
-        store.write(f"{run}/model_card.md", model_card(night, night.evaluate, outcome, context.preset).encode())
+        card = model_card(night, night.evaluate, outcome, context.preset).encode()
+        store.write(layout.card(context.preset.model_name, night.evaluate.challenger.version), card)
     _remember(context, night, outcome)
+    _add_to_index(store, summary)
     ours = {"name": "report", "seconds": round(time.monotonic() - began, 3), "cached": False, "status": "succeeded"}
     summary["steps"].append({**ours, "peak_memory_bytes": peak_memory_bytes()})
     store.write(f"{run}/summary.json", to_pretty_json(earlier | summary).encode())
@@ -82,6 +87,16 @@ def _is_later(store: Store, key: str, night: Night) -> bool:
     return isinstance(theirs, str) and theirs > night.step("resolve").started_at
 
 
+def _add_to_index(store: Store, summary: dict[str, Any]) -> None:
+    """The index is a view: what stops it mustn't stop the report."""
+    row = row_of(summary)
+    try:
+        if row is not None:
+            add_to_index(store, row)
+    except (EmotionError, OSError) as error:
+        print(f"the index over runs wasn't updated, `emotion report --index` makes it again: {one_line(error)}", file=sys.stderr)
+
+
 def _earlier_summary(store: Store, run: str) -> dict[str, Any]:
     return _object(_read(store, f"{run}/summary.json"))
 
@@ -103,7 +118,31 @@ def _read(store: Store, key: str) -> bytes | None:
         return b"unreadable"
 
 
+def _index(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m components.reporting index", description="The page over all runs of a store.")
+    parser.add_argument("--store", required=True, help="folder, gs:// or s3:// URI of the store")
+    parser.add_argument("--home", type=Path, help="local folder of runs to write the page to as well")
+    parser.add_argument("--rebuild", action="store_true", help="make the index again from every run's summary")
+    arguments = parser.parse_args(argv)
+    try:
+        store = open_store(arguments.store)
+        if arguments.rebuild:
+            print(f"{len(rebuild_index(store).rows):,} runs in {store.location(layout.runs_index('html'))}")
+        if arguments.home:
+            write_home_page(store, arguments.home)
+    except (EmotionError, OSError) as error:
+        print(f"index failed: {one_line(error)}", file=sys.stderr, flush=True)
+        return error.exit_code if isinstance(error, EmotionError) else EnvironmentProblem.exit_code
+    return 0
+
+
 STEPS = {"report": Step("build the page and the summary of a night, whatever happened", add_arguments, report)}
 
+
+def run(argv: Sequence[str]) -> int:
+    """Run the step or the command, and return the process's exit code."""
+    return _index(argv[1:]) if argv[:1] == ["index"] else main("reporting", STEPS, argv)
+
+
 if __name__ == "__main__":
-    sys.exit(main("reporting", STEPS))
+    sys.exit(run(sys.argv[1:]))

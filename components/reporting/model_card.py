@@ -20,20 +20,21 @@ RESPONSIBLE_USE = (
     "what an expression looks like to annotators, not what a person feels."
 )
 
+FEW_ROWS = 100
+
 
 def model_card(night: Night, found: EvaluateFindings, outcome: Outcome, preset: Preset) -> str:
     """The card of the model that was evaluated tonight."""
     parts = [
         f"# {_text(preset.model_name)}, version {_text(found.challenger.version)}",
-        f"**{_text(outcome.headline)}.** {_text(outcome.sentence)}",
+        f"Judged in run {_text(night.run_id)}: **{_text(outcome.word.replace('-', ' '))}**. {_text(' '.join(outcome.reasons))}",
         *_details(night, preset),
-        "## Intended use\n\nClassifying the expression of one cropped face per image into the labels below, for research and for testing "
-        "the retraining pipeline.",
-        f"## Not to be used for\n\n{RESPONSIBLE_USE}",
+        "## Intended use\n\nNaming the expression that one cropped face per image shows, out of the labels below, where people know of it "
+        "and a wrong answer does no harm; research.",
+        f"## Prohibited use\n\n{RESPONSIBLE_USE}",
         *_data(night, found),
         *_results(found),
-        "## Limits\n\nAccuracy varies by class (see the table) and was measured on the test split of this data only: other cameras, "
-        "crops, ages and skin tones were not measured. Probabilities are calibrated on held-out training rows.",
+        f"## Limits\n\n{_limits(night, found)}",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -76,11 +77,33 @@ def _results(found: EvaluateFindings) -> list[str]:
         (score.label, f"{score.precision:.3f}", f"{score.recall:.3f}", f"{score.f1:.3f}", f"{score.support:,}")
         for score in found.challenger.per_class
     ]
+    slices = [(change.kind, change.name, f"{change.challenger:.3f}", f"{change.rows:,}") for change in found.slices]
+    what = "test" if found.scored_on == "test" else "held-out validation"
     return [
-        f"## Results on {found.challenger.rows:,} test rows",
+        f"## Results on {found.challenger.rows:,} {what} rows",
         _table(header, rows),
+        "### By class",
         _table(("class", "precision", "recall", "F1", "rows"), classes),
+        *(["### By slice", _table(("column", "slice", "accuracy", "rows"), slices)] if slices else []),
     ]
+
+
+def _limits(night: Night, found: EvaluateFindings) -> str:
+    """What the figures don't cover, with those classes and slices where they are worst or rest on few rows."""
+    sentences = [
+        "Accuracy was measured on this data alone: other cameras, crops, ages and skin tones were not measured.",
+        "Probabilities are calibrated on held-out training rows.",
+    ]
+    if found.challenger.per_class:
+        worst = min(found.challenger.per_class, key=lambda score: score.recall)
+        sentences.append(f"The least recall is that of {worst.label}, {worst.recall:.1%}.")
+    few = [score.label for score in found.challenger.per_class if score.support < FEW_ROWS]
+    if few:
+        sentences.append(f"Fewer than {FEW_ROWS} rows stand behind {', '.join(few)}.")
+    noise = night.validate.label_noise if night.validate else None
+    if noise:
+        sentences.append(f"{sum(noise.doubted.values()):,} of {noise.rows:,} judged labels are doubted by {noise.method}.")
+    return _text(" ".join(sentences))
 
 
 def _others(found: EvaluateFindings) -> list[tuple[str, Scores | None]]:

@@ -15,6 +15,7 @@ from components.contracts.findings import (
     EvaluateFindings,
     Evidence,
     IngestFindings,
+    RegisterFindings,
     ResampleFindings,
     ResolveFindings,
     ServingFindings,
@@ -26,6 +27,7 @@ from components.contracts.layout import STEPS
 
 Status = Literal["succeeded", "failed", "running", "unreadable", "missing", "skipped"]
 REPORTED = tuple(name for name in STEPS if name != "report")
+ONLY_AFTER = {"register": "needs-approval", "deploy": "blessed"}  # steps that one word of the gate alone leads to
 
 T = TypeVar("T")
 
@@ -98,6 +100,10 @@ class Night:
         return self._found("gate", Verdict)
 
     @property
+    def register(self) -> RegisterFindings | None:
+        return self._found("register", RegisterFindings)
+
+    @property
     def deploy(self) -> DeployFindings | None:
         return self._found("deploy", DeployFindings)
 
@@ -120,10 +126,15 @@ def read_night(run_id: str, contents: Mapping[str, bytes | None]) -> Night:
     began = _observe("resolve", contents.get("resolve")).started_at
     steps: list[Observed] = []
     over: Status | None = None
+    word = ""
     for name in REPORTED:
         step = _of_this_attempt(_observe(name, contents.get(name)), began)
         if over == "skipped" or (over == "missing" and step.cached):
             step = Observed(name, over)
+        if word and ONLY_AFTER.get(name, word) != word:
+            step = Observed(name, "skipped")
+        if isinstance(step.findings, Verdict):
+            word = step.findings.word
         steps.append(step)
         over = over or _ends_the_flow(step)
     return Night(run_id, tuple(steps))
@@ -144,8 +155,8 @@ def _ends_the_flow(step: Observed) -> Status | None:
     found = step.findings
     nothing = isinstance(found, ResolveFindings) and found.plan.work == "nothing-new"
     stopped = isinstance(found, ValidateFindings) and found.decision == "stop"
-    unblessed = isinstance(found, Verdict) and found.word != "blessed"
-    return "skipped" if nothing or stopped or unblessed else None
+    rejected = isinstance(found, Verdict) and found.word == "rejected"
+    return "skipped" if nothing or stopped or rejected else None
 
 
 def _observe(name: str, content: bytes | None) -> Observed:

@@ -18,6 +18,7 @@ TITLES = {
     "evaluate": "Evaluate",
     "check-serving": "Check serving",
     "gate": "Gate",
+    "register": "Register",
     "deploy": "Deploy",
     "report": "Report",
 }
@@ -54,7 +55,7 @@ def judge(night: Night, pipeline_error: str = "") -> Outcome:
         return _failed(night, broken.name, _in_words(broken))
     ended = _ended(night)
     if ended is None:
-        lacking = next(step for step in night.steps if step.status != "succeeded")
+        lacking = next(step for step in night.steps if step.status not in ("succeeded", "skipped"))
         return _failed(night, lacking.name, "; ".join(filter(None, (_in_words(lacking), pipeline_error))))
     if pipeline_error:
         return _failed(night, "", f"Every step that ran ended well ({ended.word}), but the pipeline didn't: {pipeline_error}")
@@ -101,6 +102,8 @@ def _judged(night: Night, verdict: Verdict) -> Outcome | None:
         headline = "Not promoted: the champion stays" if verdict.champion else "Not promoted"
         return Outcome("rejected", headline, f"{scored} {stays}".strip(), verdict.reasons)
     if verdict.word == "needs-approval":
+        if night.step("register").status != "succeeded":
+            return None
         asks = "The checks can't decide this alone: a person must approve it before it serves."
         return Outcome("needs-approval", "A person must decide", f"{scored} {asks}".strip(), verdict.reasons)
     if night.step("deploy").status != "succeeded":
@@ -112,7 +115,8 @@ def _judged(night: Night, verdict: Verdict) -> Outcome | None:
 
 def _scored(found: EvaluateFindings) -> str:
     scores, champion = found.challenger, found.champion
-    text = f"Tonight's model answers {scores.accuracy:.1%} of {scores.rows:,} test images correctly"
+    images = "test images" if found.scored_on == "test" else "held-out validation images"
+    text = f"Tonight's model answers {scores.accuracy:.1%} of {scores.rows:,} {images} correctly"
     if champion:
         points = 100 * (scores.accuracy - champion.accuracy)
         compared = f"{abs(points):.1f} points {'more' if points > 0 else 'less'} than" if abs(points) >= 0.05 else "the same as"

@@ -1,48 +1,32 @@
-"""The page: one HTML file that loads nothing."""
+"""The page of a night: one HTML file that loads nothing."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from components.contracts.artifacts import SPLITS
 from components.contracts.codec import to_json
 from components.contracts.findings import IngestFindings, SamplePrediction
-from components.contracts.preset import Preset
+from components.contracts.preset import DataPolicy, Preset
+from components.reporting.charts.bars import in_words, tone
+from components.reporting.drawings import drawings
 from components.reporting.model_card import RESPONSIBLE_USE
 from components.reporting.night import Night
 from components.reporting.outcome import TITLES, Outcome
+from components.reporting.pictures import pictures
+from components.reporting.templating import render_template
 from components.reporting.timeline import timeline
-from components.reporting.words import FILTERS
+from components.reporting.words import spaced
 
-TEMPLATES = Path(__file__).parent / "templates"
-# An image inside evidence is shown only as what it must be: base64 of a raster image.
-IMAGE = re.compile(r"data:image/(?:png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}")
-MAX_IMAGE_CHARACTERS = 2_500_000
-MAX_SAMPLES = 42
-MAX_THUMBNAILS = 8
-MAX_REJECTED = 40
-
-
-@dataclass
-class _Budget:
-    """How many characters of images the page may still hold."""
-
-    left: int = MAX_IMAGE_CHARACTERS
-
-    def admit(self, image: str) -> str:
-        """The image, or nothing when it isn't one or the page is full."""
-        if len(image) > self.left or not IMAGE.fullmatch(image):
-            return ""
-        self.left -= len(image)
-        return image
+MAX_REJECTED = 100
+# What evidence names as standing beside the page is linked only where it can be that.
+BESIDE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(?:[./][A-Za-z0-9_-]+)*")
 
 
 def render(night: Night, outcome: Outcome, summary: Mapping[str, Any], preset: Preset) -> str:
@@ -51,23 +35,17 @@ def render(night: Night, outcome: Outcome, summary: Mapping[str, Any], preset: P
     Args:
         summary: as `components.reporting.summary.summarize` gives it.
     """
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(FILTERS)
-    budget = _Budget()
-    samples = tuple(replace(sample, image=budget.admit(sample.image)) for sample in _samples(night))
-    thumbnails = _thumbnails(night.ingest, budget) if night.ingest else {}
-    return environment.get_template("page.html.j2").render(
+    return render_template(
+        "page.html.j2",
         night=night,
         outcome=outcome,
         summary=summary,
         preset=preset,
         preset_json=json.dumps(json.loads(to_json(preset)), indent=2, ensure_ascii=False),
         titles=TITLES,
-        figures=_figures(night, preset),
-        samples=samples,
-        thumbnails=thumbnails,
+        figures=drawings(night, preset),
+        pictures=pictures(night),
+        policies=_policies(preset.data),
         splits=[split for split in SPLITS if night.ingest and split in night.ingest.counts],
         classes=_classes(night.ingest) if night.ingest else (),
         bars=timeline(night),
@@ -75,6 +53,10 @@ def render(night: Night, outcome: Outcome, summary: Mapping[str, Any], preset: P
         max_rejected=MAX_REJECTED,
         champion_recall=_champion_recall(night),
         ranked=lambda sample: _ranked(sample, night),
+        changed={change.name: change for change in night.evaluate.classes} if night.evaluate else {},
+        beside=lambda name: bool(BESIDE.fullmatch(name)),
+        in_words=in_words,
+        tone=tone,
         responsible_use=RESPONSIBLE_USE,
     )
 
@@ -91,19 +73,16 @@ def render_plain(night: Night, outcome: Outcome, problem: str) -> str:
     return str(page.format(title=outcome.headline, sentence=outcome.sentence, reasons=reasons, problem=problem, steps=steps))
 
 
-def _samples(night: Night) -> tuple[SamplePrediction, ...]:
-    return night.evaluate.samples[:MAX_SAMPLES] if night.evaluate else ()
+def _policies(policy: DataPolicy) -> list[tuple[str, str]]:
+    """The preset's choices about data that are words, such as what becomes of twins, with their values."""
+    choices = {field.name: getattr(policy, field.name) for field in fields(policy) if field.name != "taxonomy"}
+    return [(spaced(name), spaced(value)) for name, value in choices.items() if isinstance(value, str)]
 
 
 def _ranked(sample: SamplePrediction, night: Night) -> list[tuple[float, str]]:
     """A sample's probabilities with their labels, the largest first."""
     labels = night.evaluate.labels if night.evaluate else ()
     return sorted(zip(sample.probabilities, labels, strict=False), reverse=True)
-
-
-def _thumbnails(found: IngestFindings, budget: _Budget) -> dict[str, list[str]]:
-    per_label = {label: [budget.admit(image) for image in images[:MAX_THUMBNAILS]] for label, images in found.thumbnails.items()}
-    return {label: [image for image in images if image] for label, images in per_label.items()}
 
 
 def _classes(found: IngestFindings) -> tuple[str, ...]:
@@ -115,37 +94,3 @@ def _classes(found: IngestFindings) -> tuple[str, ...]:
 def _champion_recall(night: Night) -> dict[str, float]:
     champion = night.evaluate.champion if night.evaluate else None
     return {score.label: score.recall for score in champion.per_class} if champion else {}
-
-
-def _figures(night: Night, preset: Preset) -> dict[str, Markup]:
-    """The figures that the evidence allows, by name. Without evidence for any, matplotlib isn't even imported."""
-    resample, train, evaluate = night.resample, night.train, night.evaluate
-    if not (resample or train or evaluate):
-        return {}
-    from components.reporting import figures
-
-    drawn: dict[str, Markup] = {}
-    if resample:
-        drawn["balance"] = _try(lambda: figures.class_balance(preset.data.labels, resample.before, resample.after))
-    if train:
-        drawn["accuracy"] = _try(lambda: figures.learning_curve("accuracy", train.history, train.best_epoch, train.stages))
-        drawn["loss"] = _try(lambda: figures.learning_curve("loss", train.history, train.best_epoch, train.stages))
-    if evaluate:
-        champion = _champion_recall(night)
-        per_class = evaluate.challenger.per_class
-        recalls = [score.recall for score in per_class]
-        drawn["confusion"] = _try(lambda: figures.confusion_matrix(evaluate.labels, evaluate.challenger.confusion))
-        drawn["recalls"] = _try(
-            lambda: figures.recalls(
-                [score.label for score in per_class], recalls, [champion.get(score.label, 0.0) for score in per_class] if champion else None
-            )
-        )
-    return drawn
-
-
-def _try(draw: Callable[[], str]) -> Markup:
-    """A figure, or a note in its place: findings that contradict themselves mustn't cost the page."""
-    try:
-        return Markup(draw())  # noqa: S704 - drawn by matplotlib, which escapes the text it is given
-    except (ValueError, KeyError, IndexError, TypeError, ZeroDivisionError, ImportError) as error:
-        return Markup('<p class="note">This figure could not be drawn: {}: {}</p>').format(type(error).__name__, error)

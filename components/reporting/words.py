@@ -62,6 +62,11 @@ def short(value: str | None, length: int = 12) -> str:
     return (value or "")[:length]
 
 
+def spaced(value: str) -> str:
+    """A name of the code as words."""
+    return value.replace("_", " ").replace("-", " ")
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "percent": percent,
     "points": points,
@@ -71,4 +76,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "number": number,
     "moment": moment,
     "short": short,
+    "spaced": spaced,
 }

@@ -28,7 +28,7 @@ def resample(context: Context, arguments: argparse.Namespace) -> ResampleFinding
     policy, labels = preset.resampling, preset.data.labels
     snapshot = artifacts.read_marker(arguments.examples, "examples", Snapshot)
     training = training_rows(arguments.examples, snapshot, labels)
-    plan = draw(policy.strategy, np.array(training["label"].to_pylist()), policy.max_repeats, preset.training.seed)
+    plan = draw(policy, np.array(training["label"].to_pylist()), preset.training.seed)
 
     # A label without a training row has no say in the weights; 1 keeps the list complete.
     weights = {label: plan.class_weights.get(label, 1.0) for label in labels}

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from components.contracts.errors import InputError, UnknownNameError
+from components.contracts.preset import ResamplingPolicy
 
 Labels = npt.NDArray[np.str_]
 Repeats = npt.NDArray[np.int32]
@@ -31,67 +32,67 @@ class Plan:
     class_weights: dict[str, float]
 
 
-Strategy = Callable[[Labels, int, int], Plan]
+Strategy = Callable[[Labels, ResamplingPolicy, int], Plan]
 
 
-def draw(strategy: str, labels: Labels, max_repeats: int, seed: int) -> Plan:
-    """Apply the strategy called ``strategy`` to rows with these ``labels``; the same arguments give the same plan.
+def draw(policy: ResamplingPolicy, labels: Labels, seed: int) -> Plan:
+    """Apply the policy's strategy to rows with these ``labels``; the same arguments give the same plan.
 
     Raises:
         UnknownNameError: there is no such strategy; the nearest is suggested.
         InputError: ``max_repeats`` would leave every row out.
     """
+    strategy, max_repeats = policy.strategy, policy.max_repeats
     if strategy not in STRATEGIES:
         raise UnknownNameError("resampling strategy", strategy, STRATEGIES)
     if max_repeats < 1:
         raise InputError("max_repeats is out of range", expected="at least 1", received=str(max_repeats))
-    return STRATEGIES[strategy](labels, max_repeats, seed)
+    return STRATEGIES[strategy](labels, policy, seed)
 
 
-def keep(labels: Labels, max_repeats: int, seed: int) -> Plan:
+def keep(labels: Labels, policy: ResamplingPolicy, seed: int) -> Plan:
     """Every row once, all of the same weight."""
     return Plan(np.ones(len(labels), np.int32), _even_weights(labels))
 
 
-def oversample(labels: Labels, max_repeats: int, seed: int) -> Plan:
+def oversample(labels: Labels, policy: ResamplingPolicy, seed: int) -> Plan:
     """Repeat random rows until every class is as large as the largest, no row more than ``max_repeats`` times.
 
     A class too small for that reaches its size times ``max_repeats``.
     """
     counts = _counts(labels)
     if len(counts) < 2:
-        return keep(labels, max_repeats, seed)
+        return keep(labels, policy, seed)
     from imblearn.over_sampling import RandomOverSampler  # a second of imports that the other strategies don't need
 
     largest = max(counts.values())
-    targets = {label: max(count, min(largest, count * max_repeats)) for label, count in counts.items()}
+    targets = {label: max(count, min(largest, count * policy.max_repeats)) for label, count in counts.items()}
     sampler = RandomOverSampler(sampling_strategy=targets, random_state=seed)
     repeats = _drawn(sampler, labels)
     for label in counts:
         mine = labels == label
-        repeats[mine] = _capped(repeats[mine], max_repeats)
+        repeats[mine] = _capped(repeats[mine], policy.max_repeats)
     return Plan(repeats, _even_weights(labels))
 
 
-def undersample(labels: Labels, max_repeats: int, seed: int) -> Plan:
+def undersample(labels: Labels, policy: ResamplingPolicy, seed: int) -> Plan:
     """Leave random rows out until every class is as small as the smallest that has rows."""
     if len(_counts(labels)) < 2:
-        return keep(labels, max_repeats, seed)
+        return keep(labels, policy, seed)
     from imblearn.under_sampling import RandomUnderSampler
 
     sampler = RandomUnderSampler(sampling_strategy="not minority", random_state=seed, replacement=False)
     return Plan(_drawn(sampler, labels), _even_weights(labels))
 
 
-def class_weights(labels: Labels, max_repeats: int, seed: int) -> Plan:
+def class_weights(labels: Labels, policy: ResamplingPolicy, seed: int) -> Plan:
     """Every row once, weighted by the inverse of its class's frequency (King and Zeng 2001, section 4.2)."""
-    from sklearn.utils.class_weight import compute_class_weight
+    return _weighted(labels, lambda count: 1 / count)
 
-    counts = _counts(labels)
-    raw = compute_class_weight("balanced", classes=np.array(list(counts)), y=labels)
-    mean = sum(weight * count for weight, count in zip(raw, counts.values(), strict=True)) / len(labels)
-    weights = {label: float(weight / mean) for label, weight in zip(counts, raw, strict=True)}
-    return Plan(np.ones(len(labels), np.int32), weights)
+
+def effective_number(labels: Labels, policy: ResamplingPolicy, seed: int) -> Plan:
+    """Every row once, weighted by the inverse of its class's effective number of rows (Cui et al. 2019, equation 2)."""
+    return _weighted(labels, lambda count: (1 - policy.beta) / (1 - policy.beta**count))
 
 
 STRATEGIES: dict[str, Strategy] = {
@@ -99,7 +100,16 @@ STRATEGIES: dict[str, Strategy] = {
     "oversample": oversample,
     "undersample": undersample,
     "class-weights": class_weights,
+    "effective-number": effective_number,
 }
+
+
+def _weighted(labels: Labels, weight_of: Callable[[int], float]) -> Plan:
+    """Every row once; the weights scaled so that they are 1 in the mean over the rows."""
+    counts = _counts(labels)
+    raw = {label: weight_of(count) for label, count in counts.items()}
+    mean = sum(raw[label] * count for label, count in counts.items()) / len(labels)
+    return Plan(np.ones(len(labels), np.int32), {label: weight / mean for label, weight in raw.items()})
 
 
 def _counts(labels: Labels) -> dict[str, int]:

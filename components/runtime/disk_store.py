@@ -1,16 +1,19 @@
-"""A store on a disk: files, atomic renames, and one lock file per compared key."""
+"""A store on a disk: files, atomic renames, and one lock file per compared key or tree."""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from components.contracts.artifacts import write_atomically
-from components.contracts.errors import ConflictError, ContractError, InputError
+from components.contracts.errors import ContractError, InputError
+from components.runtime.store import Entry, changed_meanwhile
 
 
 class DiskStore:
@@ -31,24 +34,29 @@ class DiskStore:
 
     def compare_and_set(self, key: str, expected: bytes | None, content: bytes) -> None:
         path = self._path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path.with_name(f".{path.name}.lock"), "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._locked(path):
             current = self.read(key)
             if current != expected:
-                raise ConflictError(
-                    f"{key} was changed by someone else",
-                    expected=(expected or b"nothing").decode()[:200],
-                    received=(current or b"nothing").decode()[:200],
-                    fix="run again: the next run compares with what stands there now",
-                )
+                raise changed_meanwhile(key, expected, current)
             write_atomically(path, content)
 
     def list(self, prefix: str) -> Iterator[str]:
-        folder = self._path(prefix)
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and not path.name.startswith("."):
-                yield path.relative_to(self.root).as_posix()
+        for entry in self.scan(prefix):
+            yield entry.key
+
+    def scan(self, prefix: str) -> Iterator[Entry]:
+        root = self._path(prefix)
+        for path in sorted(root.rglob("*")):
+            # Hidden: locks, and trees that are being written or removed.
+            if any(part.startswith(".") for part in path.relative_to(root).parts):
+                continue
+            with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                found = path.stat()
+                if stat.S_ISREG(found.st_mode):
+                    yield Entry(path.relative_to(self.root).as_posix(), found.st_size, found.st_mtime)
+
+    def delete(self, key: str) -> None:
+        self._path(key).unlink(missing_ok=True)
 
     def put_tree(self, folder: Path, key: str, marker: str) -> None:
         target = self._path(key)
@@ -58,22 +66,42 @@ class DiskStore:
         # Copied beside its place and renamed: another process sees the whole tree or none of it.
         staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         try:
-            shutil.copytree(folder, staging / "tree")
-            if target.exists():
-                shutil.rmtree(target)
-            try:
+            shutil.copytree(folder, staging / "tree", copy_function=_copy_durably)
+            with self._locked(target):
+                if (target / marker).exists():
+                    return  # someone else was first, with the same content
+                if target.exists():
+                    os.rename(target, staging / "torn")
                 os.rename(staging / "tree", target)
-            except OSError:
-                if not (target / marker).exists():  # otherwise someone else was first, with the same content
-                    raise
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+
+    def delete_tree(self, key: str, marker: str) -> None:
+        target = self._path(key)
+        if not target.exists():
+            return
+        trash = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        try:
+            with self._locked(target), contextlib.suppress(FileNotFoundError):
+                os.rename(target, trash / "tree")
+        finally:
+            shutil.rmtree(trash, ignore_errors=True)
 
     def get_tree(self, key: str, marker: str, cache: Path) -> Path:
         folder = self._path(key)
         if not (folder / marker).is_file():
             raise ContractError(f"{self.location(key)} is missing or incomplete", expected=f"a folder with {marker}")
         return folder
+
+    def sweep(self, before: float) -> int:
+        removed = 0
+        for path in list(self.root.rglob(".*")):
+            temporary = path.name.endswith(".tmp") or path.is_dir()
+            with contextlib.suppress(FileNotFoundError):  # the work of someone who was slow, not dead
+                if temporary and path.stat().st_mtime < before:
+                    removed += sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return removed
 
     def location(self, key: str) -> str:
         return str(self._path(key))
@@ -83,3 +111,17 @@ class DiskStore:
         if ".." in key.split("/") or key.startswith("/"):
             raise InputError(f"{key!r} isn't a key", expected="a relative path without ..")
         return path
+
+    @contextlib.contextmanager
+    def _locked(self, path: Path) -> Iterator[None]:
+        """Hold a file's or tree's lock: a hidden file beside it, which stays (removing it would let two hold it)."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path.with_name(f".{path.name}.lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _copy_durably(source: str, target: str) -> None:
+    shutil.copyfile(source, target)
+    with open(target, "rb") as stream:
+        os.fsync(stream.fileno())

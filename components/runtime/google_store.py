@@ -3,97 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from google.api_core.exceptions import GoogleAPIError, NotFound, PreconditionFailed
+from google.auth.exceptions import GoogleAuthError
 from google.cloud import storage
+from google.cloud.storage.retry import DEFAULT_RETRY
 
-from components.contracts.artifacts import write_atomically
-from components.contracts.errors import ConflictError, ContractError, EnvironmentProblem, InputError
+from components.contracts.errors import EnvironmentProblem
+from components.runtime.bucket_store import BucketStore
+from components.runtime.store import Entry, changed_meanwhile
+
+# A whole object is written at once and seen whole, so an attempt that failed midway can be repeated;
+# by default the client repeats only uploads that name a generation.
+_RETRY = DEFAULT_RETRY.with_timeout(60.0)
+_FAILURES = (GoogleAPIError, GoogleAuthError, OSError)  # requests' errors are OSErrors
 
 
-class GoogleStore:
+class GoogleStore(BucketStore):
     """See `components.runtime.store.Store`. The client retries transient errors with backoff."""
 
     def __init__(self, uri: str) -> None:
-        bucket, _, prefix = uri.removeprefix("gs://").partition("/")
-        if not bucket:
-            raise InputError(f"{uri} names no bucket", expected="gs://bucket or gs://bucket/prefix")
-        self.uri = uri.rstrip("/")
-        self._prefix = prefix.strip("/")
+        super().__init__(uri)
         try:
-            self._bucket = storage.Client().bucket(bucket)
+            self._bucket = storage.Client().bucket(self._bucket_name)
         except Exception as error:  # google.auth raises its own tree, which isn't installed everywhere
             raise EnvironmentProblem(f"can't open {uri}: {error}", fix="log in with `gcloud auth application-default login`") from error
 
     def read(self, key: str) -> bytes | None:
-        try:
-            return bytes(self._bucket.blob(self._name(key)).download_as_bytes())
-        except NotFound:
-            return None
-        except GoogleAPIError as error:
-            raise self._problem("read", key, error) from error
+        return self._read(key)[0]
 
     def write(self, key: str, content: bytes) -> None:
         try:
-            self._bucket.blob(self._name(key)).upload_from_string(content, content_type="application/octet-stream")
-        except GoogleAPIError as error:
+            self._upload(key, content)
+        except _FAILURES as error:
             raise self._problem("write", key, error) from error
 
     def compare_and_set(self, key: str, expected: bytes | None, content: bytes) -> None:
-        blob = self._bucket.get_blob(self._name(key))
-        current = bytes(blob.download_as_bytes(if_generation_match=blob.generation)) if blob else None
-        generation = blob.generation if blob else 0
-        if current == expected:
-            try:
-                self._bucket.blob(self._name(key)).upload_from_string(
-                    content, content_type="application/json", if_generation_match=generation
-                )
-                return
-            except PreconditionFailed:
-                current = self.read(key)
-            except GoogleAPIError as error:
-                raise self._problem("write", key, error) from error
-        raise ConflictError(
-            f"{key} was changed by someone else",
-            expected=(expected or b"nothing").decode()[:200],
-            received=(current or b"nothing").decode()[:200],
-            fix="run again: the next run compares with what stands there now",
-        )
+        current, generation = self._read(key)
+        if current != expected:
+            raise changed_meanwhile(key, expected, current)
+        try:
+            self._upload(key, content, if_generation_match=generation)
+        except PreconditionFailed:
+            # Either someone else was quicker, or an answer was lost and the client's second attempt met its first.
+            current = self.read(key)
+            if current != content:
+                raise changed_meanwhile(key, expected, current) from None
+        except _FAILURES as error:
+            raise self._problem("write", key, error) from error
 
-    def list(self, prefix: str) -> Iterator[str]:
-        skip = len(self._prefix) + 1 if self._prefix else 0
-        for blob in self._bucket.list_blobs(prefix=self._name(prefix) + "/"):
-            yield blob.name[skip:]
+    def scan(self, prefix: str) -> Iterator[Entry]:
+        try:
+            for blob in self._bucket.list_blobs(prefix=self._folder(prefix), fields="items(name,size,updated),nextPageToken"):
+                yield Entry(self._key(blob.name), blob.size, blob.updated.timestamp())
+        except _FAILURES as error:
+            raise self._problem("list", prefix, error) from error
 
-    def put_tree(self, folder: Path, key: str, marker: str) -> None:
-        if self.read(f"{key}/{marker}") is not None:
+    def delete(self, key: str) -> None:
+        try:
+            self._bucket.blob(self._name(key)).delete(retry=_RETRY)
+        except NotFound:
             return
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        for path in sorted(files, key=lambda path: path == folder / marker):
-            self.write(f"{key}/{path.relative_to(folder).as_posix()}", path.read_bytes())
+        except _FAILURES as error:
+            raise self._problem("delete", key, error) from error
 
-    def get_tree(self, key: str, marker: str, cache: Path) -> Path:
-        folder = cache.joinpath(*key.split("/"))
-        if (folder / marker).is_file():
-            return folder
-        last = self.read(f"{key}/{marker}")
-        if last is None:
-            raise ContractError(f"{self.location(key)} is missing or incomplete", expected=f"a folder with {marker}")
-        for name in self.list(key):
-            content = self.read(name)
-            if content is not None and name != f"{key}/{marker}":
-                write_atomically(cache.joinpath(*name.split("/")), content)
-        write_atomically(folder / marker, last)
-        return folder
+    def _read(self, key: str) -> tuple[bytes | None, int]:
+        """Content and generation, of the same moment; None and 0 where there is no object."""
+        blob = self._bucket.blob(self._name(key))
+        try:
+            # The answer of the download itself tells the generation.
+            return bytes(blob.download_as_bytes()), int(blob.generation or 0)
+        except NotFound:
+            return None, 0
+        except _FAILURES as error:
+            raise self._problem("read", key, error) from error
 
-    def location(self, key: str) -> str:
-        return f"{self.uri}/{key}"
-
-    def _name(self, key: str) -> str:
-        return f"{self._prefix}/{key}" if self._prefix else key
-
-    def _problem(self, verb: str, key: str, error: Exception) -> EnvironmentProblem:
-        return EnvironmentProblem(
-            f"can't {verb} {self.location(key)}: {error}", fix="check the bucket's name, its permissions and the connection"
+    def _upload(self, key: str, content: bytes, if_generation_match: int | None = None) -> None:
+        self._bucket.blob(self._name(key)).upload_from_string(
+            content, content_type="application/octet-stream", if_generation_match=if_generation_match, retry=_RETRY
         )

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from components.contracts import layout
+from components.contracts.artifacts import sha256_of_file
 from components.contracts.codec import from_json, plain, to_pretty_json
 from components.contracts.errors import EmotionError, EnvironmentProblem, InputError
 from components.contracts.findings import Evidence
@@ -78,7 +79,7 @@ def main(component: str, steps: Mapping[str, Step], argv: Sequence[str] | None =
     arguments = _parser(component, steps).parse_args(argv)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        _run(arguments.step, steps[arguments.step], arguments)
+        _run(component, arguments.step, steps[arguments.step], arguments)
     except (Exception, Terminated, KeyboardInterrupt) as error:  # noqa: BLE001 - the process ends here, in words and a code
         return _explain(arguments.step, error)
     return 0
@@ -92,21 +93,21 @@ def _parser(component: str, steps: Mapping[str, Step]) -> argparse.ArgumentParse
         command = commands.add_parser(name, help=step.summary, description=step.summary)
         command.add_argument("--run-id", default="", help="name of this run; evidence is kept under it")
         command.add_argument("--job-id", default="", help="id that Kubeflow Pipelines gave the job; names the run where --run-id doesn't")
-        command.add_argument("--store", required=True, help="folder or gs:// URI of the store")
+        command.add_argument("--store", required=True, help="folder, gs:// or s3:// URI of the store")
         command.add_argument("--preset", required=True, help="the preset as JSON, or @FILE with that JSON")
         command.add_argument("--executor-input", default="", help="set by Kubeflow Pipelines; leave it out at a desk")
         step.add_arguments(command)
     return parser
 
 
-def _run(name: str, step: Step, arguments: argparse.Namespace) -> None:
+def _run(component: str, name: str, step: Step, arguments: argparse.Namespace) -> None:
     text = arguments.preset
     preset = from_json(Preset, Path(text[1:]).read_bytes() if text.startswith("@") else text, "preset")
     store = open_store(arguments.store)
     run_id = arguments.run_id or arguments.job_id
     if not run_id:
         raise InputError("the run has no name", expected="--run-id NAME")
-    evidence = Evidence(name, run_id, "running", _now(), environment=_environment())
+    evidence = Evidence(name, run_id, "running", _now(), environment=_environment(component))
     key = layout.evidence(run_id, name)
     store.write(key, to_pretty_json(evidence).encode())
     began = time.monotonic()
@@ -178,5 +179,11 @@ def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
 
 
-def _environment() -> dict[str, str]:
-    return {"python": platform.python_version(), "image": os.environ.get("EMOTION_IMAGE", "")}
+def _environment(component: str) -> dict[str, str]:
+    """What the step runs in: Python, the image's reference, SHA-256 of the lock that the environment was installed from."""
+    lock = Path(__file__).parent.parent / component / "requirements.lock"
+    return {
+        "python": platform.python_version(),
+        "image": os.environ.get("EMOTION_IMAGE", ""),
+        "lock": sha256_of_file(lock) if lock.is_file() else "",
+    }

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from components.contracts.errors import InputError
+from components.contracts.errors import ConflictError, InputError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One value of the store. ``modified`` is when it was last written, in seconds since the epoch (UTC)."""
+
+    key: str
+    bytes: int
+    modified: float
 
 
 class Store(Protocol):
@@ -34,6 +44,12 @@ class Store(Protocol):
     def list(self, prefix: str) -> Iterator[str]:
         """Every key below ``prefix/``, sorted."""
 
+    def scan(self, prefix: str) -> Iterator[Entry]:
+        """`list` with size and time of every value."""
+
+    def delete(self, key: str) -> None:
+        """Remove a value; nothing happens where there is none."""
+
     def put_tree(self, folder: Path, key: str, marker: str) -> None:
         """Copy a folder to ``key/``, its file ``marker`` last. Does nothing where the marker stands already."""
 
@@ -44,12 +60,18 @@ class Store(Protocol):
             ContractError: there is no complete tree at ``key``.
         """
 
+    def delete_tree(self, key: str, marker: str) -> None:
+        """Remove everything below ``key/``, its file ``marker`` first: what a kill leaves is no tree any more."""
+
+    def sweep(self, before: float) -> int:
+        """Remove what killed writers left half-written before that time (seconds since the epoch); bytes removed."""
+
     def location(self, key: str) -> str:
         """URI of a key, for people and for serving."""
 
 
 def open_store(uri: str) -> Store:
-    """The store at a path or a gs:// URI.
+    """The store at a path, or at a gs:// or s3:// URI.
 
     Raises:
         InputError: the scheme isn't one of these.
@@ -58,8 +80,26 @@ def open_store(uri: str) -> Store:
         from components.runtime.google_store import GoogleStore
 
         return GoogleStore(uri)
+    if uri.startswith("s3://"):
+        from components.runtime.s3_store import S3Store
+
+        return S3Store(uri)
     if "://" in uri:
-        raise InputError(f"can't open the store {uri}", expected="a folder or a gs:// URI")
+        raise InputError(f"can't open the store {uri}", expected="a folder, or a gs:// or s3:// URI")
     from components.runtime.disk_store import DiskStore
 
     return DiskStore(Path(uri))
+
+
+def changed_meanwhile(key: str, expected: bytes | None, received: bytes | None) -> ConflictError:
+    """What a compare-and-set raises that lost."""
+    return ConflictError(
+        f"{key} was changed by someone else",
+        expected=_excerpt(expected),
+        received=_excerpt(received),
+        fix="run again: the next run compares with what stands there now",
+    )
+
+
+def _excerpt(content: bytes | None) -> str:
+    return "nothing" if content is None else content.decode(errors="replace")[:200]

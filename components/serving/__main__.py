@@ -52,8 +52,9 @@ def _check(context: Context, arguments: argparse.Namespace) -> ServingFindings:
     for problem in result.problems[:5]:
         print(f"golden image {problem}", flush=True)
     server = f"kserve {version('kserve')}, {len(servers)} at once on {process.HOST}"
+    ratio, interval = check.p95_ratio(seconds[0], seconds[1] if len(seconds) > 1 else ())
     findings = ServingFindings(
-        result.images, result.failures, result.max_difference, measured["challenger"], measured.get("champion"), server
+        result.images, result.failures, result.max_difference, measured["challenger"], measured.get("champion"), server, ratio, interval
     )
     _publish(context, arguments, findings)
     artifacts.finish(artifacts.start(arguments.serving_check), "serving_check", findings)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from components.contracts.findings import TrainFindings
 from components.runtime.step import Context, Step, main
-from components.training.noise import import_tensorflow
+from components.training.noise import import_keras
 
 
 def _train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,10 +21,18 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _train(context: Context, arguments: argparse.Namespace) -> TrainFindings:
     from components.training.inputs import read_inputs
+    from components.training.metrics import report_metrics
+    from components.training.reuse import champion_of, take
 
-    # Whatever is wrong with the inputs is said before TensorFlow's seconds of import.
+    # Whatever is wrong with the inputs is said before Keras's seconds of import.
     inputs = read_inputs(arguments.examples, arguments.sampling_plan, context.preset)
-    import_tensorflow(context.scratch)
+    champion = champion_of(context) if context.preset.training.reuse_model else None
+    if champion is not None:
+        findings, manifest = take(champion, arguments.model, inputs, context.preset)
+        print(f"taking the champion {manifest.version} again; a run with --force trains", flush=True)
+        report_metrics(context, findings, manifest, arguments.metrics)
+        return findings
+    import_keras(context.scratch)
     from components.training.training import train
 
     return train(context, inputs, arguments.code_version, arguments.model, arguments.metrics)

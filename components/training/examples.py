@@ -1,50 +1,39 @@
-"""Read the examples artifact: which rows are used, then their images, shard by shard, decoded once."""
+"""Read the examples artifact: which rows are used, then their images as received, shard by shard."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from components.contracts.artifacts import SAMPLING_COLUMNS, Snapshot
 from components.contracts.errors import ContractError, InputError
-from components.contracts.preset import ImageSpec
-from components.images.decode import ImageRefused, Pixels, read_input
 from components.training.sampling import Plan
 
 READ_AT_ONCE = 512
-SHOWN_EVERY = 2500
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the examples, without its image."""
+    """One row of the examples, without its image; label_distribution as in the column of that name, empty where there is none."""
 
     example_id: str
     label: str
     split: str
-
-
-@dataclass(frozen=True)
-class Images:
-    """Decoded rows. pixels: uint8 ``[n, height, width, channels]``; labels: int32 ``[n]``, index into the label order."""
-
-    example_ids: tuple[str, ...]
-    pixels: Pixels
-    labels: npt.NDArray[np.int32]
+    label_distribution: tuple[float, ...] = ()
 
 
 def read_rows(folder: Path, snapshot: Snapshot) -> list[Row]:
-    """Id, label and split of every row; no image is read."""
+    """Id, label, split and label distribution of every row; no image is read."""
     rows: list[Row] = []
     for shard in snapshot.shards:
-        table = _open(folder / shard).read(columns=["example_id", "label", "split"])
-        rows += [Row(**row) for row in table.to_pylist()]
+        table = _open(folder / shard).read(columns=["example_id", "label", "split", "label_distribution"])
+        columns = [table[name].to_pylist() for name in ("example_id", "label", "split", "label_distribution")]
+        rows += [Row(name, label, split, tuple(votes or ())) for name, label, split, votes in zip(*columns, strict=True)]
     return rows
 
 
@@ -78,6 +67,14 @@ def check_rows(rows: list[Row], plan: Plan, labels: tuple[str, ...]) -> None:
             fix="run resample again on this snapshot",
         )
     seen = {of_training[example_id] for example_id, repeats in zip(plan.example_ids, plan.repeats, strict=True) if repeats}
+    odd = next((row for row in rows if row.label_distribution and len(row.label_distribution) != len(labels)), None)
+    if odd is not None:
+        raise ContractError(
+            f"the label distribution of example {odd.example_id} doesn't fit the labels",
+            expected=f"{len(labels)} numbers",
+            received=str(len(odd.label_distribution)),
+            fix="run ingest again",
+        )
     if len(seen) < 2:
         raise InputError("training needs at least two labels", received=f"only {', '.join(seen)}", fix="check the source's class folders")
     if not any(row.split == "validation" for row in rows):
@@ -95,35 +92,6 @@ def read_encoded(folder: Path, snapshot: Snapshot, wanted: Collection[str]) -> I
             for example_id, content in zip(batch.column("example_id").to_pylist(), batch.column("image"), strict=True):
                 if example_id in wanted:
                     yield example_id, content.as_py()
-
-
-def decode_images(
-    encoded: Iterable[tuple[str, bytes]], labels: Mapping[str, int], spec: ImageSpec, on_progress: Callable[[int, int], None]
-) -> Images:
-    """Decode images into one array, in the order in which they come.
-
-    Args:
-        encoded: id and image; each id once. labels: label index of every id that will come.
-        on_progress: called with how many are done, of how many.
-
-    Raises:
-        ContractError: an image can't be decoded, or fewer came than ``labels`` has.
-    """
-    pixels = np.empty((len(labels), spec.height, spec.width, spec.channels), np.uint8)
-    ids: list[str] = []
-    for example_id, content in encoded:
-        try:
-            pixels[len(ids)] = read_input(content, spec)
-        except ImageRefused as error:
-            raise ContractError(f"the image of example {example_id} can't be decoded ({error})", fix="run ingest again") from error
-        ids.append(example_id)
-        if len(ids) % SHOWN_EVERY == 0:
-            on_progress(len(ids), len(labels))
-    if len(ids) != len(labels):
-        raise ContractError(
-            "the examples artifact lacks images", expected=f"{len(labels):,}", received=f"{len(ids):,}", fix="run ingest again"
-        )
-    return Images(tuple(ids), pixels, np.array([labels[example_id] for example_id in ids], np.int32))
 
 
 def chosen(rows: list[Row], count: int, seed: int) -> list[str]:

@@ -15,7 +15,7 @@ from components.contracts.artifacts import write_atomically
 from components.contracts.errors import ContractError
 from components.contracts.preset import ImageSpec
 from components.images.decode import Pixels
-from components.training.backend import Floats, convert_to_lite, run_lite, run_saved_model, write_saved_model
+from components.training.backend.files import Floats, convert_to_lite, run_lite, run_saved_model, write_saved_model
 from components.training.models import rescaling
 
 SERVED_FILE = "model.tflite"
@@ -26,12 +26,25 @@ COMPARED_IMAGES = 500
 NO_DATE = "1980-01-01@00:00:00"
 
 
-def served_network(network: keras.Model, image: ImageSpec, temperature: float) -> keras.Model:
-    """uint8 ``[n, height, width, channels]`` to float32 probabilities ``[n, labels]``, from layers of Keras alone."""
+def scored_network(network: keras.Model, image: ImageSpec, flip: bool) -> keras.Model:
+    """uint8 ``[n, height, width, channels]`` to float32 logits ``[n, labels]``, from layers of Keras alone.
+
+    Args:
+        flip: average the logits of each image and its mirror image.
+    """
     pixels = keras.Input((image.height, image.width, image.channels), dtype="uint8", name="pixels")
-    logits = network(rescaling()(pixels))
-    calibrated = keras.layers.Rescaling(1 / temperature, name="temperature")(logits)
-    return keras.Model(pixels, keras.layers.Softmax(name="probabilities")(calibrated), name="served")
+    rescaled = rescaling()(pixels)
+    logits = network(rescaled)
+    if flip:
+        logits = keras.layers.Average(name="flip_averaged")([logits, network(rescaled[:, :, ::-1, :])])
+    return keras.Model(pixels, logits, name="scored")
+
+
+def served_network(network: keras.Model, image: ImageSpec, temperature: float, flip: bool = False) -> keras.Model:
+    """uint8 ``[n, height, width, channels]`` to float32 probabilities ``[n, labels]``; see `scored_network`."""
+    scored = scored_network(network, image, flip)
+    calibrated = keras.layers.Rescaling(1 / temperature, name="temperature")(scored.output)
+    return keras.Model(scored.input, keras.layers.Softmax(name="probabilities")(calibrated), name="served")
 
 
 def write_files(served: keras.Model, folder: Path) -> None:

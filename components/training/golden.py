@@ -11,7 +11,7 @@ from components.contracts.artifacts import write_atomically
 from components.contracts.codec import to_pretty_json
 from components.contracts.preset import ImageSpec
 from components.images.decode import Pixels, decode, to_input
-from components.training.backend import Floats
+from components.training.lesson import Floats
 
 EXPECTED = "expected.json"
 EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "GIF": "gif", "TIFF": "tif", "PPM": "ppm"}

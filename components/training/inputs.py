@@ -1,8 +1,9 @@
-"""What the step reads: the artifacts checked against the preset and each other, then their images. Needs no TensorFlow."""
+"""What the step reads: the artifacts checked against the preset and each other, then their images. Needs no Keras."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from components.contracts.artifacts import Sampling, Snapshot, read_marker
 from components.contracts.errors import ContractError
 from components.contracts.preset import Preset
 from components.runtime import progress
-from components.training.examples import Images, check_rows, chosen, decode_images, read_encoded, read_plan, read_rows
+from components.training.examples import check_rows, chosen, read_encoded, read_plan, read_rows
+from components.training.images import Images, PixelRows, StreamedPixels, decode_images, labels_of, require_all
 from components.training.sampling import Plan
 
 
@@ -21,6 +23,7 @@ class Inputs:
     """Attributes:
     golden: example ids of the golden images.
     training: label index of each training row that the plan draws; validation: of each held-out row.
+    distributions: annotators' votes of the rows that have them.
     """
 
     folder: Path
@@ -29,6 +32,7 @@ class Inputs:
     golden: tuple[str, ...]
     training: dict[str, int]
     validation: dict[str, int]
+    distributions: dict[str, tuple[float, ...]]
 
 
 def read_inputs(examples: Path, sampling_plan: Path, preset: Preset) -> Inputs:
@@ -63,23 +67,43 @@ def read_inputs(examples: Path, sampling_plan: Path, preset: Preset) -> Inputs:
         golden=tuple(chosen(rows, preset.serving.golden_images, preset.training.seed)),
         training={row.example_id: labels.index(row.label) for row in rows if row.example_id in drawn},
         validation={row.example_id: labels.index(row.label) for row in rows if row.split == "validation"},
+        distributions={row.example_id: row.label_distribution for row in rows if row.label_distribution},
     )
 
 
-def decode_all(inputs: Inputs, preset: Preset) -> tuple[Images, Images]:
-    """Training and validation images, each decoded in one pass over the shards."""
+def open_images(inputs: Inputs, preset: Preset, scratch: Path) -> tuple[Images, Images]:
+    """Training and validation images: in memory where both fit the policy's budget, otherwise streamed from ``scratch``."""
+    spec, policy = preset.data.image, preset.training
+    needed = (len(inputs.training) + len(inputs.validation)) * spec.height * spec.width * spec.channels
+    in_memory = needed <= policy.memory_budget_bytes
 
-    def decoded(labels: dict[str, int], purpose: str) -> Images:
-        def show(done: int, total: int) -> None:
-            progress.show(done, total, "images", f"decoded for {purpose}")
+    def opened(labels: dict[str, int], purpose: str) -> Images:
+        encoded = read_encoded(inputs.folder, inputs.snapshot, labels)
+        pixels: PixelRows
+        if in_memory:
+            show = partial(_show, f"decoded for {purpose}")
+            ids, pixels = decode_images(encoded, len(labels), spec, show)
+        else:
+            pixels = StreamedPixels(scratch / f"{purpose}.images", encoded, spec)
+            ids = require_all(pixels.example_ids, len(labels))
+        return Images(ids, pixels, labels_of(ids, labels), _distributions(inputs, ids, policy.soft_labels), spec)
 
-        return decode_images(read_encoded(inputs.folder, inputs.snapshot, labels), labels, preset.data.image, show)
-
-    return decoded(inputs.training, "training"), decoded(inputs.validation, "validation")
+    return opened(inputs.training, "training"), opened(inputs.validation, "validation")
 
 
-def plan_columns(inputs: Inputs, images: Images) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Repeats (int64) and weights (float32) of the plan, in the order of ``images``."""
+def _show(note: str, done: int, total: int) -> None:
+    progress.show(done, total, "images", note)
+
+
+def _distributions(inputs: Inputs, ids: tuple[str, ...], wanted: bool) -> npt.NDArray[np.float32]:
+    """Votes of these rows, float32 ``[n, labels]``; zeros where there are none or they aren't wanted."""
+    nothing = (0.0,) * len(inputs.snapshot.labels)
+    rows = [inputs.distributions.get(example_id, nothing) if wanted else nothing for example_id in ids]
+    return np.array(rows, np.float32).reshape(len(ids), len(nothing))
+
+
+def plan_columns(inputs: Inputs, example_ids: tuple[str, ...]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Repeats (int64) and weights (float32) of the plan, in the order of ``example_ids``."""
     position = {example_id: index for index, example_id in enumerate(inputs.plan.example_ids)}
-    order = [position[example_id] for example_id in images.example_ids]
+    order = [position[example_id] for example_id in example_ids]
     return inputs.plan.repeats[order], inputs.plan.weights[order]

@@ -1,13 +1,19 @@
-"""TensorFlow, imported and called without its native log lines. Standard library only."""
+"""Keras and its backend, imported and called without their native log lines. Standard library only."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib
+import importlib.util
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from components.contracts.errors import EnvironmentProblem, UnknownNameError
+
+BACKENDS = ("tensorflow", "jax")
 
 
 @contextlib.contextmanager
@@ -33,17 +39,26 @@ def hushed() -> Iterator[None]:
             os.close(kept)
 
 
-def import_tensorflow(settings: Path) -> None:
-    """Import Keras on TensorFlow, with Keras's own defaults: a user's ``~/.keras`` is neither read nor written.
+def import_keras(settings: Path) -> None:
+    """Import Keras on the backend that KERAS_BACKEND names (tensorflow unless set), with its own defaults otherwise.
+
+    A user's ``~/.keras`` is neither read nor written.
 
     Args:
         settings: an empty folder of ours.
+
+    Raises:
+        InputError: a backend that training doesn't know. EnvironmentProblem: one that isn't installed.
     """
-    os.environ["KERAS_BACKEND"] = "tensorflow"
+    backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if backend not in BACKENDS:
+        raise UnknownNameError("KERAS_BACKEND", backend, BACKENDS)
     os.environ["KERAS_HOME"] = str(settings)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if importlib.util.find_spec(backend) is None:
+        raise EnvironmentProblem(f"the backend {backend} isn't installed here", fix=f"use another KERAS_BACKEND or install {backend}")
     with hushed():
-        import keras  # noqa: F401
-        import tensorflow
-
-        tensorflow.config.list_physical_devices()  # looks for GPUs now, and notes here that it found none
+        importlib.import_module("keras")
+        if backend == "tensorflow":
+            # Looks for GPUs now, and notes here that it found none.
+            importlib.import_module("tensorflow").config.list_physical_devices()

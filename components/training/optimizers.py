@@ -1,46 +1,34 @@
-"""Optimizers and learning-rate schedules of a stage."""
+"""Optimizers of a stage."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import keras
 
 from components.contracts.errors import UnknownNameError
 from components.contracts.preset import Stage
 
-Rate = Any  # a float, or a schedule of Keras
-LAST_SHARE = 0.01
 MOMENTUM = 0.9
 
-
-def constant(rate: float, steps: int) -> Rate:
-    """The same rate for all steps."""
-    return rate
-
-
-def cosine(rate: float, steps: int) -> Rate:
-    """Half a cosine from ``rate`` to 1 % of it, step by step (Loshchilov and Hutter 2017, without restarts)."""
-    return keras.optimizers.schedules.CosineDecay(rate, steps, alpha=LAST_SHARE)
+# Adam: Kingma and Ba 2015; AdamW: Loshchilov and Hutter 2019. SGD has Nesterov momentum (Sutskever et al. 2013).
+OPTIMIZERS: dict[str, Callable[[float, float | None], keras.optimizers.Optimizer]] = {
+    "adam": lambda rate, decay: keras.optimizers.Adam(rate, weight_decay=decay),
+    "adamw": lambda rate, decay: keras.optimizers.AdamW(rate, weight_decay=decay or 0.0),
+    "sgd": lambda rate, decay: keras.optimizers.SGD(rate, momentum=MOMENTUM, nesterov=True, weight_decay=decay),
+}
 
 
-def adam(rate: Rate) -> keras.optimizers.Optimizer:
-    return keras.optimizers.Adam(rate)
+def optimizer_of(stage: Stage, variables: list[keras.Variable]) -> keras.optimizers.Optimizer:
+    """A fresh optimizer of these variables. Weight decay leaves biases and norms alone: it is for matrices and kernels.
 
-
-def sgd(rate: Rate) -> keras.optimizers.Optimizer:
-    """With Nesterov momentum 0.9."""
-    return keras.optimizers.SGD(rate, momentum=MOMENTUM, nesterov=True)
-
-
-SCHEDULES: dict[str, Callable[[float, int], Rate]] = {"constant": constant, "cosine": cosine}
-OPTIMIZERS: dict[str, Callable[[Rate], keras.optimizers.Optimizer]] = {"adam": adam, "sgd": sgd}
-
-
-def optimizer_of(stage: Stage, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """A fresh optimizer for a stage. Raises UnknownNameError for a name that isn't registered."""
-    for kind, name, known in (("optimizer", stage.optimizer, OPTIMIZERS), ("schedule", stage.schedule, SCHEDULES)):
-        if name not in known:
-            raise UnknownNameError(kind, name, known)  # type: ignore[arg-type]
-    return OPTIMIZERS[stage.optimizer](SCHEDULES[stage.schedule](float(stage.learning_rate), stage.epochs * steps_per_epoch))
+    Raises:
+        UnknownNameError: its name isn't registered.
+    """
+    if stage.optimizer not in OPTIMIZERS:
+        raise UnknownNameError("optimizer", stage.optimizer, OPTIMIZERS)
+    optimizer = OPTIMIZERS[stage.optimizer](float(stage.learning_rate), stage.weight_decay or None)
+    if stage.weight_decay:
+        optimizer.exclude_from_weight_decay(var_list=[variable for variable in variables if len(variable.shape) < 2])
+    optimizer.build(variables)
+    return optimizer

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from components.contracts.errors import ContractError
 
 # One stream of random numbers per purpose, so that a change in one leaves the others as they were.
-ORDER, AUGMENTATION, GOLDEN = 1, 2, 3
+ORDER, AUGMENTATION, SYNTHETIC = 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,12 @@ def random(seed: int, purpose: int, epoch: int = 0) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence([seed, purpose, epoch]))
 
 
-def epoch_order(repeats: npt.NDArray[np.int64], seed: int, epoch: int) -> npt.NDArray[np.int64]:
-    """Indices of an epoch's draws, int64 ``[sum of repeats]``: index i stands there ``repeats[i]`` times, shuffled."""
-    return random(seed, ORDER, epoch).permutation(np.repeat(np.arange(len(repeats)), repeats))
+def epoch_order(repeats: npt.NDArray[np.int64], seed: int, epoch: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """An epoch's draws, shuffled: row indices, int64 ``[sum of repeats]``, index i ``repeats[i]`` times; and which are repetitions.
+
+    The first draw of each row is the row itself, every further one a repetition.
+    """
+    rows = np.repeat(np.arange(len(repeats)), repeats)
+    firsts = np.cumsum(repeats) - repeats
+    order = random(seed, ORDER, epoch).permutation(len(rows))
+    return rows[order], (np.arange(len(rows)) != firsts[rows])[order]

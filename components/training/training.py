@@ -1,72 +1,132 @@
-"""The step itself: decode, train with checkpoints, calibrate, export, prove, and write the artifact."""
+"""The step itself: images, training with checkpoints, calibration, export, proof, and the artifact."""
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import keras
 import numpy as np
 
-from components.contracts import artifacts
+from components.contracts import artifacts, layout
 from components.contracts.artifacts import LAYOUT_VERSION, MARKERS, ModelManifest
-from components.contracts.codec import to_pretty_json
-from components.contracts.errors import ContractError
+from components.contracts.errors import ContractError, EnvironmentProblem
 from components.contracts.findings import TrainFindings
 from components.contracts.preset import Preset
 from components.runtime import progress
 from components.runtime.step import Context
 from components.runtime.store import Store
-from components.training import backend, calibration, export, models
+from components.training import backend, calibration, models
 from components.training.checkpoint import Checkpoint, from_bytes, key_of, to_bytes
-from components.training.examples import read_encoded
-from components.training.golden import write_golden
-from components.training.inputs import Inputs, decode_all, plan_columns
+from components.training.images import StreamedPixels
+from components.training.inputs import Inputs, open_images, plan_columns
 from components.training.loop import Data, Watch, fit
+from components.training.metrics import report_metrics
+from components.training.pretrained import load_pretrained
 from components.training.standing import Standing
+from components.training.targets import log_frequencies
+from components.training.trainer import Trainer
 
 SECONDS_BETWEEN_LINES = 5.0
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """The temperature, and what it does to the held-out rows."""
+class Learned:
+    """A finished training.
 
-    temperature: float
-    accuracy: float
-    ece_before: float
-    ece_after: float
+    Attributes:
+        network: with the best weights, in float32. pretrained_sha256: of the weights that it started from.
+    """
+
+    network: keras.Model
+    standing: Standing
+    device: str
+    pretrained_sha256: str
 
 
 def train(context: Context, inputs: Inputs, code_version: str, model: Path, metrics: Path) -> TrainFindings:
-    """Train the challenger of ``context.preset`` and write its artifact to ``model``."""
-    preset, policy = context.preset, context.preset.training
-    backend.make_deterministic(policy.seed)
-    network = models.build(policy.architecture, preset.data.image, len(preset.data.labels), policy.dropout, policy.l2)
-    device = backend.device_name()
-    print(f"{policy.architecture}: {network.count_params():,} parameters on {device}", flush=True)
-    data = _data(inputs, preset)
-    trainer = backend.Trainer(network, preset.data.image, policy.augmentation, policy.label_smoothing)
+    """Train the challenger of ``context.preset`` and write its artifact to ``model``.
+
+    Raises:
+        EnvironmentProblem: trained, but this backend can't write the exported files.
+    """
+    preset = context.preset
     key = key_of(inputs.snapshot.snapshot_id, preset, code_version)
-    standing = fit(trainer, data, policy, _checkpoint(context.store, key), _watch(context.store, key, preset))
-    calibrated = _calibrate(trainer, data)
+    data = _data(inputs, preset, context.scratch)
+    learned = learn(context, data, key)
+    if backend.name() != "tensorflow":
+        raise EnvironmentProblem(
+            f"the model is trained and its checkpoint stands, but {backend.name()} can't write SavedModel and LiteRT files",
+            fix="run the same command with KERAS_BACKEND=tensorflow: it continues from the checkpoint and exports",
+        )
+    from components.training.writing import write_model
 
-    folder = artifacts.start(model)
-    difference = _write_model(folder, trainer, inputs, data, preset, calibrated.temperature)
-    history = {name: values for name, values in standing.history.items() if name != "seconds"}
-    artifacts.write_atomically(folder / "history.json", to_pretty_json(history).encode())
-    manifest = _manifest(folder, preset, network.count_params(), calibrated, inputs.snapshot.snapshot_id, code_version)
-    artifacts.finish(folder, "model", manifest)
+    written = write_model(model, learned.network, learned.standing, inputs, data, preset)
+    manifest = _manifest(model, preset, learned.network.count_params(), written.calibrated, inputs.snapshot.snapshot_id, code_version)
+    artifacts.finish(model, "model", manifest)
     context.store.write(key, b"")  # the artifact is whole: nothing is left to continue
-
-    findings = _findings(preset, network.count_params(), device, data, standing, calibrated, difference, export.file_bytes(folder))
-    _report_metrics(context, findings, manifest, metrics)
+    findings = TrainFindings(
+        architecture=preset.training.architecture,
+        parameters=learned.network.count_params(),
+        device=learned.device,
+        seed=preset.training.seed,
+        train_rows=len(data.training.labels),
+        validation_rows=len(data.validation.labels),
+        history=learned.standing.history,
+        best_epoch=learned.standing.best_epoch,
+        stages=learned.standing.stages,
+        # Of the median epoch: the first one also compiles.
+        images_per_second=round(float(np.median(learned.standing.history["images_per_second"])), 1),
+        temperature=written.calibrated.temperature,
+        ece_before=written.calibrated.ece_before,
+        ece_after=written.calibrated.ece_after,
+        export_difference=written.difference,
+        file_bytes=written.file_bytes,
+        backend=backend.name(),
+        images_from="stream" if isinstance(data.training.pixels, StreamedPixels) else "memory",
+        compared_images=written.compared_images,
+        pretrained_sha256=learned.pretrained_sha256,
+    )
+    report_metrics(context, findings, manifest, metrics)
     return findings
 
 
-def _data(inputs: Inputs, preset: Preset) -> Data:
-    training, validation = decode_all(inputs, preset)
-    repeats, weights = plan_columns(inputs, training)
+def learn(context: Context, data: Data, key: str) -> Learned:
+    """Train, from the checkpoint at ``key`` where there is one; TensorFlow isn't needed for this."""
+    preset, policy = context.preset, context.preset.training
+    machine = backend.current()
+    machine.make_deterministic(policy.seed)
+    device, checkpoint, sha256 = machine.device_name(), _checkpoint(context.store, key), ""
+    dtype = machine.dtype_policy(policy.precision)
+    with machine.on_devices(policy.devices), _dtype_policy(dtype):
+        network = build(preset)
+        print(f"{policy.architecture}: {network.count_params():,} parameters on {device}", flush=True)
+        if policy.pretrained is not None:
+            sha256 = load_pretrained(network, policy.pretrained, context.scratch, load=checkpoint is None)
+        frequencies = log_frequencies(data.training.labels, data.repeats, len(preset.data.labels))
+        trainer = Trainer(network, policy, frequencies)
+        with _asked_to_stop() as stop:
+            standing = fit(trainer, data, policy, checkpoint, _watch(context, key, stop))
+    if dtype != "float32":
+        network, trained = build(preset), network
+        network.set_weights(trained.get_weights())
+    return Learned(network, standing, device, sha256)
+
+
+def build(preset: Preset) -> keras.Model:
+    """The untrained network of a preset."""
+    policy = preset.training
+    return models.build(policy.architecture, preset.data.image, len(preset.data.labels), policy.dropout, policy.l2)
+
+
+def _data(inputs: Inputs, preset: Preset, scratch: Path) -> Data:
+    training, validation = open_images(inputs, preset, scratch)
+    repeats, weights = plan_columns(inputs, training.example_ids)
     return Data(training, repeats, weights, validation)
 
 
@@ -84,53 +144,68 @@ def _checkpoint(store: Store, key: str) -> Checkpoint | None:
     return checkpoint
 
 
-def _watch(store: Store, key: str, preset: Preset) -> Watch:
+@contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    """Layers made within it compute as Keras's policy ``name`` says."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[Callable[[], bool]]:
+    """Within it SIGTERM is remembered, and training ends at its next batch with its state saved."""
+    asked = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _watch(context: Context, key: str, stop: Callable[[], bool]) -> Watch:
     """Saves every epoch, and shows it; within a long epoch, a line every few seconds."""
     last_line = [time.monotonic()]
 
     def show(standing: Standing, note: str) -> None:
         last_line[0] = time.monotonic()
-        progress.show(standing.epoch, standing.total_epochs(preset.training), "epochs", note)
+        progress.show(standing.epoch, standing.total_epochs(context.preset.training), "epochs", note)
 
     def on_epoch(standing: Standing) -> None:
         scores = {name: values[-1] for name, values in standing.history.items()}
         show(standing, f"accuracy {scores['accuracy']:.3f}, held-out {scores['val_accuracy']:.3f}, {scores['seconds']:.1f} s")
+        _write_tensorboard(context, standing)
 
     def on_batch(standing: Standing, done: int, batches: int, loss: float) -> None:
         if time.monotonic() - last_line[0] >= SECONDS_BETWEEN_LINES:
             show(standing, f"epoch {standing.epoch + 1}: {100 * done // batches} %, loss {loss:.3f}")
 
-    return Watch(lambda checkpoint: store.write(key, to_bytes(checkpoint)), on_epoch, on_batch)
+    return Watch(lambda checkpoint: context.store.write(key, to_bytes(checkpoint)), on_epoch, on_batch, stop)
 
 
-def _calibrate(trainer: backend.Trainer, data: Data) -> Calibration:
-    logits, labels = trainer.logits(data.validation.pixels), data.validation.labels
-    temperature = calibration.fit_temperature(logits, labels)
-    before, after = (
-        calibration.expected_calibration_error(calibration.probabilities(logits, value), labels) for value in (1.0, temperature)
-    )
-    return Calibration(temperature, float((logits.argmax(axis=1) == labels).mean()), before, after)
+def _write_tensorboard(context: Context, standing: Standing) -> None:
+    """The history so far as an event file of the run; replaced as a whole, so a resumed training leaves one curve."""
+    if backend.name() == "tensorflow":
+        from components.training.backend.files import tensorboard_events
+
+        context.store.write(f"{layout.run(context.run_id)}/tensorboard/events.out.tfevents.0.train", tensorboard_events(standing.history))
 
 
-def _write_model(folder: Path, trainer: backend.Trainer, inputs: Inputs, data: Data, preset: Preset, temperature: float) -> float:
-    """The three files and the golden images; returns the largest difference between the files."""
-    image = preset.data.image
-    export.write_files(export.served_network(trainer.network, image, temperature), folder)
-    lite = (folder / export.SERVED_FILE).read_bytes()
-    originals = dict(read_encoded(inputs.folder, inputs.snapshot, set(inputs.golden)))
-    golden = write_golden(folder / "golden", originals, image, lambda pixels: backend.run_lite(lite, pixels))
-    compared = np.concatenate([golden, data.validation.pixels])[: export.COMPARED_IMAGES]
-    return export.proven_difference(folder, compared)
+def _manifest(
+    folder: Path, preset: Preset, parameters: int, calibrated: calibration.Calibration, snapshot_id: str, code_version: str
+) -> ModelManifest:
+    from components.training.export import SERVED_FILE
 
-
-def _manifest(folder: Path, preset: Preset, parameters: int, calibrated: Calibration, snapshot_id: str, code_version: str) -> ModelManifest:
     return ModelManifest(
         layout_version=LAYOUT_VERSION,
         model_name=preset.model_name,
         preset=preset.name,
         labels=preset.data.labels,
         image=preset.data.image,
-        served_file=export.SERVED_FILE,
+        served_file=SERVED_FILE,
         architecture=preset.training.architecture,
         parameters=parameters,
         temperature=calibrated.temperature,
@@ -139,54 +214,4 @@ def _manifest(folder: Path, preset: Preset, parameters: int, calibrated: Calibra
         code_version=code_version,
         seed=preset.training.seed,
         files=artifacts.checksums(folder, without=MARKERS["model"]),
-    )
-
-
-def _findings(
-    preset: Preset,
-    parameters: int,
-    device: str,
-    data: Data,
-    standing: Standing,
-    calibrated: Calibration,
-    difference: float,
-    sizes: dict[str, int],
-) -> TrainFindings:
-    return TrainFindings(
-        architecture=preset.training.architecture,
-        parameters=parameters,
-        device=device,
-        seed=preset.training.seed,
-        train_rows=len(data.training.labels),
-        validation_rows=len(data.validation.labels),
-        history=standing.history,
-        best_epoch=standing.best_epoch,
-        stages=standing.stages,
-        # Of the median epoch, held-out scoring included: the first one also compiles.
-        images_per_second=round(data.draws / float(np.median(standing.history["seconds"])), 1),
-        temperature=calibrated.temperature,
-        ece_before=calibrated.ece_before,
-        ece_after=calibrated.ece_after,
-        export_difference=difference,
-        file_bytes=sizes,
-    )
-
-
-def _report_metrics(context: Context, findings: TrainFindings, manifest: ModelManifest, metrics: Path) -> None:
-    values: dict[str, float | str] = {
-        "held_out_accuracy": manifest.validation_accuracy,
-        "held_out_loss": findings.history["val_loss"][findings.best_epoch - 1],
-        "epochs": len(findings.history["loss"]),
-        "best_epoch": findings.best_epoch,
-        "images_per_second": findings.images_per_second,
-        "parameters": findings.parameters,
-        "temperature": findings.temperature,
-        "ece_before": findings.ece_before,
-        "ece_after": findings.ece_after,
-        "export_difference": findings.export_difference,
-    }
-    artifacts.write_atomically(metrics, to_pretty_json(values).encode())
-    context.executor_output.metadata("metrics", **values)
-    context.executor_output.metadata(
-        "model", version=manifest.version, architecture=manifest.architecture, snapshot_id=manifest.snapshot_id
     )

@@ -4,26 +4,39 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import io
 import logging
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
 from components.contracts import artifacts, layout
 from components.contracts.artifacts import Snapshot, write_atomically
 from components.contracts.codec import from_json, to_pretty_json
-from components.contracts.errors import ContractError
+from components.contracts.errors import EmotionError
 from components.contracts.findings import ValidateFindings
 from components.contracts.night import NightPlan
+from components.contracts.preset import Preset
+from components.inference.versions import night_plan, version_folder
 from components.runtime.progress import show
 from components.runtime.step import Context, Step, main
 from components.runtime.store import Store
 from components.validation import tables
-from components.validation.row_process import JudgeRows, judge_in_process
-from components.validation.verdict import decide, drift_rules, no_comparison_rule, schema_rule, skew_rules
+from components.validation.judging_process import DATA_DOCS, DOUBTFUL_LABELS, Judge, judge_in_process
+from components.validation.verdict import (
+    ENOUGH_ROWS,
+    class_drift_rule,
+    curated_schema_rule,
+    decide,
+    drift_rules,
+    no_comparison_rule,
+    schema_rule,
+    skew_rules,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,39 +46,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--validation", type=Path, required=True, help="where statistics, schema, anomalies and pages go")
 
 
-def validate(context: Context, arguments: argparse.Namespace, judge_rows: JudgeRows = judge_in_process) -> ValidateFindings:
+def validate(context: Context, arguments: argparse.Namespace, judge: Judge = judge_in_process) -> ValidateFindings:
     """Judge the examples; on go, remember them as the snapshot that later nights are compared with."""
-    preset, store = context.preset, context.store
-    plan = _plan(store, arguments.plan)
+    preset, store, labels = context.preset, context.store, context.preset.data.labels
+    plan = night_plan(store, arguments.plan)
     snapshot = artifacts.read_marker(arguments.examples, "examples", Snapshot)
-    examples, _ = tables.read(arguments.examples, snapshot)
     folder = artifacts.start(arguments.validation)
-    with judge_rows(arguments.examples, preset, folder / "data_docs", context.scratch) as row_rules:
-        show(0, 2, "judges", "reading distributions and rows")
-        distributions = _distributions()
-        statistics = distributions.describe(examples, preset.data.labels)
-        schema = distributions.schema_of(preset)
+    champion = version_folder(store, preset.model_name, plan.champion.version, context.scratch / "champion") if plan.champion else None
+    with judge(arguments.examples, preset, champion, folder, context.scratch) as judged:
+        show(0, 2, "judges", "reading distributions, rows and labels")
+        distributions, schemas = _import_quietly("distributions"), _import_quietly("schema")
+        examples = tables.read(arguments.examples, snapshot, distributions.COLUMNS)
+        statistics = distributions.describe(examples, labels)
+        schema, curated = schemas.schema_of(preset)
         earlier = _earlier_statistics(store, plan, distributions)
         found = distributions.compare(statistics, schema, earlier)
         show(1, 2, "judges", "distributions")
-        rules = list(row_rules())
-        show(2, 2, "judges", "rows")
+        rows = judged()
+        show(2, 2, "judges", "rows and labels")
 
+    rules = [*rows.rules, schema_rule(found.mismatches, preset.validation), curated_schema_rule(preset, curated)]
     train, test = distributions.rows_of(statistics, "train"), distributions.rows_of(statistics, "test")
-    rules.append(schema_rule(found.mismatches))
     if earlier is None or plan.accepted_snapshot is None:
-        rules.append(no_comparison_rule(plan.accepted_snapshot))
+        rules.append(no_comparison_rule(plan.accepted_snapshot, preset.validation))
     else:
-        rows = min(train, distributions.rows_of(earlier, "train"))
-        rules.extend(drift_rules(found.drift, preset.validation, rows, plan.accepted_snapshot))
+        fewer = min(train, distributions.rows_of(earlier, "train"))
+        rules.extend(drift_rules(found.drift, preset.validation, fewer, plan.accepted_snapshot))
+        within = distributions.class_drift(statistics, earlier, schema, labels, ENOUGH_ROWS)
+        rules.append(class_drift_rule(within, preset.validation, plan.accepted_snapshot))
     rules.extend(skew_rules(found.skew, preset.validation, min(train, test)))
-    compared_with = plan.accepted_snapshot if earlier is not None else None
-    findings = ValidateFindings(decide(rules), snapshot.snapshot_id, tuple(rules), compared_with, found.drift, found.skew)
-
+    findings = ValidateFindings(
+        decision=decide(rules),
+        snapshot_id=snapshot.snapshot_id,
+        rules=tuple(rules),
+        compared_with=plan.accepted_snapshot if earlier is not None else None,
+        drift=found.drift,
+        skew=found.skew,
+        slices=distributions.slices(statistics, labels),
+        label_noise=rows.label_noise,
+        data_docs=f"{DATA_DOCS}/index.html",
+    )
     serialized = distributions.to_bytes(statistics)
     write_atomically(folder / "statistics.pb", serialized)
     write_atomically(folder / "schema.pbtxt", distributions.to_text(schema))
     write_atomically(folder / "anomalies.pbtxt", distributions.to_text(found.anomalies))
+    _keep(store, layout.run(context.run_id), folder)
     if findings.decision == "go":
         _accept(store, plan.listing.source_id, snapshot.snapshot_id, context.run_id, serialized)
     artifacts.finish(folder, "validation", findings)
@@ -77,23 +102,13 @@ def validate(context: Context, arguments: argparse.Namespace, judge_rows: JudgeR
     return findings
 
 
-def _plan(store: Store, digest: str) -> NightPlan:
-    content = store.read(layout.plan(digest))
-    if content is None:
-        raise ContractError(
-            f"the night's plan {digest[:12]} is not in the store", expected=store.location(layout.plan(digest)), fix="run resolve again"
-        )
-    return from_json(NightPlan, content, "the night's plan")
-
-
-def _distributions() -> ModuleType:
-    """Import TensorFlow Data Validation (about 8 s) without TensorFlow's notices."""
+def _import_quietly(name: str) -> ModuleType:
+    """Import a module that needs TensorFlow Data Validation (about 8 s the first time) without TensorFlow's notices."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
-        from components.validation import distributions
-    return distributions
+        return importlib.import_module(f"components.validation.{name}")
 
 
 def _earlier_statistics(store: Store, plan: NightPlan, distributions: ModuleType) -> object | None:
@@ -102,6 +117,13 @@ def _earlier_statistics(store: Store, plan: NightPlan, distributions: ModuleType
     key = _statistics_key(plan.listing.source_id, plan.accepted_snapshot)
     content = store.read(key)
     return None if content is None else distributions.from_bytes(content, store.location(key))
+
+
+def _keep(store: Store, run: str, folder: Path) -> None:
+    """The pages and the doubtful labels outlive the run's own artifacts; a second time writes the same names again."""
+    for path in sorted([*(folder / DATA_DOCS).rglob("*"), folder / DOUBTFUL_LABELS]):
+        if path.is_file():
+            store.write(f"{run}/{path.relative_to(folder).as_posix()}", path.read_bytes())
 
 
 def _accept(store: Store, source_id: str, snapshot_id: str, run_id: str, statistics: bytes) -> None:
@@ -120,14 +142,34 @@ def _tell(findings: ValidateFindings) -> None:
     failed = [rule for rule in findings.rules if not rule.passed]
     print(f"{findings.decision}: {len(findings.rules) - len(failed)} of {len(findings.rules)} rules hold")
     for rule in failed:
-        print(f"  {rule.severity}: {rule.sentence}")
+        print(f"  {rule.severity}: {rule.name}: {rule.value}, {rule.bound}: {rule.sentence}")
 
 
 def _statistics_key(source_id: str, snapshot_id: str) -> str:
     return f"{layout.snapshot(source_id, snapshot_id)}/statistics.pb"
 
 
+def propose_schema(argv: Sequence[str]) -> int:
+    """Write the schema that a snapshot's statistics suggest for a preset; what stands in the repository isn't touched."""
+    parser = argparse.ArgumentParser(prog="python -m components.validation propose-schema", description=propose_schema.__doc__)
+    parser.add_argument("--preset", type=Path, required=True, help="file with the preset as JSON")
+    parser.add_argument("--statistics", type=Path, required=True, help="statistics.pb of a snapshot")
+    parser.add_argument("--schemas", type=Path, required=True, help="folder of curated schemas")
+    parser.add_argument("--output", type=Path, required=True, help="file for the proposed schema")
+    arguments = parser.parse_args(argv)
+    preset = from_json(Preset, arguments.preset.read_bytes(), "preset")
+    distributions, schemas = _import_quietly("distributions"), _import_quietly("schema")
+    try:
+        statistics = distributions.from_bytes(arguments.statistics.read_bytes(), str(arguments.statistics))
+        proposed = schemas.proposed(preset, statistics, arguments.schemas)
+    except EmotionError as error:
+        print(f"propose-schema failed: {error}", file=sys.stderr)
+        return error.exit_code
+    write_atomically(arguments.output, distributions.to_text(proposed))
+    return 0
+
+
 STEPS = {"validate": Step("Judge the examples: go or stop. The step itself succeeds either way.", add_arguments, validate)}
 
 if __name__ == "__main__":
-    sys.exit(main("validation", STEPS))
+    sys.exit(propose_schema(sys.argv[2:]) if sys.argv[1:2] == ["propose-schema"] else main("validation", STEPS))

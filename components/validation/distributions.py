@@ -1,4 +1,4 @@
-"""Statistics, schema, drift and skew with TensorFlow Data Validation, in memory: no Beam pipeline is started.
+"""Statistics, anomalies, drift and skew with TensorFlow Data Validation, in memory: no Beam pipeline is started.
 
 TFDV computes every distance itself, through the comparators in the schema: Jensen-Shannon divergence
 (base 2, so 0 to 1) of a picture measure's histogram, L-infinity distance of the label's shares.
@@ -14,18 +14,21 @@ import pandas as pd
 import tensorflow_data_validation as tfdv
 from google.protobuf import text_format
 from google.protobuf.message import DecodeError
-from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
+from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
 from components.contracts.artifacts import EXAMPLE_COLUMNS, FEATURE_COLUMNS
 from components.contracts.errors import ContractError
-from components.contracts.preset import Preset
+from components.contracts.findings import ClassSlice
 from components.validation.tables import USED_SPLITS
 
 EVERY_ROW = "all"
 # What a row is known by differs in every row, and what it says about the source isn't a distribution.
-WITHOUT_STATISTICS = ("image", "example_id", "content_id", "group_id", "source_uri", "perceptual_hash", "note", "published_split")
-COLUMNS = tuple(name for name in EXAMPLE_COLUMNS if name not in WITHOUT_STATISTICS)
-KINDS = {"string": schema_pb2.BYTES, "int32": schema_pb2.INT, "float": schema_pb2.FLOAT}
+WITHOUT_STATISTICS = (
+    "image", "label_distribution", "example_id", "content_id", "group_id", "source", "source_uri", "perceptual_hash", "note",
+    "published_split",
+)  # fmt: skip
+COLUMN_KINDS = {name: kind for name, kind in EXAMPLE_COLUMNS.items() if name not in WITHOUT_STATISTICS}
+COLUMNS = tuple(COLUMN_KINDS)
 DISTANCES = (anomalies_pb2.AnomalyInfo.COMPARATOR_L_INFTY_HIGH, anomalies_pb2.AnomalyInfo.COMPARATOR_JENSEN_SHANNON_DIVERGENCE_HIGH)
 
 Statistics = Any
@@ -51,41 +54,41 @@ class Comparison:
 
 
 def describe(examples: pd.DataFrame, labels: tuple[str, ...]) -> Statistics:
-    """Statistics of every used row (dataset `all`) and of each split (`train`, `validation`, `test`)."""
+    """Statistics of every row (dataset `all`), of each split (`train`, `validation`, `test`) and of each label's
+    training rows (`slice_of` the label)."""
     options = tfdv.StatsOptions(num_top_values=len(labels) + 20, num_rank_histogram_buckets=len(labels) + 20)
     columns = examples[[name for name in COLUMNS if name in examples]]
-    splits = examples["split"] if "split" in examples else pd.Series(dtype=object)
+    splits = examples["split"] if "split" in examples else pd.Series("", index=examples.index)
+    named = examples["label"] if "label" in examples else pd.Series("", index=examples.index)
+    chosen = {EVERY_ROW: pd.Series(True, index=examples.index), **{name: splits == name for name in USED_SPLITS}}
+    chosen |= {slice_of(label): (splits == "train") & (named == label) for label in labels}
     together = statistics_pb2.DatasetFeatureStatisticsList()
-    for name in (EVERY_ROW, *USED_SPLITS):
-        rows = columns if name == EVERY_ROW else columns[(splits == name).reindex(columns.index, fill_value=False)]
-        (dataset,) = tfdv.generate_statistics_from_dataframe(rows, options, n_jobs=1).datasets
+    for name, rows in chosen.items():
+        (dataset,) = tfdv.generate_statistics_from_dataframe(columns[rows].reset_index(drop=True), options, n_jobs=1).datasets
         dataset.name = name
         together.datasets.append(dataset)
     return together
 
 
-def schema_of(preset: Preset) -> Schema:
-    """What columns must look like, and the comparators that measure drift and skew, built from the preset alone."""
-    policy = preset.validation
-    schema = schema_pb2.Schema()
-    schema.string_domain.add(name="label", value=preset.data.labels)
-    schema.string_domain.add(name="split", value=[*USED_SPLITS, "left-out"])
-    for name in COLUMNS:
-        feature = schema.feature.add(name=name, type=KINDS[EXAMPLE_COLUMNS[name]])
-        feature.presence.min_count = 1
-        # A measure may be missing in a row (a row rule warns of it); everything else is in every row, once.
-        if name not in FEATURE_COLUMNS:
-            feature.presence.min_fraction = 1.0
-            feature.shape.dim.add(size=1)
-        if name in ("label", "split"):
-            feature.domain = name
-        if name == "label":
-            feature.drift_comparator.infinity_norm.threshold = policy.max_label_drift
-            feature.skew_comparator.infinity_norm.threshold = policy.max_split_skew
-        if name in FEATURE_COLUMNS:
-            feature.drift_comparator.jensen_shannon_divergence.threshold = policy.max_feature_drift
-            feature.skew_comparator.jensen_shannon_divergence.threshold = policy.max_feature_drift
-    return schema
+def slice_of(label: str) -> str:
+    """Name of the dataset that describes a label's training rows."""
+    return f"train/label={label}"
+
+
+def slices(statistics: Statistics, labels: tuple[str, ...]) -> tuple[ClassSlice, ...]:
+    """Rows, means and standard deviations of every label's training rows."""
+    found = []
+    for label in labels:
+        measured = {name: column_statistics(statistics, name, slice_of(label)) for name in FEATURE_COLUMNS}
+        numbers = {
+            name: column.num_stats
+            for name, column in measured.items()
+            if column is not None and column.num_stats.common_stats.num_non_missing
+        }
+        means = {name: round(each.mean, 4) for name, each in numbers.items() if math.isfinite(each.mean)}
+        deviations = {name: round(numbers[name].std_dev, 4) for name in means}
+        found.append(ClassSlice(label, rows_of(statistics, slice_of(label)), means, deviations))
+    return tuple(found)
 
 
 def compare(statistics: Statistics, schema: Schema, earlier: Statistics | None) -> Comparison:
@@ -99,6 +102,26 @@ def compare(statistics: Statistics, schema: Schema, earlier: Statistics | None) 
         if name not in anomalies.anomaly_info:
             anomalies.anomaly_info[name].CopyFrom(info)
     return Comparison(_mismatches(every_row), _measured(anomalies, "drift"), _measured(anomalies, "skew"), anomalies)
+
+
+def class_drift(
+    statistics: Statistics, earlier: Statistics, schema: Schema, labels: tuple[str, ...], enough: int
+) -> dict[str, dict[str, float]]:
+    """Per label, the distance of each measure of its training rows to the earlier ones; labels with ``enough`` rows in both."""
+    found = {}
+    known = {dataset.name for dataset in earlier.datasets}  # a snapshot of an older version has no slices
+    for label in labels:
+        name = slice_of(label)
+        if name in known and min(rows_of(statistics, name), rows_of(earlier, name)) >= enough:
+            anomalies = tfdv.validate_statistics(_dataset(statistics, name), schema, previous_statistics=_dataset(earlier, name))
+            found[label] = {column: value for column, value in _measured(anomalies, "drift").items() if column in FEATURE_COLUMNS}
+    return found
+
+
+def column_statistics(statistics: Statistics, column: str, dataset: str = EVERY_ROW) -> Any | None:
+    """What a dataset says of a column, or None."""
+    features = _dataset(statistics, dataset).datasets[0].features
+    return next((feature for feature in features if feature.path.step[0] == column), None)
 
 
 def rows_of(statistics: Statistics, name: str) -> int:

@@ -1,7 +1,6 @@
-"""What rows must be like, as Great Expectations built from the preset. To add a rule, add an entry here.
+"""What rows must be like, as Great Expectations built from the preset.
 
-Critical stops the night: training on it, or judging with it, would be wrong. Warning is worth a look.
-Info is told because a reader wants to know it.
+To add a rule, add an entry here and its name and severity to `components.contracts.preset.validation.RULES`.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from typing import Any
 import great_expectations.expectations as gxe
 
 from components.contracts.artifacts import EXAMPLE_COLUMNS, SPLITS
-from components.contracts.findings import Severity
 from components.contracts.preset import Preset
 
 Result = dict[str, Any]
@@ -24,6 +22,7 @@ class RowRule:
     """One rule on one of the tables of `components.validation.tables.Tables`.
 
     Attributes:
+        name: in `components.contracts.preset.validation.RULES`.
         expectation: what Great Expectations checks on the table called ``table``.
         value: the measured value in words, from the expectation's result. bound: in words.
         holds, breaks: the sentence either way; ``{value}`` is filled in, and ``{culprits}`` in ``breaks``.
@@ -32,7 +31,6 @@ class RowRule:
 
     name: str
     table: str
-    severity: Severity
     expectation: Any
     value: Callable[[Result], str]
     bound: str
@@ -51,71 +49,77 @@ def _contract(preset: Preset, marked_rows: int) -> tuple[RowRule, ...]:
     columns = [f"{name}: {kind}" for name, kind in EXAMPLE_COLUMNS.items()]
     return (
         RowRule(
-            "columns", "columns", "critical",
-            gxe.ExpectColumnDistinctValuesToContainSet(column="column", value_set=columns, severity="critical"),
+            "columns", "columns",
+            gxe.ExpectColumnDistinctValuesToContainSet(column="column", value_set=columns),
             lambda result: _count(len(columns) - result["missing_count"], "column"), f"all {len(columns)}",
             "Every column of the contract is there, with its type.",
             "Only {value} of the contract are there with their type; missing or of another type: {culprits}.",
             lambda result: list(result["partial_missing_list"]),
         ),
         RowRule(
-            "rows as marked", "examples", "critical",
-            gxe.ExpectTableRowCountToEqual(value=marked_rows, severity="critical"),
+            "rows as marked", "examples",
+            gxe.ExpectTableRowCountToEqual(value=marked_rows),
             lambda result: _count(result["observed_value"], "row"), _count(marked_rows, "row"),
             "The files hold the {value} that the completion marker counts.",
             f"The files hold {{value}} but the completion marker counts {marked_rows:,}.",
         ),
         RowRule(
-            "label order", "snapshot", "critical",
-            gxe.ExpectColumnValuesToBeInSet(column="labels", value_set=[" ".join(labels)], severity="critical"),
+            "label order", "snapshot",
+            gxe.ExpectColumnValuesToBeInSet(column="labels", value_set=[" ".join(labels)]),
             lambda result: "another" if result["unexpected_count"] else "the same", "the preset's",
             "The examples name the labels in the preset's order.",
             f"The examples name other labels, or in another order, than the preset: {{culprits}} instead of {' '.join(labels)}.",
         ),
         RowRule(
-            "known labels", "examples", "critical",
-            gxe.ExpectColumnValuesToBeInSet(column="label", value_set=list(labels), severity="critical"),
+            "known labels", "examples",
+            gxe.ExpectColumnValuesToBeInSet(column="label", value_set=list(labels)),
             _wrong("row"), "no other label",
             f"Every row carries one of the {len(labels)} labels.",
             "A label that the preset doesn't know: {value} ({culprits}).",
         ),
         RowRule(
-            "known splits", "examples", "critical",
-            gxe.ExpectColumnValuesToBeInSet(column="split", value_set=list(SPLITS), severity="critical"),
+            "known splits", "examples",
+            gxe.ExpectColumnValuesToBeInSet(column="split", value_set=list(SPLITS)),
             _wrong("row"), "no other split",
             "Every row stands in a known split.",
             "An unknown split: {value} ({culprits}).",
+        ),
+        RowRule(
+            "soft labels", "examples",
+            gxe.ExpectColumnValuesToBeBetween(column="soft_label_faults", max_value=0),
+            _wrong("row"), "none, or shares of the labels that add up to 1",
+            "Every soft label is a distribution over the labels.",
+            f"Soft labels that aren't a distribution over the {len(labels)} labels: {{value}}.",
         ),
     )  # fmt: skip
 
 
 def _identity(preset: Preset) -> tuple[RowRule, ...]:
-    leakage: Severity = "critical" if preset.data.test_twins == "leave-training" else "info"
     return (
         RowRule(
-            "unique example ids", "examples", "critical",
-            gxe.ExpectColumnValuesToBeUnique(column="example_id", severity="critical"),
+            "unique example ids", "examples",
+            gxe.ExpectColumnValuesToBeUnique(column="example_id"),
             _wrong("row"), "none twice",
             "No example id stands twice.",
             "An example id that stands more than once: {value} ({culprits}).",
         ),
         RowRule(
-            "split leakage", "test_groups", leakage,
-            gxe.ExpectColumnValuesToBeBetween(column="partners", max_value=1, severity=leakage),
-            _wrong("group"), "none" if leakage == "critical" else "none; the preset keeps them",
+            "split leakage", "test_groups",
+            gxe.ExpectColumnValuesToBeBetween(column="partners", max_value=1),
+            _wrong("group"), "none; the preset keeps them" if preset.data.test_twins == "keep" else "none",
             "No content group stands both in test and in training or validation.",
             "Content both in test and in training or validation: {value} ({culprits}).",
         ),
         RowRule(
-            "held-out groups", "held_out_groups", "warning",
-            gxe.ExpectColumnValuesToBeBetween(column="partners", max_value=1, severity="warning"),
+            "held-out groups", "held_out_groups",
+            gxe.ExpectColumnValuesToBeBetween(column="partners", max_value=1),
             _wrong("group"), "none",
             "No content group stands both in training and in validation.",
             "Content both in training and in validation, so early stopping and calibration see copies: {value} ({culprits}).",
         ),
         RowRule(
-            "one label per content", "contents", "info",
-            gxe.ExpectColumnValuesToBeBetween(column="partners", max_value=1, severity="info"),
+            "one label per content", "contents",
+            gxe.ExpectColumnValuesToBeBetween(column="partners", max_value=1),
             _wrong("picture"), "none",
             "No picture carries more than one label.",
             "The same picture under more than one label: {value}.",
@@ -125,21 +129,29 @@ def _identity(preset: Preset) -> tuple[RowRule, ...]:
 
 def _amounts(preset: Preset) -> tuple[RowRule, ...]:
     policy = preset.validation
-    share, rejects = f"at most {policy.max_class_share:.0%}", f"at most {policy.max_reject_rate:.1%}"
+    most, least = f"at most {policy.max_class_share:.0%}", f"at least {policy.min_class_share:.1%}"
+    rejects = f"at most {policy.max_reject_rate:.1%}"
     return (
-        _at_least("training rows per class", "train", "training", policy.min_train_per_class, "critical"),
-        _at_least("test rows per class", "test", "test", policy.min_test_per_class, "critical"),
-        _at_least("held-out rows per class", "validation", "validation", 1, "warning"),
+        _at_least("training rows per class", "train", "training", policy.min_train_per_class),
+        _at_least("test rows per class", "test", "test", policy.min_test_per_class),
+        _at_least("held-out rows per class", "validation", "validation", 1),
         RowRule(
-            "class share", "classes", "critical",
-            gxe.ExpectColumnMaxToBeBetween(column="share", max_value=policy.max_class_share, severity="critical"),
-            _percent, share,
+            "largest class share", "classes",
+            gxe.ExpectColumnMaxToBeBetween(column="share", max_value=policy.max_class_share),
+            _percent, most,
             "The largest class holds {value} of the training rows.",
-            f"The largest class holds {{value}} of the training rows; {share} is allowed.",
+            f"The largest class holds {{value}} of the training rows; {most} is allowed.",
         ),
         RowRule(
-            "reject rate", "snapshot", "critical",
-            gxe.ExpectColumnMaxToBeBetween(column="reject_rate", max_value=policy.max_reject_rate, severity="critical"),
+            "smallest class share", "classes",
+            gxe.ExpectColumnMinToBeBetween(column="share", min_value=policy.min_class_share),
+            _percent, least,
+            "The smallest class holds {value} of the training rows.",
+            f"The smallest class holds {{value}} of the training rows; {least} is asked for.",
+        ),
+        RowRule(
+            "reject rate", "snapshot",
+            gxe.ExpectColumnMaxToBeBetween(column="reject_rate", max_value=policy.max_reject_rate),
             _percent, rejects,
             "Of the images read, {value} were rejected.",
             f"Of the images read, {{value}} were rejected; {rejects} is allowed.",
@@ -147,10 +159,10 @@ def _amounts(preset: Preset) -> tuple[RowRule, ...]:
     )  # fmt: skip
 
 
-def _at_least(name: str, split: str, word: str, bound: int, severity: Severity) -> RowRule:
+def _at_least(name: str, split: str, word: str, bound: int) -> RowRule:
     return RowRule(
-        name, "classes", severity,
-        gxe.ExpectColumnValuesToBeBetween(column=split, min_value=bound, severity=severity),
+        name, "classes",
+        gxe.ExpectColumnValuesToBeBetween(column=split, min_value=bound),
         lambda result: _count(result["unexpected_count"], "class", "classes") + " short", f"at least {bound:,} each",
         f"Every class has at least {bound:,} {word} rows.",
         f"Fewer than {bound:,} {word} rows: {{culprits}}.",
@@ -163,15 +175,22 @@ def _pictures(preset: Preset) -> tuple[RowRule, ...]:
         _large_enough("width", image.width),
         _large_enough("height", image.height),
         RowRule(
-            "brightness", "examples", "warning",
-            gxe.ExpectColumnValuesToBeBetween(column="brightness", min_value=5, max_value=250, mostly=0.99, severity="warning"),
+            "brightness", "examples",
+            gxe.ExpectColumnValuesToBeBetween(column="brightness", min_value=5, max_value=250, mostly=0.99),
             _wrong("row"), "5 to 250 of 255 for 99 %",
             "At least 99 % of the pictures are neither black nor white.",
             "Almost black or almost white pictures (mean brightness below 5 or above 250 of 255): {value}.",
         ),
         RowRule(
-            "measures present", "measures", "warning",
-            gxe.ExpectColumnValuesToBeBetween(column="missing", max_value=0.0, severity="warning"),
+            "near-constant images", "examples",
+            gxe.ExpectColumnValuesToBeBetween(column="contrast", min_value=preset.data.min_contrast),
+            _wrong("row"), f"contrast {preset.data.min_contrast:g} or more",
+            "No picture is nearly one level all over.",
+            f"Pictures that are nearly one level all over (contrast below {preset.data.min_contrast:g} of 255): {{value}}.",
+        ),
+        RowRule(
+            "measures present", "measures",
+            gxe.ExpectColumnValuesToBeBetween(column="missing", max_value=0.0),
             _wrong("measure"), "none missing",
             "Brightness, contrast, sharpness and entropy are measured for every picture.",
             "Not measured for every picture: {culprits}.",
@@ -181,8 +200,8 @@ def _pictures(preset: Preset) -> tuple[RowRule, ...]:
 
 def _large_enough(side: str, size: int) -> RowRule:
     return RowRule(
-        f"image {side}", "examples", "warning",
-        gxe.ExpectColumnValuesToBeBetween(column=side, min_value=size / 2, mostly=0.95, severity="warning"),
+        f"image {side}", "examples",
+        gxe.ExpectColumnValuesToBeBetween(column=side, min_value=size / 2, mostly=0.95),
         _wrong("row"), f"{size / 2:g} pixels or more for 95 %",
         f"At least 95 % of the pictures have half the model's {side} of {size} pixels or more.",
         f"Pictures blown up because they have less than half the model's {side} of {size} pixels: {{value}} ({{culprits}} pixels).",

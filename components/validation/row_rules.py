@@ -1,26 +1,17 @@
-"""Judge rows with Great Expectations: no project folder, no usage analytics, nothing sent anywhere.
-
-A process of its own (``python -m components.validation.row_rules``): its imports take seconds, and run
-beside those of TensorFlow Data Validation.
-"""
+"""Judge rows with Great Expectations: no project folder, no usage analytics, nothing sent anywhere."""
 
 from __future__ import annotations
 
-import argparse
-import logging
-import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
 import great_expectations as gx
 from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults, ProgressBarsConfig
 
-from components.contracts import artifacts
-from components.contracts.artifacts import Snapshot, write_atomically
-from components.contracts.codec import from_json, to_json
+from components.contracts.artifacts import Snapshot
 from components.contracts.findings import Rule
 from components.contracts.preset import Preset
+from components.contracts.preset.validation import Severity
 from components.validation import tables
 from components.validation.expectations import Result, RowRule, row_rules
 from components.validation.tables import Tables
@@ -30,16 +21,16 @@ NAMED_BY = {"classes": "label", "measures": "measure", "test_groups": "group_id"
 NAMED_AT_MOST = 5
 
 
-def judge_artifact(examples: Path, preset: Preset, data_docs: Path) -> tuple[Rule, ...]:
+def judge_artifact(examples: Path, snapshot: Snapshot, preset: Preset, data_docs: Path) -> tuple[Rule, ...]:
     """Read an examples artifact without its images and judge its rows.
 
     Raises:
-        ContractError: the artifact is incomplete or torn.
+        ContractError: the artifact is torn.
     """
-    snapshot = artifacts.read_marker(examples, "examples", Snapshot)
-    rows, described = tables.read(examples, snapshot)
+    rows = tables.read(examples, snapshot, tables.COLUMNS)
+    rows["soft_label_faults"] = tables.read_soft_label_faults(examples, snapshot)
     marked = sum(sum(counts.values()) for counts in snapshot.counts.values())
-    return judge(tables.derive(rows, described, snapshot, preset), preset, marked, data_docs)
+    return judge(tables.derive(rows, tables.describe_columns(examples, snapshot), snapshot, preset), preset, marked, data_docs)
 
 
 def judge(judged: Tables, preset: Preset, marked_rows: int, data_docs: Path | None = None) -> tuple[Rule, ...]:
@@ -52,6 +43,7 @@ def judge(judged: Tables, preset: Preset, marked_rows: int, data_docs: Path | No
         mine = [rule for rule in rules if rule.table == table]
         for rule in mine:
             rule.expectation.meta = {"rule": rule.name}
+            rule.expectation.severity = severity(rule.name, preset)
         suite = context.suites.add(gx.ExpectationSuite(table, expectations=[rule.expectation for rule in mine]))
         batch = source.add_dataframe_asset(table).add_batch_definition_whole_dataframe("rows")
         definition = context.validation_definitions.add(gx.ValidationDefinition(name=table, data=batch, suite=suite))
@@ -63,7 +55,13 @@ def judge(judged: Tables, preset: Preset, marked_rows: int, data_docs: Path | No
             "*.gif"
         ):  # 3 MB of walkthroughs that no page shows with show_how_to_buttons off
             animation.unlink()
-    return tuple(_rule(rule, results[rule.name]) for rule in rules)
+    return tuple(_rule(rule, severity(rule.name, preset), results[rule.name]) for rule in rules)
+
+
+def severity(rule: str, preset: Preset) -> Severity:
+    """What a failure counts for. Copies of test rows that the preset itself keeps in training are told, no more."""
+    kept = rule == "split leakage" and preset.data.test_twins == "keep" and rule not in preset.validation.severities
+    return "info" if kept else preset.validation.severity(rule)
 
 
 def _context(data_docs: Path | None) -> Any:
@@ -87,10 +85,10 @@ def _result_format(table: str) -> dict[str, Any]:
     return {"result_format": "SUMMARY", "partial_unexpected_count": 20, **named}
 
 
-def _rule(rule: RowRule, outcome: Any) -> Rule:
+def _rule(rule: RowRule, counts_for: Severity, outcome: Any) -> Rule:
     if not outcome.result:  # Great Expectations could not compute it: a column that isn't there, a text where a number should be
         sentence = f"The rule {rule.name} can't be judged: {_reason(outcome.exception_info)}."
-        return Rule(rule.name, "great-expectations", rule.severity, False, "unknown", rule.bound, sentence)
+        return Rule(rule.name, "great-expectations", counts_for, False, "unknown", rule.bound, sentence)
     result = dict(outcome.result)
     value = rule.value(result)
     names = (rule.culprits or _culprits)(result)
@@ -100,7 +98,7 @@ def _rule(rule: RowRule, outcome: Any) -> Rule:
         sentence = rule.breaks.format(
             value=value, culprits=", ".join(names[:NAMED_AT_MOST]) + (", ..." if len(names) > NAMED_AT_MOST else "")
         )
-    return Rule(rule.name, "great-expectations", rule.severity, bool(outcome.success), value, rule.bound, sentence)
+    return Rule(rule.name, "great-expectations", counts_for, bool(outcome.success), value, rule.bound, sentence)
 
 
 def _culprits(result: Result) -> list[str]:
@@ -115,21 +113,3 @@ def _reason(exception_info: dict[str, Any]) -> str:
     nested = [value["exception_message"] for value in exception_info.values() if isinstance(value, dict)]
     words = nested[0] if nested else str(exception_info.get("exception_message", "no reason given"))
     return " ".join(words.split())[:200].rstrip(".")
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--examples", type=Path, required=True)
-    parser.add_argument("--preset", type=Path, required=True, help="file with the preset as JSON")
-    parser.add_argument("--rules", type=Path, required=True, help="file for the judged rules, as JSON")
-    parser.add_argument("--data-docs", type=Path, required=True)
-    arguments = parser.parse_args()
-    preset = from_json(Preset, arguments.preset.read_bytes(), "preset")
-    write_atomically(arguments.rules, to_json(judge_artifact(arguments.examples, preset, arguments.data_docs)).encode())
-    return 0
-
-
-if __name__ == "__main__":
-    warnings.simplefilter("ignore")  # Great Expectations' own imports warn of things that only its authors can change
-    logging.disable(logging.WARNING)
-    sys.exit(main())

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.contracts.artifacts import EXAMPLE_COLUMNS, FEATURE_COLUMNS, Snapshot
+from components.contracts.artifacts import FEATURE_COLUMNS, Snapshot
 from components.contracts.errors import ContractError
 from components.contracts.preset import Preset
 
-NEVER_READ = "image"
 USED_SPLITS = ("train", "validation", "test")
 ABSENT = "(missing)"
+WORDS = ("example_id", "content_id", "group_id", "label", "split")
+# What row rules look at; every other column is known by its name and type alone, so that a million rows fit.
+COLUMNS = (*WORDS, "width", "height", *FEATURE_COLUMNS)
+# A soft label adds up to 1 within this, in float32.
+SUM_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -23,8 +30,8 @@ class Tables:
     """What rules see.
 
     Attributes:
-        examples: one row per example, every column of the contract but the image; an absent column is all null,
-            an absent word reads `ABSENT`.
+        examples: one row per example with `COLUMNS` and `soft_label_faults` (0: none or a distribution over the labels);
+            an absent column is all null, an absent word reads `ABSENT`.
         columns: `column`, one row per column that every file has, as ``name: type``.
         snapshot: one row of the marker: `labels` (joined by spaces), `read`, `rejected`, `reject_rate`.
         classes: per label of the preset (`label`): `train`, `validation`, `test` rows, and `share` of training rows.
@@ -44,44 +51,80 @@ class Tables:
     measures: pd.DataFrame
 
 
-def read(folder: Path, snapshot: Snapshot) -> tuple[pd.DataFrame, list[str]]:
-    """The artifact's rows without images, with the columns that are there, and ``name: type`` of every column.
+def describe_columns(folder: Path, snapshot: Snapshot) -> list[str]:
+    """``name: type`` of every column that all files have, sorted. Raises ContractError as `read` does."""
+    described = [{f"{field.name}: {_kind(field.type)}" for field in _open(folder / shard).schema_arrow} for shard in snapshot.shards]
+    return sorted(set.intersection(*described)) if described else []
+
+
+def read(folder: Path, snapshot: Snapshot, columns: Sequence[str]) -> pd.DataFrame:
+    """Those of ``columns`` that stand in the artifact, of all rows.
 
     Raises:
         ContractError: a file that the marker names is missing, torn or not parquet.
     """
-    parts, described = [], []
-    for shard in snapshot.shards:
-        try:
-            schema = pq.read_schema(folder / shard)
-            wanted = [name for name in schema.names if name in EXAMPLE_COLUMNS and name != NEVER_READ]
-            parts.append(pq.read_table(folder / shard, columns=wanted).to_pandas())
-        except (OSError, pa.ArrowException) as error:
-            raise ContractError(
-                f"the examples file {shard} can't be read ({error})",
-                expected="the parquet files that the marker names",
-                fix="run ingest again",
-            ) from error
-        described.append({f"{field.name}: {field.type}" for field in schema})
-    shared = set.intersection(*described) if described else set()
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(), sorted(shared)
+    parts = [_part(folder / shard, columns).to_pandas() for shard in snapshot.shards]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def read_soft_label_faults(folder: Path, snapshot: Snapshot) -> pd.Series:
+    """Per row 1 where `label_distribution` is neither empty nor a distribution over the snapshot's labels, else 0."""
+    faults = [_soft_label_faults(_part(folder / shard, ["label_distribution"]), len(snapshot.labels)) for shard in snapshot.shards]
+    return pd.concat(faults, ignore_index=True) if faults else pd.Series(dtype=float)
+
+
+def _part(path: Path, columns: Sequence[str]) -> pa.Table:
+    try:
+        with _open(path) as file:
+            return file.read([name for name in file.schema_arrow.names if name in columns])
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path)
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> ContractError:
+    return ContractError(
+        f"the examples file {path.name} can't be read ({error})", expected="the parquet files that the marker names", fix="run ingest again"
+    )
+
+
+def _kind(column: pa.DataType) -> str:
+    """The contract's name of a type: Arrow names a list's items, and names them differently from version to version."""
+    return f"list<{column.value_type}>" if pa.types.is_list(column) else str(column)
+
+
+def _soft_label_faults(part: pa.Table, labels: int) -> pd.Series:
+    if not part.num_columns or not pa.types.is_list(part.column(0).type):
+        return pd.Series([float("nan")] * len(part))  # the rule on columns tells of it
+    column = part.column(0)
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_pandas()
+    shares = pc.list_flatten(column).to_pandas().groupby(np.repeat(np.arange(len(lengths)), lengths)).agg(["sum", "min"])
+    shares = shares.reindex(lengths.index)
+    sound = (lengths == labels) & ((shares["sum"] - 1).abs() <= SUM_TOLERANCE) & (shares["min"] >= 0)
+    return ((lengths > 0) & ~sound).astype(float)
 
 
 def derive(examples: pd.DataFrame, described: list[str], snapshot: Snapshot, preset: Preset) -> Tables:
     """Count, group and compare: every table that rules see, from rows and marker. No rows give empty tables, not errors."""
-    complete = examples.reindex(columns=[name for name in EXAMPLE_COLUMNS if name != NEVER_READ])
-    words = ["example_id", "content_id", "group_id", "label", "split"]
-    complete[words] = complete[words].astype(object).where(complete[words].notna(), ABSENT)
-    used = complete[complete["split"].isin(USED_SPLITS)]
-    held_out = used[used["split"] != "test"]
+    complete = examples.reindex(columns=[*COLUMNS, "soft_label_faults"])
+    for name in WORDS:
+        complete[name] = complete[name].astype(object).where(complete[name].notna(), ABSENT)
+    used = complete["split"].isin(USED_SPLITS)
+    held_out = used & (complete["split"] != "test")
     return Tables(
         examples=complete,
         columns=pd.DataFrame({"column": pd.Series(described, dtype=object)}),
         snapshot=_marker(snapshot),
-        classes=_classes(used, preset.data.labels),
-        test_groups=_partners(used["group_id"], used["split"] == "test"),
-        held_out_groups=_partners(held_out["group_id"], held_out["split"] == "validation"),
-        contents=_partners(used["content_id"], used["label"]),
+        classes=_classes(complete.loc[used, ["label", "split"]], preset.data.labels),
+        test_groups=_partners(complete.loc[used, "group_id"], complete.loc[used, "split"] == "test"),
+        held_out_groups=_partners(complete.loc[held_out, "group_id"], complete.loc[held_out, "split"] == "validation"),
+        contents=_partners(complete.loc[used, "content_id"], complete.loc[used, "label"]),
         measures=_measures(complete),
     )
 

@@ -1,46 +1,196 @@
-"""`emotion models`: the registry."""
+"""`emotion models`: the registry. Its commands need the store alone, and answer at once."""
 
 from __future__ import annotations
 
-import json
-from typing import Any
+import getpass
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from typing import Annotated
 
+import typer
 from rich.table import Table
 
-from components.contracts import layout
+from components.contracts.errors import InputError, UnknownNameError
+from components.contracts.registry import Decision, Pointers
+from components.deployment import approval, lineage
+from components.deployment.approval import Asked
+from components.deployment.promotion import Signed
+from components.deployment.registry import Registry, model_names
 from components.runtime.store import open_store
 from pipelines.commands.terminal import Store, console
 
+app = typer.Typer(
+    help="The registry: list, show and compare versions; approve, promote, roll back.",
+    rich_markup_mode="rich",
+    invoke_without_command=True,
+)
 
-def show_models(store: Store = "store") -> None:
-    """List the registry: every model, its versions, and which is champion, anchor and previous."""
-    registry = open_store(store)
-    names = sorted({key.split("/")[1] for key in registry.list("models")})
+Version = Annotated[str, typer.Argument(help="A version, or its first digits.")]
+Model = Annotated[str, typer.Option("--model", help="Which model, where the store holds several.")]
+By = Annotated[str, typer.Option("--by", help="Who decides; by default the name you are logged in with.")]
+Why = Annotated[str, typer.Option("--why", help="The reason; it is kept for good.")]
+
+
+@app.callback()
+def models(context: typer.Context, store: Store = "store") -> None:
+    """The registry: every model, its versions, and which is champion, previous and anchor.
+
+    [dim]Examples:[/]
+      emotion models
+      emotion models show 0123456789ab
+      emotion models diff 0123 4567
+      emotion models approve 20261121-020000-fer2013-cnn --by ada --why "looked at the flips"
+      emotion models rollback --why "errors in the shop"
+    """
+    if context.invoked_subcommand is None:
+        list_(store)
+
+
+@app.command(name="list")
+def list_(store: Store = "store") -> None:
+    """List every model, its versions and what they are; then what waits for a person."""
+    opened = open_store(store)
+    names = model_names(opened)
     if not names:
-        console.print(f"no models in {registry.uri} yet; `emotion run` makes one")
+        console.print(f"no models in {opened.uri} yet; `emotion run` makes one")
         return
     table = Table("model", "version", "is", "preset", "held-out accuracy", "labels", box=None, header_style="bold")
-    for name in names:
-        pointers = _pointers(registry, name)
-        versions = sorted({key.split("/")[3] for key in registry.list(layout.versions(name)) if key.endswith("/model.json")})
-        for version in versions:
-            manifest = json.loads(registry.read(f"{layout.version(name, version)}/model.json") or b"{}")
-            roles = ", ".join(role for role, current in pointers.items() if current == version)
-            table.add_row(
-                name,
-                version,
-                roles,
-                manifest.get("preset", ""),
-                f"{manifest.get('validation_accuracy', 0):.1%}",
-                str(len(manifest.get("labels", []))),
-            )
+    for registry in (Registry(opened, name) for name in names):
+        roles = lineage.roles(registry)
+        for version in registry.versions():
+            manifest = registry.manifest(version)
+            accuracy, labels = f"{manifest.validation_accuracy:.1%}", str(len(manifest.labels))
+            table.add_row(registry.name, version, ", ".join(roles.get(version, ())), manifest.preset, accuracy, labels)
     console.print(table)
+    for registry in (Registry(opened, name) for name in names):
+        now = registry.pointers()
+        for asked in approval.requests(registry):
+            if asked.answer is None:
+                console.print(_waiting(asked, now), soft_wrap=True)
 
 
-def _pointers(registry: Any, name: str) -> dict[str, str]:
-    pointers = {}
-    for role in ("champion", "anchor", "previous"):
-        content = registry.read(layout.pointer(name, role))
-        if content is not None:
-            pointers[role] = json.loads(content)["version"]
-    return pointers
+@app.command()
+def show(version: Version, store: Store = "store", model: Model = "") -> None:
+    """Show where a version comes from: decisions, gate, data, preset, code, and the environment of each step."""
+    found = lineage.trace(*lineage.find(open_store(store), version, model))
+    table = Table(box=None, show_header=False)
+    for name, value in _lines(found):
+        table.add_row(f"[bold]{name}[/]", value)
+    console.print(table, soft_wrap=True)
+
+
+@app.command()
+def diff(one: Version, other: Version, store: Store = "store", model: Model = "") -> None:
+    """Show what differs between two versions: data, preset, code, environments, scores."""
+    opened = open_store(store)
+    found = [lineage.trace(*lineage.find(opened, version, model)) for version in (one, other)]
+    table = Table("", *(each.version for each in found), box=None, header_style="bold")
+    for row in lineage.differences(*found):
+        table.add_row(*row)
+    console.print(table if table.row_count else "no difference that the registry knows of")
+
+
+@app.command()
+def promote(version: Version, why: Why, by: By = "", store: Store = "store", model: Model = "") -> None:
+    """Make an earlier champion champion again."""
+    registry, whole = lineage.find(open_store(store), version, model)
+    _tell(registry, registry.reinstate(whole, _signed(by, why)))
+
+
+@app.command()
+def rollback(why: Why = "rolled back by hand", by: By = "", store: Store = "store", model: Model = "") -> None:
+    """Make the previous champion champion again. The gate can't bring the withdrawn version back, a person can."""
+    registry = _registry(store, model)
+    _tell(registry, registry.rollback(_signed(by, why)))
+
+
+@app.command()
+def approve(which: Annotated[str, typer.Argument(help="A run or a version.")], why: Why, by: By = "", store: Store = "store") -> None:
+    """Say yes to a version that needs approval: it becomes champion, if the champion is the one that it was judged against."""
+    registry, asked = _asked(store, which)
+    _tell(registry, approval.approve(registry, asked.request, _signed(by, why)))
+
+
+@app.command()
+def reject(which: Annotated[str, typer.Argument(help="A run or a version.")], why: Why, by: By = "", store: Store = "store") -> None:
+    """Say no to a version that needs approval."""
+    registry, asked = _asked(store, which)
+    approval.reject(registry, asked.request, _signed(by, why))
+    console.print(f"{registry.name}: {asked.request.verdict.challenger} is rejected; the champion stays")
+
+
+def _registry(store: str, model: str) -> Registry:
+    opened = open_store(store)
+    names = model_names(opened)
+    if model and model not in names:
+        raise UnknownNameError("model", model, names)
+    if not model and len(names) != 1:
+        raise InputError(f"{opened.uri} holds {len(names)} models", expected="one", received=", ".join(names), fix="name one with --model")
+    return Registry(opened, model or names[0])
+
+
+def _asked(store: str, which: str) -> tuple[Registry, Asked]:
+    opened = open_store(store)
+    registries = [Registry(opened, name) for name in model_names(opened)]
+    for registry in registries:
+        try:
+            return registry, approval.find(registry, which)
+        except UnknownNameError:
+            continue
+    known = {
+        name
+        for registry in registries
+        for one in approval.requests(registry)
+        for name in (one.request.run_id, one.request.verdict.challenger)
+    }
+    raise UnknownNameError("run or version that needs approval", which, known)
+
+
+def _signed(by: str, why: str) -> Signed:
+    return Signed(by or getpass.getuser(), why, datetime.now(timezone.utc).isoformat(timespec="milliseconds"))
+
+
+def _tell(registry: Registry, now: Pointers) -> None:
+    serving = registry.serving()
+    champion = now.champion.version if now.champion else "nothing"
+    console.print(f"{registry.name}: {champion} is champion; the next run compares with it", soft_wrap=True)
+    if serving is not None and serving.version != champion:
+        console.print(f"{serving.version} still serves; a rollout brings the champion to the cluster", soft_wrap=True)
+
+
+def _waiting(asked: Asked, now: Pointers) -> str:
+    verdict, run = asked.request.verdict, asked.request.run_id
+    if not asked.still_counts(now):
+        return f"{verdict.challenger} of run {run} needs approval, but was judged against another champion: run again, or reject it"
+    return f"[yellow]{verdict.challenger} needs approval:[/] emotion models approve {run} --by NAME --why TEXT (or reject)"
+
+
+def _lines(found: lineage.Lineage) -> Iterator[tuple[str, str]]:
+    manifest, plan = found.manifest, found.findings("resolve").get("plan") or {}
+    yield "model", f"{found.model_name} {found.version}"
+    yield "is", ", ".join(found.roles) or "kept"
+    yield "stored at", found.location
+    yield "snapshot", manifest.snapshot_id
+    yield "source", str((plan.get("listing") or {}).get("uri", "unknown"))
+    yield "preset", f"{manifest.preset} (digest {plan.get('preset_digest', 'unknown')})"
+    commit = found.summary.get("git_commit")
+    yield "code", manifest.code_version + (f", commit {commit}" if commit else "")
+    yield "run", f"{found.run_id or 'unknown'} {'' if found.evidence else '(its evidence is gone)'}".strip()
+    for decision in found.decisions:
+        yield "decision", _decision(decision)
+    for asked in found.asked:
+        if asked.answer is None:
+            yield "waits", f"for a person, since {asked.request.asked_at}"
+    verdict = found.findings("gate")
+    if verdict:
+        yield "gate", f"{verdict.get('word')}, against champion {verdict.get('champion')} and anchor {verdict.get('anchor')}"
+        for check in verdict.get("checks") or ():
+            yield "", f"{check.get('outcome')}: {check.get('sentence')}"
+    for step, evidence in found.evidence.items():
+        told = ", ".join(f"{name} {value}" for name, value in evidence.get("environment", {}).items() if value)
+        yield step, told
+
+
+def _decision(decision: Decision) -> str:
+    replaced = f", replacing {decision.replaced}" if decision.replaced and decision.action != "reject" else ""
+    return f"{decision.number}: {decision.action} by {decision.by} on {decision.at}{replaced}: {decision.why}"

@@ -40,5 +40,5 @@ FER2013_CNN = Preset(
         augmentation=Augmentation(flip=True, rotation_degrees=10, zoom=0.1, shift=0.1),
         dropout=0.3,
     ),
-    gate=GatePolicy(min_accuracy=0.5, min_macro_f1=0.4, max_accuracy_drop=0.0175, first_model="promote"),
+    gate=GatePolicy(min_accuracy=0.5, min_macro_f1=0.4, margin=0.0175, first_model="promote"),
 )

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from components.contracts import artifacts
-from components.contracts.artifacts import LAYOUT_VERSION, ModelManifest
+from components.contracts import artifacts, layout
+from components.contracts.artifacts import LAYOUT_VERSION, ModelManifest, verified_model
 from components.contracts.findings import Verdict
 from components.contracts.preset import DataPolicy, GatePolicy, ImageSpec, Preset, Stage, TrainingPolicy
-from components.runtime.disk_store import DiskStore
+from components.contracts.registry import Pointers
+from components.deployment.promotion import Signed
+from components.deployment.registry import Registry
+from components.runtime.store import open_store
 
 PRESET = Preset(
     name="small",
@@ -34,45 +37,74 @@ def write_model(folder: Path, weights: bytes, name: str = "small") -> ModelManif
     return manifest
 
 
-def write_verdict(folder: Path, challenger: str, champion: str | None, **changes: Any) -> Verdict:
-    values: dict[str, Any] = {"word": "blessed", "model_name": "small", "anchor": None, "reasons": ("all checks passed",), "checks": ()}
-    verdict = Verdict(**{**values, "challenger": challenger, "champion": champion, **changes})
+def verdict_on(challenger: str, champion: str | None = None, anchor: str | None = None, **changes: Any) -> Verdict:
+    values: dict[str, Any] = {"word": "blessed", "model_name": "small", "reasons": ("all checks passed",), "checks": ()}
+    return Verdict(**{**values, "challenger": challenger, "champion": champion, "anchor": anchor, **changes})
+
+
+def write_verdict(folder: Path, challenger: str, champion: str | None = None, anchor: str | None = None, **changes: Any) -> Verdict:
+    verdict = verdict_on(challenger, champion, anchor, **changes)
     artifacts.start(folder)
     artifacts.finish(folder, "verdict", verdict)
     return verdict
+
+
+def signed(by: str = "ada", why: str = "looked at it", at: str = "2026-11-21T00:00:00.000+00:00") -> Signed:
+    return Signed(by, why, at)
 
 
 class Killed(BaseException):
     """The process ends here."""
 
 
-class DyingStore(DiskStore):
-    """Raises `Killed` before the n-th write (from 0); counts the writes."""
+def dying_store(uri: str, dies_before: int | None = None) -> Any:
+    """The store at a URI, which raises `Killed` before its n-th write (from 0) and counts them as ``writes``."""
 
-    def __init__(self, root: Path, dies_before: int | None = None) -> None:
-        super().__init__(root)
-        self.writes = 0
-        self._dies_before = dies_before
+    class DyingStore(type(open_store(uri))):  # type: ignore[misc]
+        writes = 0
 
-    def _count(self) -> None:
-        if self.writes == self._dies_before:
-            raise Killed
-        self.writes += 1
+        def _count(self) -> None:
+            if self.writes == dies_before:
+                raise Killed
+            self.writes += 1
 
-    def write(self, key: str, content: bytes) -> None:
-        self._count()
-        super().write(key, content)
+        def write(self, *arguments: Any) -> None:
+            self._count()
+            super().write(*arguments)
 
-    def compare_and_set(self, key: str, expected: bytes | None, content: bytes) -> None:
-        self._count()
-        super().compare_and_set(key, expected, content)
+        def compare_and_set(self, *arguments: Any) -> None:
+            self._count()
+            super().compare_and_set(*arguments)
 
-    def put_tree(self, folder: Path, key: str, marker: str) -> None:
-        self._count()
-        super().put_tree(folder, key, marker)
+        def delete(self, *arguments: Any) -> None:
+            self._count()
+            super().delete(*arguments)
+
+        def put_tree(self, *arguments: Any) -> None:
+            self._count()
+            super().put_tree(*arguments)
+
+        def delete_tree(self, *arguments: Any) -> None:
+            self._count()
+            super().delete_tree(*arguments)
+
+    return DyingStore(uri if "://" in uri else Path(uri))
 
 
-def tree(root: Path) -> dict[str, bytes]:
-    """Every file below ``root`` but locks, with its content."""
-    files = (path for path in root.rglob("*") if path.is_file() and not path.name.startswith("."))
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+def tree(uri: str | Path) -> dict[str, bytes]:
+    """Every value of a store with its content."""
+    store = open_store(str(uri))
+    return {key: store.read(key) or b"" for key in store.list("")}
+
+
+def check_opens(uri: str, cache: Path) -> Pointers:
+    """Whatever happened: pointers can be read, what they name is whole, and no decision is missing."""
+    registry = Registry(open_store(uri), "small")
+    pointers = registry.pointers()
+    for pointer in (pointers.champion, pointers.previous, pointers.anchor):
+        if pointer is not None:
+            folder = registry.store.get_tree(layout.version("small", pointer.version), "model.json", cache)
+            assert verified_model(folder).version == pointer.version
+    numbers = [decision.number for decision in registry.decisions()]
+    assert numbers == list(range(1, len(numbers) + 1))
+    return pointers

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -6,21 +8,25 @@ import yaml
 
 from components.contracts.artifacts import read_marker
 from components.contracts.codec import from_plain, to_json
-from components.contracts.findings import DeployFindings, Evidence
+from components.contracts.findings import DeployFindings, Evidence, RegisterFindings
 from components.deployment.__main__ import STEPS
+from components.deployment.approval import requests
+from components.deployment.registry import Registry
 from components.runtime.step import main
+from components.runtime.store import open_store
 from tests.deployment.builders import PRESET, tree, write_model, write_verdict
 
 
 @pytest.fixture
 def deploy(tmp_path):
-    def run(run_id="run-1", model="model"):
+    def run(run_id="run-1", model="model", step="deploy"):
+        output = ["--deployment", str(tmp_path / "deployment")] if step == "deploy" else []
         return main(
             "deployment",
             STEPS,
-            ["deploy", "--preset", to_json(PRESET), "--store", str(tmp_path / "store"), "--run-id", run_id,
+            [step, "--preset", to_json(PRESET), "--store", str(tmp_path / "store"), "--run-id", run_id,
              "--model", str(tmp_path / model),
-             "--verdict", str(tmp_path / "verdict"), "--deployment", str(tmp_path / "deployment"), "--executor-input", ""],
+             "--verdict", str(tmp_path / "verdict"), *output, "--executor-input", ""],
         )  # fmt: skip
 
     return run
@@ -69,3 +75,40 @@ def test_a_lost_race_is_a_conflict(tmp_path, deploy, capsys):
     write_verdict(tmp_path / "verdict", second, None)
     assert deploy("run-2", "second") == 4
     assert f"received {first}" in capsys.readouterr().err
+
+
+def test_a_version_that_needs_approval_waits_in_the_registry(tmp_path, deploy, capsys):
+    version = write_model(tmp_path / "model", b"weights").version
+    write_verdict(tmp_path / "verdict", version, word="needs-approval", reasons=("no model serves yet",))
+    assert deploy() == 3
+    assert "expected the verdict blessed; received needs-approval" in capsys.readouterr().err
+    assert deploy(step="register") == 0
+    evidence = json.loads((tmp_path / "store" / "runs" / "run-1" / "evidence" / "register.json").read_text())
+    findings = from_plain(RegisterFindings, from_plain(Evidence, evidence, "").findings, "")
+    registry = Registry(open_store(str(tmp_path / "store")), "small")
+    assert (findings.version, findings.storage_uri) == (version, registry.location(version))
+    assert registry.versions() == [version]
+    assert registry.pointers().champion is None
+    (asked,) = requests(registry)
+    assert (asked.request.run_id, asked.request.verdict.reasons, asked.answer) == ("run-1", ("no model serves yet",), None)
+    before = {name: content for name, content in tree(tmp_path / "store").items() if "evidence" not in name}
+    assert deploy(step="register") == 0
+    assert {name: content for name, content in tree(tmp_path / "store").items() if "evidence" not in name} == before
+
+
+def test_a_rejected_version_is_not_registered(tmp_path, deploy, capsys):
+    version = write_model(tmp_path / "model", b"weights").version
+    write_verdict(tmp_path / "verdict", version, word="rejected", reasons=("accuracy fell",))
+    assert deploy(step="register") == 3
+    assert "may not be registered for approval; expected the verdict needs-approval; received rejected" in capsys.readouterr().err
+    assert not (tmp_path / "store" / "models").exists()
+
+
+def test_the_registry_loads_no_heavy_library():
+    program = (
+        "import sys; import components.deployment.__main__, components.deployment.approval, components.deployment.lineage;"
+        "heavy = {'kserve', 'kubernetes', 'numpy', 'google.cloud.storage', 'boto3', 'kfp'} & set(sys.modules);"
+        "sys.exit(', '.join(heavy) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

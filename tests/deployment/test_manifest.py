@@ -3,36 +3,109 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.contracts.preset import ServingPolicy
-from components.deployment.manifest import Served, inference_service, label_value, storage_uri
+from components.contracts.errors import InputError
+from components.contracts.preset import RolloutPolicy, ServingPolicy
+from components.deployment.manifest import Served, inference_service, predictor, service, storage_uri
+from components.deployment.names import SERVICE_LIMIT, label_value, revision_name, service_name, workload_name
+from components.deployment.rollout.rendering import render
+from tests.deployment.rollout.support import NEW, OLD, World
 
-GOLDEN = Path(__file__).parent / "golden" / "inference_service.yaml"
-SERVED = Served("synthetic-faces", "0123456789ab", "2026-11-21/night 3", "gs://bucket/store/models/synthetic-faces/versions/0123456789ab")
+GOLDEN = Path(__file__).parent / "golden"
+DIGEST = "registry.example/emotion-serving@sha256:" + "a" * 64
+SERVED = Served("synthetic-faces", "0123456789ab", "2026-11-21/night 3", "gs://bucket/models/synthetic-faces/versions/0123456789ab", DIGEST)
+POLICIES = {
+    "standard": ServingPolicy(),
+    "standard_gpu": ServingPolicy(gpus=1, cpu="4", memory="8Gi"),
+    "knative": ServingPolicy(mode="Knative"),
+}
 
 
-def test_golden():
+def of(served, policy):
+    return yaml.safe_load(inference_service(served, policy))
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_golden(name):
     """Meant to change? Write what `inference_service` gives to the golden file and read the difference."""
-    assert inference_service(SERVED, ServingPolicy()) == GOLDEN.read_text()
+    assert inference_service(SERVED, POLICIES[name]) == (GOLDEN / f"{name}.yaml").read_text()
+
+
+@pytest.mark.parametrize("mode", ["Standard", "Knative"])
+def test_golden_canary(mode):
+    """Halfway: 10 % of the traffic. The state in the annotation is left out, it holds the whole rollout."""
+    world = World(mode, "synthetic-faces")
+    world.deploy(OLD)
+    seen = []
+    world.prober.probe = lambda rollout, requests: (_ for _ in ()).throw(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        world.deploy(NEW)
+    seen = render(world.cluster.look().rollout)
+    assert len(seen["metadata"]["annotations"].pop("emotion/rollout")) < 16_000
+    assert yaml.safe_dump(seen, sort_keys=True, width=120) == (GOLDEN / f"{mode.lower()}_canary.yaml").read_text()
 
 
 def test_policy_reaches_the_manifest():
-    service = yaml.safe_load(inference_service(SERVED, ServingPolicy(namespace="faces", min_replicas=2, max_replicas=9)))
-    predictor = service["spec"]["predictor"]
-    assert service["metadata"]["namespace"] == "faces"
-    assert (predictor["minReplicas"], predictor["maxReplicas"]) == (2, 9)
-    assert {"name": "STORAGE_URI", "value": SERVED.storage_uri} in predictor["containers"][0]["env"]
+    made = of(SERVED, ServingPolicy(namespace="faces", min_replicas=2, max_replicas=9, service_account="reader", cpu="2", memory="3Gi"))
+    found = made["spec"]["predictor"]
+    assert made["metadata"]["namespace"] == "faces"
+    assert (found["minReplicas"], found["maxReplicas"], found["serviceAccountName"]) == (2, 9, "reader")
+    assert found["containers"][0]["resources"]["limits"] == {"cpu": "2", "memory": "3Gi"}
+    assert {"name": "STORAGE_URI", "value": SERVED.storage_uri} in found["containers"][0]["env"]
+    assert found["containers"][0]["image"] == DIGEST
 
 
-def test_nothing_in_the_pod_may_gain_rights():
-    predictor = yaml.safe_load(inference_service(SERVED, ServingPolicy()))["spec"]["predictor"]
-    for container in predictor["containers"]:
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+def test_nothing_in_the_pod_may_gain_rights(policy):
+    found = of(SERVED, policy)["spec"]["predictor"]
+    for container in found["containers"]:
         context = container["securityContext"]
         assert context["readOnlyRootFilesystem"]
         assert context["runAsNonRoot"]
+        assert context["runAsUser"] > 0
         assert not context["allowPrivilegeEscalation"]
         assert context["capabilities"] == {"drop": ["ALL"]}
-    assert predictor["securityContext"]["runAsUser"] > 0
-    assert predictor["automountServiceAccountToken"] is False
+        assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert found["automountServiceAccountToken"] is False
+
+
+def test_each_mode_has_its_own_way_to_split_traffic():
+    standard, knative = of(SERVED, ServingPolicy()), of(SERVED, ServingPolicy(mode="Knative"))
+    assert standard["spec"]["predictor"]["name"] == standard["spec"]["predictor"]["labels"]["emotion/revision"]
+    assert "name" not in knative["spec"]["predictor"], "it would make a Knative service of its own of each version"
+    assert knative["metadata"]["annotations"]["serving.kserve.io/enable-tag-routing"] == "true"
+
+
+def test_a_canary_is_dark_named_and_not_scaled():
+    stable, other = (predictor(Served("faces", version, "r", f"gs://b/{version}"), ServingPolicy()) for version in (OLD, NEW))
+    canary = service("faces", ServingPolicy(), stable, (other, 0))["spec"]["canary"][0]
+    assert canary["trafficPercent"] == 0
+    assert not {"maxReplicas", "scaleTarget", "scaleMetric"} & set(canary["predictor"])
+    with pytest.raises(InputError, match="a canary needs a name"):
+        service("faces", ServingPolicy(), stable, ({key: value for key, value in other.items() if key != "name"}, 0))
+
+
+def test_the_revision_follows_version_and_template():
+    def name(version=OLD, **changes):
+        return predictor(Served("faces", version, "r", "gs://b/x"), ServingPolicy(**changes))["name"]
+
+    assert name() == name()
+    assert len({name(), name(NEW), name(cpu="2"), name(gpus=1)}) == 4
+
+
+@pytest.mark.parametrize("image", ["", "two words", "name@sha256:short", "-x"])
+def test_an_image_that_is_none(image):
+    with pytest.raises(InputError, match="this is no image"):
+        Served("faces", OLD, "r", "gs://b/x", image)
+
+
+@pytest.mark.parametrize("model", ["faces", "f" * 52, "2026-faces", "a-" * 25 + "a", "1" * 52])
+def test_names_stay_within_limits(model):
+    name = service_name(model)
+    assert len(name) <= SERVICE_LIMIT
+    assert name[0].isalpha()
+    assert not name.endswith("-")
+    assert len("isvc." + workload_name(name, revision_name("0123456789ab", "x"))) <= 63
+    assert service_name("f" * 52) != service_name("f" * 51)
 
 
 @pytest.mark.parametrize(
@@ -45,3 +118,21 @@ def test_label_values_are_valid(text, expected):
 def test_storage_uri():
     assert storage_uri("gs://b/x") == "gs://b/x"
     assert storage_uri("/store/x") == "file:///store/x"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: RolloutPolicy(steps=(50, 10, 100)),
+        lambda: RolloutPolicy(steps=(10, 50)),
+        lambda: RolloutPolicy(steps=()),
+        lambda: RolloutPolicy(max_error_rate=0.0),
+        lambda: ServingPolicy(min_replicas=0),
+        lambda: ServingPolicy(min_replicas=5, max_replicas=4),
+        lambda: ServingPolicy(namespace="Not_A_Name"),
+        lambda: ServingPolicy(memory="lots"),
+    ],
+)
+def test_policies_check_themselves(make):
+    with pytest.raises(InputError, match="out of range"):
+        make()

@@ -1,34 +1,132 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from components.contracts.errors import ConflictError, ContractError
+from components.contracts.errors import ConflictError, ContractError, InputError
 from components.contracts.night import Pointer
-from components.deployment.promotion import Promotion, decide, require_blessing
-from tests.deployment.builders import write_model, write_verdict
+from components.contracts.registry import Pointers
+from components.deployment.promotion import Signed, approved, promoted, reinstated, rejected, require_word, rolled_back
+from tests.deployment.builders import signed, verdict_on, write_model, write_verdict
 
 OLD = Pointer("old", "run-1", "2026-11-20T00:00:00+00:00")
-NEW = Pointer("new", "run-2", "2026-11-21T00:00:00+00:00")
-OTHER = Pointer("other", "run-x", "2026-11-20T12:00:00+00:00")
+BEST = Pointer("best", "run-0", "2026-11-19T00:00:00+00:00")
+NOW = Pointers(champion=OLD, previous=BEST, anchor=BEST)
 
 
-@pytest.mark.parametrize("judged", [None, OLD])
-def test_the_judged_champion_is_replaced(judged):
-    assert decide(judged, None, judged.version if judged else None, NEW) == Promotion(NEW, judged)
+def test_the_judged_champion_is_replaced_and_the_anchor_stays():
+    now = promoted(NOW, verdict_on("new", "old", "best"), "run-2", signed("gate"))
+    assert (now.champion, now.previous, now.anchor) == (Pointer("new", "run-2", signed().at), OLD, BEST)
+    assert (now.decision.number, now.decision.action, now.decision.replaced, now.decision.by) == (1, "promote", "old", "gate")
+    assert now.revision == NOW.revision + 1
 
 
-@pytest.mark.parametrize(("current", "judged"), [(OTHER, "old"), (OTHER, None), (None, "old")])
-def test_someone_elses_champion_is_a_conflict(current, judged):
-    with pytest.raises(ConflictError, match="judged against; expected .*; received .*run again"):
-        decide(current, None, judged, NEW)
+def test_the_first_model_is_the_anchor_too():
+    now = promoted(Pointers(), verdict_on("new"), "run-1", signed())
+    assert now.champion == now.anchor == Pointer("new", "run-1", signed().at)
+    assert now.previous is None
 
 
-def test_a_rerun_finishes_its_own_promotion_and_leaves_that_of_others():
-    mine = Promotion(NEW, OLD)
-    later = replace(NEW, run_id="run-3")
-    assert decide(NEW, mine, "old", replace(NEW, since="later")) == mine
-    assert decide(later, None, "old", NEW) is None
-    assert decide(later, mine, "old", NEW) is None
+def test_the_anchor_rises_on_a_claim_of_superiority_only():
+    assert promoted(NOW, verdict_on("new", "old", "best"), "run-2", signed()).anchor == BEST
+    assert promoted(NOW, verdict_on("new", "old", "best", better=True), "run-2", signed()).anchor == BEST
+    assert promoted(NOW, verdict_on("new", "old", "best", better_than_anchor=True), "run-2", signed()).anchor.version == "new"
+
+
+@pytest.mark.parametrize(
+    ("now", "champion", "anchor", "message"),
+    [
+        (NOW, "other", "best", "the champion is not the one .* expected other; received old, since .* by run run-1; .*run again"),
+        (NOW, None, "best", "the champion .* expected no champion; received old"),
+        (Pointers(), "old", None, "the champion .* expected old; received no champion"),
+        (NOW, "old", "other", "the anchor is not the one .* expected other; received best"),
+        (replace(NOW, withdrawn=("new",)), "old", "best", "a person rolled new back.*models promote new"),
+    ],
+)
+def test_a_promotion_that_does_not_hold_any_more_is_a_conflict(now, champion, anchor, message):
+    with pytest.raises(ConflictError, match=message):
+        promoted(now, verdict_on("new", champion, anchor), "run-2", signed())
+
+
+def test_a_version_that_is_champion_already_stays_so():
+    now = promoted(NOW, verdict_on("new", "old", "best"), "run-2", signed())
+    assert promoted(now, verdict_on("new", "old", "best"), "run-2", signed(at="later")) == now
+    assert promoted(now, verdict_on("new", "old", "best"), "run-3", signed(at="later")) == now
+
+
+def test_a_rollback_brings_the_previous_champion_back_and_withdraws_the_other():
+    before = promoted(NOW, verdict_on("new", "old", "best", better_than_anchor=True), "run-2", signed())
+    now = rolled_back(before, signed("ada", "5xx in the shop", "later"))
+    assert now.champion == replace(OLD, since="later")
+    assert (now.previous, now.anchor, now.withdrawn) == (None, before.champion, ("new",))
+    assert (now.decision.number, now.decision.action, now.decision.version, now.decision.replaced) == (2, "rollback", "old", "new")
+    with pytest.raises(InputError, match="no previous champion .*received old is champion since later; .*models promote VERSION"):
+        rolled_back(now, signed())
+    with pytest.raises(ConflictError, match="a person rolled new back"):
+        promoted(now, verdict_on("new", "old", "new"), "run-9", signed())
+
+
+def test_what_was_rolled_back_a_person_may_bring_back():
+    now = rolled_back(promoted(NOW, verdict_on("new", "old", "best"), "run-2", signed()), signed())
+    again = reinstated(now, "new", "run-2", signed("ada", "it was the network", "later"))
+    assert (again.champion, again.previous.version, again.withdrawn) == (Pointer("new", "run-2", "later"), "old", ())
+    assert reinstated(again, "new", "run-2", signed()) == again
+    assert approved(now, verdict_on("new", "old", "best"), "run-3", signed()).withdrawn == ()
+
+
+def test_a_rejection_moves_no_pointer():
+    now = rejected(NOW, verdict_on("new", "old", "best"), "run-2", signed("ada", "blurred faces"))
+    assert replace(now, decision=None, revision=NOW.revision) == NOW
+    assert (now.decision.action, now.decision.version, now.decision.why) == ("reject", "new", "blurred faces")
+
+
+@pytest.mark.parametrize(("by", "why", "message"), [("", "x", "who takes it.*--by"), ("ada", " ", "why.*--why")])
+def test_a_decision_has_a_name_and_a_reason(by, why, message):
+    with pytest.raises(InputError, match=message):
+        Signed(by, why, "now")
+
+
+ACTIONS = st.lists(
+    st.tuples(
+        st.sampled_from(["promote", "approve", "reject", "rollback", "reinstate"]), st.sampled_from("abcd"), st.booleans(), st.booleans()
+    ),
+    max_size=30,
+)
+
+
+@given(ACTIONS)
+def test_whatever_happens_no_decision_is_skipped_and_the_anchor_only_rises_on_a_claim(actions):
+    now = Pointers()
+    for action, version, stale, better in actions:
+        champion = None if stale or now.champion is None else now.champion.version
+        verdict = verdict_on(version, champion, now.anchor.version if now.anchor else None, better_than_anchor=better)
+        changes = {
+            "promote": lambda now, verdict=verdict: promoted(now, verdict, "run", signed()),
+            "approve": lambda now, verdict=verdict: approved(now, verdict, "run", signed()),
+            "reject": lambda now, verdict=verdict: rejected(now, verdict, "run", signed()),
+            "rollback": lambda now: rolled_back(now, signed()),
+            "reinstate": lambda now, version=version: reinstated(now, version, "run", signed()),
+        }
+        try:
+            new = changes[action](now)
+        except (ConflictError, InputError):
+            continue
+        if new == now:
+            continue
+        assert new.revision == now.revision + 1
+        assert new.decision.number == (now.decision.number if now.decision else 0) + 1
+        if new.anchor != now.anchor:
+            assert action in ("promote", "approve")
+            assert better or now.anchor is None
+            assert new.anchor.version == new.champion.version == version
+        if now.champion is not None and new.champion.version != now.champion.version:
+            assert new.decision.replaced == now.champion.version
+            assert action == "rollback" or new.previous == now.champion
+        if action == "promote":
+            assert version not in now.withdrawn
+        assert new.champion is None or new.champion.version not in new.withdrawn
+        now = new
 
 
 @pytest.mark.parametrize(
@@ -44,4 +142,4 @@ def test_only_a_blessing_of_this_very_version_deploys(tmp_path, changes, message
     manifest = write_model(tmp_path / "model", b"weights")
     verdict = write_verdict(tmp_path / "verdict", **{"challenger": manifest.version, "champion": None, **changes})
     with pytest.raises(ContractError, match=message):
-        require_blessing(verdict, manifest, "small")
+        require_word("blessed", verdict, manifest, "small")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from rich.console import Console
 
 from components.contracts import layout
 from components.contracts.preset import GatePolicy, ImageSpec, Preset, ServingPolicy, Stage, ValidationPolicy
+from components.runtime.pointers import read_pointers
 from components.runtime.progress import Progress
 from components.runtime.store import open_store
 from pipelines import presets, running
@@ -35,9 +35,9 @@ TINY: Preset = replace(
         min_accuracy=0.0,
         min_macro_f1=0.0,
         min_gain_over_majority=-1.0,
-        max_accuracy_drop=1.0,
-        max_macro_f1_drop=1.0,
-        max_recall_drop=1.0,
+        margin=1.0,
+        min_rows=100_000,
+        max_p95_ratio=1000.0,
         first_model="promote",
     ),
     serving=ServingPolicy(golden_images=8, check_requests=10),
@@ -80,8 +80,8 @@ class Desk:
         return summary
 
     def champion(self, preset: Preset = TINY) -> str | None:
-        content = open_store(str(self.store)).read(layout.pointer(preset.model_name, "champion"))
-        return json.loads(content)["version"] if content else None
+        champion = read_pointers(open_store(str(self.store)), preset.model_name).champion
+        return champion.version if champion else None
 
     def ran(self, run_id: str) -> list[str]:
         evidence = open_store(str(self.store)).list(f"{layout.run(run_id)}/evidence")

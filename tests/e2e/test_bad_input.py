@@ -10,6 +10,7 @@ import pytest
 from components.contracts import layout
 from components.contracts.codec import to_pretty_json
 from components.contracts.night import Pointer
+from components.contracts.registry import Pointers
 from components.runtime.store import open_store
 from tests.artifacts_png import picture
 from tests.e2e.nights import TINY, Desk
@@ -44,13 +45,13 @@ def one_class(folder: Path) -> Path:
 )
 def test_a_source_that_cannot_be_used(tmp_path: Path, make: object, words: str) -> None:
     desk = Desk(tmp_path)
-    champion = to_pretty_json(Pointer("0123456789ab", "an-earlier-night", "2026-01-01T00:00:00+00:00")).encode()
-    key = layout.pointer(TINY.model_name, "champion")
-    open_store(str(desk.store)).write(key, champion)
+    champion = Pointers(champion=Pointer("0123456789ab", "an-earlier-night", "2026-01-01T00:00:00+00:00"))
+    key, content = layout.pointers(TINY.model_name), to_pretty_json(champion).encode()
+    open_store(str(desk.store)).write(key, content)
     summary = desk.run("bad", TINY, make(tmp_path))  # type: ignore[operator]
     assert summary["outcome"] == "failed"
     assert words in summary["error"], summary["error"]
     assert summary["error"].count("\n") == 0
     assert 2 in summary["exit_codes"].values()
-    assert open_store(str(desk.store)).read(key) == champion
+    assert open_store(str(desk.store)).read(key) == content
     assert summary["error"].split(";")[0][:40] in Path(summary["report"]).read_text().replace("&#39;", "'")

@@ -19,6 +19,7 @@ from tests.e2e.nights import TINY, Desk, start_cli
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 RUN = "night-0"
+BLESSED = set(layout.STEPS) - {"register"}
 
 
 def prepared(folder: Path) -> Desk:
@@ -34,9 +35,9 @@ def start_of_another_step(process: subprocess.Popen[str], seen: set[str]) -> str
     for line in process.stdout or ():
         said.append(line)
         step = line.removesuffix(" …\n")
-        if step in layout.STEPS and step not in seen:
+        if step in BLESSED and step not in seen:
             return step
-    raise AssertionError(f"ended without {set(layout.STEPS) - seen}: {''.join(said)}")
+    raise AssertionError(f"ended without {BLESSED - seen}: {''.join(said)}")
 
 
 def left_behind(desk: Desk) -> list[str]:
@@ -71,7 +72,7 @@ def served_checksum(folder: Path, summary: dict[str, object]) -> str:
 def test_interrupted_at_every_step_and_resumed(tmp_path: Path, wish: signal.Signals) -> None:
     desk = prepared(tmp_path)
     seen: set[str] = set()
-    while seen != set(layout.STEPS):
+    while seen != BLESSED:
         process = start_cli(desk, RUN)
         step = start_of_another_step(process, seen)
         seen.add(step)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -18,6 +19,7 @@ from components.contracts.codec import digest, to_json
 from components.contracts.errors import ContractError
 from components.contracts.findings import EvaluateFindings, ServingFindings, ServingMeasurement, Verdict
 from components.contracts.preset import ImageSpec
+from components.evaluation.replay import replay
 from components.evaluation.rows import image_batches, images_of, read_rows
 from components.runtime.store import open_store
 from tests.artifacts import example_rows, small_preset, write_examples
@@ -82,7 +84,8 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
-    rows = example_rows({"train": dict.fromkeys(LABELS, 4), "test": dict.fromkeys(LABELS, 20)}, LABELS)
+    splits = {"train": dict.fromkeys(LABELS, 4), "validation": dict.fromkeys(LABELS, 10), "test": dict.fromkeys(LABELS, 20)}
+    rows = example_rows(splits, LABELS)
     tests = [row for row in rows if row["split"] == "test"]
     for twin, row in zip(tests[::10], [row for row in rows if row["split"] == "train"], strict=False):
         row["content_id"], row["split"] = twin["content_id"], "left-out"  # published in training, taken out because of its twin
@@ -101,7 +104,7 @@ def test_evaluate_and_gate_with_a_champion(desk: Desk) -> None:
     plan = desk.plan(champion, champion)
     done = desk.evaluate(plan, executor_input(desk.root))
     assert done.returncode == 0, done.stderr
-    assert "progress 140/140 images · 2 models" in done.stdout  # champion and anchor are one
+    assert "progress 140/140 images · test · 2 models" in done.stdout  # champion and anchor are one
 
     found = read_marker(desk.root / "evaluation", "evaluation", EvaluateFindings)
     ours = read_marker(desk.root / "model", "model", ModelManifest)
@@ -120,8 +123,9 @@ def test_evaluate_and_gate_with_a_champion(desk: Desk) -> None:
     for table in tables.values():
         assert table.column_names == list(PREDICTION_COLUMNS)
         assert table["example_id"].equals(tables["challenger"]["example_id"])
-    probabilities = np.array(tables["challenger"]["probabilities"].to_pylist())
-    truth = np.array([LABELS.index(label) for label in tables["challenger"]["label"].to_pylist()])
+    tested = tables["challenger"].filter(pc.equal(tables["challenger"]["split"], "test"))
+    probabilities = np.array(tested["probabilities"].to_pylist())
+    truth = np.array([LABELS.index(label) for label in tested["label"].to_pylist()])
     assert (probabilities.argmax(axis=1) == truth).mean() == pytest.approx(found.challenger.accuracy)
 
     output = json.loads((desk.root / "executor_output.json").read_text())["artifacts"]
@@ -140,6 +144,45 @@ def test_evaluate_and_gate_with_a_champion(desk: Desk) -> None:
     assert (desk.root / "out" / "word").read_text() == "blessed"
     verdict = read_marker(desk.root / "verdict", "verdict", Verdict)
     assert (verdict.word, verdict.champion, verdict.challenger) == ("blessed", champion, ours.version)
+    assert (verdict.better, verdict.better_than_anchor) == (True, True)
+    assert verdict.looks is not None
+    assert (verdict.looks.number, verdict.looks.test_set) == (1, found.test_set)
+
+    again = desk.run("gate", plan, *[place if place.startswith("--") else str(desk.root / place) for place in places])
+    assert again.returncode == 0, again.stderr
+    assert read_marker(desk.root / "verdict", "verdict", Verdict) == verdict  # a repeated gate is no second look
+    store = open_store(str(desk.root / "store"))
+    assert len(json.loads(store.read(layout.looks("small")) or b"")["looks"]) == 1
+    (same,) = replay(store, {}, desk.root / "cache")
+    assert (same.was, same.now, same.changed) == ("blessed", "blessed", False)
+    (stricter,) = replay(store, {"min_accuracy": 0.99}, desk.root / "cache")
+    assert (stricter.now, stricter.changed) == ("rejected", True)
+    assert "the floor is 99.0 %" in stricter.reasons[0]
+
+
+def test_a_challenger_that_the_pre_screen_stops_never_meets_the_test_rows(desk: Desk) -> None:
+    champion = desk.register(GOOD)
+    write_model(desk.root / "model", POOR)
+    plan = desk.plan(champion, champion)
+    done = desk.evaluate(plan)
+    assert done.returncode == 0, done.stderr
+    assert "140/140 images · test" not in done.stdout
+    found = read_marker(desk.root / "evaluation", "evaluation", EvaluateFindings)
+    assert (found.scored_on, found.challenger.rows) == ("validation", 70)
+    assert set(pq.read_table(desk.root / "evaluation" / "rows.parquet")["split"].to_pylist()) == {"validation"}
+
+    measured = ServingMeasurement(found.challenger.version, 1.0, 1.0, 1.0, 1.0, 1, 1000)
+    artifacts.finish(artifacts.start(desk.root / "serving"), "serving_check", ServingFindings(7, 0, 0.0, measured, None, "kserve"))
+    places = ["--evaluation", "evaluation", "--serving-check", "serving", "--word-output", "out/word", "--verdict", "verdict"]
+    judged = desk.run("gate", plan, *[place if place.startswith("--") else str(desk.root / place) for place in places])
+    assert judged.returncode == 0, judged.stderr
+    verdict = read_marker(desk.root / "verdict", "verdict", Verdict)
+    assert (verdict.word, verdict.deciding, verdict.looks) == ("rejected", ("pre-screen",), None)
+    store = open_store(str(desk.root / "store"))
+    assert store.read(layout.looks("small")) is None
+    (wider,) = replay(store, {"margin": 1.0}, desk.root / "cache")
+    assert wider.now == ""
+    assert "test rows weren't scored" in wider.reasons[0]
 
 
 def test_evaluate_without_a_champion(desk: Desk) -> None:
@@ -195,9 +238,10 @@ def test_a_model_that_answers_nan_is_no_model(desk: Desk) -> None:
 def test_images_come_in_the_order_of_their_rows(desk: Desk) -> None:
     snapshot = read_marker(desk.root / "examples", "examples", Snapshot)
     tested = read_rows(desk.root / "examples", snapshot)
-    images = [image for batch in image_batches(desk.root / "examples", snapshot, 9) for image in batch]
-    by_id = images_of(desk.root / "examples", snapshot, tested.example_ids)
-    assert images == [by_id[name] for name in tested.example_ids]
+    for split, asked in tested.items():
+        images = [image for batch in image_batches(desk.root / "examples", snapshot, split, 9) for image in batch]
+        by_id = images_of(desk.root / "examples", snapshot, asked.example_ids)
+        assert images == [by_id[name] for name in asked.example_ids]
 
 
 def test_examples_without_test_rows(tmp_path: Path) -> None:

@@ -179,6 +179,43 @@ def test_input_of_the_right_size_is_left_alone() -> None:
     np.testing.assert_array_equal(to_input(gradient(20, 30), ImageSpec(20, 30, 1))[:, :, 0], gradient(20, 30))
 
 
+def halves(height: int, width: int) -> np.ndarray:
+    """Gray, its left half 100 and its right half 200."""
+    pixels = np.full((height, width), 100, np.uint8)
+    pixels[:, width // 2 :] = 200
+    return pixels
+
+
+def test_stretch_uses_all_of_the_picture_and_of_the_input() -> None:
+    pixels = to_input(halves(20, 40), ImageSpec(20, 20, 1))[:, :, 0]
+    assert (pixels[:, :9] == 100).all()
+    assert (pixels[:, 11:] == 200).all()
+
+
+def test_fit_keeps_the_proportions_and_fills_with_black() -> None:
+    pixels = to_input(halves(20, 40), ImageSpec(20, 20, 1, "fit"))[:, :, 0]
+    assert (pixels[:5] == 0).all()
+    assert (pixels[15:] == 0).all()
+    assert (pixels[5:15, :9] == 100).all()
+    assert (pixels[5:15, 11:] == 200).all()
+
+
+def test_crop_keeps_the_proportions_and_the_middle() -> None:
+    wide = halves(20, 40)
+    wide[:, :10] = wide[:, 30:] = 0  # what is cut off
+    pixels = to_input(wide, ImageSpec(20, 20, 1, "crop"))[:, :, 0]
+    assert (pixels[:, :9] == 100).all()
+    assert (pixels[:, 11:] == 200).all()
+
+
+@pytest.mark.parametrize("resize", ["stretch", "fit", "crop"])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("shape", [(20, 30), (30, 20, 3), (1, 1), (8, 400)])
+def test_every_way_of_resizing_gives_the_input_shape(resize: str, channels: int, shape: tuple[int, ...]) -> None:
+    spec = ImageSpec(24, 16, channels, resize)  # type: ignore[arg-type]
+    assert to_input(np.full(shape, 9, np.uint8), spec).shape == (24, 16, channels)
+
+
 @pytest.mark.parametrize("shape", [(9, 11), (9, 11, 1), (9, 11, 3)])
 def test_a_png_keeps_every_pixel(shape: tuple[int, ...]) -> None:
     pixels = np.random.default_rng(3).integers(0, 256, shape, dtype=np.uint8)

@@ -21,12 +21,12 @@ PROGRAM = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from components.ingestion import flow, tables
-from components.ingestion.sources import class_folders
+from components.ingestion.sources import layouts
 from components.ingestion.__main__ import STEPS
 from components.runtime.step import main
 flow.SECONDS_FOR_PROCESSES = -1.0
 flow.os.sched_getaffinity = lambda process: {0, 1}
-class_folders.BATCH_ROWS = 2
+layouts.BATCH_ROWS = 2
 sys.exit(main("ingestion", STEPS))
 """
 

@@ -31,7 +31,8 @@ def error_of(done: subprocess.CompletedProcess[str]) -> str:
 def test_a_missing_path(tmp_path: Path) -> None:
     done = emotion("run", "--data", "nowhere.zip", cwd=tmp_path)
     assert done.returncode == 2
-    assert error_of(done).startswith(f"error: there is nothing at {tmp_path}/nowhere.zip; expected a folder, a .zip or a .csv of images")
+    told = f"error: there is nothing at {tmp_path}/nowhere.zip; expected a folder, an archive or a table of images"
+    assert error_of(done).startswith(told)
     assert not list(tmp_path.iterdir())
 
 

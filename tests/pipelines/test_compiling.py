@@ -36,6 +36,8 @@ def test_there_are_two_documents_and_every_image_is_replaced(text: str) -> None:
     executors = pipeline["deploymentSpec"]["executors"]
     assert {name.removeprefix("exec-") for name in executors} == set(TASKS)
     assert {executor["container"]["image"] for executor in executors.values()} == set(PLACEHOLDERS.values())
+    for executor in executors.values():
+        assert executor["container"]["env"] == [{"name": "EMOTION_IMAGE", "value": executor["container"]["image"]}]
     assert set(platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]) == set(executors)
 
 

@@ -2,49 +2,47 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import random
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from pathlib import Path
 from typing import Any
-
-from PIL import Image, ImageDraw
 
 from components.contracts import layout
 from components.contracts.codec import digest, to_json, to_pretty_json
 from components.contracts.findings import (
     Check,
-    ClassScore,
-    Comparison,
+    ClassSlice,
     DeployFindings,
+    DoubtfulLabel,
     Duplicates,
     EvaluateFindings,
     Evidence,
     IngestFindings,
+    LabelNoise,
+    RegisterFindings,
     RejectedImage,
     ResampleFindings,
     ResolveFindings,
     Rule,
-    SamplePrediction,
-    Scores,
     ServingFindings,
     ServingMeasurement,
     TrainFindings,
     ValidateFindings,
     Verdict,
 )  # fmt: skip
+from components.contracts.findings.evaluation import Looks, Resolution
 from components.contracts.night import Listing, NightPlan, Pointer
 from components.contracts.preset import DataPolicy, GatePolicy, ImageSpec, Preset, Stage, TrainingPolicy
 from components.runtime.disk_store import DiskStore
+from tests.reporting.faces import face
+from tests.reporting.scored import LABELS, evaluation
 
 RUN = "2026-11-21-night-3"
 BEGAN = datetime(2026, 11, 21, 2, 0, tzinfo=timezone.utc)
-LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 SECONDS = {
     "resolve": 0.4, "ingest": 9.1, "validate": 7.8, "resample": 1.2, "train": 31.5, "evaluate": 3.3, "check-serving": 6.9, "gate": 0.3,
-    "deploy": 0.4,
+    "register": 0.4, "deploy": 0.4,
 }  # fmt: skip
 PRESET = Preset(
     name="synthetic-faces",
@@ -56,28 +54,12 @@ PRESET = Preset(
 )
 CHAMPION = Pointer("5d0c1f8a77b2", "2026-11-20-night-2", "2026-11-20T02:01:10.000+00:00")
 CHALLENGER = "9e41aa03c6d5"
+LABEL_ROWS = tuple((label, 560 - 50 * index) for index, label in enumerate(LABELS))
+NOT_INFERIOR = "Not inferior to the champion: the difference lies above −1.75 points with 95% confidence."
+FEAR = "Recall of fear is 13.0 points below the champion's, more than chance explains (p 0.001)."
+ASKS = "No model is champion yet, and the preset asks a person to approve the first one."
 
 Findings = dict[str, Any]
-
-
-def face(label: str, seed: int) -> str:
-    """A small drawn face as a PNG data URI."""
-    rng = random.Random(seed)
-    skin, index = rng.randint(150, 225), LABELS.index(label)
-    image = Image.new("L", (48, 48), rng.randint(20, 90))
-    draw = ImageDraw.Draw(image)
-    draw.ellipse((8, 4, 40, 45), fill=skin)
-    tilt, smile = (-3, -1, 2, 0, 0, 3, 0)[index], (-3, -2, 0, 5, 0, -4, 0)[index]
-    for side, x in ((1, 18), (-1, 30)):
-        draw.line((x - 4, 16 - side * tilt, x + 4, 16 + side * tilt), fill=40, width=2)
-        draw.ellipse((x - 2, 20, x + 2, 22 + (3 if index in (2, 6) else 1)), fill=25)
-    if index == 6:
-        draw.ellipse((20, 31, 28, 40), fill=60)
-    else:
-        draw.line([(17, 35 - smile // 2), (24, 35 + smile // 2), (31, 35 - smile // 2)], fill=60, width=2, joint="curve")
-    stream = io.BytesIO()
-    image.save(stream, "PNG")
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
 def resolve(champion: Pointer | None = CHAMPION, work: str = "new", uri: str = "data/faces.zip") -> ResolveFindings:
@@ -94,6 +76,7 @@ def resolve(champion: Pointer | None = CHAMPION, work: str = "new", uri: str = "
     return ResolveFindings(plan, digest(plan), to_json(PRESET))
 
 
+@cache
 def ingest() -> IngestFindings:
     counts = {
         split: {label: round(scale * (1 - 0.09 * index)) for index, label in enumerate(LABELS)}
@@ -112,7 +95,7 @@ def ingest() -> IngestFindings:
         left_out_reasons={"twin-in-test": 11, "conflicting-labels": 7}, rejected_examples=rejected, counts=counts,
         published_counts={"train": accepted - 1022, "test": 1022}, duplicates=Duplicates(accepted - 37, 31, 37, 11, 3),
         images_per_second=1240.0, runner="FnApiRunner, in process",
-        thumbnails={label: tuple(face(label, 10 * i + j) for j in range(6)) for i, label in enumerate(LABELS)},
+        thumbnails={label: tuple(face(i, 10 * i + j) for j in range(6)) for i, label in enumerate(LABELS)},
     )  # fmt: skip
 
 
@@ -133,7 +116,18 @@ def validate(decision: str = "go", compared: bool = True) -> ValidateFindings:
     )
     drift = {"label": 0.021, "brightness": 0.034, "contrast": 0.012, "sharpness": 0.118, "entropy": 0.009} if compared else {}
     skew = {"label": 0.011, "brightness": 0.004, "contrast": 0.006, "sharpness": 0.003, "entropy": 0.005}
-    return ValidateFindings(decision, "b" * 64, rules, "a" * 64 if compared else None, drift, skew)  # type: ignore[arg-type]
+    measures = ("brightness", "contrast", "sharpness", "entropy")
+    slices = tuple(ClassSlice(label, rows, dict.fromkeys(measures, 0.4), dict.fromkeys(measures, 0.1)) for label, rows in LABEL_ROWS)
+    doubtful = tuple(
+        DoubtfulLabel(f"{i:064x}", f"train/happy/{i:05}.png", face(3, i), "train", "happy", LABELS[i % 7], 0.02 + i / 200, 0.93 - i / 100)
+        for i in range(12)
+    )
+    noise = LabelNoise(
+        "a logistic regression on small pictures", 2861, 2861, 0.412, 0.194, {"happy": 61, "fear": 40}, doubtful, "doubtful_labels.csv"
+    )
+    return ValidateFindings(
+        decision, "b" * 64, rules, "a" * 64 if compared else None, drift, skew, slices, noise, "data_docs/index.html",  # type: ignore[arg-type]
+    )  # fmt: skip
 
 
 def resample() -> ResampleFindings:
@@ -156,82 +150,48 @@ def train() -> TrainFindings:
     )  # fmt: skip
 
 
-def scores(version: str, right: float, seed: int) -> Scores:
-    rng = random.Random(seed)
-    supports = list(ingest().counts["test"].values())
-    confusion, per_class = [], []
-    for index, support in enumerate(supports):
-        share = min(0.99, right + (0.05, -0.06, -0.08, 0.06, 0.0, -0.02, 0.04)[index] + rng.uniform(-0.02, 0.02))
-        row = [0] * len(LABELS)
-        for _ in range(support):
-            row[index if rng.random() < share else rng.choice([i for i in range(7) if i != index])] += 1
-        confusion.append(tuple(row))
-    for index, (label, support) in enumerate(zip(LABELS, supports, strict=True)):
-        recall, precision = confusion[index][index] / support, confusion[index][index] / max(1, sum(row[index] for row in confusion))
-        per_class.append(ClassScore(label, precision, recall, 2 * precision * recall / (precision + recall), support))
-    rows = sum(supports)
-    accuracy = sum(confusion[i][i] for i in range(7)) / rows
-    balanced = sum(score.recall for score in per_class) / 7
-    macro = sum(score.f1 for score in per_class) / 7
-    return Scores(
-        version,
-        rows,
-        accuracy,
-        balanced,
-        macro,
-        max(supports) / rows,
-        0.31,
-        0.14,
-        0.019,
-        accuracy - 0.004,
-        rows - 11,
-        tuple(per_class),
-        tuple(confusion),
-    )
-
-
-def evaluate(champion: Pointer | None = CHAMPION, right: float = 0.91) -> EvaluateFindings:
-    rng = random.Random(3)
-    samples = []
-    for index in range(24):
-        label = LABELS[index % 7]
-        predicted = label if index % 5 else LABELS[(index + 3) % 7]
-        weights = [rng.random() * 0.2 for _ in LABELS]
-        weights[LABELS.index(predicted)] += 2.2 if predicted == label else 0.9
-        probabilities = tuple(weight / sum(weights) for weight in weights)
-        said = None if champion is None else label if index % 7 else LABELS[(index + 1) % 7]
-        samples.append(SamplePrediction(f"{index:064x}", face(label, 500 + index), label, predicted, probabilities, said))
-    challenger = scores(CHALLENGER, right, 1)
-    theirs = scores(champion.version, 0.89, 2) if champion else None
-    comparison = Comparison(challenger.rows, 860, 71, 52, challenger.rows - 983) if champion else None
-    return EvaluateFindings("b" * 64, LABELS, challenger, theirs, theirs, comparison, tuple(samples))
+def evaluate(champion: Pointer | None = CHAMPION, gain: float = 0.03) -> EvaluateFindings:
+    return evaluation(CHALLENGER, champion.version if champion else None, gain)
 
 
 def serving(champion: Pointer | None = CHAMPION) -> ServingFindings:
     mine = ServingMeasurement(CHALLENGER, 1.9, 2.3, 3.8, 402.0, 118_000_000, 381_204)
     theirs = ServingMeasurement(champion.version, 1.9, 2.4, 4.1, 396.0, 118_400_000, 381_204) if champion else None
-    return ServingFindings(64, 0, 3.1e-7, mine, theirs, "kserve 0.21, ai-edge-litert 2.1")
+    return ServingFindings(64, 0, 3.1e-7, mine, theirs, "kserve 0.21, ai-edge-litert 2.1", *((0.93, (0.88, 1.02)) if champion else ()))
 
 
 def gate(word: str = "blessed", champion: Pointer | None = CHAMPION) -> Verdict:
-    failed = "fail" if word == "rejected" else "ask" if word == "needs-approval" else "pass"
+    """A verdict with a check of every family; on ``rejected`` the recall of fear fails."""
+    found = evaluate(champion)
+    accuracy, rows = found.challenger.accuracy, found.challenger.rows
+    floors = f"Accuracy is {accuracy:.1%}; at least 60.0% is required."
     checks = [
-        Check("accuracy", 0.912, 0.6, "at-least", "pass", "Accuracy is 91.2 %, at least 60.0 % is required.", (0.894, 0.928), 1022),
-        Check("macro_f1", 0.905, 0.55, "at-least", "pass", "Macro F1 is 0.905, at least 0.550 is required.", (), 1022),
-        Check("model_bytes", 381_204, 50_000_000, "at-most", "pass", "The served file has 0.4 MB, at most 50 MB are allowed."),
-        Check("golden_difference", 3.1e-7, 1e-4, "at-most", "pass", "Served and evaluated differ by at most 3.1e-07.", (), 64),
-    ]  # fmt: skip
+        Check("accuracy", accuracy, 0.6, "at-least", "pass", floors, (0.76, 0.81), rows, "floors"),
+        Check("macro_f1", found.challenger.macro_f1, 0.55, "at-least", "pass", "Macro F1 clears its floor.", (), rows, "floors"),
+        Check("model_bytes", 381_204, 50_000_000, "at-most", "pass", "The served file has 0.4 MB.", family="operations"),
+        Check("golden_difference", 3.1e-7, 1e-4, "at-most", "pass", "Served as evaluated.", (), 64, "operations"),
+    ]
     if champion:
-        drop = 0.13 if failed == "fail" else 0.02
-        sentence = f"Recall of fear is {100 * drop:.1f} points below the champion's."
-        checks.append(Check("recall_drop_fear", drop, 0.1, "at-most", failed, sentence, (), 164))  # type: ignore[arg-type]
+        gain, harm = accuracy - (found.champion.accuracy if found.champion else 0), "fail" if word == "rejected" else "pass"
+        checks += [
+            Check("not inferior", gain, -0.0175, "at-least", "pass", NOT_INFERIOR, (gain - 0.02, 1.0), rows, "non-inferiority"),
+            Check("better", 0.02, 0.0, "at-least", "note", "Better isn't shown.", (), rows, "superiority", 0.08, 0.03),
+            Check("recall of fear", -0.13, 0.0, "at-least", harm, FEAR, (-0.19, -0.07), 168, "harm", 0.001, 0.007),  # type: ignore[arg-type]
+            Check("recall of disgust", -0.02, 0.0, "at-least", "insufficient", "52 rows are too few to judge.", (), 52, "harm"),
+        ]
     reasons = {
-        "blessed": ("All 5 checks passed.",),
-        "rejected": ("Recall of fear is 13.0 points below the champion's; at most 10.0 are allowed.",),
-        "needs-approval": ("No model serves yet, and the preset asks a person to approve the first one.",),
-    }[word]
+        "blessed": (NOT_INFERIOR,) if champion else ("First model: all floors are cleared.",),
+        "rejected": (FEAR,),
+        "needs-approval": (ASKS,),
+    }
     version = champion.version if champion else None
-    return Verdict(word, "faces", CHALLENGER, version, version, reasons, tuple(checks))  # type: ignore[arg-type]
+    return Verdict(
+        word, "faces", CHALLENGER, version, version, reasons[word], tuple(checks),  # type: ignore[arg-type]
+        deciding=("recall of fear",) if word == "rejected" else (),
+        resolution=Resolution(rows, 0.0175, 0.134, 0.8, 0.0285, 2704) if champion else None,
+        looks=Looks("7" * 64, 12, 10, 0.0003, "The test rows were looked at 12 times: gather fresh ones.") if champion else None,
+        policy_digest="9" * 64,
+    )  # fmt: skip
 
 
 def deploy(champion: Pointer | None = CHAMPION) -> DeployFindings:
@@ -252,7 +212,8 @@ def blessed(champion: Pointer | None = CHAMPION) -> Findings:
 def judged(word: str) -> Findings:
     night = blessed(None if word == "needs-approval" else CHAMPION)
     del night["deploy"]
-    return night | {"gate": gate(word, None if word == "needs-approval" else CHAMPION)}
+    asked: Findings = {"register": RegisterFindings("faces", CHALLENGER, "gs://bucket/models/faces/versions/x")}
+    return night | {"gate": gate(word, None if word == "needs-approval" else CHAMPION)} | (asked if word == "needs-approval" else {})
 
 
 def stopped() -> Findings:
@@ -308,6 +269,18 @@ def every_night() -> dict[str, dict[str, Evidence]]:
         "failed": broken(whole, "ingest", "failed", error),
         "killed": broken(whole, "train", "running"),
     }
+
+
+def evidence_of(name: str, run_id: str, began: datetime) -> dict[str, Evidence]:
+    """One of `every_night`, as another run that began at another time."""
+    moved = began - BEGAN
+    return {step: _moved(value, run_id, moved) for step, value in every_night()[name].items()}
+
+
+def _moved(value: Evidence, run_id: str, by: timedelta) -> Evidence:
+    times = {name: getattr(value, name) for name in ("started_at", "finished_at")}
+    later = {name: stamp(datetime.fromisoformat(text) + by) for name, text in times.items() if text}
+    return replace(value, run_id=run_id, **later)
 
 
 def write(store: DiskStore, night: dict[str, Evidence], run_id: str = RUN) -> None:

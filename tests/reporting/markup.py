@@ -50,9 +50,15 @@ class Page(HTMLParser):
 
     @property
     def loads(self) -> list[str]:
-        """Every reference that would leave the file."""
-        found = [str(value) for _, attributes in self.tags for name, value in attributes.items() if name in LOADING]
+        """Every reference that the browser would follow by itself, out of the file."""
+        found = [str(value) for tag, attributes in self.tags if tag != "a" for name, value in attributes.items() if name in LOADING]
         return [value for value in found if not value.startswith(("#", "data:"))]
+
+    @property
+    def links(self) -> list[str]:
+        """Where a reader can go from here, out of the file."""
+        found = [str(attributes["href"]) for tag, attributes in self.tags if tag == "a"]
+        return [value for value in found if not value.startswith("#")]
 
     @property
     def handlers(self) -> list[str]:

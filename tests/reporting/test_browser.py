@@ -1,8 +1,9 @@
-"""The page in a real browser: slow tier, skipped where there is none."""
+"""The pages in a real browser and under the W3C's validator: slow tier, skipped where there is none."""
 
 import json
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +15,13 @@ FLAGS = (
     "--disable-component-update", "--disable-sync", "--enable-logging=stderr", "--dump-dom",
 )  # fmt: skip
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome on this machine")]
+# The Nu HTML Checker: npm install --prefix .venvs/nu vnu-jar
+CHECKER = Path(__file__).parents[2] / ".venvs" / "nu" / "node_modules" / "vnu-jar" / "build" / "dist" / "vnu.jar"
+
+pytestmark = pytest.mark.slow
 
 
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome on this machine")
 @pytest.mark.parametrize("name", ["blessed", "killed", "nothing-new"])
 def test_opens_without_errors_or_requests(run, tmp_path, name):
     content = run(builders.every_night()[name]).page
@@ -36,3 +41,17 @@ def test_opens_without_errors_or_requests(run, tmp_path, name):
     urls = {event["params"]["url"] for event in events if "url" in event.get("params", {})}
     initiated = {event["params"]["url"] for event in events if event.get("params", {}).get("initiator", "").startswith("file")}
     assert {url for url in initiated if url.startswith("http")} == set(), urls
+
+
+@pytest.mark.skipif(not CHECKER.is_file() or shutil.which("java") is None, reason="no Nu HTML Checker or no Java on this machine")
+def test_every_page_is_valid_html(run, tmp_path):
+    pages = []
+    for name, night in builders.every_night().items():
+        pages.append(tmp_path / f"{name}.html")
+        pages[-1].write_text(run(night, folder=name).page)
+    index = tmp_path / "blessed" / "runs" / "index.html"
+    done = subprocess.run(
+        ["java", "-jar", CHECKER, "--errors-only", "--format", "text", *pages, index], capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    assert "No errors found" in done.stderr

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -17,8 +18,8 @@ def outcome(night, error=""):
 @pytest.mark.parametrize(
     ("name", "word", "reason"),
     [
-        ("blessed", "blessed", "All 5 checks passed."),
-        ("first", "blessed", "All 5 checks passed."),
+        ("blessed", "blessed", "Not inferior to the champion"),
+        ("first", "blessed", "all floors are cleared"),
         ("rejected", "rejected", "Recall of fear is 13.0 points below"),
         ("needs-approval", "needs-approval", "asks a person"),
         ("stopped", "stopped", "Happy, the largest class, has 61.2 %"),
@@ -93,4 +94,6 @@ def test_the_sentence_compares_with_the_champion():
     sentence = outcome(builders.every_night()["blessed"]).sentence
     assert f"{found.challenger.accuracy:.1%} of 1,022 test images correctly" in sentence
     assert f"the champion ({found.champion.accuracy:.1%})" in sentence
+    stopped = {"evaluate": replace(builders.evaluate(), scored_on="validation"), "gate": builders.gate("rejected")}
+    assert "of 1,022 held-out validation images" in outcome(builders.evidence(builders.blessed() | stopped)).sentence
     assert "champion (" not in outcome(builders.every_night()["first"]).sentence

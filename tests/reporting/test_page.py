@@ -1,5 +1,5 @@
-import subprocess
-import sys
+import base64
+import hashlib
 from dataclasses import replace
 
 import pytest
@@ -10,17 +10,27 @@ from tests.reporting import builders
 from tests.reporting.markup import Page, external_styles
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>$\\frac{1}{0}$ {{ 7*7 }}'
-FIGURES = {
-    "balance": "Class balance before and after resampling", "accuracy": "Learning curve: accuracy", "loss": "Learning curve: loss",
-    "confusion": "Confusion matrix on the test rows", "recalls": "Recall per class",
+TRAINING = {"Class balance before and after resampling", "Learning curve: accuracy", "Learning curve: loss"}
+SCORES = {
+    "Confusion matrix of the challenger", "Reliability diagram",
+    *(f"{kind} of {label}" for kind in ("ROC curve", "Precision and recall") for label in builders.LABELS),
 }  # fmt: skip
-DRAWN = {"blessed": FIGURES, "first": FIGURES, "rejected": FIGURES, "needs-approval": FIGURES, "killed": {"balance"}}
+AGAINST = {"Confusion matrix of the champion", "Difference of recall per class", "Difference of accuracy per slice"}
+ALONE, BOTH = TRAINING | SCORES, TRAINING | SCORES | AGAINST
+DRAWN = {
+    "blessed": BOTH,
+    "first": ALONE,
+    "rejected": BOTH,
+    "needs-approval": ALONE,
+    "killed": {"Class balance before and after resampling"},
+}
 
 
 def check(content: str) -> Page:
     """What holds for every page."""
     page = Page(content)
     assert page.loads == []
+    assert set(page.links) <= {"data_docs/index.html", "doubtful_labels.csv"}
     assert external_styles(content) == []
     assert page.handlers == []
     assert page.scripts == 1
@@ -37,20 +47,22 @@ def test_every_night_has_a_sound_page(run, name):
     assert "couldn't be drawn" not in reported.page
     for reason in [*reported.summary["reasons"], reported.summary["error"] or ""]:
         assert reason in page.text
-    expected = [FIGURES[figure] for figure in DRAWN.get(name, ())]
     drawn = [attributes.get("aria-label") for tag, attributes in page.tags if tag == "svg" and attributes.get("class") == "figure"]
-    assert sorted(drawn) == sorted(expected)
+    assert sorted(drawn) == sorted(DRAWN.get(name, ()))
     assert "Article 5(1)(f)" in page.text
 
 
 def test_a_whole_night_shows_all_of_it(run):
     text = check(run(builders.every_night()["blessed"]).page).text
-    found = builders.ingest()
+    found, found_both = builders.ingest(), builders.evaluate().comparison
     for phrase in (
-        "the new champion", f"{found.read:,}", "twin-in-test", "contempt 0 0 0 2", "train/angry/00000.png", "tensorflow-data-validation",
-        "sharpness drift",
-        "0.118", "10 were kept", "oversample", "temperature 1.31", "only the challenger 71", "✗ wrong", "✓ right", "champion: disgust",
-        "3.8 ms", "kserve 0.21", "31.5 s", "python 3.11.2", "b" * 64, "InferenceService", '"architecture": "small-cnn"', "gs://bucket/models",
+        "the new champion", f"{found.read:,}", "twin in test", "contempt 0 0 0 2", "train/angry/00000.png", "tensorflow-data-validation",
+        "sharpness drift", "Data Docs", "doubtful_labels.csv", "Not inferior to the champion", "gather fresh ones", "held against 0.007",
+        "0.118", "10 were kept", "oversample", "temperature 1.31", f"only the challenger {found_both.only_challenger_right}",
+        "✗ wrong", "✓ right",
+        "brightness dark (below 85)", "Only the champion is right", "3.8 ms", "0.930, 90% interval 0.880 to 1.020",
+        "kserve 0.21", "31.5 s", "python 3.11.2", "b" * 64,
+        "InferenceService", '"architecture": "small-cnn"', "gs://bucket/models",
     ):  # fmt: skip
         assert phrase in text, phrase
 
@@ -69,14 +81,42 @@ def test_a_cached_step_says_so(run):
     assert all(step["cached"] for step in reported.summary["steps"][1:-1])
 
 
-def test_no_figures_no_matplotlib(tmp_path):
-    """In a process of its own: a night without figures is reported within a second."""
-    store = DiskStore(tmp_path / "store")
-    builders.write(store, builders.every_night()["nothing-new"])
-    command = [sys.executable, "-X", "importtime", "-m", "components.reporting", *builders.arguments(store.root, tmp_path / "page")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "jinja2" in done.stderr
-    assert "matplotlib" not in done.stderr
+def test_the_policy_admits_the_style_and_script_of_the_page_and_nothing_else(run):
+    content = run(builders.every_night()["blessed"]).page
+    policy = next(attributes["content"] for tag, attributes in Page(content).tags if "http-equiv" in attributes)
+    for directive, tag in (("style-src", "style"), ("script-src", "script")):
+        inside = content.split(f"<{tag}>")[1].split(f"</{tag}>")[0]
+        digest = base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()
+        assert f"{directive} 'sha256-{digest}'" in policy
+    assert "unsafe" not in policy
+    assert policy.startswith("default-src 'none'")
+    assert [name for _, attributes in Page(content).tags for name in attributes if name == "style"] == []
+
+
+def test_what_older_nights_left_still_makes_a_page(run):
+    """Evidence from before slices, curves, flips, label noise and looks were found."""
+    night = builders.every_night()["blessed"]
+    old = {
+        "validate": ("slices", "label_noise", "data_docs"),
+        "evaluate": ("scored_on", "test_set", "anchor_comparison", "held_out", "classes", "slices", "gained", "lost"),
+        "gate": ("deciding", "better", "better_than_anchor", "resolution", "looks", "policy_digest"),
+        "check-serving": ("p95_ratio", "p95_ratio_interval"),
+    }
+    for step, names in old.items():
+        kept = {name: value for name, value in night[step].findings.items() if name not in names}
+        night[step] = replace(night[step], findings=kept)
+    for model in ("challenger", "champion", "anchor"):
+        for name in ("accuracy_interval", "reliability", "curves", "parts", "soft"):
+            del night["evaluate"].findings[model][name]
+    page = check(run(night).page)
+    assert "couldn't be drawn" not in page.text
+    drawn = {attributes.get("aria-label") for tag, attributes in page.tags if tag == "svg" and attributes.get("class") == "figure"}
+    assert drawn == TRAINING | {"Confusion matrix of the challenger", "Confusion matrix of the champion"}
+
+
+def test_a_version_that_waits_tells_how_to_decide(run):
+    text = check(run(builders.every_night()["needs-approval"]).page).text
+    assert f"emotion models approve {builders.RUN} --by NAME --why TEXT" in text
 
 
 def test_hostile_names_are_text(run):
@@ -91,24 +131,29 @@ def test_hostile_names_are_text(run):
     scores = replace(
         evaluate.challenger, per_class=(replace(evaluate.challenger.per_class[0], label=HOSTILE), *evaluate.challenger.per_class[1:])
     )
+    changes = tuple(replace(change, name=HOSTILE) for change in evaluate.classes)
     sample = replace(evaluate.samples[0], label=HOSTILE, predicted=HOSTILE)
     findings |= {
         "resolve": builders.resolve(uri=f"gs://{HOSTILE}"),
+        "validate": replace(findings["validate"], data_docs="javascript:alert(3)"),
         "ingest": replace(
             ingest, labels=labels, layout=HOSTILE, counts={split: renamed(counts) for split, counts in ingest.counts.items()},
             reject_reasons={HOSTILE: 14}, thumbnails=renamed(ingest.thumbnails),
             rejected_examples=(replace(ingest.rejected_examples[0], source_uri=HOSTILE, detail=HOSTILE),),
         ),
         "resample": replace(findings["resample"], before=renamed(findings["resample"].before), strategy=HOSTILE),
-        "evaluate": replace(evaluate, labels=labels, challenger=scores, samples=(sample,)),
+        "evaluate": replace(
+            evaluate, labels=labels, challenger=scores, samples=(sample,), gained=(sample,), classes=changes, slices=changes
+        ),
         "gate": replace(findings["gate"], reasons=(HOSTILE,)),
     }  # fmt: skip
     reported = run(builders.evidence(findings))
     page = check(reported.page)
     assert "could not be drawn" not in reported.page
+    assert "javascript:" not in reported.page
     assert HOSTILE in page.text
     assert "<script>alert" not in reported.page
-    assert "<img src=x" not in reported.text("model_card.md")
+    assert "<img src=x" not in card(reported)
 
 
 def test_only_raster_data_is_shown_as_an_image(run):
@@ -119,8 +164,9 @@ def test_only_raster_data_is_shown_as_an_image(run):
     )  # fmt: skip
     samples = tuple(replace(findings["evaluate"].samples[1], image=image) for image in images)
     findings |= {
-        "evaluate": replace(findings["evaluate"], samples=samples),
+        "evaluate": replace(findings["evaluate"], samples=samples, gained=samples, lost=()),
         "ingest": replace(findings["ingest"], thumbnails={"angry": images}),
+        "validate": replace(findings["validate"], label_noise=None),
     }
     page = check(run(builders.evidence(findings)).page)
     assert [tag for tag, _ in page.tags if tag == "img"] == []
@@ -139,7 +185,6 @@ def test_a_flood_of_images_and_rows_stays_small(run):
     check(run(builders.evidence(findings)).page)
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # matplotlib wonders about the axes
 def test_findings_that_contradict_themselves_cost_only_their_figure(run):
     findings = builders.blessed()
     findings["train"] = replace(findings["train"], history={"accuracy": (0.1,)}, best_epoch=99)
@@ -193,11 +238,23 @@ def test_pages_are_the_same_every_time(run):
     assert run(night).page == run().page
 
 
-def test_model_card(run):
-    reported = run(builders.every_night()["blessed"])
-    card = reported.text("model_card.md")
-    assert card.startswith("# faces, version 9e41aa03c6d5\n")
-    assert "Article 5(1)(f)" in card
-    assert "| fear |" in card
-    assert "| accuracy | 0.91" in card
-    assert run(builders.every_night()["nothing-new"], folder="other").text("model_card.md") is None
+def card(reported):
+    content = reported.store.read(f"models/faces/cards/{builders.CHALLENGER}.md")
+    return content.decode() if content is not None else None
+
+
+def test_a_card_stands_beside_the_version(run):
+    text = card(run(builders.every_night()["blessed"]))
+    assert text.startswith("# faces, version 9e41aa03c6d5\n")
+    for phrase in (
+        "## Intended use",
+        "## Prohibited use",
+        "Article 5(1)(f)",
+        "## Limits",
+        "| fear |",
+        "| brightness | dark (below 85) |",
+    ):
+        assert phrase in text, phrase
+    assert f"| accuracy | {builders.evaluate().challenger.accuracy:.4f} |" in text
+    assert "Fewer than 100 rows stand behind disgust." in text
+    assert card(run(builders.every_night()["nothing-new"], folder="other")) is None

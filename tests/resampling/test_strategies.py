@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 
 from components.contracts.errors import InputError, UnknownNameError
-from components.resampling.strategies import STRATEGIES, draw
+from components.contracts.preset import ResamplingPolicy
+from components.resampling import strategies
+from components.resampling.strategies import STRATEGIES, Plan
 
 SIZES = {"angry": 40, "fear": 13, "happy": 6}
 LABELS = np.repeat(list(SIZES), list(SIZES.values()))
+
+
+def draw(strategy: str, labels: np.ndarray, max_repeats: int, seed: int, beta: float = 0.9999) -> Plan:
+    return strategies.draw(ResamplingPolicy(strategy, max_repeats, beta), labels, seed)  # type: ignore[arg-type]
 
 
 def draws_per_label(strategy: str, max_repeats: int = 100, seed: int = 3) -> dict[str, int]:
@@ -45,6 +51,17 @@ def test_class_weights_are_inverse_to_frequency_and_1_in_the_mean() -> None:
     assert weights.mean() == pytest.approx(1.0)
     assert plan.class_weights["happy"] / plan.class_weights["angry"] == pytest.approx(40 / 6)
     assert (plan.repeats == 1).all()
+
+
+def test_effective_numbers_lie_between_even_weights_and_inverse_frequency() -> None:
+    def ratio(beta: float) -> float:
+        plan = draw("effective-number", LABELS, 1, 3, beta)
+        assert np.mean([plan.class_weights[label] for label in LABELS]) == pytest.approx(1.0)
+        return plan.class_weights["happy"] / plan.class_weights["angry"]
+
+    assert ratio(0.0) == pytest.approx(1.0)
+    assert ratio(0.9) == pytest.approx((1 - 0.9**40) / (1 - 0.9**6))
+    assert ratio(0.999999) == pytest.approx(40 / 6, rel=1e-3)
 
 
 @pytest.mark.parametrize("strategy", list(STRATEGIES))

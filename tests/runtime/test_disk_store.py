@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,66 @@ def test_a_tree_is_seen_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.
     assert (store.get_tree("models/m/versions/v", "model.json", tmp_path) / "saved" / "weights").read_bytes() == b"w"
 
 
+def _put_trees(root: Path, model: Path, torn: list[str], started: object) -> None:
+    store = DiskStore(root)
+    started.wait(30)  # type: ignore[attr-defined]
+    for _ in range(20):
+        store.put_tree(model, "versions/v", "model.json")
+        folder = store.get_tree("versions/v", "model.json", root)
+        if not (folder / "saved" / "weights").is_file():
+            torn.append("torn")
+
+
+def test_many_writers_of_one_tree_never_take_it_away(tmp_path: Path) -> None:
+    """Also where a torn tree, such as an older program left, stands in the way at first."""
+    model = tmp_path / "model"
+    (model / "saved").mkdir(parents=True)
+    (model / "saved" / "weights").write_bytes(b"w" * 100_000)
+    (model / "model.json").write_bytes(b"{}")
+    (tmp_path / "store" / "versions" / "v").mkdir(parents=True)
+    (tmp_path / "store" / "versions" / "v" / "half").write_bytes(b"torn")
+    context = multiprocessing.get_context("fork")
+    with context.Manager() as manager:
+        torn, started = manager.list(), context.Barrier(8)
+        processes = [context.Process(target=_put_trees, args=(tmp_path / "store", model, torn, started)) for _ in range(8)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join(60)
+        assert [process.exitcode for process in processes] == [0] * 8
+        assert not torn
+    assert list(DiskStore(tmp_path / "store").list("versions")) == ["versions/v/model.json", "versions/v/saved/weights"]
+    hidden = [path.name for path in (tmp_path / "store" / "versions").iterdir() if path.name != "v"]
+    assert hidden == [".v.lock"], "no staging stays"
+
+
+def test_half_written_and_half_removed_trees_are_invisible(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path)
+    store.write("versions/v/model.json", b"{}")
+    (tmp_path / "versions" / ".w.abc" / "tree").mkdir(parents=True)
+    (tmp_path / "versions" / ".w.abc" / "tree" / "model.json").write_bytes(b"{}")
+    assert list(store.list("versions")) == ["versions/v/model.json"]
+    entry = next(store.scan("versions"))
+    assert (entry.bytes, entry.modified) == (2, (tmp_path / entry.key).stat().st_mtime)
+    for _ in range(2):
+        store.delete_tree("versions/v", "model.json")
+    assert list(store.list("versions")) == []
+    assert not (tmp_path / "versions" / "v").exists()
+
+
+def test_what_killed_writers_left_is_swept_once_it_is_old(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path)
+    store.write("versions/v/model.json", b"{}")
+    (tmp_path / "versions" / ".w.abc" / "tree").mkdir(parents=True)
+    (tmp_path / "versions" / ".w.abc" / "tree" / "weights").write_bytes(b"w" * 10)
+    (tmp_path / "versions" / ".x.lock").touch()
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / ".summary.json.77.tmp").write_bytes(b"half")
+    assert store.sweep(time.time() - 3600) == 0
+    assert store.sweep(time.time() + 3600) == 14
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [".x.lock", "model.json"]
+
+
 def test_an_immutable_tree_is_never_written_twice(tmp_path: Path) -> None:
     store, folder = DiskStore(tmp_path / "store"), tmp_path / "model"
     folder.mkdir()
@@ -84,5 +145,5 @@ def test_a_key_never_leaves_the_root(tmp_path: Path, key: str) -> None:
 
 
 def test_an_unknown_scheme_is_refused() -> None:
-    with pytest.raises(InputError, match="can't open the store ftp://x; expected a folder or a gs:// URI"):
+    with pytest.raises(InputError, match="can't open the store ftp://x; expected a folder, or a gs:// or s3:// URI"):
         open_store("ftp://x")

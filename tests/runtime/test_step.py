@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from components.contracts import layout
 from components.contracts.codec import from_json
 from components.contracts.findings import Evidence
+from components.runtime import step
 from components.runtime.disk_store import DiskStore
 
 PRESET = Path(__file__).resolve().parent / "preset.json"
@@ -57,6 +59,8 @@ def test_a_step_leaves_its_findings(tmp_path: Path) -> None:
     assert (found.status, found.findings["before"], found.error) == ("succeeded", {"happy": 1}, "")
     assert found.finished_at >= found.started_at
     assert "progress 1/2 rows · half" in done.stdout
+    lock = Path(step.__file__).parents[1] / "resampling" / "requirements.lock"
+    assert found.environment["lock"] == hashlib.sha256(lock.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize(

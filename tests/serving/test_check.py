@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
 
 from components.contracts.errors import ContractError, EnvironmentProblem
 from components.serving import process
-from components.serving.check import Golden, compare, difference_of, read_golden, summarise
+from components.serving.check import Golden, compare, difference_of, p95_ratio, read_golden, summarise
 from components.serving.client import Reply
 from tests.models import stripe_weights, write_model
 
@@ -74,3 +75,17 @@ def test_a_server_that_refuses_its_model_shows_why(tmp_path: Path) -> None:
         pytest.raises(ContractError, match=r"the champion's server ended with 3; .* is not what its manifest says"),
     ):
         process.wait_until_ready(servers)
+
+
+def test_the_ratio_of_percentiles_comes_with_its_interval() -> None:
+    rng = random.Random(1)
+    champion = [0.002 + rng.random() / 1000 for _ in range(100)]
+    same, (low, high) = p95_ratio(champion, champion)
+    assert (same, low, high) == (1.0, 1.0, 1.0)
+    slower, (low, high) = p95_ratio([1.3 * seconds for seconds in champion], champion)
+    assert low == pytest.approx(1.3)
+    assert slower == pytest.approx(1.3)
+    noisy, (low, high) = p95_ratio([0.002 + rng.random() / 1000 for _ in range(100)], champion)
+    assert low < noisy < high
+    assert low < 1 < high
+    assert p95_ratio([], []) == (0.0, ())

@@ -1,4 +1,4 @@
-"""TensorFlow is imported once, quietly, before any test module asks for it."""
+"""Keras is imported once, quietly, before any test module asks for it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from components.training.noise import import_tensorflow
+from components.training.noise import import_keras
 
 _SETTINGS = tempfile.TemporaryDirectory(prefix="keras-home-")
-import_tensorflow(Path(_SETTINGS.name))
+import_keras(Path(_SETTINGS.name))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -22,4 +22,4 @@ def pytest_configure(config: pytest.Config) -> None:
 def _seeded() -> None:
     from components.training import backend
 
-    backend.make_deterministic(3)
+    backend.current().make_deterministic(3)

@@ -11,8 +11,11 @@ import pyarrow.parquet as pq
 from components.contracts import artifacts
 from components.contracts.artifacts import LAYOUT_VERSION, Sampling
 from components.contracts.preset import Augmentation, ImageSpec, Stage, TrainingPolicy
-from components.training.examples import Images
+from components.training import models
+from components.training.images import Images
 from components.training.loop import Data, Watch
+from components.training.targets import log_frequencies
+from components.training.trainer import Trainer
 from tests.artifacts import example_rows, pattern, small_preset, write_examples
 
 IMAGE = ImageSpec(16, 16, 1)
@@ -26,23 +29,31 @@ BRISK = TrainingPolicy(
     dropout=0.2,
     l2=1e-4,
 )
-NOBODY = Watch(lambda checkpoint: None, lambda standing: None, lambda standing, done, batches, loss: None)
+NOBODY = Watch(lambda checkpoint: None, lambda standing: None, lambda standing, done, batches, loss: None, lambda: False)
 
 
-def images(per_class: int, seed: int, classes: int = 7) -> Images:
+def images(per_class: int, seed: int, classes: int = 7, size: int = 16, channels: int = 1) -> Images:
     """``per_class`` striped images of each class."""
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(classes), per_class).astype(np.int32)
-    pixels = np.stack([pattern(int(label), rng)[:, :, None] for label in labels])
-    return Images(tuple(f"{seed}-{index}" for index in range(len(labels))), pixels, labels)
+    pixels = np.stack([np.repeat(pattern(int(label), rng, size)[:, :, None], channels, axis=2) for label in labels])
+    ids = tuple(f"{seed}-{index}" for index in range(len(labels)))
+    return Images(ids, pixels, labels, np.zeros((len(labels), classes), np.float32), ImageSpec(size, size, channels))
 
 
-def data(per_class: int = 12) -> Data:
+def trainer_of(policy: TrainingPolicy, rows: Data, image: ImageSpec = IMAGE) -> Trainer:
+    """An untrained trainer of this policy's network; seed before calling."""
+    network = models.build(policy.architecture, image, 7, policy.dropout, policy.l2)
+    return Trainer(network, policy, log_frequencies(rows.training.labels, rows.repeats, 7))
+
+
+def data(per_class: int = 12, size: int = 16, channels: int = 1) -> Data:
     """Uneven repeats and weights, so that both matter."""
-    training = images(per_class, 1)
+    training = images(per_class, 1, size=size, channels=channels)
     rng = np.random.default_rng(5)
     count = len(training.labels)
-    return Data(training, rng.integers(0, 3, count), rng.uniform(0.5, 1.5, count).astype(np.float32), images(4, 2))
+    weights = rng.uniform(0.5, 1.5, count).astype(np.float32)
+    return Data(training, rng.integers(0, 3, count), weights, images(4, 2, size=size, channels=channels))
 
 
 def write_inputs(folder: Path, rows: list[dict[str, object]] | None = None, repeats: int = 2) -> tuple[Path, Path]:

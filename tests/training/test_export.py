@@ -11,6 +11,7 @@ from components.contracts.artifacts import checksums
 from components.contracts.errors import ContractError
 from components.images.decode import read_input
 from components.training import backend, calibration, export, models
+from components.training.backend import files
 from components.training.golden import write_golden
 from tests.artifacts import png
 from tests.training.support import IMAGE, images
@@ -21,7 +22,7 @@ TEMPERATURE = 1.7
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """Folder, network and its uncalibrated logits on some images."""
-    backend.make_deterministic(11)
+    backend.current().make_deterministic(11)
     network = models.build("small-cnn", IMAGE, 7, 0.3, 0.0)
     # Moving statistics as after training: at their start batch norm would be nearly the identity.
     rng = np.random.default_rng(1)
@@ -36,21 +37,32 @@ def test_the_three_files_agree_on_any_batch_size(exported):
     pixels = images(5, 8).pixels
     assert export.proven_difference(folder, pixels) <= 1e-4
     lite = (folder / export.SERVED_FILE).read_bytes()
-    whole = backend.run_lite(lite, pixels)
+    whole = files.run_lite(lite, pixels)
     for count in (1, 3, 35):
-        assert np.allclose(backend.run_lite(lite, pixels[:count]), whole[:count], atol=1e-6)
+        assert np.allclose(files.run_lite(lite, pixels[:count]), whole[:count], atol=1e-6)
 
 
 def test_the_served_function_is_rescaling_network_temperature_softmax(exported):
     folder, network = exported
     pixels = images(3, 9).pixels
     logits = np.asarray(network(pixels.astype(np.float32) / 127.5 - 1, training=False))
-    answers = backend.run_lite((folder / export.SERVED_FILE).read_bytes(), pixels)
+    answers = files.run_lite((folder / export.SERVED_FILE).read_bytes(), pixels)
     assert answers.dtype == np.float32
     assert np.allclose(answers.sum(axis=1), 1, atol=1e-5)
     assert np.ptp(answers, axis=0).max() > 1e-3, "the images must be told apart for this test to mean something"
     assert np.allclose(answers, calibration.probabilities(logits, TEMPERATURE), atol=1e-4)
     assert not np.allclose(answers, calibration.probabilities(logits, 1.0), atol=1e-3)
+
+
+def test_the_mirror_image_is_averaged_inside_every_file(exported, tmp_path):
+    _, network = exported
+    export.write_files(export.served_network(network, IMAGE, TEMPERATURE, flip=True), tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 16, 16, 1)).astype(np.uint8)
+    assert export.proven_difference(tmp_path, pixels) <= 1e-4
+    both = [np.asarray(network(side.astype(np.float32) / 127.5 - 1, training=False)) for side in (pixels, pixels[:, :, ::-1])]
+    assert not np.allclose(*both, atol=1e-4), "the two sides must differ for this test to mean something"
+    answers = files.run_lite((tmp_path / export.SERVED_FILE).read_bytes(), pixels)
+    assert np.allclose(answers, calibration.probabilities((both[0] + both[1]) / 2, TEMPERATURE), atol=1e-4)
 
 
 def test_files_that_disagree_are_refused():
@@ -74,10 +86,10 @@ def test_golden_images_are_as_received_and_their_answers_the_served_ones(exporte
     folder, _ = exported
     lite = (folder / export.SERVED_FILE).read_bytes()
     originals = {f"id{index}": png(image[:, :, 0]) for index, image in enumerate(images(1, 4).pixels)}
-    write_golden(tmp_path, originals, IMAGE, lambda pixels: backend.run_lite(lite, pixels))
+    write_golden(tmp_path, originals, IMAGE, lambda pixels: files.run_lite(lite, pixels))
     expected = json.loads((tmp_path / "expected.json").read_text())
     assert sorted(expected) == sorted(f"{name}.png" for name in originals)
     for name, answer in expected.items():
         content = (tmp_path / name).read_bytes()
         assert content == originals[name.removesuffix(".png")]
-        assert np.allclose(backend.run_lite(lite, read_input(content, IMAGE)[None]), [answer], atol=1e-6)
+        assert np.allclose(files.run_lite(lite, read_input(content, IMAGE)[None]), [answer], atol=1e-6)

@@ -8,7 +8,7 @@ import pytest
 
 from components.contracts.errors import ContractError, InputError
 from components.training.examples import read_plan
-from components.training.inputs import decode_all, plan_columns, read_inputs
+from components.training.inputs import open_images, plan_columns, read_inputs
 from tests.artifacts import example_rows, small_preset, write_examples
 from tests.training.support import LABELS, write_inputs, write_plan
 
@@ -23,7 +23,7 @@ def test_rows_come_decoded_with_their_labels_and_their_place_in_the_plan(tmp_pat
     rows = rows_of(train=LABELS, validation=LABELS[:2], test=LABELS)
     examples, plan = write_inputs(tmp_path, rows, repeats=3)
     inputs = read_inputs(examples, plan, PRESET)
-    training, validation = decode_all(inputs, PRESET)
+    training, validation = open_images(inputs, PRESET, tmp_path)
     label = {row["example_id"]: row["label"] for row in rows}
     assert training.pixels.shape == (21, 16, 16, 1)
     assert training.pixels.dtype == np.uint8
@@ -31,7 +31,7 @@ def test_rows_come_decoded_with_their_labels_and_their_place_in_the_plan(tmp_pat
     # The bright stripe tells the class: pixels and labels stayed together.
     assert (training.pixels[:, :, :, 0].mean(axis=2).reshape(-1, 8, 2).sum(axis=2).argmax(axis=1) == training.labels).all()
     assert len(validation.labels) == 6
-    repeats, weights = plan_columns(inputs, training)
+    repeats, weights = plan_columns(inputs, training.example_ids)
     assert repeats.tolist() == [3] * 21
     assert weights.tolist() == [1.0] * 21
 
@@ -45,8 +45,8 @@ def test_the_plans_columns_follow_the_rows_whatever_their_order(tmp_path):
     pq.write_table(table, plan / "plan.parquet")
     wanted = dict(zip(table["example_id"].to_pylist(), zip(times.tolist(), weights.tolist(), strict=True), strict=True))
     inputs = read_inputs(examples, plan, PRESET)
-    training, _ = decode_all(inputs, PRESET)
-    repeats, found = plan_columns(inputs, training)
+    training, _ = open_images(inputs, PRESET, tmp_path)
+    repeats, found = plan_columns(inputs, training.example_ids)
     assert {example_id: (int(r), float(w)) for example_id, r, w in zip(training.example_ids, repeats, found, strict=True)} == {
         example_id: (r, float(np.float32(w))) for example_id, (r, w) in wanted.items() if r
     }
@@ -119,4 +119,4 @@ def test_an_image_that_cannot_be_decoded_is_named(tmp_path):
     broken = rows[3]["example_id"]
     examples, plan = write_inputs(tmp_path, [{**row, "image": b"torn"} if row["example_id"] == broken else row for row in rows])
     with pytest.raises(ContractError, match=f"example {broken} can't be decoded"):
-        decode_all(read_inputs(examples, plan, PRESET), PRESET)
+        open_images(read_inputs(examples, plan, PRESET), PRESET, tmp_path)

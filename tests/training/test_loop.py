@@ -9,13 +9,14 @@ import pytest
 
 from components.contracts.errors import ContractError, InputError
 from components.contracts.preset import Augmentation, Preset, Stage, TrainingPolicy
-from components.training import models
-from components.training.backend import Trainer, make_deterministic
+from components.runtime.step import Terminated
+from components.training import backend
 from components.training.checkpoint import Checkpoint, from_bytes, key_of, to_bytes
+from components.training.images import StreamedPixels
 from components.training.loop import Data, Watch, fit
-from components.training.standing import SCORES
-from tests.artifacts import small_preset
-from tests.training.support import BRISK, IMAGE, NOBODY, data
+from components.training.standing import SCORES, TIMES
+from tests.artifacts import png, small_preset
+from tests.training.support import BRISK, IMAGE, NOBODY, data, trainer_of
 
 
 class Recorder:
@@ -27,18 +28,18 @@ class Recorder:
         self.learned = 0
         self.open = False
 
-    def use(self, optimizer: object) -> None: ...
-
-    def learning_rate(self) -> float:
+    def begin(self, stage: object) -> None:
         self.epochs.append([])
-        return 0.1
 
-    def step(self, pixels, labels, weights, changes):
-        self.epochs[-1] += [(image.tobytes(), float(weight), len(pixels)) for image, weight in zip(pixels, weights, strict=True)]
-        return float(weights.sum()), len(labels)
+    def step(self, batch, learning_rate):
+        weights = batch.targets.sum(axis=1)
+        shown = zip(batch.pixels, weights, strict=True)
+        self.epochs[-1] += [(image.tobytes(), round(float(weight), 5), len(weights)) for image, weight in shown]
+        return float(weights.sum()), len(weights)
 
     def logits(self, pixels):
         self.learned += 1
+        self.epochs.append([])
         right = int(next(self.held_out) * len(pixels))
         answers = np.zeros((len(pixels), 7), np.float32)
         truth = np.repeat(np.arange(7), 4)
@@ -55,24 +56,36 @@ class Recorder:
         return [], []
 
 
+# Everything that has a state: dropout, batch norm, noise, momentum, an average of weights, a plateau.
+FULL = replace(
+    BRISK,
+    stages=(Stage(epochs=2, learning_rate=3e-3, schedule="plateau"), Stage(epochs=1, optimizer="sgd", learning_rate=1e-3)),
+    augmentation=Augmentation(flip=True, rotation_degrees=5, zoom=0.05, shift=0.07, noise=0.05, erasing=0.3, mixup=0.2),
+    average_weights=0.9,
+)
+
+
 def trained(policy: TrainingPolicy, checkpoint: Checkpoint | None = None, watch: Watch = NOBODY, seed: int = 3, rows: Data | None = None):
-    make_deterministic(seed)
-    network = models.build("small-cnn", IMAGE, 7, policy.dropout, policy.l2)
-    trainer = Trainer(network, IMAGE, policy.augmentation, policy.label_smoothing)
-    return trainer, fit(trainer, rows or data(), policy, checkpoint, watch)
+    backend.current().make_deterministic(seed)
+    rows = rows or data()
+    trainer = trainer_of(policy, rows)
+    return trainer, fit(trainer, rows, policy, checkpoint, watch)
 
 
 def test_an_epoch_shows_every_row_as_often_and_as_heavy_as_planned():
     rows, recorder = data(), Recorder([0.1, 0.2])
     fit(recorder, rows, replace(BRISK, stages=(Stage(epochs=2),)), None, NOBODY)
     wanted = sorted(
-        (image.tobytes(), float(weight))
+        (image.tobytes(), round(float(weight), 5))
         for image, weight, times in zip(rows.training.pixels, rows.weights, rows.repeats, strict=True)
         for _ in range(times)
     )
+    assert recorder.epochs.pop() == []
     assert len(recorder.epochs) == 2
     for shown in recorder.epochs:
-        assert sorted((image, weight) for image, weight, _ in shown) == wanted
+        images, weights, _ = zip(*sorted(shown), strict=True)
+        assert list(images) == [image for image, _ in wanted]
+        assert np.allclose(weights, [weight for _, weight in wanted], atol=1e-4)
         assert {size for _, _, size in shown} <= {BRISK.batch_size - 1, BRISK.batch_size, BRISK.batch_size - 2, BRISK.batch_size - 3}
     assert recorder.epochs[0] != recorder.epochs[1]
 
@@ -115,37 +128,46 @@ def test_a_cosine_schedule_falls_to_one_percent_and_a_constant_one_stays():
     assert third == pytest.approx(2e-3)
 
 
-class Killed(Exception):
-    """The process ends right after an epoch was saved."""
-
-
-@pytest.mark.parametrize("epochs", [1, 3, 4])
-def test_resumed_training_equals_uninterrupted(epochs):
-    """Interrupted within a stage, between two, and within the last: same weights, bit for bit, and same history."""
-    whole, straight = trained(BRISK)
+@pytest.fixture(scope="module")
+def straight():
+    """An uninterrupted training: trainer, standing, and every checkpoint as bytes."""
     saved: list[bytes] = []
-
-    def save(checkpoint: Checkpoint) -> None:
-        saved.append(to_bytes(checkpoint))
-        if len(saved) == epochs:
-            raise Killed
-
-    with pytest.raises(Killed):
-        trained(BRISK, watch=replace(NOBODY, saved=save))
-    resumed, standing = trained(BRISK, from_bytes(saved[-1]), seed=99)
-    assert standing.epoch == straight.epoch == 5
-    for name in set(SCORES) - {"seconds"}:
-        assert standing.history[name] == straight.history[name]
-    for one, other in zip(whole.weights(), resumed.weights(), strict=True):
-        assert np.array_equal(one, other)
+    trainer, standing = trained(FULL, watch=replace(NOBODY, saved=lambda checkpoint: saved.append(to_bytes(checkpoint))))
+    return trainer, standing, saved
 
 
-def test_a_finished_checkpoint_trains_no_further():
-    saved: list[Checkpoint] = []
-    whole, straight = trained(BRISK, watch=replace(NOBODY, saved=saved.append))
-    again, standing = trained(BRISK, saved[-1], seed=99)
-    assert standing == straight
-    assert all(np.array_equal(one, other) for one, other in zip(whole.weights(), again.weights(), strict=True))
+def same(one, other) -> None:
+    """Bit for bit the same weights, and the same history but for times."""
+    for name in set(SCORES) - set(TIMES):
+        assert one[1].history[name] == other[1].history[name]
+    assert all(np.array_equal(mine, theirs) for mine, theirs in zip(one[0].weights(), other[0].weights(), strict=True))
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+def test_resumed_training_equals_uninterrupted(straight, epochs):
+    """From within a stage, from between two, and from the end."""
+    resumed = trained(FULL, from_bytes(straight[2][epochs - 1]), seed=99)
+    assert resumed[1].epoch == straight[1].epoch == 3
+    same(straight, resumed)
+
+
+def test_asked_to_stop_in_the_middle_of_an_epoch_it_saves_and_continues_there(straight):
+    asked, saved = iter([False] * 3 + [True] * 9), []
+    watch = replace(NOBODY, saved=lambda checkpoint: saved.append(to_bytes(checkpoint)), stop=lambda: next(asked))
+    with pytest.raises(Terminated):
+        trained(FULL, watch=watch)
+    checkpoint = from_bytes(saved[-1])
+    assert checkpoint.standing.epoch == 0
+    assert checkpoint.standing.partial.batches == 4
+    same(straight, trained(FULL, checkpoint, seed=99))
+
+
+def test_images_that_dont_fit_in_memory_are_streamed_with_the_same_result(straight, tmp_path):
+    rows = data()
+    encoded = [(name, png(image[:, :, 0])) for name, image in zip(rows.training.example_ids, rows.training.pixels, strict=True)]
+    streamed = StreamedPixels(tmp_path / "images", encoded, IMAGE)
+    same(straight, trained(FULL, rows=replace(rows, training=replace(rows.training, pixels=streamed))))
+    streamed.close()
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

@@ -6,7 +6,7 @@ import pytest
 
 from components.contracts.codec import from_json, to_json
 from components.contracts.preset import Stage, TrainingPolicy
-from components.training.standing import Standing
+from components.training.standing import SCORES, Standing
 
 
 def policy(monitor="accuracy"):
@@ -14,7 +14,7 @@ def policy(monitor="accuracy"):
 
 
 def scores(accuracy, loss=1.0):
-    return {"accuracy": 0.5, "loss": 1.0, "val_accuracy": accuracy, "val_loss": loss, "learning_rate": 0.1, "seconds": 1.0}
+    return {**dict.fromkeys(SCORES, 0.5), "val_accuracy": accuracy, "val_loss": loss}
 
 
 def after(rows, rules):
@@ -52,3 +52,9 @@ def test_the_monitor_chooses_the_best_epoch(monitor, best):
 def test_a_standing_survives_json():
     standing = after([scores(0.3), scores(0.5)], policy())
     assert from_json(Standing, to_json(standing)) == standing
+
+
+def test_a_stages_scores_are_its_own_and_higher_is_better():
+    rows = [scores(0.3), scores(0.5), scores(0.5), scores(0.4), scores(0.6, 0.2)]
+    assert after(rows, policy()).stage_scores(policy()) == (0.6,)
+    assert after([scores(0.3, 0.9), scores(0.5, 0.8)], policy("loss")).stage_scores(policy("loss")) == (-0.9, -0.8)

@@ -16,6 +16,7 @@ from components.contracts.codec import from_json, from_plain, to_json
 from components.contracts.findings import Evidence, TrainFindings
 from components.contracts.preset import Augmentation, ServingPolicy, Stage, TrainingPolicy
 from components.runtime import progress
+from components.training.standing import TIMES
 from tests.artifacts import example_rows, small_preset
 from tests.training.support import LABELS, write_inputs
 
@@ -71,8 +72,11 @@ def test_the_step_writes_a_complete_verified_model(tmp_path):
         findings.history["val_accuracy"][findings.best_epoch - 1] == manifest.validation_accuracy == max(findings.history["val_accuracy"])
     )
     assert findings.export_difference <= 1e-4
+    assert findings.compared_images == 6 + 28 + 112
+    assert (findings.backend, findings.images_from) == ("tensorflow", "memory")
+    assert (tmp_path / "store" / "runs/r1/tensorboard/events.out.tfevents.0.train").stat().st_size > 0
     history = json.loads((tmp_path / "r1" / "model" / "history.json").read_text())
-    assert history == {name: list(values) for name, values in findings.history.items() if name != "seconds"}
+    assert history == {name: list(values) for name, values in findings.history.items() if name not in TIMES}
 
     output = json.loads((tmp_path / "executor_output.json").read_text())["artifacts"]
     assert output["metrics"]["artifacts"][0]["metadata"]["held_out_accuracy"] == manifest.validation_accuracy

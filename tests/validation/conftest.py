@@ -13,4 +13,4 @@ def pytest_configure(config: pytest.Config) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import components.validation.distributions
-        import components.validation.row_rules  # noqa: F401
+        import components.validation.judging  # noqa: F401

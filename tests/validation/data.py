@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pandas as pd
 
-from components.contracts.artifacts import EXAMPLE_COLUMNS, LAYOUT_VERSION, Snapshot
+from components.contracts.artifacts import EXAMPLE_COLUMNS, EXAMPLES_VERSION, Snapshot
 from components.contracts.preset import Preset
 from components.validation.tables import Tables, derive
 from tests.artifacts import small_preset
@@ -23,7 +23,7 @@ def examples(seed: int = 1, sizes: dict[str, int] | None = None, labels: tuple[s
     ids = [hashlib.sha256(f"{seed} {row}".encode()).hexdigest() for row in rows]
     measures = {
         name: rng.normal(mean, mean / 8, len(rows)).astype(np.float32)
-        for name, mean in {"brightness": 110.0, "contrast": 40.0, "sharpness": 300.0, "entropy": 6.0}.items()
+        for name, mean in {"brightness": 110.0, "contrast": 40.0, "sharpness": 300.0, "entropy": 5.0}.items()
     }
     return pd.DataFrame(
         {
@@ -34,6 +34,7 @@ def examples(seed: int = 1, sizes: dict[str, int] | None = None, labels: tuple[s
             "split": [split for split, _, _ in rows],
             "published_split": [split for split, _, _ in rows],
             "note": "",
+            "source": "",
             "source_uri": [f"{split}/{label}/{index}.png" for split, label, index in rows],
             "width": np.int32(16),
             "height": np.int32(16),
@@ -47,7 +48,7 @@ def examples(seed: int = 1, sizes: dict[str, int] | None = None, labels: tuple[s
 
 def snapshot_of(rows: pd.DataFrame, rejected: int = 0, labels: tuple[str, ...] = LABELS) -> Snapshot:
     counts = {split: part["label"].value_counts().to_dict() for split, part in rows.groupby("split")}
-    return Snapshot(LAYOUT_VERSION, "s1", "tests", labels, counts, len(rows) + rejected, rejected, ())
+    return Snapshot(EXAMPLES_VERSION, "s1", "tests", labels, counts, len(rows) + rejected, rejected, ())
 
 
 def tables_of(rows: pd.DataFrame, preset: Preset = PRESET, described: list[str] | None = None, **marker: object) -> Tables:

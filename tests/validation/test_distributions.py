@@ -8,11 +8,12 @@ import tensorflow_data_validation as tfdv
 from components.contracts.artifacts import FEATURE_COLUMNS
 from components.contracts.errors import ContractError
 from components.validation import distributions
-from components.validation.distributions import Comparison, compare, describe, from_bytes, rows_of, schema_of, to_bytes, to_text
-from components.validation.verdict import decide, drift_rules, schema_rule, skew_rules
+from components.validation.distributions import Comparison, class_drift, compare, describe, from_bytes, rows_of, slices, to_bytes, to_text
+from components.validation.schema import schema_of
+from components.validation.verdict import class_drift_rule, decide, drift_rules, schema_rule, skew_rules
 from tests.validation.data import LABELS, PRESET, SIZES, examples
 
-SCHEMA = schema_of(PRESET)
+SCHEMA, _ = schema_of(PRESET)
 
 
 def compared(rows: pd.DataFrame, earlier: pd.DataFrame | None = None) -> Comparison:
@@ -59,7 +60,7 @@ def test_a_column_unlike_the_schema_is_named(column: str, value: object) -> None
         rows.loc[0, column] = value
     found = compared(rows)
     assert list(found.mismatches) == [column]
-    rule = schema_rule(found.mismatches)
+    rule = schema_rule(found.mismatches, PRESET.validation)
     assert not rule.passed
     assert rule.severity == "critical"
     assert column in rule.sentence
@@ -152,3 +153,34 @@ def test_anomalies_are_kept_with_the_measured_distances() -> None:
     text = to_text(compared(brighter(examples(), 40), examples(2)).anomalies).decode()
     assert "drift_skew_info" in text
     assert distributions.EVERY_ROW == "all"
+
+
+def test_the_slice_of_each_class_is_described() -> None:
+    rows = examples()
+    found = slices(describe(rows, LABELS), LABELS)
+    assert [(each.label, each.rows) for each in found] == [(label, SIZES["train"]) for label in LABELS]
+    mine = rows[(rows["split"] == "train") & (rows["label"] == "happy")]["brightness"]
+    (happy,) = [each for each in found if each.label == "happy"]
+    assert happy.means["brightness"] == pytest.approx(mine.mean(), rel=1e-4)
+    assert happy.deviations["brightness"] == pytest.approx(mine.std(ddof=0), rel=1e-3)
+
+
+def test_a_class_that_moved_while_the_whole_stood_still_is_named() -> None:
+    sizes = {"train": 120, "test": 20}
+    rows = examples(1, sizes)
+    rows.loc[(rows["label"] == "sad") & (rows["split"] == "train"), "brightness"] += np.float32(30)
+    before = describe(examples(2, sizes), LABELS)
+    drift = class_drift(describe(rows, LABELS), before, SCHEMA, LABELS, 100)
+    assert set(drift) == set(LABELS)
+    rule = class_drift_rule(drift, PRESET.validation, "s0")
+    assert (rule.passed, rule.severity) == (False, "warning")
+    assert "within a class: brightness of sad (" in rule.sentence
+    same = class_drift_rule(class_drift(describe(examples(3, sizes), LABELS), before, SCHEMA, LABELS, 100), PRESET.validation, "s0")
+    assert same.passed, same.sentence
+
+
+def test_small_classes_and_older_statistics_are_not_compared_by_class() -> None:
+    statistics, older = describe(examples(), LABELS), describe(examples(2), LABELS)
+    assert class_drift(statistics, older, SCHEMA, LABELS, 100) == {}
+    del older.datasets[4:]
+    assert class_drift(statistics, older, SCHEMA, LABELS, 1) == {}

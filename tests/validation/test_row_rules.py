@@ -8,9 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from components.contracts.artifacts import FEATURE_COLUMNS
+from components.contracts.errors import UnknownNameError
 from components.contracts.findings import Rule
 from components.contracts.preset import DataPolicy, ImageSpec, Preset, ValidationPolicy
+from components.contracts.preset.validation import RULES
 from components.validation.row_rules import judge
+from components.validation.verdict import decide
 from tests.validation.data import DESCRIBED, LABELS, PRESET, examples, tables_of
 
 Spoil = Callable[[pd.DataFrame], pd.DataFrame]
@@ -73,6 +77,8 @@ def test_every_rule_holds_on_good_data() -> None:
         (put("width", 7, slice(0, 40)), "image width", "warning", "40 rows", "model's width of 16 pixels: 40 rows (7.0 pixels)"),
         (put("height", 7, slice(0, 40)), "image height", "warning", "40 rows", "model's height of 16 pixels"),
         (put("brightness", 1.0, slice(0, 9)), "brightness", "warning", "9 rows", "Almost black or almost white"),
+        (put("contrast", 1.0, slice(0, 2)), "near-constant images", "info", "2 rows", "(contrast below 6 of 255): 2 rows."),
+        (put("soft_label_faults", 1.0, slice(0, 3)), "soft labels", "critical", "3 rows", "a distribution over the 7 labels: 3 rows."),
         (put("sharpness", np.nan), "measures present", "warning", "1 measure", "Not measured for every picture: sharpness."),
     ],
 )  # fmt: skip
@@ -86,7 +92,7 @@ def test_a_rule_fails_alone_and_says_why(spoil: Spoil, name: str, severity: str,
 def test_a_missing_column_is_named() -> None:
     found = failed(examples(), described=[item for item in DESCRIBED if not item.startswith("note")])
     assert list(found) == ["columns"]
-    assert found["columns"].value == "17 columns"
+    assert found["columns"].value == f"{len(DESCRIBED) - 1} columns"
     assert "note: string" in found["columns"].sentence
 
 
@@ -106,8 +112,8 @@ def test_labels_in_another_order() -> None:
 def test_a_class_that_holds_too_much_of_training() -> None:
     rows = pd.concat([examples(), examples(2, {"train": 600}, ("happy",))], ignore_index=True)
     found = failed(rows)
-    assert list(found) == ["class share"]
-    assert "holds 72.7% of the training rows; at most 60% is allowed" in found["class share"].sentence
+    assert list(found) == ["largest class share"]
+    assert "holds 72.7% of the training rows; at most 60% is allowed" in found["largest class share"].sentence
 
 
 def test_too_many_rejects() -> None:
@@ -119,8 +125,9 @@ def test_too_many_rejects() -> None:
 
 def test_a_missing_class_is_named_wherever_it_is_missed() -> None:
     found = failed(examples(labels=LABELS[1:]))
-    assert set(found) == {"training rows per class", "test rows per class", "held-out rows per class"}
-    assert all("angry" in rule.sentence for rule in found.values())
+    names = {"training rows per class", "test rows per class", "held-out rows per class"}
+    assert set(found) == {*names, "smallest class share"}
+    assert all("angry" in found[name].sentence for name in names)
 
 
 def test_twins_that_the_preset_keeps_are_told_but_stop_nothing() -> None:
@@ -137,7 +144,32 @@ def test_rows_left_out_of_every_split_leak_nothing() -> None:
 
 def test_bounds_come_from_the_preset() -> None:
     strict = replace(PRESET, validation=ValidationPolicy(min_train_per_class=41, min_test_per_class=21, max_class_share=0.1))
-    assert set(failed(examples(), strict)) == {"training rows per class", "test rows per class", "class share"}
+    assert set(failed(examples(), strict)) == {"training rows per class", "test rows per class", "largest class share"}
+
+
+def test_a_class_that_holds_too_little_of_training() -> None:
+    thin = replace(PRESET, validation=ValidationPolicy(min_class_share=0.14, min_train_per_class=1))
+    found = failed(without("train", "fear", 30)(examples()), thin)
+    assert list(found) == ["smallest class share"]
+    assert "holds 11.1% of the training rows; at least 14.0% is asked for" in found["smallest class share"].sentence
+
+
+def test_a_preset_says_what_a_rule_counts_for() -> None:
+    lenient = replace(PRESET, validation=ValidationPolicy(severities={"known labels": "warning"}))
+    (rule,) = failed(put("label", "contempt")(examples()), lenient).values()
+    assert (rule.name, rule.severity) == ("known labels", "warning")
+    assert decide([rule]) == "go"
+    with pytest.raises(UnknownNameError, match="unknown validation rule 'known label'.*did you mean 'known labels'"):
+        ValidationPolicy(severities={"known label": "info"})
+
+
+def test_every_rule_has_a_severity() -> None:
+    judged = {rule.name for rule in judge(tables_of(examples()), PRESET, len(examples()))}
+    assert judged <= set(RULES)
+    others = {name for name in RULES if name not in judged}
+    assert others == {"schema", "curated schema", "doubtful labels", "drift", "drift within classes"} | {
+        f"{column} {which}" for column in ("label", *FEATURE_COLUMNS) for which in ("drift", "skew")
+    }
 
 
 @pytest.mark.parametrize(

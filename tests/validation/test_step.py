@@ -9,22 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from components.contracts import artifacts, layout
 from components.contracts.codec import digest, from_json, to_json
 from components.contracts.errors import ContractError
-from components.contracts.findings import Rule, ValidateFindings
+from components.contracts.findings import ValidateFindings
 from components.contracts.night import Listing, NightPlan
 from components.contracts.preset import Preset
 from components.runtime.executor_output import ExecutorOutput
 from components.runtime.step import Context
 from components.runtime.store import Store, open_store
+from components.validation import tables
 from components.validation.__main__ import validate
-from components.validation.row_process import judge_in_process
-from components.validation.row_rules import judge_artifact
+from components.validation.judging import judge
+from components.validation.judging_process import Judged, judge_in_process
 from tests.artifacts import example_rows, write_examples
 from tests.validation.data import LABELS, PRESET
 
@@ -62,8 +61,8 @@ def run_process(folder: Path, plan: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def judge_here(examples: Path, preset: Preset, data_docs: Path, scratch: Path) -> Iterator[Callable[[], tuple[Rule, ...]]]:
-    yield lambda: judge_artifact(examples, preset, data_docs)
+def judge_here(examples: Path, preset: Preset, champion: Path | None, output: Path, scratch: Path) -> Iterator[Callable[[], Judged]]:
+    yield lambda: judge(examples, preset, champion, output)
 
 
 def night(folder: Path, run_id: str, **how: Any) -> ValidateFindings:
@@ -90,14 +89,20 @@ def test_a_good_night_goes_and_is_remembered(tmp_path: Path) -> None:
     assert found.decision == "go"
     assert found.snapshot_id == snapshot_id
     assert found.compared_with is None
-    assert [rule.name for rule in found.rules if not rule.passed] == []
-    assert {rule.library for rule in found.rules} == {"great-expectations", "tensorflow-data-validation"}
+    assert [rule.name for rule in found.rules if not rule.passed] == ["curated schema"]
+    assert {rule.library for rule in found.rules} == {"great-expectations", "tensorflow-data-validation", "label-noise"}
+    assert found.label_noise is not None
+    assert found.label_noise.accuracy > 0.95
+    assert [each.rows for each in found.slices] == [SIZES["train"]] * len(LABELS)
     assert json.loads(store.read(layout.evidence("r1", "validate")) or b"{}")["findings"] == json.loads(to_json(found))
 
     names = {path.name for path in (tmp_path / "validation").iterdir()}
-    assert names == {"statistics.pb", "schema.pbtxt", "anomalies.pbtxt", "data_docs", "validation.json"}
+    assert names == {"statistics.pb", "schema.pbtxt", "anomalies.pbtxt", "data_docs", "doubtful_labels.csv", "validation.json"}
     assert store.read(f"{layout.snapshot('tests', snapshot_id)}/statistics.pb") == (tmp_path / "validation" / "statistics.pb").read_bytes()
     assert json.loads(store.read(layout.accepted_snapshot("tests")) or b"{}") == {"snapshot_id": snapshot_id, "run_id": "r1"}
+    kept = [key.removeprefix("runs/r1/") for key in store.list("runs/r1")]
+    assert found.data_docs in kept
+    assert found.label_noise.file in kept
 
 
 def test_nights_in_a_row_on_one_store(tmp_path: Path) -> None:
@@ -127,8 +132,8 @@ def test_a_missing_class_stops_the_night(tmp_path: Path) -> None:
     assert found.decision == "stop"
     assert open_store(str(tmp_path / "store")).read(layout.accepted_snapshot("tests")) is None
     critical = {rule.name: rule.sentence for rule in found.rules if not rule.passed and rule.severity == "critical"}
-    assert set(critical) == {"training rows per class", "test rows per class"}
-    assert all("surprise" in sentence for sentence in critical.values())
+    assert set(critical) == {"training rows per class", "test rows per class", "smallest class share"}
+    assert all("surprise" in critical[name] for name in ("training rows per class", "test rows per class"))
 
 
 def test_lost_statistics_warn_and_do_not_stop(tmp_path: Path) -> None:
@@ -141,24 +146,24 @@ def test_lost_statistics_warn_and_do_not_stop(tmp_path: Path) -> None:
     assert "are not in the store" in rule.sentence
 
 
-def test_no_image_is_ever_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_row_rules_read_what_they_look_at_and_no_image(tmp_path: Path) -> None:
     write(tmp_path / "examples")
     snapshot = artifacts.read_marker(tmp_path / "examples", "examples", artifacts.Snapshot)
-    asked: list[str] = []
-    read_table = pq.read_table
+    frame = tables.read(tmp_path / "examples", snapshot, tables.COLUMNS)
+    assert set(frame) == set(tables.COLUMNS)
+    assert "image: binary" in tables.describe_columns(tmp_path / "examples", snapshot)
 
-    def watched(path: Path, columns: list[str]) -> pa.Table:
-        asked.extend(columns)
-        return read_table(path, columns=columns)
 
-    monkeypatch.setattr(pq, "read_table", watched)
-    from components.validation import tables
-
-    frame, described = tables.read(tmp_path / "examples", snapshot)
-    assert asked
-    assert "image" not in asked
-    assert "image" not in frame
-    assert "image: binary" in described
+@pytest.mark.parametrize(
+    ("soft", "fault"), [([], 0.0), ([1 / 7] * 7, 0.0), ([0.5, 0.5], 1.0), ([0.2] * 7, 1.0), ([1.5, -0.5, 0, 0, 0, 0, 0], 1.0)]
+)
+def test_soft_labels_are_checked_against_the_labels(tmp_path: Path, soft: list[float], fault: float) -> None:
+    rows = example_rows({"train": dict.fromkeys(LABELS, 2)}, LABELS)
+    rows[3]["label_distribution"] = soft
+    snapshot = write_examples(tmp_path, rows, LABELS)
+    faults = tables.read_soft_label_faults(tmp_path, snapshot)
+    assert len(faults) == len(rows)
+    assert faults.sum() == fault
 
 
 def test_an_artifact_without_its_marker_is_refused(tmp_path: Path) -> None:
@@ -187,13 +192,13 @@ def test_an_unknown_plan_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "examples")
     store = open_store(str(tmp_path / "store"))
     context = Context("r1", PRESET, store, tmp_path, ExecutorOutput(""))
-    with pytest.raises(ContractError, match=r"the night's plan abc is not in the store.*run resolve again"):
+    with pytest.raises(ContractError, match=r"the store has no night plan .*abc.json; to fix it: pass the digest that resolve wrote"):
         validate(context, Namespace(**arguments(tmp_path, "abc")))
 
 
 def test_a_failing_row_judge_fails_the_step(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "scratch").mkdir()
-    waiting = judge_in_process(tmp_path / "nowhere", PRESET, tmp_path / "docs", tmp_path / "scratch")
+    waiting = judge_in_process(tmp_path / "nowhere", PRESET, None, tmp_path / "out", tmp_path / "scratch")
     with waiting as rules, pytest.raises(RuntimeError, match="judging rows ended with code 1"):
         rules()
     assert "the examples artifact at" in capfd.readouterr().err

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from components.contracts.preset.checks import require
 from components.contracts.preset.data import DataPolicy, ImageSpec
 from components.contracts.preset.gate import GatePolicy
-from components.contracts.preset.serving import ServingPolicy
-from components.contracts.preset.training import Augmentation, ResamplingPolicy, Stage, TrainingPolicy
+from components.contracts.preset.serving import RolloutPolicy, ServingPolicy
+from components.contracts.preset.sources import Source, VotesPolicy
+from components.contracts.preset.training import Augmentation, PretrainedWeights, ResamplingPolicy, Stage, TrainingPolicy
 from components.contracts.preset.validation import ValidationPolicy
 
 __all__ = [
@@ -22,11 +23,15 @@ __all__ = [
     "GatePolicy",
     "ImageSpec",
     "Preset",
+    "PretrainedWeights",
     "ResamplingPolicy",
+    "RolloutPolicy",
     "ServingPolicy",
+    "Source",
     "Stage",
     "TrainingPolicy",
     "ValidationPolicy",
+    "VotesPolicy",
 ]
 
 

@@ -7,19 +7,30 @@ from typing import Literal
 
 from components.contracts.labels import taxonomy
 from components.contracts.preset.checks import require
+from components.contracts.preset.sources import Source, VotesPolicy
 
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """What a model takes: uint8 pixels ``[height, width, channels]``."""
+    """What a model takes: uint8 pixels ``[height, width, channels]``.
+
+    Attributes:
+        resize: how a picture of another shape gets there: stretch to it, fit whole into it on black, or crop its middle.
+    """
 
     height: int
     width: int
     channels: int
+    resize: Literal["stretch", "fit", "crop"] = "stretch"
 
     def __post_init__(self) -> None:
         require(8 <= self.height <= 1024 and 8 <= self.width <= 1024, "image size", "8 to 1024 pixels a side", (self.height, self.width))
         require(self.channels in (1, 3), "image channels", "1 (gray) or 3 (colour)", self.channels)
+
+
+# What becomes of some rows: kept; dropped from every split; or left out of training (and of what is held out of
+# it), but not of a test split. Whatever leaves stays in the artifact as left out, with its reason.
+Treatment = Literal["keep", "drop", "leave-training"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +42,12 @@ class DataPolicy:
         image: what the model takes.
         test_share: share of content groups in the test split where the source publishes none.
         validation_share: share of training groups held out for early stopping and calibration.
-        test_twins: what happens to a training row whose content also stands in test.
+        test_twins: what happens to a training row whose content, or a near duplicate of it, also stands in test.
+        exact_copies: rows beyond the first of a content. near_duplicates: contents beyond the first of a group.
+        label_conflicts: every row of a content that carries several labels.
+        near_constant: pictures whose levels deviate by less than ``min_contrast`` (standard deviation, of 0 to 255).
+        sources: what is joined where a run names no source of its own.
+        votes: take the labels from a table of votes that comes with the source.
     """
 
     taxonomy: str
@@ -39,11 +55,23 @@ class DataPolicy:
     test_share: float = 0.2
     validation_share: float = 0.1
     test_twins: Literal["leave-training", "keep"] = "leave-training"
+    exact_copies: Treatment = "keep"
+    near_duplicates: Treatment = "keep"
+    label_conflicts: Treatment = "leave-training"
+    near_constant: Treatment = "leave-training"
+    min_contrast: float = 6.0
+    sources: tuple[Source, ...] = ()
+    votes: VotesPolicy | None = None
 
     def __post_init__(self) -> None:
-        taxonomy(self.taxonomy)
+        known = taxonomy(self.taxonomy)
         require(0 < self.test_share < 0.9, "test_share", "between 0 and 0.9", self.test_share)
         require(0 < self.validation_share < 0.5, "validation_share", "between 0 and 0.5", self.validation_share)
+        require(0 <= self.min_contrast < 128, "min_contrast", "0 to 128 gray levels", self.min_contrast)
+        for source in self.sources:
+            known.with_classes(source.classes)
+        uris = [source.uri for source in self.sources]
+        require(len(set(uris)) == len(uris), "sources", "each source once", uris)
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,14 +15,19 @@ from components.ingestion.sources.places import Entry, ObjectUnreadable
 # What zipfile raises on damaged, encrypted or exotic members.
 _MEMBER_ERRORS = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, ValueError, OSError)
 
+LINK = "link"
+DEVICE = "device"
+
 
 class Archive:
-    """See `components.ingestion.sources.places.Place`.
+    """See `components.ingestion.sources.places.ObjectPlace`.
 
     Args:
         path: of the archive; its name is what people see.
         opener: opens it as a seekable stream; by default from the disk.
     """
+
+    origin = ""
 
     def __init__(self, path: Path, uri: str = "", opener: Callable[[], BinaryIO] | None = None) -> None:
         self.path = path
@@ -30,10 +36,14 @@ class Archive:
         self._archive: zipfile.ZipFile | None = None
 
     def entries(self) -> list[Entry]:
-        members = enumerate(self._open().infolist())
         return [
-            Entry(member.filename, member.file_size, f"crc:{member.CRC:08x}", index) for index, member in members if not member.is_dir()
+            Entry(member.filename, member.file_size, f"crc:{member.CRC:08x}", index, _refusal(member))
+            for index, member in enumerate(self._open().infolist())
+            if not member.is_dir()
         ]
+
+    def lookup(self, names: Iterable[str]) -> dict[str, Entry]:
+        return among(self.entries(), names)
 
     def read(self, entry: Entry) -> bytes:
         return self.head(entry, -1)
@@ -66,6 +76,22 @@ class Archive:
             except OSError as error:
                 raise EnvironmentProblem(f"can't open {self.uri}: {error.strerror or error}", fix="check its permissions") from error
         return self._archive
+
+
+def among(entries: Iterable[Entry], names: Iterable[str]) -> dict[str, Entry]:
+    """Those of the names that stand among the entries; of a name that stands there twice the first counts."""
+    wanted = set(names)
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        name = entry.name.replace("\\", "/").removeprefix("./")
+        if name in wanted:
+            found.setdefault(name, entry)
+    return found
+
+
+def _refusal(member: zipfile.ZipInfo) -> str:
+    kind = stat.S_IFMT(member.external_attr >> 16)  # nothing where another system than Unix packed it
+    return LINK if kind == stat.S_IFLNK else DEVICE if kind not in (0, stat.S_IFREG) else ""
 
 
 def _chunks(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import csv
+import json
+from collections.abc import Sequence
+
 from components.contracts.errors import InputError
 from components.contracts.labels import Taxonomy
+from components.contracts.preset import VotesPolicy
+from components.ingestion.sources import paths
 from components.ingestion.sources.class_folders import ClassFolders
 from components.ingestion.sources.fer2013_csv import Fer2013Csv
 from components.ingestion.sources.layouts import Layout
-from components.ingestion.sources.places import Place
+from components.ingestion.sources.manifest import COLUMNS, Manifest
+from components.ingestion.sources.places import Entry, ObjectPlace, ObjectUnreadable
+from components.ingestion.sources.votes import MAX_TABLE_BYTES, Votes, VoteTable, is_vote_table, read_votes
 
-# Asked in this order: a CSV beside images in class folders is somebody's list of them.
-LAYOUTS: dict[str, type[ClassFolders] | type[Fer2013Csv]] = {
-    "class-folders": ClassFolders,
-    "fer2013-csv": Fer2013Csv,
-}
+HEADER_BYTES = 65_536
+# Tables are told apart by their headers; of more than so many only those nearest to the top are looked at.
+MAX_TABLES = 20
+FER2013_COLUMNS = frozenset({"emotion", "pixels"})
 
 
-def detect(place: Place, taxonomy: Taxonomy) -> Layout:
-    """The layout of a place.
+def detect(
+    place: ObjectPlace, taxonomy: Taxonomy, policy: VotesPolicy | None = None, votes: VoteTable | None = None, source: str = ""
+) -> Layout:
+    """The layout of a place: a manifest, else class folders, else FER2013's CSV.
+
+    Any other CSV beside images is somebody's list of them and not looked at.
+
+    Args:
+        policy: how votes become labels; without one they count for nothing.
+        votes: a table of votes on this place's images; by default one that stands beside them.
+        source: short name of this source among several.
 
     Raises:
         InputError: no layout fits; the message says what the place holds.
@@ -25,13 +41,79 @@ def detect(place: Place, taxonomy: Taxonomy) -> Layout:
     """
     entries = sorted(place.entries(), key=lambda entry: (entry.name, entry.handle))
     if not entries:
-        raise InputError(f"{place.uri} is empty", expected="images in class folders, or a CSV of FER2013's form")
-    for layout in LAYOUTS.values():
-        found = layout.found_in(place, entries, taxonomy)
-        if found is not None:
-            return found
-    raise InputError(
+        raise InputError(f"{place.uri} is empty", expected="images in class folders, a manifest, or a CSV of FER2013's form")
+    headers = _headers(place, entries)
+    manifest = _only(place, [table for table, columns in headers.items() if set(columns) >= COLUMNS], "manifests")
+    if manifest is not None:
+        return Manifest(place, manifest, taxonomy, source)
+    if policy is not None and votes is None:
+        beside = _only(place, [table for table, columns in headers.items() if is_vote_table(columns)], "tables of votes")
+        votes = vote_table(place, beside) if beside is not None else None
+    counted = Votes(votes, policy, taxonomy) if policy is not None and votes is not None else None
+    folders = ClassFolders.of(place, entries, taxonomy, counted, source)
+    if folders is not None:
+        return folders
+    table = _only(place, [table for table, columns in headers.items() if set(columns) >= FER2013_COLUMNS], "tables of images")
+    if table is not None:
+        return Fer2013Csv(place.uri, table, headers[table], taxonomy, counted, source)
+    raise _no_layout(place, entries, headers)
+
+
+def vote_table(place: ObjectPlace, table: Entry) -> VoteTable:
+    """Read a table of votes. Raises InputError: it can't be read."""
+    if table.size > MAX_TABLE_BYTES:
+        raise InputError(f"the votes {table.name} in {place.uri} have {table.size:,} bytes", expected=f"at most {MAX_TABLE_BYTES:,}")
+    try:
+        return read_votes(place.read(table), f"{table.name} in {place.uri}")
+    except ObjectUnreadable as error:
+        raise InputError(f"can't read {table.name} in {place.uri}: {error}", fix="download or pack it again") from error
+
+
+def votes_alone(place: ObjectPlace) -> VoteTable | None:
+    """The table of votes that this place is and nothing else, or None."""
+    entries = place.entries() if paths.is_table(place.uri) else []
+    return vote_table(place, entries[0]) if len(entries) == 1 and is_vote_table(_columns(place, entries[0])) else None
+
+
+def _headers(place: ObjectPlace, entries: Sequence[Entry]) -> dict[Entry, tuple[str, ...]]:
+    tables = [entry for entry in entries if paths.is_table(entry.name) and not paths.is_hidden(entry.name) and not entry.refusal]
+    tables.sort(key=lambda entry: entry.name.count("/"))
+    return {entry: _columns(place, entry) for entry in tables[:MAX_TABLES] if paths.parts(entry.name) is not None}
+
+
+def _columns(place: ObjectPlace, table: Entry) -> tuple[str, ...]:
+    """The names in a table's header, or in the first object of JSON Lines, in lower case."""
+    try:
+        head = place.head(table, HEADER_BYTES)
+    except ObjectUnreadable as error:
+        raise InputError(f"can't read {table.name} in {place.uri}: {error}", expected="a readable table") from error
+    line = next(iter(head.decode("utf-8-sig", "replace").split("\n")), "").strip()
+    if table.name.lower().endswith(paths.JSON_LINES_SUFFIXES):
+        try:
+            first = json.loads(line)
+        except (ValueError, RecursionError):
+            return ()
+        return tuple(first) if isinstance(first, dict) else ()
+    return tuple(name.strip().lower() for name in next(csv.reader([line]), [])) if line else ()
+
+
+def _only(place: ObjectPlace, found: Sequence[Entry], what: str) -> Entry | None:
+    if len(found) > 1:
+        names = ", ".join(entry.name for entry in found)
+        raise InputError(f"{place.uri} holds several {what}", expected="one of them", received=names, fix="name the one to use with --data")
+    return found[0] if found else None
+
+
+def _no_layout(place: ObjectPlace, entries: Sequence[Entry], headers: dict[Entry, tuple[str, ...]]) -> InputError:
+    if headers:
+        received = "; ".join(f"{table.name}: {','.join(columns)[:80] or 'nothing'}" for table, columns in list(headers.items())[:3])
+        return InputError(
+            f"the table in {place.uri} has the wrong header or none", expected="emotion,pixels,Usage, or uri,label", received=received
+        )
+    archives = [entry.name for entry in entries if paths.is_archive(entry.name)]
+    return InputError(
         f"{place.uri} holds no images",
-        expected="split/class/image, class/image, or a CSV with the columns emotion,pixels,Usage",
-        received=f"{len(entries):,} other files, such as {entries[0].name[:80]!r}",
+        expected="split/class/image, class/image, a CSV or JSONL of uri,label, or a CSV with the columns emotion,pixels,Usage",
+        received=f"{len(entries):,} other files, such as {paths.readable(entries[0].name)[:80]!r}",
+        fix=f"unpack it and name {archives[0][:80]!r} as the source" if archives else "",
     )

@@ -7,41 +7,69 @@ import zipfile
 from pathlib import Path
 
 from components.contracts.errors import EnvironmentProblem, InputError
+from components.contracts.preset.sources import separate_uris
+from components.ingestion.sources import paths
 from components.ingestion.sources.archive import Archive
 from components.ingestion.sources.folder import Folder, SingleFile
-from components.ingestion.sources.places import Place
+from components.ingestion.sources.joined import JoinedPlace
+from components.ingestion.sources.places import ObjectPlace, Place
+from components.ingestion.sources.tarball import Tarball
+
+EXPECTED = "a folder, a .zip, a .tar (.gz, .bz2, .xz), a .csv or .jsonl, or gs://, s3:// or kaggle:// of these"
 
 
-def open_place(uri: str) -> Place:
-    """The place that a path or a gs:// URI means.
+def open_place(source: str) -> Place:
+    """The place that a path or a URI means, or a JSON list of them.
 
     Raises:
         InputError: there is nothing at the path, or nothing that can be a source.
     """
-    if uri.startswith("gs://"):
-        from components.ingestion.sources.bucket import open_bucket  # the Google client takes a second to import
+    uris = separate_uris(source)
+    if not uris:
+        raise InputError("no source is named", expected=f"--data with {EXPECTED}")
+    return open_single(uris[0]) if len(uris) == 1 else JoinedPlace([open_single(uri) for uri in uris])
 
-        return open_bucket(uri)
-    if "://" in uri:
-        raise InputError(f"can't read the source {uri}", expected="a folder, a .zip, a .csv, or gs://bucket/prefix")
-    if not uri:
-        raise InputError("no source is named", expected="--source with a folder, a .zip, a .csv, or gs://bucket/prefix")
+
+def open_single(uri: str) -> ObjectPlace:
+    """The place that one path or URI means. Raises as `open_place` does."""
+    scheme, remote, _ = uri.partition("://")
+    if remote:
+        return _open_remote(scheme, uri)
     path = Path(os.path.abspath(os.path.expanduser(uri)))
     if not _exists(path):
-        raise InputError(f"there is no source at {uri}", expected="an existing folder, .zip or .csv", fix="check the path")
+        raise InputError(f"there is no source at {uri}", expected="an existing folder, archive or table", fix="check the path")
     if path.is_dir():
         return Folder(path)
-    if path.suffix.lower() == ".csv":
+    if paths.is_table(path.name):
         return SingleFile(path)
+    if path.name.lower().endswith(paths.TAR_SUFFIXES):
+        return Tarball(path)
     if path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
         return Archive(path)
-    raise InputError(f"can't read the source {uri}", expected="a folder, a .zip or a .csv", received=f"a file {path.name}")
+    raise InputError(f"can't read the source {uri}", expected=EXPECTED, received=f"a file {path.name}")
 
 
 def localized(place: Place, folder: Path) -> Place:
-    """The same place on this machine: an archive in a bucket is copied into ``folder``, any other stays as it is."""
+    """The same place, ready to be read: archives that can't be read where they are come into ``folder``, any other stays."""
     copy = getattr(place, "localized", None)
     return copy(folder) if copy is not None else place
+
+
+def _open_remote(scheme: str, uri: str) -> ObjectPlace:
+    # The clients take up to a second to import.
+    if scheme == "gs":
+        from components.ingestion.sources.google_objects import open_google
+
+        return open_google(uri)
+    if scheme == "s3":
+        from components.ingestion.sources.s3_objects import open_s3
+
+        return open_s3(uri)
+    if scheme == "kaggle":
+        from components.ingestion.sources.kaggle import open_kaggle
+
+        return open_kaggle(uri)
+    raise InputError(f"can't read the source {uri}", expected=EXPECTED)
 
 
 def _exists(path: Path) -> bool:

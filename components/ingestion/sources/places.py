@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One object of a place.
 
     Attributes:
@@ -16,28 +16,55 @@ class Entry:
         size: bytes when read, as the place states them.
         checksum: changes when the content does: a CRC, a generation, or a time of change.
         handle: how the place finds the object again where a name isn't enough.
+        refusal: one fixed word, where the name stands for something that is never read, such as a link.
     """
 
     name: str
     size: int
     checksum: str
     handle: int = 0
+    refusal: str = ""
 
 
 class ObjectUnreadable(Exception):
     """One object of a place can't be read; the others may well be."""
 
+    reason = "unreadable"
+
+
+class ObjectGone(ObjectUnreadable):
+    """An object that was listed isn't there any more."""
+
+    reason = "vanished"
+
 
 class Place(Protocol):
-    """Where objects stand. Opened once per process; not shared between threads."""
+    """What the URI of a source, or of several, means: what its layout reads from. Opened once per process."""
 
     uri: str
+
+
+class ObjectPlace(Place, Protocol):
+    """Where the objects of one source stand. Not shared between threads.
+
+    Attributes:
+        origin: what tells two objects of the same name, size and checksum apart: the place's URI, or nothing where
+            the checksum is one of the content.
+    """
+
+    origin: str
 
     def entries(self) -> list[Entry]:
         """Every object, in no particular order.
 
         Raises:
             InputError: the place isn't what its URI says. EnvironmentProblem: it can't be reached.
+        """
+
+    def lookup(self, names: Iterable[str]) -> dict[str, Entry]:
+        """The objects with these names, relative to where a table in this place stands; those that aren't there are missing.
+
+        Raises as `entries` does.
         """
 
     def read(self, entry: Entry) -> bytes:
@@ -48,3 +75,9 @@ class Place(Protocol):
 
     def fetch(self, entry: Entry, folder: Path) -> Path:
         """A local file with an object's content: its own, or a copy in ``folder``. Raises as `read` does."""
+
+
+def fingerprint(*parts: object) -> str:
+    """32 hex digits that change when any part does. Parts are told apart."""
+    text = "\0".join(map(str, parts))
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]

@@ -121,7 +121,7 @@ def read(source: Path, scratch: Path) -> list[tuple[str, str, object]]:
     folder.mkdir()
     reading = layout.reading(place, folder)
     local = localized(place, folder)
-    records = [record for batch in reading.batches for record in batch.records(local, 1_000_000)]
+    records = [record for batch in reading.batches for record in batch.records(local, 1_000_000, ())]
     return [(record.label, record.published_split, record.content) for record in records]
 
 

@@ -1,0 +1,257 @@
+"""Ingestion against a plain loop, at 31,250 and at 250,000 distinct pictures, and with one in a hundred new.
+
+    make bench NAME=ingestion          about 12 minutes on 2 cores and 6 GB of disk
+    python3 benchmarks/ingestion.py --images 8000      a quick look
+
+Draws distinct 48x48 gray PNGs into zip archives of class folders. Ours is the step itself with two worker
+processes, everything computed: listing, decoding, ids, features, hashes, near-duplicate groups, splits, files,
+and the copy into the store. The peer is one process in a plain loop over the same pictures that reads, decodes,
+identifies, measures and sketches them one by one, and does nothing else. Start-up is what the step takes on 64
+pictures; it is measured, told and taken off ours (the peer's imports aren't timed at all). Memory is the largest
+sum of the anonymous memory of the step and its workers, shared pages counted once; mapped files are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON = ROOT / ".venvs" / "ingestion" / "bin" / "python"
+IMAGES = 250_000
+PARTS = 8  # the small set is one in eight of the large one
+MIN_SPEEDUP, MAX_TIME_GROWTH, MAX_MEMORY_GROWTH, MAX_INCREMENTAL = 1.4, 1.1 * PARTS, 1.3, 0.1
+LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=IMAGES)
+    for role in ("--draw", "--loop", "--step"):
+        parser.add_argument(role, nargs="+", help=argparse.SUPPRESS)  # this file again, in ingestion's environment
+    arguments = parser.parse_args()
+    if arguments.draw:
+        draw(Path(arguments.draw[0]), int(arguments.draw[1]), int(arguments.draw[2]))
+    elif arguments.loop:
+        print(json.dumps(plain_loop(Path(arguments.loop[0]))))
+    elif arguments.step:
+        return step(arguments.step)
+    else:
+        with tempfile.TemporaryDirectory(prefix="emotion-bench-") as scratch:
+            return report(measure(Path(scratch), arguments.images), arguments.images)
+    return 0
+
+
+def measure(scratch: Path, images: int) -> dict[str, float]:
+    """Seconds and bytes of every run."""
+    small, new = images // PARTS, images // 100
+    archives = {name: scratch / f"{name}.zip" for name in ("few", "small", "large", "grown")}
+    for name, first, count in (("few", 0, 64), ("small", 0, small), ("large", 0, images), ("grown", 0, images + new)):
+        run("--draw", str(archives[name]), str(first), str(count))
+    found: dict[str, float] = {}
+    found["loop"] = json.loads(run("--loop", str(archives["large"])))["seconds"]
+    print(f"  {'plain loop':42} {found['loop']:8.1f} s", flush=True)
+    for name in ("few", "small", "large"):
+        found[name], found[f"{name} memory"] = ingest(scratch / name, archives[name])
+    # The same store a night later, under the same name of the source; then as if nothing could be reused.
+    os.replace(archives["grown"], archives["large"])
+    found["incremental"], _ = ingest(scratch / "large", archives["large"], accept=True)
+    incremental = scratch / "large" / "examples"
+    os.rename(incremental, scratch / "large" / "incremental")
+    found["full"], _ = ingest(scratch / "large", archives["large"], forget=True)
+    found["identical"] = float(same(scratch / "large" / "incremental", incremental))
+    # What an incremental night takes with next to nothing to read.
+    found["few incremental"], _ = ingest(scratch / "few", archives["few"], accept=True)
+    return found
+
+
+def ingest(folder: Path, archive: Path, *, accept: bool = False, forget: bool = False) -> tuple[float, float]:
+    """Seconds and peak memory of the step ingest, in a process of its own."""
+    began = time.monotonic()
+    words = [str(folder), str(archive), *(["accept"] if accept else []), *(["forget"] if forget else [])]
+    process = subprocess.Popen([PYTHON, __file__, "--step", *words], cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True)
+    peak = [0.0]
+    threading.Thread(target=watch, args=(process.pid, peak), daemon=True).start()
+    out, _ = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"the step failed:\n{out[-3000:]}")
+    seconds = json.loads(out.splitlines()[-1])["seconds"]
+    told = f"{archive.stem}{', a night later' if accept else ', nothing reused' if forget else ''}"
+    print(f"  {told:42} {seconds:8.1f} s {peak[0] / 1e6:8.0f} MB   ({time.monotonic() - began:.1f} s with imports and resolve)", flush=True)
+    return seconds, peak[0]
+
+
+def watch(process: int, peak: list[float]) -> None:
+    """Largest sum of the proportional set sizes of a process and what it started."""
+    while True:
+        family = [process]
+        for parent in family:
+            for children in Path(f"/proc/{parent}/task").glob("*/children"):
+                try:
+                    family.extend(int(child) for child in children.read_text().split())
+                except OSError:
+                    continue
+        total = 0.0
+        for member in family:
+            try:
+                rollup = Path(f"/proc/{member}/smaps_rollup").read_text()
+            except OSError:
+                continue
+            # Anonymous memory: pages of mapped files are the disk's cache, which any other process may take.
+            total += sum(1024.0 * int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss_Anon"))
+        if not total:
+            return
+        peak[0] = max(peak[0], total)
+        time.sleep(0.2)
+
+
+def step(words: list[str]) -> int:
+    """Resolve and ingest as a night does; the seconds of ingest alone."""
+    import dataclasses
+    import shutil
+
+    from components.contracts import layout
+    from components.contracts.preset import DataPolicy, GatePolicy, ImageSpec, Preset, Stage, TrainingPolicy
+    from components.ingestion import flow
+    from components.ingestion.ingest import ingest as body
+    from components.ingestion.resolve import resolve
+    from components.ingestion.sources import layouts
+    from components.runtime.disk_store import DiskStore
+    from components.runtime.executor_output import ExecutorOutput
+    from components.runtime.step import Context
+
+    folder, archive, *options = words
+    store = DiskStore(Path(folder) / "store")
+    flow.SECONDS_FOR_PROCESSES = -1.0 if "accept" not in options else flow.SECONDS_FOR_PROCESSES
+    if Path(archive).stem == "few":
+        layouts.BATCH_ROWS = 16  # or there would be no work for a second process, and no start-up to see
+    gate = GatePolicy(min_accuracy=0.1, min_macro_f1=0.1, min_gain_over_majority=0.0)
+    data, training = DataPolicy("basic-7", ImageSpec(48, 48, 1)), TrainingPolicy("small-cnn", (Stage(epochs=1),))
+    preset = Preset("bench", "bench", "for the benchmark", data, training, gate)
+    with tempfile.TemporaryDirectory(dir=folder if Path(folder).is_dir() else None) as scratch:
+        context = Context("bench", preset, store, Path(scratch), ExecutorOutput(""))
+        plan = resolve(context, archive, "bench", force=True)
+        listing = plan.plan.listing.source_id
+        snapshot = Path(folder) / "snapshot"
+        if options:
+            store.write(layout.accepted_snapshot(listing), json.dumps({"snapshot_id": snapshot.read_text()}).encode())
+            if "forget" in options:
+                shutil.rmtree(store.root / "snapshots" / listing / "indices")
+            plan = resolve(dataclasses.replace(context, run_id="second"), archive, "bench", force=True)
+        began = time.monotonic()
+        found = body(context, plan.plan_digest, Path(folder) / "examples")
+        seconds = time.monotonic() - began
+    if not options:
+        snapshot.write_text(found.snapshot_id)
+    print(json.dumps({"seconds": seconds, "reused": found.reused, "near": found.duplicates.near_contents}))
+    return 0
+
+
+def plain_loop(archive: Path) -> dict[str, float]:
+    """What a person writes first: one picture after the other, in one process."""
+    import zipfile
+
+    from components.images.decode import decode
+    from components.ingestion.neighbours import grid, sketches
+    from components.ingestion.quality import content_id, example_id, quality
+
+    rows = []
+    sketches(grid(decode(_one(archive)).pixels)[None])  # what is made once isn't timed
+    began = time.monotonic()
+    with zipfile.ZipFile(archive) as source:
+        for name in source.namelist():
+            content = source.read(name)
+            pixels = decode(content).pixels
+            identity = content_id(pixels)
+            sketch = sketches(grid(pixels)[None]).tobytes()
+            rows.append((example_id(identity, name), identity, name, pixels.shape, quality(pixels), sketch))
+    return {"seconds": time.monotonic() - began, "rows": len(rows)}
+
+
+def _one(archive: Path) -> bytes:
+    import zipfile
+
+    with zipfile.ZipFile(archive) as source:
+        return source.read(source.namelist()[0])
+
+
+def draw(archive: Path, first: int, count: int) -> None:
+    """Smooth random pictures with a little noise, none like another: PNG, stored."""
+    import io
+    import zipfile
+
+    import numpy as np
+    from PIL import Image
+
+    with zipfile.ZipFile(archive, "w") as target:
+        for number in range(first, first + count):
+            rng = np.random.default_rng(number)
+            coarse = Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).resize((48, 48), Image.Resampling.BICUBIC)
+            pixels = (np.asarray(coarse, np.int16) + rng.integers(-8, 9, (48, 48))).clip(0, 255).astype(np.uint8)
+            stream = io.BytesIO()
+            Image.fromarray(pixels).save(stream, "PNG", compress_level=1)
+            split = "test" if number % 9 == 0 else "train"
+            # As new pictures arrive in a store: anywhere among the others.
+            info = zipfile.ZipInfo(f"{split}/{LABELS[number % 7]}/{(number * 7919) % 1_000_003:07}.png")
+            target.writestr(info, stream.getvalue())
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two folders hold the same files, byte for byte."""
+    names = sorted(path.name for path in one.iterdir())
+    return names == sorted(path.name for path in other.iterdir()) and all(
+        (one / name).read_bytes() == (other / name).read_bytes() for name in names
+    )
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
+
+
+def run(*words: str) -> str:
+    done = subprocess.run([PYTHON, __file__, *words], cwd=ROOT, env=environment(), capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{words[0]} failed:\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def report(found: dict[str, float], images: int) -> int:
+    """Print the table and the figures; 0 when every bar is met."""
+    start, start_incremental = found["few"], found["few incremental"]
+    large, small = found["large"] - start, found["small"] - start
+    full, incremental = found["full"] - start, found["incremental"] - start_incremental
+    print(f"\nstart-up: {start:.1f} s with two processes, {start_incremental:.1f} s of an incremental night")
+    print(f"ours {images / large:,.0f} images per second, plain loop {images / found['loop']:,.0f}\n")
+    figures = [
+        figure("speed-up over a plain loop", large, found["loop"], found["loop"] / large, MIN_SPEEDUP, at_least=True),
+        figure(f"time of {PARTS} times the images", large, small, large / small, MAX_TIME_GROWTH),
+        figure(
+            f"memory of {PARTS} times the images",
+            found["large memory"],
+            found["small memory"],
+            found["large memory"] / found["small memory"],
+            MAX_MEMORY_GROWTH,
+        ),
+        figure("one in a hundred new, over a full night", incremental, full, incremental / full, MAX_INCREMENTAL),
+        figure("incremental files are those of a full night", found["identical"], 1.0, found["identical"], 1.0, at_least=True),
+    ]
+    for each in figures:
+        print(f"{each['what']:46} {each['ratio']:8.3f}   bar {each['bar']:6.3f}   {'met' if each['met'] else 'MISSED'}")
+    print(json.dumps({"name": "ingestion", "figures": figures}))
+    return 0 if all(each["met"] for each in figures) else 1
+
+
+def figure(what: str, ours: float, peer: float, ratio: float, bar: float, *, at_least: bool = False) -> dict[str, object]:
+    met = ratio >= bar if at_least else ratio <= bar
+    return {"what": what, "ours": round(ours, 3), "peer": round(peer, 3), "ratio": round(ratio, 3), "bar": bar, "met": met}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""The registry's documents: one that says which version is what, one per decision, one per open question.
+
+Everything that a promotion moves stands in a single document, `Pointers`, so that it moves at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from components.contracts.findings.evaluation import Verdict
+from components.contracts.night import Pointer
+
+Action = Literal["promote", "approve", "reject", "rollback"]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One change of a model's registry: who decided what, and why.
+
+    Attributes:
+        number: 1 for a model's first decision; no number is left out.
+        version: that was decided upon. run_id: the run that made or judged it.
+        replaced: version of the champion that stood until then, if any.
+        by: ``gate``, or the name of a person.
+        at: UTC, ISO 8601.
+    """
+
+    number: int
+    action: Action
+    version: str
+    run_id: str
+    replaced: str | None
+    by: str
+    why: str
+    at: str
+
+
+@dataclass(frozen=True)
+class Pointers:
+    """What a model's registry says now. Replaced as a whole, by compare-and-set only.
+
+    Attributes:
+        champion: the version that is wanted in service; what does serve is another pointer, `serving`.
+        previous: the champion before it, which a rollback brings back.
+        anchor: the best version ever; rises on a claim of superiority, never falls.
+        decision: the latest one; the document and its decision change together.
+        withdrawn: versions that a person rolled back; only a person makes one of them champion again.
+        revision: one more with every change, so that no two states ever look the same to a compare-and-set.
+    """
+
+    champion: Pointer | None = None
+    previous: Pointer | None = None
+    anchor: Pointer | None = None
+    decision: Decision | None = None
+    withdrawn: tuple[str, ...] = ()
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class ApprovalRequest:
+    """A registered version that a person must decide upon.
+
+    Attributes:
+        asked_at: UTC, ISO 8601.
+        decisions: how many the model had when it was asked; the answer is among the later ones.
+    """
+
+    run_id: str
+    verdict: Verdict
+    asked_at: str
+    decisions: int

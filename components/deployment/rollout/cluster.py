@@ -1,0 +1,81 @@
+"""The cluster as the rollout needs it, and how it fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from components.contracts.errors import ConflictError, EnvironmentProblem
+from components.deployment.rollout.state import Mode, Revision, Rollout
+
+
+class ClusterUnreachable(EnvironmentProblem):
+    """No answer, or a passing error, after retries. What was asked may have been done."""
+
+
+class Overtaken(ConflictError):
+    """The InferenceService was changed since it was looked at; nothing was written."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A revision's pods.
+
+    Attributes:
+        ready: at least one of *this* revision answers, in its current form.
+        replicas: that exist. failure: why it won't become ready by itself, in words; "" when it may.
+    """
+
+    ready: bool = False
+    replicas: int = 0
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One look at the cluster.
+
+    Attributes:
+        rollout: of the annotation; None where there is none.
+        request: what a person asked for: ``pause <revision>``, ``abort <revision>``, or "".
+        predictor: the live ``spec.predictor``. mode: of the live service.
+        new, previous: of the rollout's revisions.
+        share: percent of the traffic that is routed to the new revision; None when no accepted route says.
+    """
+
+    resource_version: str
+    mode: Mode
+    predictor: dict[str, Any]
+    rollout: Rollout | None = None
+    request: str = ""
+    new: Workload = Workload()
+    previous: Workload = Workload()
+    share: int | None = None
+
+
+class Cluster(Protocol):
+    """One InferenceService and what KServe makes of it.
+
+    Raises (all methods):
+        ClusterUnreachable: no answer after retries.
+        EnvironmentProblem: no right to do it, or something that it needs isn't installed.
+    """
+
+    def look(self) -> Seen | None:
+        """What is there now; None when there is no InferenceService."""
+
+    def apply(self, rollout: Rollout, resource_version: str | None) -> None:
+        """Make the InferenceService what the rollout means, state included.
+
+        Args:
+            resource_version: that was looked at; None when there was no InferenceService.
+
+        Raises:
+            Overtaken: somebody changed it since.
+        """
+
+    def request(self, text: str) -> None:
+        """Leave a person's request; "" takes it back."""
+
+    def addresses(self, rollout: Rollout, revision: Revision) -> tuple[str, tuple[str, ...]]:
+        """A revision's own address, past any split of traffic, and those of its pods: ``http://host:port``."""

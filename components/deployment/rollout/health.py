@@ -1,0 +1,131 @@
+"""What so many requests and errors show about a version's health."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from components.contracts.preset import RolloutPolicy
+
+CONFIDENCE = 0.95
+ENOUGH_LATENCIES = 100  # p95 of fewer says little
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Requests that a version answered, or should have.
+
+    Attributes:
+        requests, errors: all of them, live ones included. An error is a 5xx, no answer, or another answer than expected.
+        live_requests: those that users sent.
+        milliseconds, previous_milliseconds: of golden requests to the new and to the previous version, sent in turn.
+        wrong: what was wrong with a golden answer, in words; "" when nothing was.
+    """
+
+    requests: int = 0
+    errors: int = 0
+    live_requests: int = 0
+    milliseconds: tuple[float, ...] = field(default=(), repr=False)
+    previous_milliseconds: tuple[float, ...] = field(default=(), repr=False)
+    wrong: str = ""
+
+    def __add__(self, other: Sample) -> Sample:
+        return Sample(
+            self.requests + other.requests,
+            self.errors + other.errors,
+            self.live_requests + other.live_requests,
+            self.milliseconds + other.milliseconds,
+            self.previous_milliseconds + other.previous_milliseconds,
+            self.wrong or other.wrong,
+        )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """good, bad, or unknown as long as too little was seen; and why."""
+
+    word: Literal["good", "bad", "unknown"]
+    reason: str
+
+
+def judge(sample: Sample, policy: RolloutPolicy) -> Verdict:
+    """Whether the version may have more traffic.
+
+    The error rate is bounded from both sides at 95 %: good when even the upper bound is low enough, bad
+    when even the lower one is too high.
+    """
+    low, high = error_bounds(sample.errors, sample.requests)
+    told = f"{sample.errors} of {sample.requests} requests failed" + (f" ({sample.wrong})" if sample.wrong else "")
+    if low > policy.max_error_rate:
+        return Verdict("bad", f"{told}; at most {policy.max_error_rate:.2%} may")
+    latency = _latency(sample, policy)
+    if latency.word != "good":
+        return latency
+    if high <= policy.max_error_rate:
+        return Verdict("good", f"{told}: at most {high:.2%} do, at 95 %")
+    return Verdict("unknown", f"{told}: up to {high:.2%} might, at 95 %")
+
+
+def error_bounds(errors: int, requests: int) -> tuple[float, float]:
+    """One-sided 95 % bounds of an error rate, lower and upper (Clopper & Pearson, Biometrika 1934).
+
+    Without an error the upper one is ``1 - 0.05^(1/n)``, close below the rule of three's ``3/n``
+    (Hanley & Lippman-Hand, JAMA 1983).
+    """
+    if requests == 0:
+        return 0.0, 1.0
+    tail = 1 - CONFIDENCE
+    low = 0.0 if errors == 0 else _solve(lambda rate: 1 - _at_most(errors - 1, requests, rate) >= tail)
+    high = 1.0 if errors >= requests else _solve(lambda rate: _at_most(errors, requests, rate) <= tail)
+    return low, high
+
+
+def requests_needed(max_error_rate: float) -> int:
+    """Error-free requests after which the upper bound is at most ``max_error_rate``."""
+    return math.ceil(math.log(1 - CONFIDENCE) / math.log(1 - max_error_rate))
+
+
+def p95(milliseconds: Sequence[float]) -> float | None:
+    """The 95th percentile, as the smallest value that 95 % of the values don't exceed; None of nothing."""
+    if not milliseconds:
+        return None
+    return sorted(milliseconds)[math.ceil(0.95 * len(milliseconds)) - 1]
+
+
+def _latency(sample: Sample, policy: RolloutPolicy) -> Verdict:
+    if not sample.previous_milliseconds:
+        return Verdict("good", "nothing to compare with")
+    if min(len(sample.milliseconds), len(sample.previous_milliseconds)) < ENOUGH_LATENCIES:
+        return Verdict("unknown", "too few latencies")
+    now, before = p95(sample.milliseconds) or 0.0, p95(sample.previous_milliseconds) or 0.0
+    limit = before * policy.max_latency_ratio + policy.latency_slack_milliseconds
+    told = f"p95 {now:.0f} ms, {before:.0f} ms before, limit {limit:.0f} ms"
+    return Verdict("bad" if now > limit else "good", told)
+
+
+def _at_most(errors: int, requests: int, rate: float) -> float:
+    """Probability of at most so many errors, in logarithms so that many requests don't underflow."""
+    if rate <= 0:
+        return 1.0
+    if rate >= 1:
+        return 1.0 if errors >= requests else 0.0
+    hit, miss = math.log(rate), math.log1p(-rate)
+    total = math.lgamma(requests + 1)
+    return min(
+        1.0,
+        math.fsum(
+            math.exp(total - math.lgamma(k + 1) - math.lgamma(requests - k + 1) + k * hit + (requests - k) * miss)
+            for k in range(errors + 1)
+        ),
+    )
+
+
+def _solve(reached: Callable[[float], bool]) -> float:
+    """The rate from which on ``reached`` holds, by bisection; ``reached`` is monotonic."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if reached(middle) else (middle, high)
+    return high

@@ -1,0 +1,85 @@
+"""What is under way, as it stands in the InferenceService's annotation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from components.contracts.codec import from_json, to_json
+from components.contracts.findings import RolloutStep
+from components.contracts.preset import RolloutPolicy
+
+Phase = Literal["starting", "shifting", "promoting", "serving", "rolling-back", "rolled-back"]
+FORWARD: tuple[Phase, ...] = ("starting", "shifting", "promoting")
+ENDED: tuple[Phase, ...] = ("serving", "rolled-back")
+Mode = Literal["Standard", "Knative"]
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One version under one pod template.
+
+    Attributes:
+        name: see `components.deployment.names.revision_name`.
+        predictor: ``spec.predictor`` as JSON.
+    """
+
+    name: str
+    version: str
+    predictor: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One version's way to the traffic.
+
+    Attributes:
+        new, previous: the revision on its way, and the one that served before; None for a first one.
+        phase: starting: deployed dark, without traffic (a first one has all, since nothing else serves).
+            shifting: ``percent`` of the traffic is the new one's.
+            promoting: it has become ``spec.predictor`` and the previous one stands by without traffic.
+            serving: done. rolling-back: the traffic goes back. rolled-back: done.
+        since: Unix seconds, when the phase and percentage began. started: when the rollout did.
+        attempt: counts the tries to go back; each is another write, which makes KServe look again.
+        reason: why it goes or went back.
+        steps: what was measured on the way.
+    """
+
+    model_name: str
+    namespace: str
+    mode: Mode
+    run_id: str
+    new: Revision
+    previous: Revision | None
+    policy: RolloutPolicy
+    phase: Phase
+    percent: int
+    since: float
+    started: float
+    attempt: int = 0
+    reason: str = ""
+    steps: tuple[RolloutStep, ...] = ()
+
+    @property
+    def ended(self) -> bool:
+        return self.phase in ENDED
+
+    @property
+    def percentages(self) -> tuple[int, ...]:
+        """The steps of this rollout: a first revision has all the traffic from the start."""
+        return self.policy.steps if self.previous else (100,)
+
+    @property
+    def serving(self) -> Revision | None:
+        """The revision that should have all the traffic once this rollout has ended."""
+        return self.new if self.phase == "serving" else self.previous
+
+
+def write(rollout: Rollout) -> str:
+    """The annotation's value."""
+    return to_json(rollout)
+
+
+def read(text: str, place: str) -> Rollout:
+    """The rollout in an annotation. Raises ContractError when it isn't one."""
+    return from_json(Rollout, text, f"the rollout annotation of {place}")

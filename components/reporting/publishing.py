@@ -1,0 +1,102 @@
+"""The index in the store and beside it: read, extended, rebuilt."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from components.contracts import layout
+from components.contracts.artifacts import write_atomically
+from components.contracts.codec import from_json, to_json
+from components.contracts.errors import ConflictError, EmotionError
+from components.reporting.index import Index, Row, render_index, row_of
+from components.runtime.store import Store
+
+ATTEMPTS = 20
+
+
+def add_to_index(store: Store, row: Row) -> None:
+    """Put a run's row into the store's index and write the page anew.
+
+    Reports of several runs may do so at once: none loses the other's row, and the page is written again
+    until it shows what the index holds.
+
+    Raises:
+        ConflictError: others changed the index every time.
+    """
+    key = layout.runs_index("json")
+    for _ in range(ATTEMPTS):
+        before = store.read(key)
+        index = (_parsed(before) or gathered(store)).with_row(row)
+        after = to_json(index).encode()
+        try:
+            if after != before:
+                store.compare_and_set(key, before, after)
+        except ConflictError:
+            continue
+        _write_page(store, index)
+        if store.read(key) == after:
+            return
+    raise ConflictError(f"{key} was changed by others {ATTEMPTS} times", fix="run `emotion report --index`")
+
+
+def rebuild_index(store: Store) -> Index:
+    """Make the index again from the summary of every run, and write its page."""
+    key = layout.runs_index("json")
+    for _ in range(ATTEMPTS):
+        before = store.read(key)
+        index = gathered(store)
+        try:
+            store.compare_and_set(key, before, to_json(index).encode())
+        except ConflictError:
+            continue
+        _write_page(store, index)
+        return index
+    raise ConflictError(f"{key} was changed by others {ATTEMPTS} times", fix="run `emotion report --index` again")
+
+
+def write_home_page(store: Store, home: Path) -> Path:
+    """The same page in a local folder of runs; only runs whose report stands there are linked.
+
+    Returns:
+        Its path.
+    """
+    index = _parsed(store.read(layout.runs_index("json"))) or gathered(store)
+    page = home / "index.html"
+    here = {run_id for run_id in index.rows if (home / run_id / "report.html").is_file()}
+    write_atomically(page, render_index(index, here).encode())
+    return page
+
+
+def gathered(store: Store) -> Index:
+    """The index as the runs' own summaries tell it."""
+    rows: dict[str, Row] = {}
+    for key in store.list("runs"):
+        if key.count("/") == 2 and key.endswith("/summary.json"):
+            row = row_of(_object(store.read(key)))
+            if row is not None:
+                rows[row.run_id] = row
+    return Index(rows)
+
+
+def _write_page(store: Store, index: Index) -> None:
+    store.write(layout.runs_index("html"), render_index(index, index.rows).encode())
+
+
+def _parsed(content: bytes | None) -> Index | None:
+    """None where there is no index, or one that can't be read: then the summaries tell."""
+    if content is None:
+        return None
+    try:
+        return from_json(Index, content)
+    except EmotionError:
+        return None
+
+
+def _object(content: bytes | None) -> dict[str, Any]:
+    try:
+        value = json.loads(content or b"{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

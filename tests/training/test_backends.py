@@ -1,0 +1,52 @@
+"""The same training on TensorFlow and on JAX, on one device and on two: the same losses and weights, within rounding."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def few_steps(weights: Path, backend: str, devices: str = "one") -> dict[str, Any]:
+    python = ROOT / ".venvs" / ("jax" if backend == "jax" else "training") / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"the environment of {backend} isn't installed")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    if devices == "all" and backend == "jax":
+        environment["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+    command = [python, "-m", "tests.training.few_steps", str(weights), devices]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory) -> tuple[Path, dict[str, Any]]:
+    """Start weights, and what TensorFlow on one device makes of them."""
+    weights = tmp_path_factory.mktemp("weights") / "weights.npz"
+    return weights, few_steps(weights, "tensorflow")
+
+
+def close(one: dict[str, Any], other: dict[str, Any]) -> None:
+    for name in ("loss", "val_loss", "norms"):
+        assert np.allclose(one[name], other[name], rtol=2e-3), name
+    assert abs(one["loss"][-1] / one["loss"][0] - 1) > 0.005, "training that does nothing would agree too"
+
+
+def test_jax_trains_as_tensorflow_does_and_without_it(alone):
+    found = few_steps(alone[0], "jax")
+    assert (found["backend"], found["tensorflow"]) == ("jax", False)
+    close(alone[1], found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_two_devices_train_as_one_does(alone, backend):
+    close(alone[1], few_steps(alone[0], backend, "all"))
