@@ -11,6 +11,8 @@ UV := $(VENVS)/uv/bin/uv
 UV_VERSION := 0.13.8
 COMPONENTS := ingestion validation resampling training evaluation serving deployment reporting
 ENVIRONMENTS := pipelines $(COMPONENTS)
+# What only tests need: bucket servers, a statistics library to agree with, the second backend of training.
+TEST_ENVIRONMENTS := emulator oracle jax
 EMOTION := $(VENVS)/pipelines/bin/emotion
 
 PRESET ?=
@@ -40,12 +42,12 @@ install: ## Install every component's environment into .venvs
 
 .PHONY: test
 test: install ## The fast tests of every component, each in its own environment
-	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) emulator
+	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) $(TEST_ENVIRONMENTS)
 	@$(PYTHON) tests/run.py
 
 .PHONY: test-slow
 test-slow: install ## Kills, soaks and long runs
-	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) emulator
+	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) $(TEST_ENVIRONMENTS)
 	@$(PYTHON) tests/run.py --slow
 
 .PHONY: check
@@ -64,7 +66,7 @@ format: ## Format the code
 
 .PHONY: lock
 lock: ## Resolve the dependencies again and export a hash-pinned lock per component
-	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) --lock $(ENVIRONMENTS)
+	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) --lock $(ENVIRONMENTS) $(TEST_ENVIRONMENTS)
 
 .PHONY: golden
 golden: install ## Write the golden file of the compiled pipeline anew
