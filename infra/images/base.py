@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,9 +12,12 @@ from infra.images.engine import Engine, NoEngine
 from infra.images.secrets import debian_mirror
 
 PULLED = "python:3.13-slim-trixie"
-ASSEMBLED = "localhost/emotion-base:trixie"
 # pip installs uv in the build stage; the certificates are Debian's own.
 PACKAGES = "python3,python3-pip,ca-certificates"
+# The mirror, the name server and the name of this machine are its own settings: they reach a build as secrets, and no layer holds them.
+FORGET = 'for name in apt/sources.list resolv.conf hostname; do : > "$1/etc/$name"; done'
+# An assembled base is named by how it was made, so that a change here makes another.
+ASSEMBLED = f"localhost/emotion-base:trixie-{hashlib.sha256((PACKAGES + FORGET).encode()).hexdigest()[:8]}"
 PULL_SECONDS = 120
 
 
@@ -45,8 +49,6 @@ def _assemble(engine: Engine) -> None:
         subprocess.run(["apt-get", "-qq", "install", "-y", "--no-install-recommends", "mmdebstrap"], check=True, capture_output=True)
     with TemporaryDirectory(prefix="emotion-base-") as folder:
         archive = Path(folder) / "base.tar"
-        # The mirror is this machine's setting: it reaches a build as a secret, and no layer names it.
-        forget = ': > "$1/etc/apt/sources.list"'
-        command = ["mmdebstrap", "--quiet", "--variant=apt", f"--include={PACKAGES}", f"--customize-hook={forget}"]
+        command = ["mmdebstrap", "--quiet", "--variant=apt", f"--include={PACKAGES}", f"--customize-hook={FORGET}"]
         subprocess.run([*command, "trixie", archive, mirror], check=True)
         engine.run("import", "--change", 'CMD ["python3"]', archive, ASSEMBLED)

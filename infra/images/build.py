@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from components.contracts.artifacts import write_atomically
 from infra.environments import lock_of
@@ -24,7 +25,6 @@ from infra.images.secrets import build_secrets
 from pipelines.code import COMPONENTS, ROOT, git_commit, image_references
 
 RECORD = ROOT / "build" / "images.json"
-SOURCE = "https://github.com/emotion-retraining/emotion-retraining"
 
 
 def build(engine: Engine, components: tuple[str, ...], base: str) -> dict[str, str]:
@@ -60,9 +60,18 @@ def push(engine: Engine, built: dict[str, str], registry: str) -> dict[str, str]
     return pushed
 
 
+def source_address(root: Path = ROOT) -> str:
+    """Where the code comes from: the https:// address of the checkout's origin, without credentials; empty where it has none."""
+    done = subprocess.run(["git", "remote", "get-url", "origin"], cwd=root, capture_output=True, text=True, check=False)
+    address = urlsplit(done.stdout.strip())
+    if address.scheme != "https" or address.hostname is None:
+        return ""
+    return f"https://{address.hostname}{address.path.removesuffix('.git')}"
+
+
 def _arguments(component: str, base: str) -> list[str | Path]:
     lock = hashlib.sha256(lock_of(component).read_bytes()).hexdigest()
-    values = {"BASE_IMAGE": base, "SOURCE": SOURCE, "REVISION": git_commit(), "LOCK_DIGEST": lock}
+    values = {"BASE_IMAGE": base, "SOURCE": source_address(), "REVISION": git_commit(), "LOCK_DIGEST": lock}
     arguments: list[str | Path] = ["--file", ROOT / "components" / component / "Containerfile"]
     for name, value in values.items():
         arguments += ["--build-arg", f"{name}={value}"]

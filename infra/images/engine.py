@@ -1,5 +1,6 @@
 """The container engine: the machine's own where it has one, else one of ours on a private socket.
 
+python3 -m infra.images.engine find    say where an engine answers; exit code 5 when none does
 python3 -m infra.images.engine up      find or start an engine, and say where it is
 python3 -m infra.images.engine down    stop the one that `up` started; --purge removes its images too
 
@@ -81,7 +82,7 @@ def start() -> Engine:
     command: list[str | Path] = ["dockerd", "--host", f"unix://{SOCKET}", "--data-root", STATE / "data"]
     command += ["--exec-root", STATE / "exec", "--pidfile", STATE / "pid"]
     with open(STATE / "log", "wb") as log:
-        daemon = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and daemon.poll() is None:
         found = find_engine()
@@ -146,16 +147,18 @@ def _install() -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("up", "down"))
+    parser.add_argument("command", choices=("find", "up", "down"))
     parser.add_argument("--purge", action="store_true", help="with down: remove its images and data too")
     arguments = parser.parse_args()
     if arguments.command == "down":
         print("stopped" if stop(purge=arguments.purge) else "no engine of ours was running")
         return 0
     try:
-        engine = start()
+        engine = find_engine() if arguments.command == "find" else start()
     except NoEngine as error:
         print(f"engine: {error}", file=sys.stderr)
+        return 5
+    if engine is None:
         return 5
     print(f"an engine answers at {engine.host or 'its default address'} (client {engine.client})")
     return 0

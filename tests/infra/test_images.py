@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from infra.images import engine
+from infra.images.build import source_address
 from infra.images.secrets import debian_mirror, index_lines
 from pipelines.code import COMPONENTS, ROOT, SHARED
 
@@ -27,6 +29,11 @@ class TestContainerfile:
         copied = re.findall(r"^COPY components/(\w+) ", text, re.MULTILINE)
         assert sorted(copied) == sorted([component, *SHARED])
         assert text.index("requirements.lock") < text.index(f"COPY components/{component} ")
+
+    def test_the_last_stage_only_copies(self, component: str) -> None:
+        """So no layer holds what a later one hides."""
+        last = self.text(component).split("\nFROM ")[-1]
+        assert set(re.findall(r"^([A-Z]+) ", last, re.MULTILINE)) == {"COPY", "ENV", "WORKDIR", "USER", "ARG", "LABEL", "CMD"}
 
     def test_it_runs_as_nobody(self, component: str) -> None:
         assert re.search(r"^USER 65532:65532$", self.text(component), re.MULTILINE)
@@ -70,3 +77,19 @@ def test_a_client_without_buildkit_is_passed_over(tmp_path: Path, version: str, 
     client.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo "Docker version {version}, build 1" || exit 1\n')
     client.chmod(0o755)
     assert bool(engine._clients({"PATH": str(tmp_path)})) is builds
+
+
+@pytest.mark.parametrize(
+    ("origin", "source"),
+    [
+        ("https://user:token@host.invalid/team/emotion.git", "https://host.invalid/team/emotion"),
+        ("git@host.invalid:team/emotion.git", ""),
+        ("/srv/git/emotion", ""),
+        ("", ""),
+    ],
+)
+def test_the_source_label_is_the_origins_public_address(tmp_path: Path, origin: str, source: str) -> None:
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    if origin:
+        subprocess.run(["git", "remote", "add", "origin", origin], cwd=tmp_path, check=True)
+    assert source_address(tmp_path) == source
