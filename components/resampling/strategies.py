@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from components.contracts.errors import InputError, UnknownNameError
 from components.contracts.preset import ResamplingPolicy
+
+if TYPE_CHECKING:
+    from imblearn.base import BaseSampler
 
 Labels = npt.NDArray[np.str_]
 Repeats = npt.NDArray[np.int32]
@@ -121,10 +125,10 @@ def _even_weights(labels: Labels) -> dict[str, float]:
     return dict.fromkeys(_counts(labels), 1.0)
 
 
-def _drawn(sampler: object, labels: Labels) -> Repeats:
+def _drawn(sampler: BaseSampler, labels: Labels) -> Repeats:
     """How often imbalanced-learn's ``sampler`` draws each row; it sees row numbers in the place of features."""
-    sampler.fit_resample(np.arange(len(labels)).reshape(-1, 1), labels)  # type: ignore[attr-defined]
-    drawn = np.bincount(sampler.sample_indices_, minlength=len(labels))  # type: ignore[attr-defined]
+    sampler.fit_resample(np.arange(len(labels)).reshape(-1, 1), labels)
+    drawn = np.bincount(sampler.sample_indices_, minlength=len(labels))
     return drawn.astype(np.int32)
 
 

@@ -31,7 +31,7 @@ class ExecutorOutput:
             for name, value in outputs.get("artifacts", {}).items()
         }
 
-    def metadata(self, artifact: str, **values: float | str) -> None:
+    def metadata(self, artifact: str, **values: object) -> None:
         """Add metadata to an output artifact; on a `Metrics` artifact each number becomes a metric."""
         if artifact in self._artifacts:
             self._artifacts[artifact]["artifacts"][0]["metadata"].update(values)
@@ -40,7 +40,7 @@ class ExecutorOutput:
         """Fill a `ClassificationMetrics` artifact: rows are true labels, columns predicted."""
         rows = [{"row": [int(count) for count in row]} for row in matrix]
         specs = [{"displayName": label} for label in labels]
-        self.metadata(artifact, confusionMatrix={"annotationSpecs": specs, "rows": rows})  # type: ignore[arg-type]
+        self.metadata(artifact, confusionMatrix={"annotationSpecs": specs, "rows": rows})
 
     def write(self) -> None:
         if self._path:
