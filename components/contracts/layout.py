@@ -4,6 +4,7 @@ snapshots/<source_id>/<snapshot_id>/...     immutable examples artifact and its 
 snapshots/<source_id>/accepted              pointer to the last accepted snapshot
 snapshots/<source_id>/indices/<snapshot_id>.arrow  which object every row was read from
 snapshots/<source_id>/overlays/{relabels,tombstones}.csv
+snapshots/<source_id>/listings/<digest>     8 bytes per object of a listing, to count what changed since
 models/<model_name>/versions/<version>/...  immutable model artifacts
 models/<model_name>/pointers.json           champion, previous, anchor: Pointers, in one document
 models/<model_name>/serving                 Pointer to what does serve; the rollout writes it
@@ -11,13 +12,16 @@ models/<model_name>/decisions/<number>.json immutable: who decided what, and why
 models/<model_name>/requests/<run_id>/<version>.json  versions that a person must decide upon
 models/<model_name>/looks.json              ledger: which challengers met which test rows
 models/<model_name>/last-night              the last judged night
+models/<model_name>/drift.json              DriftRecord: the traffic of the champion, compared with its training data
 models/<model_name>/cards/<version>.md      model card, beside the version that it describes
+served/<model_name>/<yyyy-mm-dd>/<part>.jsonl  what was served on a day (UTC): features and probabilities, no picture
 checkpoints/<key>/...                       survives retries and preemption
 plans/<digest>.json                         night plans
 runs/<run_id>/evidence/<step>.json          what each step found
 runs/<run_id>/evaluation/...                evaluation artifact with serving_check.json: what the gate judged
 runs/<run_id>/{report.html,summary.json,...}
 runs/index.{json,html}                      one row per run; the page over all of them
+prices.json                                 what an hour of a processor, a gigabyte and a GPU costs; a person writes it
 """
 
 from __future__ import annotations
@@ -41,6 +45,16 @@ def overlay(source_id: str, name: str) -> str:
 
 def accepted_snapshot(source_id: str) -> str:
     return f"snapshots/{source_id}/accepted"
+
+
+def listing(source_id: str, listing_digest: str) -> str:
+    """Key of the objects of a listing, as short digests."""
+    return f"snapshots/{source_id}/listings/{listing_digest}"
+
+
+def drift(model_name: str) -> str:
+    """Key of the last `components.contracts.drift.DriftRecord` of a model."""
+    return f"models/{model_name}/drift.json"
 
 
 def versions(model_name: str) -> str:
@@ -87,6 +101,11 @@ def card(model_name: str, version_id: str) -> str:
     return f"models/{model_name}/cards/{version_id}.md"
 
 
+def served(model_name: str, day: str) -> str:
+    """Key of what was served on a day (UTC, ``yyyy-mm-dd``)."""
+    return f"served/{model_name}/{day}"
+
+
 def checkpoint(key: str) -> str:
     return f"checkpoints/{key}"
 
@@ -106,6 +125,9 @@ def evaluation(run_id: str) -> str:
 
 def evidence(run_id: str, step: str) -> str:
     return f"runs/{run_id}/evidence/{step}.json"
+
+
+PRICES = "prices.json"
 
 
 def runs_index(extension: str) -> str:

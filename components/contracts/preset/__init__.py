@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from components.contracts.preset.checks import require
 from components.contracts.preset.data import DataPolicy, ImageSpec
 from components.contracts.preset.gate import GatePolicy
-from components.contracts.preset.serving import RolloutPolicy, ServingPolicy
+from components.contracts.preset.retraining import RetrainPolicy
+from components.contracts.preset.serving import PayloadPolicy, RolloutPolicy, ServingPolicy, ShadowPolicy
 from components.contracts.preset.sources import Source, VotesPolicy
 from components.contracts.preset.training import Augmentation, PretrainedWeights, ResamplingPolicy, Stage, TrainingPolicy
 from components.contracts.preset.validation import ValidationPolicy
@@ -22,11 +23,14 @@ __all__ = [
     "DataPolicy",
     "GatePolicy",
     "ImageSpec",
+    "PayloadPolicy",
     "Preset",
     "PretrainedWeights",
     "ResamplingPolicy",
+    "RetrainPolicy",
     "RolloutPolicy",
     "ServingPolicy",
+    "ShadowPolicy",
     "Source",
     "Stage",
     "TrainingPolicy",
@@ -55,6 +59,7 @@ class Preset:
     validation: ValidationPolicy = ValidationPolicy()
     resampling: ResamplingPolicy = ResamplingPolicy()
     serving: ServingPolicy = ServingPolicy()
+    retraining: RetrainPolicy = RetrainPolicy()
 
     def __post_init__(self) -> None:
         for name in (self.name, self.model_name):

@@ -46,6 +46,51 @@ class RolloutPolicy:
         require(self.golden_tolerance > 0, "rollout.golden_tolerance", "above 0", self.golden_tolerance)
         require(self.poll_seconds > 0, "rollout.poll_seconds", "above 0", self.poll_seconds)
 
+    @property
+    def drive_seconds(self) -> float:
+        """The longest that one attempt to drive the rollout goes on: the deadline, then the way back."""
+        return self.deadline_seconds + self.ready_timeout_seconds
+
+
+@dataclass(frozen=True)
+class ShadowPolicy:
+    """Another predictor that gets a copy of some requests; its answers are compared and thrown away.
+
+    Attributes:
+        url: of its model, as ``http://host:port/v1/models/<name>:predict``.
+        share: of the requests that are copied.
+        timeout_seconds: for one answer of the shadow.
+    """
+
+    url: str
+    share: float = 0.1
+    timeout_seconds: float = 5.0
+
+    def __post_init__(self) -> None:
+        address = re.fullmatch(r"http://[A-Za-z0-9.-]+(:\d+)?/v1/models/[A-Za-z0-9._-]+:predict", self.url)
+        require(address is not None, "shadow.url", "http://host:port/v1/models/<name>:predict", self.url)
+        require(0 < self.share <= 1, "shadow.share", "above 0, at most 1", self.share)
+        require(self.timeout_seconds > 0, "shadow.timeout_seconds", "above 0", self.timeout_seconds)
+
+
+@dataclass(frozen=True)
+class PayloadPolicy:
+    """What the predictor keeps of its requests, for drift: features and probabilities, never a picture.
+
+    Attributes:
+        share: of the requests that are kept.
+        rows: at most in one file of the store; a file is also finished after ``seconds``, and at the end.
+    """
+
+    share: float = 0.1
+    rows: int = 1000
+    seconds: float = 300.0
+
+    def __post_init__(self) -> None:
+        require(0 < self.share <= 1, "payload.share", "above 0, at most 1", self.share)
+        require(self.rows >= 1, "payload.rows", "1 or more", self.rows)
+        require(self.seconds > 0, "payload.seconds", "above 0", self.seconds)
+
 
 @dataclass(frozen=True)
 class ServingPolicy:
@@ -61,6 +106,8 @@ class ServingPolicy:
         gpus: of one predictor; 0 serves on the CPU.
         service_account: whose identity reads the model from the bucket.
         rollout: how a promoted version reaches the traffic; None leaves it at the manifest.
+        shadow: the predictor that copies of requests go to; None for none.
+        payload: what is kept of requests for `emotion drift`; None keeps nothing.
     """
 
     golden_images: int = 64
@@ -76,6 +123,8 @@ class ServingPolicy:
     gpus: int = 0
     service_account: str = "emotion-predictor"
     rollout: RolloutPolicy | None = None
+    shadow: ShadowPolicy | None = None
+    payload: PayloadPolicy | None = None
 
     def __post_init__(self) -> None:
         require(1 <= self.min_replicas <= self.max_replicas, "serving.min_replicas", "1 to max_replicas", self.min_replicas)
