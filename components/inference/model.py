@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ Probabilities = npt.NDArray[np.float32]
 
 
 class ServedModel:
-    """The served file of a model artifact. Not for several threads at once: the runtime keeps one set of buffers.
+    """The served file of a model artifact. Several threads take turns: the runtime keeps one set of buffers.
 
     Args:
         folder: the model artifact. threads: of the runtime.
@@ -37,6 +38,7 @@ class ServedModel:
         self._input = self._interpreter.get_input_details()[0]
         self._output = self._interpreter.get_output_details()[0]
         self._batch = 0
+        self._turn = threading.Lock()
         self._check()
 
     def predict(self, pixels: npt.NDArray[np.uint8]) -> Probabilities:
@@ -51,13 +53,14 @@ class ServedModel:
             raise InputError("these pixels aren't what the model takes", expected=expected, received=f"{pixels.dtype} {list(pixels.shape)}")
         if len(pixels) == 0:
             return np.zeros((0, len(self.manifest.labels)), np.float32)
-        if len(pixels) != self._batch:
-            self._interpreter.resize_tensor_input(self._input["index"], pixels.shape)
-            self._interpreter.allocate_tensors()
-            self._batch = len(pixels)
-        self._interpreter.set_tensor(self._input["index"], pixels)
-        self._interpreter.invoke()
-        probabilities: Probabilities = self._interpreter.get_tensor(self._output["index"])
+        with self._turn:
+            if len(pixels) != self._batch:
+                self._interpreter.resize_tensor_input(self._input["index"], pixels.shape)
+                self._interpreter.allocate_tensors()
+                self._batch = len(pixels)
+            self._interpreter.set_tensor(self._input["index"], pixels)
+            self._interpreter.invoke()
+            probabilities: Probabilities = self._interpreter.get_tensor(self._output["index"])
         return probabilities
 
     def _check(self) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 
 from components.contracts.errors import InputError
 from components.images.decode import ImageRefused
-from components.inference.model import ServedModel
-from components.serving.payload import MAX_IMAGES, Answer, answers, read_batch
+from components.serving.classifier import Answer, Classifier
+from components.serving.payload import MAX_IMAGES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,15 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def predict(arguments: argparse.Namespace) -> int:
     """Print one line per image. Returns 2 when an image couldn't be read, 0 otherwise."""
-    model = ServedModel(arguments.model_dir, threads=len(os.sched_getaffinity(0)))
+    classifier = Classifier(arguments.model_dir)
     failed = False
     for start in range(0, len(arguments.image), MAX_IMAGES):
         paths = arguments.image[start : start + MAX_IMAGES]
-        batch = read_batch([_content(path) for path in paths], model.manifest.image)
-        for path, answer in zip(paths, answers(batch, model.manifest.labels, model.predict(batch.pixels)), strict=True):
+        for path, answer in zip(paths, classifier.classify([_content(path) for path in paths]), strict=True):
             failed |= bool(answer.reason)
             print(
-                json.dumps({"image": str(path), **answer.plain(), "model_version": model.manifest.version})
+                json.dumps({"image": str(path), **answer.plain(), "model_version": answer.version})
                 if arguments.json
                 else _line(path, answer)
             )

@@ -24,6 +24,7 @@ import numpy as np
 from components.contracts.errors import InputError
 from components.contracts.preset import ImageSpec
 from components.images.decode import ImageRefused, Pixels, read_input
+from components.serving.classifier import Answer
 
 MAX_IMAGES = 256
 WANTED = (
@@ -31,27 +32,6 @@ WANTED = (
     "or the bytes of one image with a content type image/..."
 )
 WANTED_TENSOR = "one input, BYTES [n] with base64 of image files, or UINT8 {shape}"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the model says about one image, or why it says nothing.
-
-    Attributes:
-        probabilities: by label, in the order of the outputs; empty with an error.
-        reason, message: one fixed word and a sentence; empty without an error.
-    """
-
-    label: str = ""
-    probabilities: dict[str, float] | None = None
-    reason: str = ""
-    message: str = ""
-
-    def plain(self) -> dict[str, Any]:
-        """As JSON values."""
-        if self.reason:
-            return {"error": {"reason": self.reason, "message": self.message}}
-        return {"label": self.label, "probabilities": self.probabilities}
 
 
 @dataclass(frozen=True)

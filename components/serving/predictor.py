@@ -13,7 +13,8 @@ from kserve.errors import InvalidInput
 from components.contracts.errors import InputError
 from components.images.decode import ImageRefused
 from components.inference.model import ServedModel
-from components.serving.payload import WANTED, Answer, Batch, answers, batch_of_v2, images_of_v1, read_batch
+from components.serving.classifier import Answer
+from components.serving.payload import WANTED, Batch, answers, batch_of_v2, images_of_v1, read_batch
 
 
 @dataclass(frozen=True)
