@@ -11,7 +11,7 @@ from typing import Literal
 from components.contracts.findings.evaluation import Verdict
 from components.contracts.night import Pointer
 
-Action = Literal["promote", "approve", "reject", "rollback"]
+Action = Literal["promote", "approve", "reject", "rollback", "withdraw"]
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,9 @@ class Decision:
     Attributes:
         number: 1 for a model's first decision; no number is left out.
         version: that was decided upon. run_id: the run that made or judged it.
+            ``withdraw``: a rollout sent it back, and the previous champion is champion again, or none where there was none.
         replaced: version of the champion that stood until then, if any.
-        by: ``gate``, or the name of a person.
+        by: ``gate``, ``rollout``, or the name of a person.
         at: UTC, ISO 8601.
     """
 
@@ -45,7 +46,8 @@ class Pointers:
         previous: the champion before it, which a rollback brings back.
         anchor: the best version ever; rises on a claim of superiority, never falls.
         decision: the latest one; the document and its decision change together.
-        withdrawn: versions that a person rolled back; only a person makes one of them champion again.
+        withdrawn: versions that a person or a rollout sent back; only a person makes one of them champion again.
+        condemned: versions that garbage collection removes; none of them becomes champion while it stands here.
         revision: one more with every change, so that no two states ever look the same to a compare-and-set.
     """
 

@@ -128,7 +128,7 @@ def _scored(found: EvaluateFindings) -> str:
 def _failed(night: Night, step: str, error: str) -> Outcome:
     headline = f"Failed at {TITLES[step].lower()}" if step else "Failed"
     champion = night.resolve.plan.champion if night.resolve else None
-    if night.deploy:
+    if night.deploy and night.deploy.champion:
         sentence = f"Version {night.deploy.champion.version} was promoted and serves, but the run didn't end well."
     elif step == "deploy":
         sentence = (

@@ -41,7 +41,7 @@ def summarize(night: Night, outcome: Outcome, preset: Preset, report: str) -> di
         },
         "model_version": gate.challenger if gate else evaluate.challenger.version if evaluate else None,
         "champion_version": compared,
-        "serving_version": night.deploy.champion.version if night.deploy else compared,
+        "serving_version": night.deploy.champion.version if night.deploy and night.deploy.champion else compared,
         "steps": [
             {
                 "name": step.name,

@@ -97,12 +97,13 @@ class DeployFindings:
     """deploy: what the registry says now.
 
     Attributes:
+        champion: None where the rollout sent back the first one.
         rollout: how the version's way to the traffic ended; None where the preset names no rollout.
     """
 
     model_name: str
     version: str
-    champion: Pointer
+    champion: Pointer | None
     previous: Pointer | None
     anchor: Pointer
     storage_uri: str
