@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from components.ingestion import quality as module
+from components.images import measures
 from components.ingestion.quality import content_id, example_id, quality
 
 
@@ -28,7 +28,7 @@ def test_features_are_their_definitions() -> None:
 def test_sharpness_is_the_same_in_one_strip_or_many(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = quality(noise()).sharpness
     for pixels in (30, 31, 90, 7 * 30):
-        monkeypatch.setattr(module, "STRIP_PIXELS", pixels)
+        monkeypatch.setattr(measures, "STRIP_PIXELS", pixels)
         assert quality(noise()).sharpness == pytest.approx(whole, rel=1e-12)
 
 
