@@ -1,10 +1,52 @@
-"""What each task gets on a cluster, in one table. Locally only the caching column counts."""
+"""What each task and the whole run get on a cluster, in one table. Locally only the caching column counts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from kfp import dsl, kubernetes
+
+from components.reporting.component import WEBHOOK_FILE
+
+GPU_RESOURCE = "nvidia.com/gpu"
+GPU_POOL = ("emotion/pool", "gpu")
+SPOT_TAINT = ("cloud.google.com/gke-spot", "true")
+
+# The user that the images are made for.
+USER = 65532
+PULL_POLICY = "IfNotPresent"  # tags are digests of the content
+PULL_SECRET = "emotion-registry"  # noqa: S105 - the name of one; a cluster whose nodes may pull without it needs none
+LABELS = {"app.kubernetes.io/part-of": "emotion-retraining"}
+STEP_LABEL = "app.kubernetes.io/component"
+SERVICE_ACCOUNT = "emotion-run"  # of the whole run: there is none per task
+
+MINUTE = 60
+HOUR = 60 * MINUTE
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A Kubernetes secret whose keys become files; a cluster without it runs all the same.
+
+    Attributes:
+        path: folder that they are mounted in. environment: variables that say where a library finds its file.
+    """
+
+    name: str
+    path: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+_BUCKET = "/var/run/secrets/emotion/object-store"
+_KAGGLE = "/var/run/secrets/emotion/kaggle"
+# Only for s3://: workload identity opens gs://. The files are those of every AWS client, so `config` may name an endpoint.
+OBJECT_STORE = Secret(
+    "emotion-object-store", _BUCKET, {"AWS_SHARED_CREDENTIALS_FILE": f"{_BUCKET}/credentials", "AWS_CONFIG_FILE": f"{_BUCKET}/config"}
+)
+KAGGLE = Secret("emotion-kaggle", _KAGGLE, {"KAGGLE_CONFIG_DIR": _KAGGLE})
+NOTIFICATION = Secret("emotion-notification", str(PurePosixPath(WEBHOOK_FILE).parent))
 
 
 @dataclass(frozen=True)
@@ -12,47 +54,92 @@ class Resources:
     """One task's needs.
 
     Attributes:
-        cpu, memory: requests, in Kubernetes units. gpus: of the training node pool.
-        retries: of a failed task; a step can be run again at any time.
+        cpu, memory: what it is promised, in Kubernetes units. cpu_limit: what it may take; of memory it is the same.
+        gpus: of the training pool, whose nodes carry `GPU_POOL` and are tainted with `GPU_RESOURCE`.
+        shared_memory: size of /dev/shm, kept in memory and part of ``memory``; empty for the container runtime's 64 MB.
+        spot: may run on nodes that can be taken away; what it lost is made again by a retry.
+        retries: of a failed task, after 30 s, then twice as long each time; a step can be run again at any time.
+        timeout_seconds: of one attempt.
         caching: False for what must look at the world each time.
     """
 
     cpu: str = "1"
+    cpu_limit: str = "2"
     memory: str = "2G"
     gpus: int = 0
+    shared_memory: str = ""
+    spot: bool = False
     retries: int = 1
+    timeout_seconds: int = HOUR
     caching: bool = True
+    secrets: tuple[Secret, ...] = (OBJECT_STORE,)
 
+    def recorded(self) -> str:
+        """What the evidence of the step says about itself, as JSON: the cost of a night is reckoned from it."""
+        figures = {"cpu": float(self.cpu), "memory_gb": float(self.memory.removesuffix("G")), "spot": self.spot}
+        return json.dumps({**figures, "gpus": self.gpus, "gpu": GPU_RESOURCE if self.gpus else ""}, sort_keys=True)
 
-GPU_RESOURCE = "nvidia.com/gpu"
-GPU_POOL_LABEL = ("emotion/pool", "gpu")
 
 TASKS: dict[str, Resources] = {
-    "resolve": Resources(memory="1G", caching=False),
-    "ingest": Resources(cpu="2", memory="4G"),
-    "validate": Resources(memory="4G"),
-    "resample": Resources(memory="1G"),
-    "train": Resources(cpu="4", memory="16G", gpus=1, retries=3),
-    "evaluate": Resources(cpu="2", memory="4G"),
-    "check-serving": Resources(cpu="2", memory="4G"),
-    "gate": Resources(memory="1G"),
-    "register": Resources(memory="1G"),
-    "deploy": Resources(memory="1G"),
-    "report": Resources(memory="2G", caching=False),
+    "resolve": Resources(memory="1G", retries=2, timeout_seconds=HOUR, caching=False, secrets=(OBJECT_STORE, KAGGLE)),
+    "ingest": Resources(
+        cpu="2", cpu_limit="4", memory="4G", spot=True, retries=3, timeout_seconds=3 * HOUR, secrets=(OBJECT_STORE, KAGGLE)
+    ),
+    "validate": Resources(memory="4G", spot=True, retries=3),
+    "resample": Resources(memory="1G", spot=True, retries=3, timeout_seconds=30 * MINUTE),
+    "train": Resources(cpu="4", cpu_limit="8", memory="16G", gpus=1, shared_memory="4G", spot=True, retries=6, timeout_seconds=8 * HOUR),
+    "evaluate": Resources(cpu="2", cpu_limit="4", memory="4G", spot=True, retries=3),
+    "check-serving": Resources(cpu="2", memory="4G", spot=True, retries=3, timeout_seconds=30 * MINUTE),
+    "gate": Resources(memory="1G", retries=2, timeout_seconds=30 * MINUTE),
+    "register": Resources(memory="1G", retries=2, timeout_seconds=30 * MINUTE),
+    "deploy": Resources(memory="1G", retries=2, timeout_seconds=2 * HOUR),
+    "report": Resources(retries=2, timeout_seconds=30 * MINUTE, caching=False, secrets=(OBJECT_STORE, NOTIFICATION)),
 }
+
+BACKOFF_SECONDS = 30
+BACKOFF_FACTOR = 2.0
+BACKOFF_MAX_SECONDS = 15 * MINUTE
+
+# The whole run. The deadline ends a run without its report, so it stands above the sum of the tasks' timeouts, and
+# below a day: the next night waits for this one. What is done is kept for a week, what failed for a month.
+RUN = dsl.PipelineConfig(
+    ttl_seconds_after_success=7 * 24 * HOUR,
+    ttl_seconds_after_failure=30 * 24 * HOUR,
+    active_deadline_seconds=23 * HOUR,
+)
 
 
 def place(task: dsl.PipelineTask) -> dsl.PipelineTask:
     """Give a task what the table says, and return it."""
-    wants = TASKS[task.name.rstrip("-0123456789")]
-    task.set_cpu_request(wants.cpu).set_memory_request(wants.memory).set_memory_limit(wants.memory)
+    step = task.name.rstrip("-0123456789")
+    wants = TASKS[step]
+    task.set_cpu_request(wants.cpu).set_cpu_limit(wants.cpu_limit)
+    task.set_memory_request(wants.memory).set_memory_limit(wants.memory)
     task.set_caching_options(enable_caching=wants.caching)
-    task.set_env_variable("EMOTION_IMAGE", task.container_spec.image)  # evidence records it
-    task.set_retry(num_retries=wants.retries, backoff_duration="30s", backoff_factor=2)
-    kubernetes.set_image_pull_policy(task, "IfNotPresent")
+    task.set_retry(wants.retries, f"{BACKOFF_SECONDS}s", BACKOFF_FACTOR, f"{BACKOFF_MAX_SECONDS}s")
+    task.set_env_variable("EMOTION_IMAGE", task.container_spec.image)  # evidence records these two and the pod's name
+    task.set_env_variable("EMOTION_RESOURCES", wants.recorded())
+    kubernetes.use_field_path_as_env(task, "EMOTION_POD", "metadata.name")
+    kubernetes.set_timeout(task, wants.timeout_seconds)
+    kubernetes.set_image_pull_policy(task, PULL_POLICY)
+    kubernetes.set_image_pull_secrets(task, [PULL_SECRET])
+    kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
+    for key, value in {**LABELS, STEP_LABEL: step}.items():
+        kubernetes.add_pod_label(task, key, value)
+    for secret in wants.secrets:
+        kubernetes.use_secret_as_volume(task, secret.name, secret.path, optional=True)
+        for name, value in secret.environment.items():
+            task.set_env_variable(name, value)
+    _choose_nodes(task, wants)
+    return task
+
+
+def _choose_nodes(task: dsl.PipelineTask, wants: Resources) -> None:
     if wants.gpus:
         task.set_accelerator_type(GPU_RESOURCE).set_accelerator_limit(wants.gpus)
-        kubernetes.add_node_selector(task, label_key=GPU_POOL_LABEL[0], label_value=GPU_POOL_LABEL[1])
+        kubernetes.add_node_selector(task, *GPU_POOL)
         kubernetes.add_toleration(task, key=GPU_RESOURCE, operator="Exists", effect="NoSchedule")
-        kubernetes.empty_dir_mount(task, volume_name="shared-memory", mount_path="/dev/shm", medium="Memory")  # noqa: S108
-    return task
+    if wants.spot:
+        kubernetes.add_toleration(task, key=SPOT_TAINT[0], operator="Equal", value=SPOT_TAINT[1], effect="NoSchedule")
+    if wants.shared_memory:
+        kubernetes.empty_dir_mount(task, "shared-memory", "/dev/shm", medium="Memory", size_limit=wants.shared_memory)  # noqa: S108

@@ -18,7 +18,7 @@ from components.resampling.component import resample
 from components.serving.component import check_serving
 from components.training.component import train
 from components.validation.component import validate
-from pipelines.resources import place
+from pipelines.resources import RUN, place
 
 
 @contextmanager
@@ -67,7 +67,11 @@ def night(work: str, preset: str, store: str, run_id: str, plan: str, code_versi
         retrain(decision=checked.outputs["decision"], **common, code_version=code_version, examples=read.outputs["examples"])
 
 
-@dsl.pipeline(name="emotion-retraining", description="Nightly retraining of a facial-emotion classifier behind evaluation gates.")
+@dsl.pipeline(
+    name="emotion-retraining",
+    description="Nightly retraining of a facial-emotion classifier behind evaluation gates.",
+    pipeline_config=RUN,
+)
 def retraining(preset: str, source: str, store: str, run_id: str = "", code_version: str = "", force: bool = False) -> None:
     """resolve → ingest → validate → resample → train → evaluate → check serving → gate → deploy; report always."""
     page = place(report(preset=preset, store=store, run_id=run_id))

@@ -22,7 +22,7 @@ from components.contracts.preset.sources import joined_uri, separate_uris
 from components.runtime.store import Store, open_store
 from infra.images.engine import find_engine
 from pipelines import code
-from pipelines.compiling import compile_pipeline, without_retries
+from pipelines.compiling import compile_pipeline, for_a_desk
 from pipelines.environments import environment_python, run_component
 from pipelines.local import Display, run_pipeline
 from pipelines.local_containers import Containers, engine_at, require_images
@@ -145,7 +145,7 @@ def execute(request: RunRequest, runs: Path, display: Display) -> dict[str, Any]
     key = f"{layout.run(request.run_id)}/summary.json"
     before = store.read(key)
     exit_codes = run_pipeline(
-        without_retries(compile_pipeline(code.image_references("localhost"))),
+        for_a_desk(compile_pipeline(code.image_references("localhost"))),
         {
             "preset": request.preset_json,
             "source": request.source,

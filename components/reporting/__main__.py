@@ -27,6 +27,7 @@ from components.runtime.store import Store, open_store
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--status", default="", help="final status of the pipeline as JSON, from Kubeflow Pipelines; empty at a desk")
+    parser.add_argument("--webhook-file", type=Path, help="file with the URL to tell how the night ended; absent: nobody is told")
     parser.add_argument("--page", type=Path, required=True, help="HTML file to write")
 
 

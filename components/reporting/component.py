@@ -5,6 +5,7 @@ from kfp.dsl import HTML, Output
 
 IMAGE = "emotion-reporting"
 COMMAND = ["python", "-m", "components.reporting"]
+WEBHOOK_FILE = "/var/run/secrets/emotion/notification/webhook-url"  # a mounted secret; where there is none, nobody is called
 
 
 @dsl.container_component
@@ -15,7 +16,7 @@ def report(preset: str, store: str, run_id: str, status: dsl.PipelineTaskFinalSt
         command=COMMAND,
         args=[
             "report", "--preset", preset, "--store", store, "--run-id", run_id, "--job-id", dsl.PIPELINE_JOB_ID_PLACEHOLDER,
-            "--status", status, "--page", page.path,
+            "--status", status, "--webhook-file", WEBHOOK_FILE, "--page", page.path,
             "--executor-input", "{{$}}",
         ],
     )  # fmt: skip

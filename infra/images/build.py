@@ -55,7 +55,7 @@ def push(engine: Engine, built: dict[str, str], registry: str) -> dict[str, str]
         digest = re.search(r"sha256:[0-9a-f]{64}", engine.run("push", remote))
         if digest is None:
             raise NoEngine(f"{registry} took {remote} but gave no digest")
-        pushed[component] = f"{remote.rsplit(':', 1)[0]}@{digest[0]}"
+        pushed[component] = f"{remote}@{digest[0]}"  # a cluster goes by the digest; the tag says which content it is of
         print(pushed[component], flush=True)
     return pushed
 

@@ -1,0 +1,147 @@
+"""The table of resources against the compiled YAML, read without the code that wrote it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+import yaml
+
+from components.contracts.preset import RolloutPolicy
+from components.reporting.component import WEBHOOK_FILE
+from pipelines import presets, resources
+from pipelines.code import COMPONENTS
+from pipelines.compiling import compile_pipeline
+from pipelines.resources import TASKS, Resources, Secret
+
+PLACEHOLDERS = {f"emotion-{name}": f"registry.example/emotion-{name}:placeholder" for name in COMPONENTS}
+CHANGES: dict[str, Any] = {
+    "cpu": "3", "cpu_limit": "7", "memory": "5G", "gpus": 2, "shared_memory": "3G", "retries": 9, "timeout_seconds": 77,
+    "secrets": (Secret("other", "/elsewhere", {"OTHER": "file"}),),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def compiled() -> tuple[Any, Any]:
+    pipeline, platform = yaml.safe_load_all(compile_pipeline(PLACEHOLDERS))
+    return pipeline, platform["platforms"]["kubernetes"]
+
+
+def differences(compiled: tuple[Any, Any], table: Mapping[str, Resources]) -> set[str]:
+    """Names of tasks whose YAML isn't what the table says."""
+    pipeline, kubernetes = compiled
+    dags = [pipeline["root"]["dag"], *(part["dag"] for part in pipeline["components"].values() if "dag" in part)]
+    tasks = {name: task for dag in dags for name, task in dag["tasks"].items() if "retryPolicy" in task}
+    containers = {name: executor["container"] for name, executor in pipeline["deploymentSpec"]["executors"].items()}
+    platform = kubernetes["deploymentSpec"]["executors"]
+    assert set(tasks) == set(table)
+    return {
+        step for step, wants in table.items()
+        if (_of_task(tasks[step]), _of_container(containers[f"exec-{step}"]), platform[f"exec-{step}"])
+        != (_wanted_task(wants), _wanted_container(wants), _wanted_platform(step, wants))
+    }  # fmt: skip
+
+
+def _of_task(task: Mapping[str, Any]) -> Any:
+    return task["retryPolicy"], task["cachingOptions"].get("enableCache", False)
+
+
+def _wanted_task(wants: Resources) -> Any:
+    policy = {"maxRetryCount": wants.retries, "backoffDuration": "30s", "backoffFactor": 2.0, "backoffMaxDuration": "900s"}
+    return policy, wants.caching
+
+
+def _of_container(container: Mapping[str, Any]) -> Any:
+    environment = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert environment.pop("EMOTION_IMAGE") == container["image"]
+    told = json.loads(environment.pop("EMOTION_RESOURCES"))
+    wanted = {name: value for name, value in container["resources"].items() if name.startswith("resource")}
+    accelerator = container["resources"].get("accelerator", {})
+    return told, wanted, accelerator.get("resourceType"), accelerator.get("resourceCount"), environment
+
+
+def _wanted_container(wants: Resources) -> Any:
+    gpu = ("nvidia.com/gpu", str(wants.gpus)) if wants.gpus else (None, None)
+    told = {
+        "cpu": float(wants.cpu), "memory_gb": float(wants.memory[:-1]), "gpus": wants.gpus, "gpu": gpu[0] or "", "spot": wants.spot
+    }  # fmt: skip
+    asked = {
+        "resourceCpuRequest": wants.cpu, "resourceCpuLimit": wants.cpu_limit,
+        "resourceMemoryRequest": wants.memory, "resourceMemoryLimit": wants.memory,
+    }  # fmt: skip
+    return told, asked, *gpu, {name: value for secret in wants.secrets for name, value in secret.environment.items()}
+
+
+def _wanted_platform(step: str, wants: Resources) -> dict[str, Any]:
+    tolerations = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}] if wants.gpus else []
+    if wants.spot:
+        tolerations.append({"key": "cloud.google.com/gke-spot", "operator": "Equal", "value": "true", "effect": "NoSchedule"})
+    wanted: dict[str, Any] = {
+        "activeDeadlineSeconds": str(wants.timeout_seconds),
+        "imagePullPolicy": "IfNotPresent",
+        "imagePullSecret": [{"secretName": "emotion-registry", "secretNameParameter": _constant("emotion-registry")}],
+        "securityContext": {"runAsUser": "65532", "runAsGroup": "65532", "runAsNonRoot": True},
+        "podMetadata": {"labels": {"app.kubernetes.io/part-of": "emotion-retraining", "app.kubernetes.io/component": step}},
+        "fieldPathAsEnv": [{"name": "EMOTION_POD", "fieldPath": "metadata.name"}],
+        "secretAsVolume": [
+            {"secretName": one.name, "mountPath": one.path, "optional": True, "secretNameParameter": _constant(one.name)}
+            for one in wants.secrets
+        ],
+    }
+    if tolerations:
+        wanted["tolerations"] = tolerations
+    if wants.gpus:
+        wanted["nodeSelector"] = {"labels": {"emotion/pool": "gpu"}}
+    if wants.shared_memory:
+        volume = {"volumeName": "shared-memory", "mountPath": "/dev/shm", "medium": "Memory", "sizeLimit": wants.shared_memory}
+        wanted["emptyDirMounts"] = [volume]
+    return wanted
+
+
+def _constant(value: str) -> dict[str, Any]:
+    return {"runtimeValue": {"constant": value}}
+
+
+def test_the_yaml_holds_every_row_of_the_table(compiled: tuple[Any, Any]) -> None:
+    assert differences(compiled, TASKS) == set()
+
+
+@pytest.mark.parametrize("step", TASKS)
+def test_no_setting_can_change_unseen(compiled: tuple[Any, Any], step: str) -> None:
+    for field in fields(Resources):
+        standing = getattr(TASKS[step], field.name)
+        other = not standing if isinstance(standing, bool) else CHANGES[field.name]
+        assert differences(compiled, {**TASKS, step: replace(TASKS[step], **{field.name: other})}) == {step}, field.name
+
+
+def test_the_run_ends_by_itself_and_is_cleared_away(compiled: tuple[Any, Any]) -> None:
+    _, kubernetes = compiled
+    told = kubernetes["pipelineConfig"]
+    assert told["resourceTtlOnSuccess"] == resources.RUN.ttl_seconds_after_success
+    assert told["resourceTtlOnFailure"] == resources.RUN.ttl_seconds_after_failure
+    assert told["activeDeadlineSeconds"] == resources.RUN.active_deadline_seconds
+
+
+def test_a_run_that_only_takes_long_is_never_cut_off_before_its_report() -> None:
+    longest = sum(task.timeout_seconds for step, task in TASKS.items() if step != "register")  # of register and deploy one runs
+    assert longest < (resources.RUN.active_deadline_seconds or 0) < 24 * resources.HOUR
+
+
+def test_deploying_may_take_as_long_as_a_rollout_drives() -> None:
+    policies = [preset.serving.rollout or RolloutPolicy() for preset in presets.PRESETS.values()]
+    assert TASKS["deploy"].timeout_seconds > max(policy.drive_seconds for policy in policies)
+
+
+def test_only_what_may_be_lost_runs_on_spot_nodes_and_it_is_retried() -> None:
+    assert not any(TASKS[step].spot for step in ("resolve", "gate", "register", "deploy", "report"))
+    assert all(task.retries >= 3 for task in TASKS.values() if task.spot)
+
+
+def test_a_secret_never_travels_as_a_parameter(compiled: tuple[Any, Any]) -> None:
+    pipeline, _ = compiled
+    parameters = set(pipeline["root"]["inputDefinitions"]["parameters"])
+    assert parameters == {"preset", "source", "store", "run_id", "code_version", "force"}
+    assert resources.NOTIFICATION.path == WEBHOOK_FILE.rpartition("/")[0]
