@@ -11,8 +11,8 @@ UV := $(VENVS)/uv/bin/uv
 UV_VERSION := 0.13.8
 COMPONENTS := ingestion validation resampling training evaluation serving deployment reporting
 ENVIRONMENTS := pipelines $(COMPONENTS)
-# What only tests need: bucket servers, a statistics library to agree with, the second backend of training.
-TEST_ENVIRONMENTS := emulator oracle jax
+# What only tests need: bucket servers, a statistics library to agree with, the second backend of training, Kubernetes' schemas.
+TEST_ENVIRONMENTS := emulator oracle jax infra
 EMOTION := $(VENVS)/pipelines/bin/emotion
 
 PRESET ?=
@@ -69,8 +69,10 @@ lock: ## Resolve the dependencies again and export a hash-pinned lock per compon
 	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) --lock $(ENVIRONMENTS) $(TEST_ENVIRONMENTS)
 
 .PHONY: golden
-golden: install ## Write the golden file of the compiled pipeline anew
+golden: install ## Write the golden files of the compiled pipeline and of the cluster's resources anew
+	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) infra
 	@PYTHONPATH=$(VENVS)/test $(VENVS)/pipelines/bin/python -m tests.pipelines.test_compiling
+	@$(VENVS)/infra/bin/python -m tests.infra.manifests
 
 .PHONY: bench
 bench: install ## Run one benchmark (NAME=…)

@@ -30,6 +30,9 @@ LOCKS = {
     "test": ROOT / "tests" / "requirements.lock",
     "emulator": ROOT / "tests" / "emulator.lock",
     "oracle": ROOT / "tests" / "oracle.lock",
+    "gpu": ROOT / "components" / "training" / "gpu.lock",
+    "infra": ROOT / "tests" / "infra.lock",
+    "sbom": ROOT / "infra" / "images" / "sbom.lock",
     "jax": ROOT / "components" / "training" / "jax.lock",
     "check": ROOT / "infra" / "check.lock",
 }

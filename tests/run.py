@@ -31,7 +31,7 @@ FOLDERS = {
     "deployment": "deployment",
     "reporting": "reporting",
     "pipelines": "pipelines",
-    "infra": "pipelines",
+    "infra": "infra",
     "containers": "pipelines",
     "e2e": "pipelines",
 }
