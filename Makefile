@@ -100,6 +100,10 @@ push: ## Build and push the images (REGISTRY=…); their digests go into build/i
 test-containers: install images ## Build the images and look into them
 	@PYTHONPATH=$(VENVS)/test $(VENVS)/pipelines/bin/python -m pytest tests/containers -q
 
+.PHONY: test-cluster
+test-cluster: install ## Every image as a pod and a small night, on the cluster that KUBECONFIG names
+	@PYTHONPATH=$(VENVS)/test $(VENVS)/pipelines/bin/python -m pytest tests/cluster -q
+
 .PHONY: clean
 clean: ## Remove environments, runs, the store and drawn faces
 	rm -rf $(VENVS) runs store data build .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Remove what up.sh made, with everything in it.
+#
+#   infra/local/down.sh kind|minikube
+set -euo pipefail
+case "${1:-}" in
+    kind) kind delete cluster --name emotion ;;
+    minikube) minikube delete --profile emotion ;;
+    *) echo "usage: infra/local/down.sh kind|minikube" >&2; exit 2 ;;
+esac

@@ -1,0 +1,123 @@
+"""The scripts of a cluster on one machine: clean shell, the right versions, and what they ask of the tools they drive."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = [ROOT / "infra" / "local" / name for name in ("up.sh", "down.sh", "versions.sh")]
+SCRIPTS += [ROOT / "infra" / "images" / "install.sh", ROOT / ".ci" / "run"]
+TOOLS = ("kind", "minikube", "kubectl", "helm", "docker", "curl", "make")
+# Writes down how it was called; answers what the script reads.
+FAKE = """#!/bin/bash
+tool=$(basename "$0")
+echo "$tool $*" >> "$RECORD"
+case "$tool $*" in
+    *"-o jsonpath="*) echo -n a2V5 ;;
+    *"get configmap inferenceservice-config"*) echo '{"data": {"ingress": "{\\"enableGatewayApi\\": false}"}}' ;;
+    *"apply -f -") cat >> "$RECORD" ;;
+    *"get deployment/kserve-controller-manager"*) [ -n "${KSERVE_STANDS:-}" ] ;;
+    "curl "*) while [ "$1" != -o ]; do shift; done; echo 'echo "installer of KServe" >> "$RECORD"' > "$2" ;;
+    "kind get clusters") echo "${CLUSTERS:-}" ;;
+    "minikube status"*) exit 1 ;;
+esac
+"""
+
+
+def run(tmp_path: Path, *arguments: str, **environment: str) -> tuple[subprocess.CompletedProcess[str], str]:
+    """A script on fake tools, and what it asked of them."""
+    tools = tmp_path / "tools"
+    tools.mkdir(exist_ok=True)
+    for tool in TOOLS:
+        (tools / tool).write_text(FAKE)
+        (tools / tool).chmod(0o755)
+    record = tmp_path / "record"
+    record.write_text("")
+    path = f"{tools}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PATH": path, "RECORD": str(record), **environment},
+        capture_output=True,
+        text=True,
+    )
+    return done, record.read_text()
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_shellcheck_has_nothing_to_say(script: Path) -> None:
+    if shutil.which("shellcheck") is None:
+        pytest.skip("shellcheck is not installed")
+    done = subprocess.run(["shellcheck", "--exclude=SC1091", script], capture_output=True, text=True)
+    assert done.stdout == ""
+
+
+def test_versions_are_those_of_the_clients() -> None:
+    stated = dict(re.findall(r"^(\w+)=(\S+)", SCRIPTS[2].read_text(), re.MULTILINE))
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    assert f"kfp[kubernetes]=={stated['PIPELINES_VERSION']}" in groups["pipelines"]
+    assert f"kserve=={stated['KSERVE_VERSION'].removeprefix('v').rsplit('.', 1)[0]}.*" in groups["deployment"]
+
+
+@pytest.mark.parametrize("arguments", [(), ("k3d",), ("kind", "--gpus"), ("minikube", "--cpus")])
+def test_what_it_cannot_do_is_one_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done, asked = run(tmp_path, "infra/local/up.sh", *arguments)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert asked == ""
+
+
+def test_missing_tools_are_named_before_anything_is_made(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    for tool in ("bash", "dirname", "kubectl"):
+        (tmp_path / "bin" / tool).symlink_to(str(shutil.which(tool) or "/bin/true"))
+    done = subprocess.run(["bash", ROOT / "infra/local/up.sh", "kind"], env={"PATH": str(tmp_path / "bin")}, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (5, "up: not installed: kind helm docker curl python3\n")
+
+
+def test_kind_gets_everything_in_order(tmp_path: Path) -> None:
+    done, asked = run(tmp_path, "infra/local/up.sh", "kind")
+    assert done.returncode == 0, done.stderr
+    wanted = [
+        "kind create cluster --name emotion",
+        "make images",
+        "kind load docker-image --name emotion localhost/emotion-ingestion:",
+        "cluster-scoped-resources?ref=2.17.0",
+        "env/platform-agnostic?ref=2.17.0",
+        "installer of KServe",
+        '\\"enableGatewayApi\\": true',
+        "stripped-down-crds.yaml",
+        "apply -k build/kustomize",
+        "create secret generic emotion-object-store",
+        "serving.kserve.io/s3-endpoint=minio-service.kubeflow:9000",
+    ]
+    places = [asked.find(words) for words in wanted]
+    assert -1 not in places, asked
+    assert places == sorted(places)
+
+
+def test_what_stands_is_left_alone(tmp_path: Path) -> None:
+    done, asked = run(tmp_path, "infra/local/up.sh", "kind", CLUSTERS="emotion", KSERVE_STANDS="yes")
+    assert done.returncode == 0, done.stderr
+    assert "create cluster" not in asked
+    assert "installer of KServe" not in asked
+
+
+def test_minikube_gives_its_gpus(tmp_path: Path) -> None:
+    done, asked = run(tmp_path, "infra/local/up.sh", "minikube", "--gpus")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"minikube start .*--gpus all", asked)
+    assert "label nodes --all --overwrite emotion/pool=gpu" in asked
+
+
+def test_down_removes_the_cluster(tmp_path: Path) -> None:
+    for place, words in (("kind", "kind delete cluster --name emotion"), ("minikube", "minikube delete --profile emotion")):
+        done, asked = run(tmp_path, "infra/local/down.sh", place)
+        assert (done.returncode, asked.strip()) == (0, words)
