@@ -21,6 +21,8 @@ NIGHT ?=
 RUNNER ?=
 NAME ?=
 REGISTRY ?=
+GPU ?=
+KEY ?=
 RUN_OPTIONS := $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data '$(DATA)') $(if $(NIGHT),--night $(NIGHT)) $(if $(RUNNER),--runner $(RUNNER))
 
 .PHONY: help
@@ -88,13 +90,15 @@ engine-down: ## Stop the engine that engine-up started
 	@$(PYTHON) -m infra.images.engine down
 
 .PHONY: images
-images: ## Build every component's image that isn't there yet
-	@$(PYTHON) -m infra.images.build
+images: ## Build every component's image that isn't there yet, and list what each holds (GPU=1: training with CUDA)
+	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) sbom
+	@$(PYTHON) -m infra.images.build $(if $(GPU),--gpu)
 
 .PHONY: push
-push: ## Build and push the images (REGISTRY=…); their digests go into build/images.json
+push: ## Build and push the images (REGISTRY=…, GPU=1, KEY=cosign.key); their digests go into build/images.json
 	@test -n "$(REGISTRY)" || { echo "name one: make push REGISTRY=registry/path"; exit 2; }
-	@$(PYTHON) -m infra.images.build --push "$(REGISTRY)"
+	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) sbom
+	@$(PYTHON) -m infra.images.build $(if $(GPU),--gpu) $(if $(KEY),--sign "$(KEY)") --push "$(REGISTRY)"
 
 .PHONY: test-containers
 test-containers: install images ## Build the images and look into them

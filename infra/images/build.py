@@ -2,7 +2,10 @@
 
 python3 -m infra.images.build                     build every image that is missing
 python3 -m infra.images.build serving --base IMG  one of them, on a base of your own
+python3 -m infra.images.build --gpu               training's image with CUDA's libraries
 python3 -m infra.images.build --push REGISTRY     build, push, and note the digests in build/images.json
+
+Beside it each image's bill of materials is written into build/.
 """
 
 from __future__ import annotations
@@ -21,27 +24,34 @@ from components.contracts.artifacts import write_atomically
 from infra.environments import lock_of
 from infra.images.base import base_image
 from infra.images.engine import Engine, NoEngine, start
+from infra.images.sbom import write_bill
 from infra.images.secrets import build_secrets
+from infra.images.signing import require_cosign, sign
 from pipelines.code import COMPONENTS, ROOT, git_commit, image_references
 
 RECORD = ROOT / "build" / "images.json"
 
 
-def build(engine: Engine, components: tuple[str, ...], base: str) -> dict[str, str]:
+def build(engine: Engine, components: tuple[str, ...], base: str, *, gpu: bool = False) -> dict[str, str]:
     """Build what is missing. Returns component to image reference.
+
+    Args:
+        gpu: training's image is the variant for NVIDIA GPUs, named gpu/emotion-training with the tag of the plain one.
 
     Raises:
         CalledProcessError: a build failed; its output holds why.
     """
     references = image_references("localhost")
     built = {component: references[f"emotion-{component}"] for component in components}
+    if gpu and "training" in built:
+        built["training"] = built["training"].replace("localhost/", "localhost/gpu/")
     with build_secrets() as secrets:
         for number, (component, reference) in enumerate(built.items(), 1):
             if engine.run("images", "--quiet", reference):
                 continue
             print(f"[{number}/{len(built)}] {reference} …", end="", flush=True)
             began = time.monotonic()
-            engine.run("build", "--network", "host", *secrets, *_arguments(component, base), "--tag", reference, ROOT)
+            engine.run("build", "--network", "host", *secrets, *_arguments(component, base, gpu), "--tag", reference, ROOT)
             print(f" {time.monotonic() - began:.0f} s", flush=True)
     return built
 
@@ -50,7 +60,7 @@ def push(engine: Engine, built: dict[str, str], registry: str) -> dict[str, str]
     """Push images and return component to reference by the digest that the registry gave."""
     pushed = {}
     for component, local in built.items():
-        remote = f"{registry.rstrip('/')}/{local.rsplit('/', 1)[1]}"
+        remote = f"{registry.rstrip('/')}/{local.removeprefix('localhost/')}"
         engine.run("tag", local, remote)
         digest = re.search(r"sha256:[0-9a-f]{64}", engine.run("push", remote))
         if digest is None:
@@ -69,9 +79,10 @@ def source_address(root: Path = ROOT) -> str:
     return f"https://{address.hostname}{address.path.removesuffix('.git')}"
 
 
-def _arguments(component: str, base: str) -> list[str | Path]:
-    lock = hashlib.sha256(lock_of(component).read_bytes()).hexdigest()
-    values = {"BASE_IMAGE": base, "SOURCE": source_address(), "REVISION": git_commit(), "LOCK_DIGEST": lock}
+def _arguments(component: str, base: str, gpu: bool) -> list[str | Path]:
+    lock = lock_of("gpu" if gpu and component == "training" else component)
+    digest = hashlib.sha256(lock.read_bytes()).hexdigest()
+    values = {"BASE_IMAGE": base, "LOCK": lock.name, "SOURCE": source_address(), "REVISION": git_commit(), "LOCK_DIGEST": digest}
     arguments: list[str | Path] = ["--file", ROOT / "components" / component / "Containerfile"]
     for name, value in values.items():
         arguments += ["--build-arg", f"{name}={value}"]
@@ -82,16 +93,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("components", nargs="*", help=f"some of {', '.join(COMPONENTS)}; all by default")
     parser.add_argument("--base", default="", help="base image with Python 3.13; found by itself otherwise")
+    parser.add_argument("--gpu", action="store_true", help="training's image with CUDA's libraries")
     parser.add_argument("--push", metavar="REGISTRY", default="", help="push there")
+    parser.add_argument("--sign", metavar="KEY", default="", help="with --push: sign what was pushed, with cosign")
     arguments = parser.parse_args()
     unknown = set(arguments.components) - set(COMPONENTS)
     if unknown:
         parser.error(f"no component {', '.join(sorted(unknown))}; expected some of {', '.join(COMPONENTS)}")
     try:
+        if arguments.sign:
+            require_cosign(arguments.sign)
         engine = start()
-        built = build(engine, tuple(arguments.components) or COMPONENTS, arguments.base or base_image(engine))
+        built = build(engine, tuple(arguments.components) or COMPONENTS, arguments.base or base_image(engine), gpu=arguments.gpu)
+        bills = {component: write_bill(engine, reference, RECORD.parent) for component, reference in built.items()}
         if arguments.push:
-            write_atomically(RECORD, (json.dumps(push(engine, built, arguments.push), indent=2) + "\n").encode())
+            pushed = push(engine, built, arguments.push)
+            if arguments.sign:
+                sign(pushed, bills, arguments.sign)
+            write_atomically(RECORD, (json.dumps(pushed, indent=2) + "\n").encode())
     except NoEngine as error:
         print(f"images: {error}", file=sys.stderr)
         return 5
