@@ -50,7 +50,7 @@ OWN = [name for name in ARCHITECTURES if name not in BACKBONES]
             6_006_727,
             4_352,
         ),
-        ("fer2013-fast", GRAY, 7, {"group1": 288, "group4": 294_912, "logits": 1_799}, 798_631, 1_984),
+        ("fer2013-fast", GRAY, 7, {"group1": 288, "group4": 294_912, "logits": 1_799}, 1_057_191, 2_240),
         ("fer2013-wide", GRAY, 7, {"group1": 576, "group4_block2b": 2_359_296, "logits": 3_591}, 14_105_415, 9_600),
     ],
 )  # fmt: skip

@@ -128,7 +128,7 @@ class TrainingPolicy:
         reuse_model: take the champion of the same architecture, labels and input, where there is one, instead of training.
         memory_budget_bytes: decoded images up to this size stay in memory; more are decoded again in every epoch.
         devices: one, or all GPUs of the machine, each with a share of every batch.
-        precision: mixed computes in 16 bits on GPUs that have it, and is float32 elsewhere.
+        precision: mixed computes in 16 bits on devices that have it (with TensorFlow, CPUs too), and is float32 elsewhere.
         monitor: the held-out score that early stopping and the best checkpoint follow.
         seed: of weights, order of rows and augmentation.
     """

@@ -40,7 +40,7 @@ class Backend(Protocol):
         """What trains, for people."""
 
     def dtype_policy(self, precision: Literal["float32", "mixed"]) -> str:
-        """Name of Keras's policy: that of the GPU's 16 bits where it has them and ``mixed`` is asked, else float32."""
+        """Name of Keras's policy: that of the device's 16 bits where it has them and ``mixed`` is asked, else float32."""
 
     def on_devices(self, devices: Literal["one", "all"]) -> AbstractContextManager[None]:
         """Within it, variables live on these devices and `Step` shares each batch among them."""

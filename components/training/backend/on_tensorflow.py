@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Literal
 
 import keras
@@ -17,6 +18,7 @@ from components.training.weight_average import WeightAverage
 
 # Compute capabilities (NVIDIA): bfloat16 from Ampere on, float16 on tensor cores from Volta on.
 BFLOAT16_FROM, FLOAT16_FROM = (8, 0), (7, 0)
+CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
 def make_deterministic(seed: int) -> None:
@@ -33,7 +35,9 @@ def device_name() -> str:
 
 def dtype_policy(precision: Literal["float32", "mixed"]) -> str:
     gpus = tf.config.list_physical_devices("GPU")
-    able = min((tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus), default=(0, 0))
+    if not gpus:
+        return "mixed_bfloat16" if precision == "mixed" and _cpu_has_bfloat16() else "float32"
+    able = min(tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus)
     if precision == "float32" or able < FLOAT16_FROM:
         return "float32"
     return "mixed_bfloat16" if able >= BFLOAT16_FROM else "mixed_float16"
@@ -83,6 +87,15 @@ class Step:
 def scorer(lesson: Lesson) -> Any:
     compiled = tf.function(lesson.logits, autograph=False, reduce_retracing=True)
     return lambda pixels: compiled(tf.constant(pixels)).numpy()
+
+
+def _cpu_has_bfloat16() -> bool:
+    """Whether the CPU multiplies 16-bit numbers itself; others emulate it, slower than float32."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return False
+    return not CPU_FLAGS.isdisjoint(flags)
 
 
 def _rows(part: npt.NDArray[np.generic], edges: npt.NDArray[np.integer], at: Any) -> tf.Tensor:
