@@ -38,6 +38,14 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Condemned:
+    """A version that garbage collection removes. at: UTC, ISO 8601; nothing is removed long after it."""
+
+    version: str
+    at: str
+
+
+@dataclass(frozen=True)
 class Pointers:
     """What a model's registry says now. Replaced as a whole, by compare-and-set only.
 
@@ -56,6 +64,7 @@ class Pointers:
     anchor: Pointer | None = None
     decision: Decision | None = None
     withdrawn: tuple[str, ...] = ()
+    condemned: tuple[Condemned, ...] = ()
     revision: int = 0
 
 

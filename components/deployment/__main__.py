@@ -14,7 +14,7 @@ from components.contracts.errors import ContractError
 from components.contracts.findings import DeployFindings, RegisterFindings, RolloutFindings, Verdict
 from components.contracts.night import Pointer
 from components.deployment.approval import ask
-from components.deployment.promotion import GATE, Signed, require_word
+from components.deployment.promotion import GATE, Signed, require_spared, require_word
 from components.deployment.registry import Registry
 from components.runtime.step import Context, Step, main
 
@@ -41,6 +41,8 @@ def register(context: Context, arguments: argparse.Namespace) -> RegisterFinding
     registry = Registry(context.store, manifest.model_name)
     registry.put(arguments.model, manifest.version)
     ask(registry, context.run_id, verdict, _now())
+    # Garbage collection that started before the request stood may not have seen it.
+    require_spared(registry.pointers(), manifest.version)
     return RegisterFindings(manifest.model_name, manifest.version, registry.location(manifest.version))
 
 

@@ -68,15 +68,16 @@ def approve(registry: Registry, request: ApprovalRequest, signed: Signed) -> Poi
     """Promote the version that a person says yes to. Doing it again changes nothing.
 
     Raises:
-        ConflictError: champion or anchor isn't the one that the verdict names; nothing was changed.
+        ConflictError: champion or anchor isn't the one that the verdict names, or garbage collection removes the version.
         ContractError: the request was rejected, or the version isn't in the registry.
     """
 
     def step(now: Pointers) -> Pointers:
         if _answered(registry, request, "approve"):
             return now
+        new = approved(now, request.verdict, request.run_id, signed)
         registry.require(request.verdict.challenger)
-        return approved(now, request.verdict, request.run_id, signed)
+        return new
 
     return registry.change(step)
 

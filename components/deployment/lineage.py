@@ -21,7 +21,7 @@ class Lineage:
     """All that the store knows about a version.
 
     Attributes:
-        roles: champion, previous, anchor, serving; withdrawn where a person rolled it back.
+        roles: champion, previous, anchor, serving; withdrawn where it was rolled back; condemned where garbage collection removes it.
         decisions: about it, in order. asked: requests about it, in order.
         run_id: the run that made it; empty when no decision and no request names one.
         evidence: of that run, per step, as stored JSON; empty when it was removed.
@@ -95,6 +95,8 @@ def roles(registry: Registry) -> dict[str, list[str]]:
             found.setdefault(pointer.version, []).append(role)
     for version in now.withdrawn:
         found.setdefault(version, []).append("withdrawn")
+    for mark in now.condemned:
+        found.setdefault(mark.version, []).append("condemned")
     return found
 
 

@@ -65,8 +65,8 @@ def promoted(now: Pointers, verdict: Verdict, run_id: str, signed: Signed) -> Po
     """The gate's blessing carried out. A version that is the champion already stays so, whoever made it that.
 
     Raises:
-        ConflictError: champion or anchor isn't the one that the verdict names, or a person rolled this
-            very version back.
+        ConflictError: champion or anchor isn't the one that the verdict names, a person rolled this
+            very version back, or garbage collection removes it.
     """
     version = verdict.challenger
     if now.champion is not None and now.champion.version == version:
@@ -116,9 +116,14 @@ def rolled_back(now: Pointers, signed: Signed) -> Pointers:
 
 
 def reinstated(now: Pointers, version: str, run_id: str, signed: Signed) -> Pointers:
-    """An earlier champion is champion again because a person says so; the anchor stays."""
+    """An earlier champion is champion again because a person says so; the anchor stays.
+
+    Raises:
+        ConflictError: garbage collection removes it.
+    """
     if now.champion is not None and now.champion.version == version:
         return now
+    require_spared(now, version)
     return changed(
         now,
         champion=Pointer(version, run_id, signed.at),
@@ -126,6 +131,16 @@ def reinstated(now: Pointers, version: str, run_id: str, signed: Signed) -> Poin
         withdrawn=tuple(kept for kept in now.withdrawn if kept != version),
         decision=decided(now, "promote", version, run_id, signed),
     )
+
+
+def require_spared(now: Pointers, version: str) -> None:
+    """Raise ConflictError where garbage collection removes a version: half of its files may be gone already."""
+    mark = next((mark for mark in now.condemned if mark.version == version), None)
+    if mark is not None:
+        raise ConflictError(
+            f"garbage collection has condemned {version} on {mark.at}",
+            fix="an hour after that `emotion models gc --delete` lifts it, then run again",
+        )
 
 
 def decided(now: Pointers, action: Action, version: str, run_id: str, signed: Signed) -> Decision:
@@ -141,6 +156,7 @@ def changed(now: Pointers, **changes: object) -> Pointers:
 
 def _crowned(now: Pointers, verdict: Verdict, run_id: str, decision: Decision) -> Pointers:
     version = verdict.challenger
+    require_spared(now, version)
     _require_judged_against("champion", now.champion, verdict.champion)
     _require_judged_against("anchor", now.anchor, verdict.anchor)
     champion = Pointer(version, run_id, decision.at)

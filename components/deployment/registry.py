@@ -19,8 +19,8 @@ from components.contracts.errors import ConflictError, ContractError, UnknownNam
 from components.contracts.findings import Verdict
 from components.contracts.night import Pointer
 from components.contracts.registry import Decision, Pointers
-from components.deployment.promotion import Signed, promoted, reinstated, rolled_back
-from components.runtime.pointers import parse_pointers, read_serving
+from components.deployment.promotion import Signed, promoted, reinstated, require_spared, rolled_back
+from components.runtime.pointers import read_document, read_pointers, read_serving
 from components.runtime.store import Store
 
 ATTEMPTS = 50  # each lost attempt means that someone else's change went through
@@ -40,7 +40,7 @@ class Registry:
 
     def pointers(self) -> Pointers:
         """What the registry says now. Raises ContractError when the document can't be read."""
-        return parse_pointers(self.store.read(layout.pointers(self.name)), self.name)
+        return read_pointers(self.store, self.name)
 
     def serving(self) -> Pointer | None:
         """What does serve, as the last rollout proved it."""
@@ -106,7 +106,12 @@ class Registry:
         return self.change(step)
 
     def put(self, model: Path, version: str) -> None:
-        """Bring a version's files here, whole before they are visible; an existing version stays as it is."""
+        """Bring a version's files here, whole before they are visible; an existing version stays as it is.
+
+        Raises:
+            ConflictError: garbage collection removes it.
+        """
+        require_spared(self.pointers(), version)
         self.store.put_tree(model, layout.version(self.name, version), MARKERS["model"])
 
     def rollback(self, signed: Signed, away: str = "") -> Pointers:
@@ -159,8 +164,7 @@ class Registry:
         """
         key = layout.pointers(self.name)
         for _ in range(ATTEMPTS):
-            content = self.store.read(key)
-            now = parse_pointers(content, self.name)
+            content, now = read_document(self.store, self.name)
             self._file(now.decision)
             new = step(now)
             if new == now:

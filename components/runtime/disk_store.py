@@ -45,15 +45,16 @@ class DiskStore:
             yield entry.key
 
     def scan(self, prefix: str) -> Iterator[Entry]:
-        root = self._path(prefix)
-        for path in sorted(root.rglob("*")):
+        found: list[Path] = []
+        for folder, inner, names in os.walk(self._path(prefix)):  # passes over folders that are removed meanwhile
             # Hidden: locks, and trees that are being written or removed.
-            if any(part.startswith(".") for part in path.relative_to(root).parts):
-                continue
+            inner[:] = [name for name in inner if not name.startswith(".")]
+            found += [Path(folder, name) for name in names if not name.startswith(".")]
+        for path in sorted(found):
             with contextlib.suppress(FileNotFoundError):  # removed meanwhile
-                found = path.stat()
-                if stat.S_ISREG(found.st_mode):
-                    yield Entry(path.relative_to(self.root).as_posix(), found.st_size, found.st_mtime)
+                status = path.stat()
+                if stat.S_ISREG(status.st_mode):
+                    yield Entry(path.relative_to(self.root).as_posix(), status.st_size, status.st_mtime)
 
     def delete(self, key: str) -> None:
         self._path(key).unlink(missing_ok=True)
@@ -95,12 +96,15 @@ class DiskStore:
 
     def sweep(self, before: float) -> int:
         removed = 0
-        for path in list(self.root.rglob(".*")):
-            temporary = path.name.endswith(".tmp") or path.is_dir()
-            with contextlib.suppress(FileNotFoundError):  # the work of someone who was slow, not dead
-                if temporary and path.stat().st_mtime < before:
-                    removed += sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for folder, inner, names in os.walk(self.root):
+            hidden = [Path(folder, name) for name in (*inner, *names) if name.startswith(".")]
+            inner[:] = [name for name in inner if not name.startswith(".")]
+            for path in hidden:
+                temporary = path.name.endswith(".tmp") or path.is_dir()
+                with contextlib.suppress(FileNotFoundError):  # the work of someone who was slow, not dead
+                    if temporary and path.stat().st_mtime < before:
+                        removed += sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
+                        shutil.rmtree(path) if path.is_dir() else path.unlink()
         return removed
 
     def location(self, key: str) -> str:

@@ -10,16 +10,28 @@ from components.runtime.store import Store
 
 
 def read_pointers(store: Store, model_name: str) -> Pointers:
-    """Champion (wanted), previous and anchor; all None for a model that was never promoted."""
-    return parse_pointers(store.read(layout.pointers(model_name)), model_name)
+    """Champion (wanted), previous and anchor; all None for a model that was never promoted. Raises ContractError for anything else."""
+    return read_document(store, model_name)[1]
 
 
-def parse_pointers(content: bytes | None, model_name: str) -> Pointers:
-    """`read_pointers` from the document's bytes. Raises ContractError for anything else."""
-    return Pointers() if content is None else from_json(Pointers, content, f"the pointers of {model_name}")
+def read_document(store: Store, model_name: str) -> tuple[bytes | None, Pointers]:
+    """The document's bytes, as a compare-and-set expects them, and what they say.
+
+    Stores of an earlier layout hold champion, previous and anchor one by one. They are read as they stand, and the
+    first change writes the document.
+    """
+    content = store.read(layout.pointers(model_name))
+    if content is not None:
+        return content, from_json(Pointers, content, f"the pointers of {model_name}")
+    champion, previous, anchor = (_pointer(store, model_name, role) for role in ("champion", "previous", "anchor"))
+    return None, Pointers(champion, previous, anchor)
 
 
 def read_serving(store: Store, model_name: str) -> Pointer | None:
     """The version that does serve, as the last rollout proved it; None where nothing was rolled out."""
-    content = store.read(layout.pointer(model_name, "serving"))
-    return None if content is None else from_json(Pointer, content, f"what serves {model_name}")
+    return _pointer(store, model_name, "serving")
+
+
+def _pointer(store: Store, model_name: str, role: str) -> Pointer | None:
+    content = store.read(layout.pointer(model_name, role))
+    return None if content is None else from_json(Pointer, content, f"the {role} of {model_name}")

@@ -17,13 +17,16 @@ from components.deployment.approval import Asked
 from components.deployment.promotion import Signed
 from components.deployment.registry import Registry, model_names
 from components.runtime.store import open_store
+from pipelines.commands.garbage import gc
 from pipelines.commands.terminal import Store, console
 
 app = typer.Typer(
-    help="The registry: list, show and compare versions; approve, promote, roll back.",
+    help="The registry: list, show and compare versions; approve, promote, roll back; collect garbage.",
     rich_markup_mode="rich",
     invoke_without_command=True,
 )
+
+app.command()(gc)
 
 Version = Annotated[str, typer.Argument(help="A version, or its first digits.")]
 Model = Annotated[str, typer.Option("--model", help="Which model, where the store holds several.")]
@@ -41,6 +44,7 @@ def models(context: typer.Context, store: Store = "store") -> None:
       emotion models diff 0123 4567
       emotion models approve 20261121-020000-fer2013-cnn --by ada --why "looked at the flips"
       emotion models rollback --why "errors in the shop"
+      emotion models gc
     """
     if context.invoked_subcommand is None:
         list_(store)
