@@ -1,7 +1,11 @@
-"""A served model: LiteRT on uint8 pixels, verified before its first use."""
+"""A served model: LiteRT on uint8 pixels, verified before its first use.
+
+Why LiteRT, and one image at a time: see the figures in `benchmarks/serving.py`.
+"""
 
 from __future__ import annotations
 
+import copy
 import threading
 from pathlib import Path
 
@@ -26,20 +30,20 @@ class ServedModel:
             what the manifest says.
     """
 
+    _batch: int
+    _turn: threading.Lock
+
     def __init__(self, folder: Path, threads: int = 1) -> None:
         self.manifest: ModelManifest = verified_model(folder)
-        name = self.manifest.served_file
-        try:
-            self._interpreter = Interpreter(model_path=str(folder / name), num_threads=threads)
-        except ValueError as error:
-            raise ContractError(
-                f"the runtime can't load {name}: {' '.join(str(error).split())[:200]}", fix="train and export the model again"
-            ) from error
-        self._input = self._interpreter.get_input_details()[0]
-        self._output = self._interpreter.get_output_details()[0]
-        self._batch = 0
-        self._turn = threading.Lock()
+        self._path = folder / self.manifest.served_file
+        self._open(threads)
         self._check()
+
+    def twin(self, threads: int) -> ServedModel:
+        """The same verified model with buffers and threads of its own, so that both can run at the same time."""
+        other = copy.copy(self)
+        other._open(threads)
+        return other
 
     def predict(self, pixels: npt.NDArray[np.uint8]) -> Probabilities:
         """Calibrated probabilities, float32 ``[n, labels]``, of uint8 pixels ``[n, height, width, channels]``; n may be 0.
@@ -62,6 +66,18 @@ class ServedModel:
             self._interpreter.invoke()
             probabilities: Probabilities = self._interpreter.get_tensor(self._output["index"])
         return probabilities
+
+    def _open(self, threads: int) -> None:
+        try:
+            self._interpreter = Interpreter(model_path=str(self._path), num_threads=threads)
+        except ValueError as error:
+            raise ContractError(
+                f"the runtime can't load {self._path.name}: {' '.join(str(error).split())[:200]}", fix="train and export the model again"
+            ) from error
+        self._input = self._interpreter.get_input_details()[0]
+        self._output = self._interpreter.get_output_details()[0]
+        self._batch = 0
+        self._turn = threading.Lock()
 
     def _check(self) -> None:
         image, labels = self.manifest.image, len(self.manifest.labels)

@@ -1,98 +1,127 @@
-"""The predictor: KServe's model interface around a served model."""
+"""The predictor: KServe's model interface around a classifier."""
 
 from __future__ import annotations
 
+import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kserve import InferOutput, InferRequest, InferResponse, Model
+from kserve import InferRequest, InferResponse, Model
 from kserve.errors import InvalidInput
+from kserve.metrics import POST_HIST_TIME, PRE_HIST_TIME, PREDICT_HIST_TIME, get_labels
 
 from components.contracts.errors import InputError
 from components.images.decode import ImageRefused
-from components.inference.model import ServedModel
-from components.serving.classifier import Answer
-from components.serving.payload import WANTED, Batch, answers, batch_of_v2, images_of_v1, read_batch
+from components.serving import metrics
+from components.serving.classifier import Answer, Classifier, Sent
+from components.serving.lanes import Lanes
+from components.serving.observing import Answered, Observers
+from components.serving.payload import WANTED, images_of_v1, images_of_v2
+from components.serving.tensors import response_to
 
 
 @dataclass(frozen=True)
 class Work:
-    """One request on its way: its images, and the protocol and id that its answer takes."""
+    """One request on its way: its images, and the protocol and id that its answer takes.
 
-    batch: Batch
+    Attributes:
+        request: of the V2 protocol; None in V1. single: the body is one image, so its error is the request's.
+    """
+
+    images: list[Sent]
     request: InferRequest | None
+    request_id: str
+    single: bool = False
     answers: tuple[Answer, ...] = ()
 
 
 class Predictor(Model):  # type: ignore[misc]
     """Answers images with label and probabilities. See `components.serving.payload` for the wire format.
 
-    The handlers run one after the other on the server's event loop: the runtime isn't thread-safe, uses
-    all threads for one request anyway, and is done in a millisecond or two.
-
     Args:
-        name: that clients use. folder: the model artifact. threads: of the runtime.
+        name: that clients use. folder: the model artifact. observers: are told of each answer.
     """
 
-    def __init__(self, name: str, folder: Path, threads: int) -> None:
+    def __init__(self, name: str, folder: Path, observers: Observers | None = None) -> None:
         super().__init__(name)
         self._folder = folder
-        self._threads = threads
+        self._observers = observers or Observers()
+        self._seconds = [histogram.labels(**get_labels(name)) for histogram in (PRE_HIST_TIME, PREDICT_HIST_TIME, POST_HIST_TIME)]
+
+    async def __call__(self, body: Any, headers: dict[str, str] | None = None, verb: Any = None) -> tuple[Any, dict[str, str]]:
+        """KServe's three steps under KServe's three histograms. Its own way there takes 90 microseconds of CPU more."""
+        began = time.perf_counter()
+        work = await self.preprocess(body, headers)
+        read = time.perf_counter()
+        work = await self.predict(work, headers)
+        predicted = time.perf_counter()
+        response = await self.postprocess(work, headers)
+        for histogram, seconds in zip(self._seconds, (read - began, predicted - read, time.perf_counter() - predicted), strict=True):
+            histogram.observe(seconds)
+        return response, {}
 
     def load(self) -> bool:
         """Verify and load the artifact. Raises ContractError when it isn't what its manifest says."""
-        self.model = ServedModel(self._folder, self._threads)
+        self.classifier = Classifier(self._folder)
+        self._lanes = Lanes(self.classifier)
+        metrics.LOADED.labels(self.name, self.classifier.version).set(1)
         self.ready = True
         return self.ready
 
+    def stop(self) -> None:
+        """Called last: what observers have waiting is let through."""
+        self.ready = False
+        self._lanes.close()
+        self._observers.close()
+
     def get_input_types(self) -> list[dict[str, Any]]:
-        image = self.model.manifest.image
+        image = self.classifier.image
         return [{"name": "image", "datatype": "UINT8", "shape": [-1, image.height, image.width, image.channels]}]
 
     def get_output_types(self) -> list[dict[str, Any]]:
-        labels = len(self.model.manifest.labels)
+        labels = len(self.classifier.labels)
         shapes = {"label": ("BYTES", [-1]), "probabilities": ("FP32", [-1, labels]), "error": ("BYTES", [-1])}
         return [{"name": name, "datatype": datatype, "shape": shape} for name, (datatype, shape) in shapes.items()]
 
     async def preprocess(self, payload: Any, headers: dict[str, str] | None = None) -> Work:
-        """Bytes to pixels. Raises InvalidInput (HTTP 400) when the request as a whole can't be used."""
-        image = self.model.manifest.image
+        """What was sent to images. Raises InvalidInput (HTTP 400) when the request as a whole can't be used."""
+        request_id = (headers or {}).get("x-request-id") or uuid.uuid4().hex
         try:
             if isinstance(payload, InferRequest):
-                return Work(batch_of_v2(payload.inputs, image), payload)
-            batch = read_batch(images_of_v1(payload), image)
-            if isinstance(payload, bytes) and len(batch.refused) == 1 and batch.refused[0]:
-                raise _refusal(batch.refused[0])
-            return Work(batch, None)
+                return Work(images_of_v2(payload.inputs, self.classifier.image), payload, payload.id or request_id)
+            return Work(images_of_v1(payload), None, request_id, isinstance(payload, bytes))
         except InputError as error:
             raise InvalidInput(str(error)) from error
 
     async def predict(self, payload: Work, headers: dict[str, str] | None = None, response_headers: dict[str, str] | None = None) -> Work:
-        """Pixels to answers."""
-        found = answers(payload.batch, self.model.manifest.labels, self.model.predict(payload.batch.pixels))
-        return Work(payload.batch, payload.request, tuple(found))
+        """Images to answers. Raises InvalidInput when the body was one image that can't be read."""
+        answers = tuple(await self._lanes.classify(payload.images))
+        for answer in answers:
+            if answer.reason:
+                metrics.REJECTED.labels(answer.reason).inc()
+            else:
+                metrics.LABELS.labels(answer.label).inc()
+        if payload.single and answers[0].reason:
+            raise InvalidInput(str(_refusal(answers[0])))
+        return replace(payload, answers=answers)
 
     async def postprocess(
         self, result: Work, headers: dict[str, str] | None = None, response_headers: dict[str, str] | None = None
     ) -> dict[str, Any] | InferResponse:
         """Answers to the response of the protocol that asked."""
-        version = self.model.manifest.version
-        if result.request is None:
-            return {"predictions": [answer.plain() for answer in result.answers], "model_name": self.name, "model_version": version}
-        rows, labels = len(result.answers), self.model.manifest.labels
-        table = [(answer.probabilities or {}).get(label, 0.0) for answer in result.answers for label in labels]
-        outputs = [
-            InferOutput("label", [rows], "BYTES", [answer.label for answer in result.answers]),
-            InferOutput("probabilities", [rows, len(labels)], "FP32", table, {"labels": ",".join(labels)}),
-            InferOutput(
-                "error", [rows], "BYTES", [f"{answer.reason}: {answer.message}" if answer.reason else "" for answer in result.answers]
-            ),
-        ]
-        return InferResponse(result.request.id or str(uuid.uuid4()), self.name, outputs, model_version=version)
+        if self._observers:
+            images = tuple(None if isinstance(image, ImageRefused) else image for image in result.images)
+            self._observers.tell(Answered(result.request_id, images, result.answers, self.name, self.classifier.version))
+        if result.request is not None:
+            return response_to(result.request, result.request_id, self.classifier.labels, result.answers, self.classifier.version)
+        return {
+            "predictions": [answer.plain() for answer in result.answers],
+            "model_name": self.name,
+            "model_version": self.classifier.version,
+        }
 
 
 def _refusal(answer: Answer) -> InputError:
-    error = ImageRefused(answer.reason, answer.message)
-    return InputError(f"the body is no image that can be read ({error})", expected=WANTED)
+    return InputError(f"the body is no image that can be read ({answer.reason}: {answer.message})", expected=WANTED)

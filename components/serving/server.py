@@ -1,17 +1,32 @@
-"""The server process: KServe's own, on a chosen address."""
+"""The server process: KServe's endpoints, the front before them, on a chosen address, until it is told to end."""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from components.contracts.artifacts import verified_model
+from components.contracts.errors import EnvironmentProblem
+
+# A load balancer goes on sending for a while after a replica was told to end: it is served until none came for so long.
+QUIET_SECONDS = 1.0
+DRAIN_SECONDS = 15.0
+GRACE_SECONDS = 10
+KEEP_ALIVE_SECONDS = 65
+SWITCH_SECONDS = 0.001
+
+_log = logging.getLogger("emotion.serving")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,48 +49,100 @@ def serve(arguments: argparse.Namespace) -> int:
 
     Raises:
         ContractError: the artifact isn't what its manifest says; nothing was served.
+        EnvironmentProblem: a port is in use.
     """
     if arguments.stop_with_input:
         threading.Thread(target=_stop_with_input, daemon=True).start()
     manifest = verified_model(arguments.model_dir)  # a bad model ends here, before seconds of imports
-    kserve_server = _import_kserve()
+    _import_kserve()
+    import uvloop
+
+    from components.serving import logs
+    from components.serving.observing import Observers
     from components.serving.predictor import Predictor
 
-    class Server(kserve_server):  # type: ignore[misc, valid-type]
-        """KServe's server listens on all addresses; this one on the address it is told."""
-
-        async def _serve(self) -> None:
-            self._rest_server.config.host = arguments.host
-            await super()._serve()
-
-    predictor = Predictor(arguments.model_name or manifest.model_name, arguments.model_dir, threads=len(os.sched_getaffinity(0)))
+    logs.configure()
+    predictor = Predictor(arguments.model_name or manifest.model_name, arguments.model_dir, Observers())
     predictor.load()
-    server = Server(
-        http_port=arguments.port,
-        grpc_port=arguments.grpc_port,
-        enable_grpc=arguments.grpc == "on",
-        enable_latency_logging=False,
-        grace_period=10,
-    )
-    # Two lines per request say what the Prometheus histograms count anyway. KServe has configured logging by now.
-    logging.getLogger("kserve.trace").setLevel(logging.WARNING)
-    server.start([predictor])
+    # The event loop gets its turn back sooner from threads that decode images.
+    sys.setswitchinterval(SWITCH_SECONDS)
+    uvloop.run(_run(predictor, arguments))
     return 0
 
 
-def _import_kserve() -> type:
+async def _run(predictor: Any, arguments: argparse.Namespace) -> None:
+    """Serve until a signal comes; then say not ready, go on until it is quiet, finish what is under way."""
+    import uvicorn
+    from kserve.model_repository import ModelRepository
+    from kserve.model_server import app
+    from kserve.protocol.rest.server import RESTServer
+
+    from components.serving import grpc_server
+    from components.serving.connections import Connection
+    from components.serving.front import Front
+
+    models = ModelRepository()
+    models.update(predictor)
+    plane = grpc_server.Plane(predictor, models)
+    RESTServer(app, plane, grpc_server.ClosedRepository(models), arguments.port)._register_endpoints(app)
+    front = Front(predictor, app)
+    config = uvicorn.Config(
+        front, host=arguments.host, port=arguments.port, http=Connection, ws="none", lifespan="off", log_config=None, access_log=False,
+        server_header=False, timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=GRACE_SECONDS,
+    )  # fmt: skip
+    http = uvicorn.Server(config)
+    http.capture_signals = contextlib.nullcontext  # the signals are ours
+    listening = _listen(arguments.host, arguments.port)
+    grpc = await grpc_server.start(plane, models, f"{arguments.host}:{arguments.grpc_port}") if arguments.grpc == "on" else None
+
+    told, hurry = asyncio.Event(), asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, _set, told, hurry)
+    serving = asyncio.create_task(http.serve([listening]))
+    _log.info("serving", extra={"model": predictor.name, "version": predictor.classifier.version, "port": arguments.port})
+    await told.wait()
+    front.draining = True
+    _log.info("ending", extra={"busy": front.busy})
+    await _until_quiet(front, hurry)
+    http.should_exit = True
+    await asyncio.gather(serving, *([grpc.stop(GRACE_SECONDS)] if grpc else []))
+    predictor.stop()
+    _log.info("ended")
+
+
+def _set(*events: asyncio.Event) -> None:
+    for event in events:
+        event.set()
+
+
+async def _until_quiet(front: Any, hurry: asyncio.Event) -> None:
+    """Until no request came for a second, at most fifteen; Ctrl-C doesn't wait."""
+    began = time.monotonic()
+    while time.monotonic() - began < DRAIN_SECONDS and (front.busy or time.monotonic() - max(front.last, began) < QUIET_SECONDS):
+        if hurry.is_set():
+            return
+        await asyncio.sleep(QUIET_SECONDS / 20)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise EnvironmentProblem(f"can't listen on {host}:{port} ({error.strerror})", fix="choose another --port") from error
+
+
+def _import_kserve() -> None:
     """KServe reads the process's arguments as its own while it is imported; it gets none."""
     ours: Sequence[str] = sys.argv
     sys.argv = sys.argv[:1]
     try:
-        from kserve import ModelServer
+        import kserve.model_server  # noqa: F401
     finally:
         sys.argv = list(ours)
-    server: type = ModelServer
-    return server
 
 
 def _stop_with_input() -> None:
     while os.read(0, 4096):
         pass
-    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)  # who started it has gone: there is nothing to drain

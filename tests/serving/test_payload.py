@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
-import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from components.contracts.errors import InputError
 from components.images.decode import ImageRefused, encode_png
-from components.serving.payload import MAX_IMAGES, answers, images_of_v1, read_batch
-from tests.models import SMALL
+from components.serving.classifier import Classifier
+from components.serving.payload import MAX_IMAGES, images_of_v1, json_of
+from tests.artifacts import pattern
+from tests.models import LABELS, stripe_weights, write_model
 
 PNG = encode_png(np.arange(256, dtype=np.uint8).reshape(16, 16))
 
@@ -20,10 +22,8 @@ def instance(content: bytes) -> dict[str, object]:
     return {"image": {"b64": base64.b64encode(content).decode()}}
 
 
-def test_instances_raw_bytes_and_json_under_another_name() -> None:
-    body = {"instances": [instance(PNG), instance(b"x")]}
-    assert images_of_v1(body) == [PNG, b"x"]
-    assert images_of_v1(json.dumps(body).encode()) == [PNG, b"x"]
+def test_instances_and_raw_bytes() -> None:
+    assert images_of_v1({"instances": [instance(PNG), instance(b"x")]}) == [PNG, b"x"]
     assert images_of_v1(PNG) == [PNG]
 
 
@@ -38,7 +38,6 @@ def test_instances_raw_bytes_and_json_under_another_name() -> None:
         ({"instances": [instance(b"x")] * (MAX_IMAGES + 1)}, "received 257; to fix it: split it"),
         ({"instances": [instance(b"x"), {"image": "x"}]}, r"instance 1 has no image\.b64"),
         ({"instances": [instance(b"x"), 7]}, r"instance 1 has no image\.b64"),
-        (b'{"instances": [', "isn't valid JSON"),
     ],
 )
 def test_a_request_that_cant_be_used_is_told_what_to_send(body: object, message: str) -> None:
@@ -46,15 +45,32 @@ def test_a_request_that_cant_be_used_is_told_what_to_send(body: object, message:
         images_of_v1(body)
 
 
-def test_one_bad_image_doesnt_harm_the_others() -> None:
-    contents = images_of_v1({"instances": [instance(b"no image"), instance(PNG), {"image": {"b64": "*"}}]})
-    batch = read_batch([*contents, b""], SMALL)
-    assert batch.pixels.shape == (1, 16, 16, 1)
-    found = answers(batch, ("a", "b"), np.array([[0.25, 0.75]]))
-    assert [answer.reason for answer in found] == ["not-an-image", "", "not-base64", "empty"]
-    assert found[1].plain() == {"label": "b", "probabilities": {"a": 0.25, "b": 0.75}}
+def test_json_that_is_none_is_told_what_to_send() -> None:
+    with pytest.raises(InputError, match="isn't valid JSON .*; expected that"):
+        json_of(b'{"instances": [', "that")
+
+
+def test_one_bad_image_doesnt_harm_the_others(model_folder: Path) -> None:
+    classifier = Classifier(model_folder)
+    face = encode_png(pattern(3, np.random.default_rng(2)))
+    images = images_of_v1({"instances": [instance(b"no image"), instance(face), {"image": {"b64": "*"}}]})
+    found = classifier.classify([*images, b"", ImageRefused("odd", "x")])
+    assert [answer.reason for answer in found] == ["not-an-image", "", "not-base64", "empty", "odd"]
+    assert found[1].label == LABELS[3]
+    assert list(found[1].probabilities or ()) == list(LABELS)
+    assert {answer.version for answer in found} == {classifier.version}
     assert found[0].plain()["error"]["reason"] == "not-an-image"
 
 
-def test_no_readable_image_is_an_empty_batch() -> None:
-    assert read_batch([ImageRefused("empty", "x")], SMALL).pixels.shape == (0, 16, 16, 1)
+def test_pictures_of_any_size_answer_as_their_files_do(model_folder: Path) -> None:
+    classifier = Classifier(model_folder)
+    picture = pattern(5, np.random.default_rng(4)).repeat(3, axis=0).repeat(3, axis=1)
+    assert classifier.classify_pictures([picture]) == classifier.classify([encode_png(picture)])
+
+
+def test_a_twin_answers_the_same_with_buffers_of_its_own(tmp_path: Path) -> None:
+    write_model(tmp_path / "model", stripe_weights(noise=1.0))
+    first = Classifier(tmp_path / "model", threads=1)
+    twin = first.twin(2)
+    assert twin.classify([PNG]) == first.classify([PNG])
+    assert twin._model._interpreter is not first._model._interpreter

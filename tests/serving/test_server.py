@@ -23,12 +23,13 @@ PNG = encode_png(PIXELS)
 EXPECTED = softmax_of(PIXELS[None, :, :, None], WEIGHTS)[0]
 
 
-def ask(server: Server, method: str, path: str, body: Any = None, kind: str = "application/json") -> tuple[int, Any]:
+def ask(
+    server: Server, method: str, path: str, body: Any = None, kind: str = "application/json", headers: dict[str, str] | None = None
+) -> tuple[int, Any]:
     connection = http.client.HTTPConnection(HOST, server.port, timeout=30)
+    content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     try:
-        connection.request(
-            method, path, body if body is None or isinstance(body, bytes) else json.dumps(body).encode(), {"Content-Type": kind}
-        )
+        connection.request(method, path, content, {"Content-Type": kind, **(headers or {})})
         response = connection.getresponse()
         content = response.read()
         return response.status, json.loads(content) if response.headers.get("content-type", "").startswith(
@@ -91,8 +92,8 @@ def test_v1_takes_json_under_other_content_types(server: Server, kind: str) -> N
         ({}, "application/json", 'expected {"instances": [{"image"'),
         ({"instances": []}, "application/json", "expected 1 to 256"),
         ({"instances": [{"b64": "x"}]}, "application/json", "instance 0 has no image.b64"),
-        (b"{", "application/json", "Unrecognized request format"),
-        (b"", "application/json", "Unrecognized request format"),
+        (b"{", "application/json", "isn't valid JSON"),
+        (b"", "application/json", "isn't valid JSON"),
         (b"no image", "image/png", "not-an-image"),
         (b"", "image/png", "the file has no bytes"),
     ],
@@ -130,7 +131,7 @@ def test_v2_takes_pixels(server: Server, data: list[Any]) -> None:
         ([{"datatype": "FP32", "shape": [1], "data": [0.5]}], "received FP32"),
         (
             [{"datatype": "UINT8", "shape": [1, 8, 8, 1], "data": [0] * 64}],
-            "expected one input, BYTES [n] with base64 of image files, or UINT8 [n, 16, 16, 1]",
+            "expected one input, BYTES [n] of image files (base64 in JSON), or UINT8 [n, 16, 16, 1]",
         ),
         ([{"datatype": "UINT8", "shape": [1, 16, 16, 1], "data": [0] * 255}], "don't fit its shape"),
         ([{"datatype": "UINT8", "shape": [1, 16, 16, 1], "data": [256] * 256}], "whole numbers from 0 to 255"),
@@ -156,7 +157,6 @@ def test_v2_bodies_that_are_no_request(server: Server, body: bytes) -> None:
 def test_health_metrics_and_metadata_are_kserves(server: Server) -> None:
     assert ask(server, "GET", "/v2/health/ready") == (200, {"ready": True})
     assert ask(server, "GET", "/v1/models/faces") == (200, {"name": "faces", "ready": True})
-    assert ask(server, "GET", "/v2/models/faces")[1]["inputs"] == [{"name": "image", "datatype": "UINT8", "shape": [-1, 16, 16, 1]}]
     assert ask(server, "GET", "/v1/models/other")[0] == 404
     v1(server, {"instances": [instance(PNG)]})
     status, text = ask(server, "GET", "/metrics")

@@ -1,0 +1,51 @@
+"""HTTP connections that end when a request's first line and headers don't come."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+SECONDS = 10.0
+LATE = b'{"error":"the request\'s headers didn\'t come in time; to fix it: send them at once."}'
+ANSWER = (
+    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(LATE)
+) + LATE
+
+
+class Connection(HttpToolsProtocol):  # type: ignore[misc]
+    """uvicorn's own, with a time limit on headers, from the connection's start or a later request's first byte."""
+
+    _waiting: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._done()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._waiting is None:
+            self._wait()
+
+    def on_headers_complete(self) -> None:
+        self._done()
+        super().on_headers_complete()
+
+    def _wait(self) -> None:
+        self._waiting = self.loop.call_later(SECONDS, self._late)
+
+    def _done(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+
+    def _late(self, *_: Any) -> None:
+        self._waiting = None
+        if not self.transport.is_closing():
+            self.transport.write(ANSWER)
+            self.transport.close()
