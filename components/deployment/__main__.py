@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ from components.contracts import artifacts, layout
 from components.contracts.artifacts import ModelManifest, read_marker, verified_model
 from components.contracts.errors import ContractError
 from components.contracts.findings import DeployFindings, RegisterFindings, RolloutFindings, Verdict
-from components.contracts.night import Pointer
+from components.contracts.preset import ServingPolicy
 from components.deployment.approval import ask
 from components.deployment.promotion import GATE, Signed, require_spared, require_word
 from components.deployment.registry import Registry
@@ -20,6 +22,9 @@ from components.runtime.step import Context, Step, main
 
 if TYPE_CHECKING:
     from components.deployment.manifest import Served
+    from components.deployment.rollout.driver import Tools
+
+ToolsOf = Callable[[ServingPolicy, Registry, Path], "Tools"]
 
 MANIFEST = "inference_service.yaml"
 
@@ -46,47 +51,48 @@ def register(context: Context, arguments: argparse.Namespace) -> RegisterFinding
     return RegisterFindings(manifest.model_name, manifest.version, registry.location(manifest.version))
 
 
-def deploy(context: Context, arguments: argparse.Namespace) -> DeployFindings:
-    """Promote the model if it is blessed, then render what serves it."""
+def deploy(context: Context, arguments: argparse.Namespace, tools_of: ToolsOf | None = None) -> DeployFindings:
+    """Promote the model if it is blessed, render what serves it, and roll it out where the preset says so.
+
+    Args:
+        tools_of: what drives the rollout; that of the cluster around this process when None.
+    """
     manifest, verdict = _judged("blessed", context, arguments)
-    name = manifest.model_name
+    name, policy = manifest.model_name, context.preset.serving
 
     # KServe's SDK takes seconds to import; a refused model shouldn't wait for it.
     from components.deployment.manifest import Served, inference_service, storage_uri
 
     registry = Registry(context.store, name)
-    why = " ".join(verdict.reasons) or "all checks passed"
-    now = registry.promote(arguments.model, context.run_id, verdict, Signed(GATE, why, _now()))
-    if now.champion is None or now.anchor is None:
-        raise ContractError(f"{name} has no champion after its promotion", fix="run the step again")
-
     uri = storage_uri(registry.location(manifest.version))
-    served = Served(name, manifest.version, now.champion.run_id, uri, arguments.serving_image)
-    text = inference_service(served, context.preset.serving)
+    served = Served(name, manifest.version, context.run_id, uri, arguments.serving_image, context.store.uri)
+    text = inference_service(served, policy)
+    roll_out = _prepared(served, policy, arguments.model, registry, tools_of)  # what can't be rolled out isn't promoted
+    if not registry.was_withdrawn(manifest.version, context.run_id):  # by this step, before it was killed
+        registry.promote(arguments.model, context.run_id, verdict, Signed(GATE, " ".join(verdict.reasons) or "all checks passed", _now()))
     context.store.write(f"{layout.run(context.run_id)}/{MANIFEST}", text.encode())
     folder = artifacts.start(arguments.deployment)
     artifacts.write_atomically(folder / MANIFEST, text.encode())
-    rollout = _roll_out(served, context, arguments.model, registry)
-    after = registry.pointers() if rollout else now
-    findings = DeployFindings(name, manifest.version, after.champion or now.champion, after.previous, now.anchor, uri, text, rollout)
+    rollout = roll_out() if roll_out else None
+    now = registry.pointers()
+    if now.anchor is None:
+        raise ContractError(f"{name} has no anchor after its promotion", fix="run the step again")
+    findings = DeployFindings(name, manifest.version, now.champion, now.previous, now.anchor, uri, text, rollout)
     artifacts.finish(folder, "deployment", findings)
     return findings
 
 
-def _roll_out(served: Served, context: Context, model: Path, registry: Registry) -> RolloutFindings | None:
-    """Bring the version to the cluster's traffic, where the preset says so; `serving` is recorded last."""
-    if context.preset.serving.rollout is None:
+def _prepared(
+    served: Served, policy: ServingPolicy, model: Path, registry: Registry, tools_of: ToolsOf | None
+) -> Callable[[], RolloutFindings] | None:
+    """What brings the version to the cluster's traffic, where the preset says so; a second time it continues."""
+    if policy.rollout is None:
         return None
-    from components.deployment.rollout.step import roll_out
+    from components.deployment.rollout import step
+    from components.deployment.rollout.driver import drive
 
-    def record(version: str) -> None:
-        registry.record_serving(Pointer(version, context.run_id, _now()))
-
-    found = roll_out(served, context.preset.serving, model, record)
-    if found.outcome == "rolled-back" and registry.pointers().previous is not None:
-        # What the cluster sent back isn't the wanted champion any longer.
-        registry.rollback(Signed("rollout", found.reason or "the rollout failed", _now()), away=served.version)
-    return found
+    wanted = step.wanted(served, policy)
+    return partial(drive, (tools_of or step.tools_of)(policy, registry, model), wanted)
 
 
 def _judged(word: str, context: Context, arguments: argparse.Namespace) -> tuple[ModelManifest, Verdict]:

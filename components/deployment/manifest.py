@@ -57,6 +57,7 @@ class Served:
 
     Attributes:
         image: of the predictor, with a tag or, better, a digest (``name@sha256:…``).
+        store: URI of the store, where the predictor keeps features of its requests if the preset says so.
     """
 
     model_name: str
@@ -64,6 +65,7 @@ class Served:
     run_id: str
     storage_uri: str
     image: str = SERVING_IMAGE
+    store: str = ""
 
     def __post_init__(self) -> None:
         if re.fullmatch(r"[\w][\w.:/-]*(@sha256:[0-9a-f]{64})?", self.image) is None:
@@ -172,7 +174,18 @@ def _container(served: Served, policy: ServingPolicy) -> client.V1Container:
         name="kserve-container",
         image=served.image,
         command=["python", "-m", "components.serving"],
-        args=["serve", "--model-dir", MODEL_FOLDER, "--model-name", served.model_name, "--port", str(PORT), "--grpc", "off"],
+        args=[
+            "serve",
+            "--model-dir",
+            MODEL_FOLDER,
+            "--model-name",
+            served.model_name,
+            "--port",
+            str(PORT),
+            "--grpc",
+            "off",
+            *_observed(served, policy),
+        ],
         # A custom predictor names its model in this variable; the storage initializer copies it to MODEL_FOLDER.
         env=[client.V1EnvVar(name="STORAGE_URI", value=served.storage_uri)],
         ports=[client.V1ContainerPort(container_port=PORT, protocol="TCP")],
@@ -194,6 +207,13 @@ def _container(served: Served, policy: ServingPolicy) -> client.V1Container:
         liveness_probe=_probe("/v2/health/live", period_seconds=10, failure_threshold=6),
         volume_mounts=[client.V1VolumeMount(name="scratch", mount_path="/tmp")],  # noqa: S108 - the container's own
     )
+
+
+def _observed(served: Served, policy: ServingPolicy) -> list[str]:
+    """Arguments that turn shadow traffic and payload logging on."""
+    shadow = ["--shadow", to_json(policy.shadow)] if policy.shadow else []
+    payload = ["--payload", to_json(policy.payload), "--payload-store", served.store] if policy.payload else []
+    return shadow + payload
 
 
 def _probe(path: str, *, period_seconds: int, failure_threshold: int) -> client.V1Probe:

@@ -11,6 +11,7 @@ from components.contracts.night import Pointer
 from components.contracts.registry import Action, Decision, Pointers
 
 GATE = "gate"
+ROLLOUT = "rollout"
 
 
 @dataclass(frozen=True)
@@ -65,15 +66,15 @@ def promoted(now: Pointers, verdict: Verdict, run_id: str, signed: Signed) -> Po
     """The gate's blessing carried out. A version that is the champion already stays so, whoever made it that.
 
     Raises:
-        ConflictError: champion or anchor isn't the one that the verdict names, a person rolled this
-            very version back, or garbage collection removes it.
+        ConflictError: champion or anchor isn't the one that the verdict names, this very version
+            was rolled back, or garbage collection removes it.
     """
     version = verdict.challenger
     if now.champion is not None and now.champion.version == version:
         return now
     if version in now.withdrawn:
         raise ConflictError(
-            f"a person rolled {version} back, so the gate's word isn't enough for it",
+            f"{version} was rolled back, so the gate's word isn't enough for it",
             fix=f"`emotion models promote {version} --why ...` makes it champion again",
         )
     return _crowned(now, verdict, run_id, decided(now, "promote", version, run_id, signed))
@@ -112,6 +113,22 @@ def rolled_back(now: Pointers, signed: Signed) -> Pointers:
         previous=None,
         withdrawn=(*(version for version in now.withdrawn if version != away), away),
         decision=decided(now, "rollback", now.previous.version, now.previous.run_id, signed),
+    )
+
+
+def withdrawn(now: Pointers, version: str, signed: Signed) -> Pointers:
+    """What a rollout sent back is no champion any longer: the previous one is again, or none where there was none.
+
+    The anchor stays, and the gate can't bring the version back. A version that isn't champion changes nothing.
+    """
+    if now.champion is None or now.champion.version != version:
+        return now
+    return changed(
+        now,
+        champion=replace(now.previous, since=signed.at) if now.previous else None,
+        previous=None,
+        withdrawn=(*(other for other in now.withdrawn if other != version), version),
+        decision=decided(now, "withdraw", version, now.champion.run_id, signed),
     )
 
 

@@ -19,7 +19,7 @@ from components.contracts.errors import ConflictError, ContractError, UnknownNam
 from components.contracts.findings import Verdict
 from components.contracts.night import Pointer
 from components.contracts.registry import Decision, Pointers
-from components.deployment.promotion import Signed, promoted, reinstated, require_spared, rolled_back
+from components.deployment.promotion import Signed, promoted, reinstated, require_spared, rolled_back, withdrawn
 from components.runtime.pointers import read_document, read_pointers, read_serving
 from components.runtime.store import Store
 
@@ -130,6 +130,15 @@ class Registry:
 
         return self.change(step)
 
+    def withdraw(self, version: str, signed: Signed) -> Pointers:
+        """Take a version that a rollout sent back from the champion's place; see `withdrawn`. Doing it again changes nothing."""
+        return self.change(lambda now: withdrawn(now, version, signed))
+
+    def was_withdrawn(self, version: str, run_id: str) -> bool:
+        """Whether a rollout sent a version back that this run had promoted, and nobody has brought it back since."""
+        about = [decision for decision in self.decisions() if decision.version == version]
+        return bool(about) and (about[-1].action, about[-1].run_id) == ("withdraw", run_id)
+
     def reinstate(self, version: str, signed: Signed) -> Pointers:
         """Make an earlier champion champion again.
 
@@ -150,11 +159,17 @@ class Registry:
 
         return self.change(step)
 
-    def record_serving(self, served: Pointer) -> None:
-        """Say which version does serve. Doing it again changes nothing. Raises ConflictError when someone else says so meanwhile."""
+    def record_serving(self, served: Pointer | None) -> None:
+        """Say which version does serve; None: nothing does. Doing it again changes nothing.
+
+        Raises:
+            ConflictError: someone else says so meanwhile.
+        """
         key = layout.pointer(self.name, "serving")
         content = self.store.read(key)
-        if content is None or from_json(Pointer, content, key).version != served.version:
+        if served is None:
+            self.store.delete(key)
+        elif content is None or from_json(Pointer, content, key).version != served.version:
             self.store.compare_and_set(key, content, to_pretty_json(served).encode())
 
     def change(self, step: Callable[[Pointers], Pointers]) -> Pointers:

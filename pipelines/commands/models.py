@@ -159,7 +159,7 @@ def _tell(registry: Registry, now: Pointers) -> None:
     champion = now.champion.version if now.champion else "nothing"
     console.print(f"{registry.name}: {champion} is champion; the next run compares with it", soft_wrap=True)
     if serving is not None and serving.version != champion:
-        console.print(f"{serving.version} still serves; a rollout brings the champion to the cluster", soft_wrap=True)
+        console.print(f"{serving.version} still serves; `emotion rollout start` brings the champion to the traffic", soft_wrap=True)
 
 
 def _waiting(asked: Asked, now: Pointers) -> str:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from components.contracts.codec import to_json
+from pipelines import presets
 from pipelines.commands.terminal import Store
 from pipelines.environments import run_component
 
@@ -23,13 +25,42 @@ Context = Annotated[str, typer.Option(help="Of the kubeconfig; its current one b
 
 
 @app.command()
-def status(model: Model = "", namespace: Namespace = "emotion", context: Context = "") -> None:
+def status(
+    model: Model = "",
+    namespace: Namespace = "emotion",
+    context: Context = "",
+    store: Annotated[str, typer.Option(help="Also say what the registry in this store wants.")] = "",
+) -> None:
     """Show where the traffic is, and what each step measured.
 
-    [dim]Example:[/]
+    [dim]Examples:[/]
       emotion rollout status fer2013-cnn --context my-cluster
+      emotion rollout status --store gs://bucket/store
     """
-    _run("status", model, namespace, context)
+    _run("status", model, namespace, context, *(["--store", store] if store else []))
+
+
+@app.command()
+def start(
+    preset: Annotated[str, typer.Option(help="Whose serving section says where and how; its model's champion is brought.")],
+    context: Context = "",
+    store: Store = "store",
+    serving_image: Annotated[str, typer.Option(help="Of the predictor; by default the one that serves.")] = "",
+) -> None:
+    """Bring the registry's champion to the traffic.
+
+    The deploy step does so for what the gate blesses. After `emotion models approve`, `promote` or `rollback` the
+    champion is another than what serves, until this is run: by the same steps, and back by itself where one fails.
+    It sends golden images to the new version, so it runs where the cluster's addresses are known: in a pod.
+
+    [dim]Examples:[/]
+      emotion rollout start --preset fer2013 --store gs://bucket/store
+      emotion rollout start --preset fer2013 --store gs://bucket/store --serving-image registry/emotion-serving@sha256:...
+    """
+    chosen = ["--preset", to_json(presets.preset(preset)), "--store", store]
+    where = ["--context", context] if context else []
+    image = ["--serving-image", serving_image] if serving_image else []
+    raise typer.Exit(run_component("deployment", ["rollout", "start", *chosen, *where, *image]))
 
 
 @app.command()

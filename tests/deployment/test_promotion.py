@@ -41,7 +41,7 @@ def test_the_anchor_rises_on_a_claim_of_superiority_only():
         (NOW, None, "best", "the champion .* expected no champion; received old"),
         (Pointers(), "old", None, "the champion .* expected old; received no champion"),
         (NOW, "old", "other", "the anchor is not the one .* expected other; received best"),
-        (replace(NOW, withdrawn=("new",)), "old", "best", "a person rolled new back.*models promote new"),
+        (replace(NOW, withdrawn=("new",)), "old", "best", "new was rolled back.*models promote new"),
     ],
 )
 def test_a_promotion_that_does_not_hold_any_more_is_a_conflict(now, champion, anchor, message):
@@ -63,7 +63,7 @@ def test_a_rollback_brings_the_previous_champion_back_and_withdraws_the_other():
     assert (now.decision.number, now.decision.action, now.decision.version, now.decision.replaced) == (2, "rollback", "old", "new")
     with pytest.raises(InputError, match="no previous champion .*received old is champion since later; .*models promote VERSION"):
         rolled_back(now, signed())
-    with pytest.raises(ConflictError, match="a person rolled new back"):
+    with pytest.raises(ConflictError, match="new was rolled back"):
         promoted(now, verdict_on("new", "old", "new"), "run-9", signed())
 
 

@@ -1,8 +1,9 @@
-"""`emotion rollout`: look at a rollout, continue it, stop it, send it back."""
+"""`emotion rollout`: look at a rollout, start one, continue it, stop it, send it back."""
 
 from __future__ import annotations
 
 import argparse
+import getpass
 import os
 import sys
 import tempfile
@@ -13,9 +14,13 @@ from pathlib import Path
 
 from components.contracts import layout
 from components.contracts.artifacts import MARKERS
+from components.contracts.codec import from_json
 from components.contracts.errors import EmotionError, EnvironmentProblem, InputError
 from components.contracts.findings import RolloutFindings
 from components.contracts.night import Pointer
+from components.contracts.preset import Preset
+from components.deployment.manifest import Served, storage_uri
+from components.deployment.promotion import Signed
 from components.deployment.registry import Registry
 from components.deployment.rollout.cluster import Seen
 from components.deployment.rollout.driver import Tools, drive
@@ -23,7 +28,8 @@ from components.deployment.rollout.health import Sample
 from components.deployment.rollout.kubernetes_cluster import KubernetesCluster, connect
 from components.deployment.rollout.machine import requested
 from components.deployment.rollout.probing import GoldenProber, golden_of, reachable
-from components.deployment.rollout.state import FORWARD, Rollout
+from components.deployment.rollout.state import FORWARD, Revision, Rollout
+from components.deployment.rollout.step import recorder, wanted
 from components.runtime.store import open_store
 
 NOT_SERVING = 3  # exit code of a resume that ended with the traffic back, or paused
@@ -35,17 +41,21 @@ def main(argv: Sequence[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (summary, _) in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
-        command.add_argument("model", nargs="?", default="", help="model name; may be left out where there is only one")
-        command.add_argument("--namespace", default="emotion", help="of the InferenceService")
+        if name == "start":
+            command.add_argument("--preset", required=True, help="the preset as JSON; its serving section says where and how")
+            command.add_argument("--serving-image", default="", help="of the predictor; by default the one that serves")
+        else:
+            command.add_argument("model", nargs="?", default="", help="model name; may be left out where there is only one")
+            command.add_argument("--namespace", default="emotion", help="of the InferenceService")
         command.add_argument("--context", default="", help="of the kubeconfig; its current one by default")
-        if name in ("resume", "abort"):
-            command.add_argument("--store", required=True, help="folder or URI of the store, for the registry and the golden images")
+        if name != "pause":
+            optional = name == "status"
+            command.add_argument("--store", required=not optional, default="", help="folder or URI of the store")
         if name == "resume":
             command.add_argument("--again", action="store_true", help="try a version once more that was rolled back")
     arguments = parser.parse_args(argv)
     try:
-        cluster = _cluster(arguments)
-        return COMMANDS[arguments.command][1](cluster, arguments)
+        return COMMANDS[arguments.command][1](arguments)
     except EmotionError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -54,55 +64,95 @@ def main(argv: Sequence[str]) -> int:
         return 130
 
 
-def status(cluster: KubernetesCluster, arguments: argparse.Namespace) -> int:
-    """Show where the traffic is, and every step so far."""
-    print(told(*_under_way(cluster)))
+def status(arguments: argparse.Namespace) -> int:
+    """Show where the traffic is, and every step so far; with a store, also what the registry wants."""
+    rollout, seen = _under_way(_cluster(arguments))
+    print(told(rollout, seen))
+    if arguments.store:
+        registry = Registry(open_store(arguments.store), rollout.model_name)
+        champion, serving = registry.pointers().champion, registry.serving()
+        print(f"{'registry':12} champion {_version(champion)}, serving {_version(serving)}")
+        if rollout.ended and _version(champion) != _version(rollout.serving):
+            print(f"{'':12} the champion isn't what serves: emotion rollout start brings it to the traffic")
     return 0
 
 
-def pause(cluster: KubernetesCluster, arguments: argparse.Namespace) -> int:
+def pause(arguments: argparse.Namespace) -> int:
     """Ask the driver to stop with the traffic as it is."""
-    rollout, _ = _forward(cluster)
+    cluster = _cluster(arguments)
+    rollout, _ = _under_way(cluster)
+    if rollout.phase not in FORWARD:
+        raise InputError("there is nothing to pause", received=f"{rollout.new.version} is {rollout.phase}")
     cluster.request(f"pause {rollout.new.name}")
     print(f"asked; whoever drives the rollout of {rollout.new.version} stops at its next look. Nobody watches the new version meanwhile.")
     print("Go on with: emotion rollout resume · send the traffic back with: emotion rollout abort")
     return 0
 
 
-def abort(cluster: KubernetesCluster, arguments: argparse.Namespace) -> int:
+def abort(arguments: argparse.Namespace) -> int:
     """Send the traffic back to the previous version."""
+    cluster = _cluster(arguments)
     rollout, _ = _under_way(cluster)
     if rollout.phase == "serving":
         raise InputError(
-            f"{rollout.new.version} serves already", fix="`emotion models rollback` makes the previous version champion; deploy that one"
+            f"{rollout.new.version} serves already",
+            fix="`emotion models rollback` makes the previous version champion, `emotion rollout start` brings it to the traffic",
         )
+    registry = Registry(open_store(arguments.store), rollout.model_name)
     cluster.request(f"abort {rollout.new.name}")
-    found = drive(Tools(cluster, _NoProber(), _recorder(arguments.store, rollout), tell=print))
+    found = drive(Tools(cluster, _NoProber(), recorder(registry), tell=print))
     cluster.request("")
     return _ended(found, expected="rolled-back")
 
 
-def resume(cluster: KubernetesCluster, arguments: argparse.Namespace) -> int:
+def resume(arguments: argparse.Namespace) -> int:
     """Continue from what the cluster says."""
+    cluster = _cluster(arguments)
     rollout, _ = _under_way(cluster)
-    wanted = None
-    if rollout.phase == "rolled-back":
-        if not arguments.again:
-            raise InputError(f"{rollout.new.version} was rolled back: {rollout.reason}", fix="add --again to try it once more")
-        wanted = replace(rollout, previous=None, phase="starting", percent=0, attempt=0, reason="", steps=())
-    if rollout.phase in FORWARD or wanted is not None:
+    registry = Registry(open_store(arguments.store), rollout.model_name)
+    again = rollout.phase == "rolled-back" and arguments.again
+    if again or rollout.phase in FORWARD:
         _require_reach(cluster, rollout)
-    cluster.request("")
-    store = open_store(arguments.store)
-    with tempfile.TemporaryDirectory(prefix="emotion-rollout-") as cache:
-        model = store.get_tree(layout.version(rollout.model_name, rollout.new.version), MARKERS["model"], Path(cache))
-        prober = GoldenProber(golden_of(model), cluster)
-        found = drive(Tools(cluster, prober, _recorder(arguments.store, rollout), tell=print), wanted, again=arguments.again)
-    return _ended(found, expected="serving")
+        cluster.request("")
+    if again:
+        registry.reinstate(rollout.new.version, Signed(getpass.getuser(), "emotion rollout resume --again", _now()))
+        return _drive(
+            cluster, registry, rollout, replace(rollout, previous=None, phase="starting", percent=0, attempt=0, reason="", steps=())
+        )
+    if rollout.phase in FORWARD:
+        return _drive(cluster, registry, rollout, None)
+    found = drive(Tools(cluster, _NoProber(), recorder(registry), tell=print))
+    code = _ended(found, expected="serving")
+    if code:
+        print("Try it once more with: emotion rollout resume --again")
+    return code
 
 
-COMMANDS: dict[str, tuple[str, Callable[[KubernetesCluster, argparse.Namespace], int]]] = {
+def start(arguments: argparse.Namespace) -> int:
+    """Bring the registry's champion to the traffic: after an approval, a promotion or a rollback by hand."""
+    preset = from_json(Preset, arguments.preset, "preset")
+    registry = Registry(open_store(arguments.store), preset.model_name)
+    champion = registry.pointers().champion
+    if champion is None:
+        raise InputError(f"{preset.model_name} has no champion", fix="`emotion models` says what waits for a person")
+    arguments.namespace, arguments.model = preset.serving.namespace, preset.model_name
+    cluster = _cluster(arguments)
+    seen = cluster.look()
+    image = arguments.serving_image or (str(seen.predictor["containers"][0]["image"]) if seen else "")
+    if not image:
+        raise InputError("no predictor serves yet whose image could be taken", fix="name one with --serving-image")
+    uri = storage_uri(registry.location(champion.version))
+    served = Served(preset.model_name, champion.version, champion.run_id, uri, image, arguments.store)
+    rollout = wanted(served, preset.serving)
+    _require_reach(cluster, rollout)
+    if seen:
+        cluster.request("")
+    return _drive(cluster, registry, rollout, rollout)
+
+
+COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "status": ("show where the traffic is, and every step so far", status),
+    "start": ("bring the registry's champion to the traffic", start),
     "resume": ("continue a rollout from what the cluster says", resume),
     "pause": ("stop a rollout with the traffic as it is", pause),
     "abort": ("send the traffic back to the previous version", abort),
@@ -150,6 +200,15 @@ class _NoProber:
         return self.smoke(rollout)
 
 
+def _drive(cluster: KubernetesCluster, registry: Registry, rollout: Rollout, begin: Rollout | None) -> int:
+    """Drive a version's rollout to its end, or begin it; a person who begins one wants it tried again."""
+    with tempfile.TemporaryDirectory(prefix="emotion-rollout-") as cache:
+        model = registry.store.get_tree(layout.version(rollout.model_name, rollout.new.version), MARKERS["model"], Path(cache))
+        prober = GoldenProber(golden_of(model), cluster)
+        found = drive(Tools(cluster, prober, recorder(registry), tell=print), begin, again=begin is not None)
+    return _ended(found, expected="serving")
+
+
 def _cluster(arguments: argparse.Namespace) -> KubernetesCluster:
     api = connect(arguments.context)
     if arguments.model:
@@ -163,36 +222,28 @@ def _cluster(arguments: argparse.Namespace) -> KubernetesCluster:
 def _under_way(cluster: KubernetesCluster) -> tuple[Rollout, Seen]:
     seen = cluster.look()
     if seen is None or seen.rollout is None:
-        raise InputError("nothing was rolled out here", fix="a run whose preset names serving.rollout does")
+        raise InputError("nothing was rolled out here", fix="a run whose preset names serving.rollout does, or `emotion rollout start`")
     return seen.rollout, seen
-
-
-def _forward(cluster: KubernetesCluster) -> tuple[Rollout, Seen]:
-    rollout, seen = _under_way(cluster)
-    if rollout.phase not in FORWARD:
-        raise InputError("there is nothing to pause", received=f"{rollout.new.version} is {rollout.phase}")
-    return rollout, seen
 
 
 def _require_reach(cluster: KubernetesCluster, rollout: Rollout) -> None:
     """Refuse to judge a version from where its address means nothing."""
-    for revision in (rollout.new, *([rollout.previous] if rollout.previous else [])):
-        address, _ = cluster.addresses(rollout, revision)
-        if address and not os.environ.get("KUBERNETES_SERVICE_HOST") and not reachable(address):
+    revisions = (rollout.new, *([rollout.previous] if rollout.previous else []))
+    addresses = [address for address, _ in (cluster.addresses(rollout, revision) for revision in revisions) if address]
+    for address in addresses or ["http://kubernetes.default.svc"]:
+        if not os.environ.get("KUBERNETES_SERVICE_HOST") and not reachable(address):
             raise EnvironmentProblem(
                 f"this machine can't reach {address}",
                 fix="run it in a pod of the cluster, or run the deploy step again; status, pause and abort work from here",
             )
 
 
-def _recorder(store: str, rollout: Rollout) -> Callable[[str], None]:
-    registry = Registry(open_store(store), rollout.model_name)
+def _version(named: Pointer | Revision | None) -> str:
+    return named.version if named else "none"
 
-    def record(version: str) -> None:
-        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        registry.record_serving(Pointer(version, rollout.run_id, now))
 
-    return record
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
 
 
 def _ended(found: RolloutFindings, *, expected: str) -> int:

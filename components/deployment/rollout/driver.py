@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from components.contracts.errors import ContractError, EnvironmentProblem
+from components.contracts.errors import ConflictError, ContractError, EnvironmentProblem
 from components.contracts.findings import RolloutFindings
 from components.contracts.preset import RolloutPolicy
 from components.deployment.rollout.cluster import Cluster, ClusterUnreachable, Overtaken, Seen
@@ -43,13 +43,13 @@ class Tools:
     """What the driver works with.
 
     Attributes:
-        record: sets the registry's pointer to what serves; doing it again changes nothing.
+        record: tells the registry how a rollout ended; doing it again changes nothing.
         tell: shows a person what goes on, a line at a time.
     """
 
     cluster: Cluster
     prober: Prober
-    record: Callable[[str], None]
+    record: Callable[[Rollout], None]
     clock: Clock = SystemClock()
     tell: Callable[[str], None] = lambda line: None
 
@@ -64,7 +64,7 @@ def drive(tools: Tools, wanted: Rollout | None = None, *, again: bool = False) -
     Raises:
         EnvironmentProblem: the cluster can't be reached or changed until the deadline. Run it again: it
             continues from what the cluster says.
-        ConflictError: the InferenceService was made by something else.
+        ConflictError: the InferenceService was made by something else, or another rollout took over from this one.
     """
     return _Driver(tools, wanted, again).run()
 
@@ -79,6 +79,7 @@ class _Driver:
         self._place: tuple[str, str, int] | None = None
         self._measured = Measured()
         self._told = ""
+        self._ours = ""
 
     def run(self) -> RolloutFindings:
         trouble = ""
@@ -98,7 +99,9 @@ class _Driver:
         """One look and what follows from it; the findings once the rollout has ended or is paused."""
         clock = self._tools.clock
         seen = self._tools.cluster.look()
-        if self._wanted is not None:
+        if self._ours:
+            self._require_ours(seen)
+        elif self._wanted is not None:
             begin = opening(replace(self._wanted, since=clock.now(), started=clock.now()), seen, again=self._again)
             if begin is not None:
                 self._move(begin, seen)
@@ -106,6 +109,8 @@ class _Driver:
         if seen is None or seen.rollout is None:
             raise EnvironmentProblem("there is no rollout to continue", fix="the deploy step of a run begins one")
         rollout = seen.rollout
+        if self._wanted is None or self._wanted.new.name == rollout.new.name:
+            self._ours = rollout.new.name
         self._policy = rollout.policy
         self._arrive(rollout)
         overdue = clock.now() - self._began > rollout.policy.deadline_seconds
@@ -115,7 +120,7 @@ class _Driver:
         if isinstance(action, Move):
             self._move(action.rollout, seen)
         elif isinstance(action, Record):
-            self._tools.record(action.version)
+            self._tools.record(rollout)
             self._measured = replace(self._measured, recorded=True)
         elif isinstance(action, Smoke):
             self._say("smoke test")
@@ -126,6 +131,19 @@ class _Driver:
             self._say(f"waiting: {action.why}")
             self._pause()
         return None
+
+    def _require_ours(self, seen: Seen | None) -> None:
+        """Leave the cluster to whoever took over from the rollout that is driven here."""
+        theirs = seen.rollout if seen else None
+        if theirs is not None and theirs.new.name == self._ours:
+            return
+        if theirs is not None and theirs.ended:
+            self._tools.record(theirs)  # what was recorded here a moment ago may be older
+        raise ConflictError(
+            f"another rollout took over from that of {self._ours}",
+            received=f"{theirs.new.version}, {theirs.phase}" if theirs else "no rollout on the cluster any more",
+            fix="look at `emotion rollout status`",
+        )
 
     def _move(self, rollout: Rollout, seen: Seen | None) -> None:
         version = seen.resource_version if seen else None
@@ -160,8 +178,7 @@ class _Driver:
 
     def _give_up(self, trouble: str) -> None:
         """End a drive that can't go on: the way back has the ready timeout beyond the deadline."""
-        limit = self._policy.deadline_seconds + self._policy.ready_timeout_seconds
-        if self._tools.clock.now() - self._began > limit:
+        if self._tools.clock.now() - self._began > self._policy.drive_seconds:
             raise EnvironmentProblem(
                 "the rollout can't be driven on from here",
                 received=trouble or self._told,

@@ -19,11 +19,11 @@ While nothing is wrong (the first row that fits decides):
     promoting     not ready, or not all routed                      wait; go back after the ready timeout
     promoting     all routed                                        smoke test again; wrong: go back
     promoting     smoke test passed                                 serving, without the previous revision
-    serving       not recorded                                      record the new version
+    serving       not recorded                                      record that the new version serves
     serving       recorded                                          end
     rolling-back  new one without traffic, previous one ready       rolled-back
     rolling-back  otherwise                                         wait; write it again every so often
-    rolled-back   not recorded                                      record the previous version
+    rolled-back   not recorded                                      record the previous version, or that none serves
     rolled-back   recorded                                          end
 
 There is no way from rolling-back but rolled-back: it takes precedence over deadline, pause and abort.
@@ -85,9 +85,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Record:
-    """Tell the registry which version serves."""
-
-    version: str
+    """Tell the registry how it ended: which version serves, and which was sent back."""
 
 
 @dataclass(frozen=True)
@@ -136,9 +134,9 @@ def decide(rollout: Rollout, seen: Seen, measured: Measured, now: float, *, over
     if rollout.phase == "rolling-back":
         return _return(rollout, seen, now)
     if rollout.phase == "serving":
-        return Stop("serving") if measured.recorded else Record(rollout.new.version)
+        return Stop("serving") if measured.recorded else Record()
     if rollout.phase == "rolled-back":
-        return Stop("rolled-back") if measured.recorded or rollout.previous is None else Record(rollout.previous.version)
+        return Stop("rolled-back") if measured.recorded else Record()
     asked = requested(seen, rollout)
     if asked == "abort":
         return Move(back(rollout, "a person aborted it", now))

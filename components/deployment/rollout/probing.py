@@ -32,10 +32,11 @@ class Prober(Protocol):
     """Raises ClusterUnreachable where this machine can't resolve the cluster's addresses."""
 
     def smoke(self, rollout: Rollout) -> Sample:
-        """Every golden image once, to the new revision."""
+        """Every golden image once, to the new revision, until one is answered wrongly."""
 
     def probe(self, rollout: Rollout, requests: int) -> Sample:
-        """So many golden requests to the new revision and to the previous one, in turn, and what users sent meanwhile."""
+        """So many golden requests to the new revision and to the previous one, in turn, until one isn't answered at all;
+        and what users sent meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,8 @@ class GoldenProber:
                     reply = client.predict(image)
                 wrong = self._wrong(reply, expected, tolerance)
                 sample += Sample(1, int(bool(wrong)), 0, (reply.milliseconds,), (), f"{name}: {wrong}" if wrong else "")
+                if wrong:
+                    break
         return sample
 
     def probe(self, rollout: Rollout, requests: int) -> Sample:
@@ -119,6 +122,8 @@ class GoldenProber:
                 other = theirs.predict(image) if previous else Reply(0.0)
                 latencies = (other.milliseconds,) if other.status == 200 else ()
                 sample += Sample(1, int(bool(wrong)), 0, (reply.milliseconds,), latencies, f"{name}: {wrong}" if wrong else "")
+                if not reply.status:
+                    break  # each further one might take its whole timeout, and the driver's deadline wants to be looked at
         return sample + _live(before, self._users(pods), answered, failed)
 
     def _wrong(self, reply: Reply, expected: tuple[float, ...], tolerance: float) -> str:

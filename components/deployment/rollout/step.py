@@ -3,46 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 
 from components.contracts.errors import InputError
-from components.contracts.findings import RolloutFindings
+from components.contracts.night import Pointer
 from components.contracts.preset import ServingPolicy
 from components.deployment.manifest import REVISION_LABEL, Served, predictor
-from components.deployment.rollout.driver import Tools, drive
+from components.deployment.promotion import ROLLOUT, Signed
+from components.deployment.registry import Registry
+from components.deployment.rollout.driver import Tools
 from components.deployment.rollout.kubernetes_cluster import KubernetesCluster, connect
 from components.deployment.rollout.probing import GoldenProber, golden_of
 from components.deployment.rollout.state import Revision, Rollout
 
 
-def roll_out(served: Served, policy: ServingPolicy, model: Path, record: Callable[[str], None]) -> RolloutFindings:
-    """Drive the rollout that the policy describes; doing it again continues from what the cluster says.
+def tools_of(policy: ServingPolicy, registry: Registry, model: Path) -> Tools:
+    """What drives rollouts on the cluster that this process belongs to, or its kubeconfig names.
 
     Args:
         model: the artifact, for its golden images.
-        record: sets the registry's pointer to what serves; called last.
 
     Raises:
-        EnvironmentProblem: no cluster is configured, or it can't be reached until the deadline.
+        EnvironmentProblem: no cluster is configured. ContractError: the artifact has no golden images.
     """
+    golden = golden_of(model)
+    cluster = KubernetesCluster(connect(), policy.namespace, registry.name)
+    return Tools(cluster, GoldenProber(golden, cluster), recorder(registry), tell=_tell)
+
+
+def wanted(served: Served, policy: ServingPolicy) -> Rollout:
+    """The rollout of a version as if nothing served.
+
+    Raises:
+        InputError: the preset names no rollout, or a cluster can't read the version where it lies.
+    """
+    if policy.rollout is None:
+        raise InputError("the preset names no rollout", expected="serving.rollout")
     if "://" not in served.storage_uri or served.storage_uri.startswith("file://"):
         raise InputError(
             "a cluster can't read this store", expected="gs:// or s3://", received=served.storage_uri, fix="give --store a bucket"
         )
-    golden = golden_of(model)
-    cluster = KubernetesCluster(connect(), policy.namespace, served.model_name)
-    return drive(Tools(cluster, GoldenProber(golden, cluster), record, tell=_tell), wanted(served, policy))
-
-
-def wanted(served: Served, policy: ServingPolicy) -> Rollout:
-    """The rollout of a version as if nothing served."""
-    if policy.rollout is None:
-        raise InputError("the preset names no rollout", expected="serving.rollout")
     made = predictor(served, policy)
     new = Revision(made["labels"][REVISION_LABEL], served.version, made)
     return Rollout(
         served.model_name, policy.namespace, policy.mode, served.run_id, new, None, policy.rollout, "starting", 0, since=0.0, started=0.0
     )
+
+
+def recorder(registry: Registry) -> Callable[[Rollout], None]:
+    """Tells the registry how a rollout ended: what was sent back isn't the wanted champion any longer; `serving` comes last."""
+
+    def record(rollout: Rollout) -> None:
+        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        serving = rollout.serving
+        if rollout.phase == "rolled-back" and (serving is None or serving.version != rollout.new.version):
+            registry.withdraw(rollout.new.version, Signed(ROLLOUT, rollout.reason or "the rollout failed", now))
+        registry.record_serving(Pointer(serving.version, rollout.run_id, now) if serving else None)
+
+    return record
 
 
 def _tell(line: str) -> None:

@@ -8,14 +8,20 @@ from typing import Any
 
 from kubernetes import client
 
+from components.contracts import layout
 from components.contracts.findings import RolloutFindings
 from components.contracts.preset import RolloutPolicy, ServingPolicy
+from components.contracts.registry import Pointers
 from components.deployment.manifest import Served
+from components.deployment.promotion import GATE, promoted
+from components.deployment.registry import Registry
 from components.deployment.rollout.driver import Tools, drive
 from components.deployment.rollout.health import Sample
 from components.deployment.rollout.kubernetes_cluster import KubernetesCluster
 from components.deployment.rollout.state import Rollout
-from components.deployment.rollout.step import wanted
+from components.deployment.rollout.step import recorder, wanted
+from components.runtime.store import changed_meanwhile
+from tests.deployment.builders import signed, verdict_on
 from tests.deployment.rollout.kserve import NAMESPACE, KServe
 
 OLD, NEW, NEWER = "0" * 12, "1" * 12, "2" * 12
@@ -97,14 +103,45 @@ class _Response:
         return self.headers.get(name.lower(), default)
 
 
+class MemoryStore:
+    """What a registry needs of a store, without a disk."""
+
+    uri = "gs://b"
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+
+    def read(self, key: str) -> bytes | None:
+        return self.values.get(key)
+
+    def write(self, key: str, content: bytes) -> None:
+        self.values[key] = content
+
+    def compare_and_set(self, key: str, expected: bytes | None, content: bytes) -> None:
+        if self.read(key) != expected:
+            raise changed_meanwhile(key, expected, self.read(key))
+        self.write(key, content)
+
+    def list(self, prefix: str) -> Any:
+        return iter(sorted(key for key in self.values if key.startswith(f"{prefix}/")))
+
+    def delete(self, key: str) -> None:
+        self.values.pop(key, None)
+
+    def location(self, key: str) -> str:
+        return f"{self.uri}/{key}"
+
+
 class World:
-    """Drives rollouts on one fake cluster, and checks after each what must always hold."""
+    """Drives rollouts on one fake cluster with a real registry, and checks after each what must always hold."""
 
     def __init__(self, mode: str = "Standard", name: str = "faces") -> None:
         self.clock = Clock()
         self.kserve = KServe(self.clock.now)
         self.prober = FakeProber(self.kserve)
-        self.registry: list[str] = []
+        self.store = MemoryStore()
+        self.registry = Registry(self.store, name)  # type: ignore[arg-type]
+        self.recorded: list[str | None] = []
         self.policy = ServingPolicy(namespace=NAMESPACE, mode=mode, rollout=POLICY)
         self.name = name
         self.rest = Rest(self.kserve)
@@ -122,14 +159,36 @@ class World:
     def tools(self) -> Tools:
         return Tools(self.cluster, self.prober, self.record, self.clock, self.told.append)
 
-    def record(self, version: str) -> None:
-        self.registry.append(version)
+    def record(self, rollout: Rollout) -> None:
+        self.recorded.append(rollout.serving.version if rollout.serving else None)
+        recorder(self.registry)(rollout)
 
     @property
     def serving(self) -> str | None:
-        return self.registry[-1] if self.registry else None
+        pointer = self.registry.serving()
+        return pointer.version if pointer else None
+
+    @property
+    def champion(self) -> str | None:
+        pointer = self.registry.pointers().champion
+        return pointer.version if pointer else None
+
+    def promote(self, version: str, *, by_hand: bool = False) -> None:
+        """Make it champion, as the deploy step or a person does; what was withdrawn only a person can."""
+        self.store.write(f"{layout.version(self.name, version)}/model.json", b"{}")
+
+        def crowned(now: Pointers) -> Pointers:
+            stands = [pointer.version if pointer else None for pointer in (now.champion, now.anchor)]
+            if by_hand:
+                now = replace(now, withdrawn=())
+            return promoted(now, verdict_on(version, *stands), f"run-{version[0]}", signed(GATE))
+
+        self.registry.change(crowned)
 
     def deploy(self, version: str, *, again: bool = False) -> RolloutFindings:
+        """What the deploy step does, and with ``again`` a person."""
+        if again or not self.registry.was_withdrawn(version, f"run-{version[0]}"):
+            self.promote(version, by_hand=again)
         return drive(self.tools(), self.wanted(version), again=again)
 
     def resume(self) -> RolloutFindings:
@@ -145,9 +204,11 @@ class World:
         self.settle()
         return {self.kserve.workloads[name].version: weight for name, weight in self.kserve.weights.items() if weight}
 
-    def check(self, proven: set[str]) -> None:
-        """The invariants."""
+    def check(self, proven: set[str], *, ended: bool = True) -> None:
+        """The invariants; of a rollout that has ended also that the champion is what serves."""
         assert not self.kserve.violations, self.kserve.violations[:3]
-        assert set(self.registry) <= proven, "the registry names an unproven version"
+        assert set(self.recorded) <= {*proven, None}, "the registry named an unproven version"
         assert self.traffic() == ({self.serving: 100} if self.serving else {}), "the registry and the traffic disagree"
         assert all(workload.restarts == 0 for workload in self.kserve.workloads.values()), "pods were restarted"
+        if ended:
+            assert self.champion == self.serving, "the champion isn't what serves"

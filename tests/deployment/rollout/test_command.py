@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from components.contracts import layout
+from components.contracts.codec import to_json
+from components.deployment.registry import Registry
 from components.deployment.rollout import command
 from components.deployment.rollout.probing import Golden
 from components.runtime.disk_store import DiskStore
 from components.runtime.pointers import read_serving
+from tests.deployment.builders import PRESET, signed
 from tests.deployment.rollout.support import NEW, OLD, World
 
 
@@ -23,14 +28,18 @@ def world(monkeypatch, tmp_path):
     monkeypatch.setattr(command, "golden_of", lambda folder: Golden(NEW, (), ()))
     monkeypatch.setattr(command, "drive", lambda tools, *given, **options: drive(world, tools, *given, **options))
     store = DiskStore(tmp_path / "store")
-    store.write(f"{layout.version('faces', NEW)}/model.json", b"{}")
-    world.store = store
+    for key, value in world.store.values.items():
+        store.write(key, value)
+    world.store, world.registry = store, Registry(store, "faces")
+    # A folder stands for the bucket that a cluster can read.
+    monkeypatch.setattr(command, "storage_uri", lambda location: f"gs://b/{location.rsplit('/', 1)[1]}")
+    manifest = f"{layout.version('faces', NEW)}/model.json"
+    monkeypatch.setattr(Registry, "manifest", lambda registry, version: registry.require(version))
+    store.write(manifest, b"{}")
     return world
 
 
 def drive(world, tools, *given, **options):
-    from dataclasses import replace
-
     from components.deployment.rollout.driver import drive
 
     return drive(replace(tools, clock=world.clock), *given, **options)
@@ -73,12 +82,36 @@ def test_abort(world, capsys):
     halfway(world)
     assert command.main(["abort", "faces", "--store", str(world.store.root)]) == 0
     assert f"rolled-back, a person aborted it; {OLD} serves" in capsys.readouterr().out
-    assert read_serving(world.store, "faces").version == OLD
-    assert world.traffic() == {OLD: 100}
-    assert command.main(["resume", "faces", "--store", str(world.store.root)]) == 2
-    assert "add --again" in capsys.readouterr().err
+    assert (world.serving, world.champion, world.traffic()) == (OLD, OLD, {OLD: 100})
+    assert command.main(["resume", "faces", "--store", str(world.store.root)]) == command.NOT_SERVING
+    assert "resume --again" in capsys.readouterr().out
     assert command.main(["resume", "faces", "--store", str(world.store.root), "--again"]) == 0
-    assert world.traffic() == {NEW: 100}
+    assert (world.serving, world.champion, world.traffic()) == (NEW, NEW, {NEW: 100})
+
+
+def test_a_champion_made_by_hand_is_brought_to_the_traffic(world, capsys):
+    """Approved, promoted or rolled back by a person: the registry wants one version and another serves until `start`."""
+    preset = to_json(replace(PRESET, model_name="faces", serving=world.policy))
+    world.promote(NEW)
+    assert command.main(["status", "faces", "--store", str(world.store.root)]) == 0
+    assert f"champion {NEW}, serving {OLD}\n" in (told := capsys.readouterr().out)
+    assert "emotion rollout start brings it" in told
+    assert command.main(["start", "--preset", preset, "--store", str(world.store.root)]) == 0
+    assert (world.serving, world.champion, world.traffic()) == (NEW, NEW, {NEW: 100})
+    world.registry.rollback(signed())
+    assert command.main(["start", "--preset", preset, "--store", str(world.store.root)]) == 0
+    assert (world.serving, world.champion, world.traffic()) == (OLD, OLD, {OLD: 100})
+    assert command.main(["status", "faces", "--store", str(world.store.root)]) == 0
+    assert "isn't what serves" not in capsys.readouterr().out
+
+
+def test_a_first_champion_needs_an_image(world, capsys):
+    world.kserve.service, world.kserve.workloads, world.kserve.weights = None, {}, {}
+    preset = to_json(replace(PRESET, model_name="faces", serving=world.policy))
+    assert command.main(["start", "--preset", preset, "--store", str(world.store.root)]) == 2
+    assert "name one with --serving-image" in capsys.readouterr().err
+    assert command.main(["start", "--preset", preset, "--store", str(world.store.root), "--serving-image", "r/i:1"]) == 0
+    assert (world.serving, world.traffic()) == (OLD, {OLD: 100})
 
 
 def test_ctrl_c_says_how_to_go_on(world, capsys):

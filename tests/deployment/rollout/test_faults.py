@@ -1,5 +1,7 @@
 """Whatever goes wrong on the way: the traffic is never where it shouldn't be, and the registry says where it is."""
 
+from dataclasses import replace
+
 import pytest
 
 from components.contracts.errors import ConflictError, EnvironmentProblem
@@ -24,7 +26,7 @@ def test_a_good_version_gets_the_traffic_step_by_step(world):
     assert [step.percent for step in found.steps] == [0, 10, 50, 100]
     assert all(step.error_rate_bound <= 0.05 for step in found.steps[1:])
     world.check({OLD, NEW})
-    assert world.registry[-1] == NEW
+    assert world.serving == NEW
 
 
 def test_doing_it_again_changes_nothing(world):
@@ -74,7 +76,7 @@ def test_a_bad_first_version_is_stopped(mode, name):
     if "50" in name or "10" in name:
         world.prober.answers[NEW] = Answers(fails_at=10)
     found = world.deploy(NEW)
-    assert (found.outcome, found.serving, world.registry) == ("rolled-back", None, [])
+    assert (found.outcome, found.serving, world.serving, world.champion) == ("rolled-back", None, None, None)
     world.check(set())
     assert world.deploy(NEWER).outcome == "serving"
     world.check({NEWER})
@@ -123,7 +125,7 @@ def test_a_conflict_on_every_apply_ends_with_a_way_on(world):
     world.kserve._patch = lambda *given: (409, {"reason": "Conflict", "message": "modified"})
     with pytest.raises(EnvironmentProblem, match="rollout resume"):
         world.deploy(NEW)
-    world.check({OLD})
+    world.check({OLD}, ended=False)
     world.kserve._patch = patch
     assert world.deploy(NEW).outcome == "serving"
     world.check({OLD, NEW})
@@ -134,7 +136,7 @@ def test_a_cluster_that_never_answers_ends_with_a_way_on(world):
     with pytest.raises(EnvironmentProblem, match="continues from there"):
         world.deploy(NEW)
     world.kserve.faults = {}
-    world.check({OLD})
+    world.check({OLD}, ended=False)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -177,7 +179,7 @@ def killed_and_resumed(mode, answers, *, at_writes):
 
 
 def test_killed_while_recording(world):
-    def die(version):
+    def die(rollout):
         raise Killed
 
     record, world.record = world.record, die
@@ -239,7 +241,7 @@ def test_pause_resume_and_abort(world):
     made, world.prober.smoke = world.prober.smoke, asked("pause")
     assert world.deploy(NEW).outcome == "paused"
     assert world.deploy(NEW).outcome == "paused", "a rerun respects it"
-    world.check({OLD})
+    world.check({OLD}, ended=False)
     world.prober.smoke = made
     world.cluster.request(f"abort {name}")
     found = world.resume()
@@ -257,3 +259,50 @@ def test_a_foreign_service_is_left_alone(world):
     with pytest.raises(ConflictError, match="made by something else"):
         world.deploy(NEW)
     assert world.kserve.applies[-1] is before
+
+
+def test_two_rollouts_at_once_end_with_one_of_them(world):
+    """A newer one takes over while the older one's driver is alive: that one leaves the cluster alone, and says so."""
+    made, began = world.prober.probe, []
+
+    def probe(rollout, requests):
+        if rollout.new.version == NEW and not began:
+            began.append(True)
+            assert world.deploy(NEWER).outcome == "serving"
+        return made(rollout, requests)
+
+    world.prober.probe = probe
+    with pytest.raises(ConflictError, match=f"another rollout took over.*{NEWER}, serving"):
+        world.deploy(NEW)
+    world.check({OLD, NEWER})
+    assert world.serving == NEWER
+
+
+def test_another_pod_template_of_the_same_version_that_fails_leaves_the_version_champion(world):
+    """The predictor's image changed, not the model: what is sent back is the image."""
+    world.policy = replace(world.policy, memory="2Gi")
+    world.prober.answers[OLD] = Answers(fails_at=10)
+    found = world.deploy(OLD)
+    assert (found.outcome, found.serving, world.champion) == ("rolled-back", OLD, OLD)
+    world.check({OLD})
+
+
+def test_killed_between_the_way_back_and_the_record(world):
+    """Another run of the step finds the version withdrawn, or withdraws it, and ends the same."""
+    world.prober.answers[NEW] = Answers(fails_at=10)
+    for die_after in (False, True):
+        record = world.record
+
+        def die(rollout, record=record, die_after=die_after):
+            if die_after:
+                record(rollout)
+            raise Killed
+
+        world.record = die
+        with pytest.raises(Killed):
+            world.deploy(NEW)
+        world.record = record
+    assert world.deploy(NEW).outcome == "rolled-back"
+    world.check({OLD})
+    with pytest.raises(ConflictError, match="was rolled back, so the gate's word isn't enough"):
+        world.promote(NEW)
