@@ -6,35 +6,26 @@ import dataclasses
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
 from components.contracts import layout
 from components.contracts.artifacts import write_atomically
 from components.contracts.codec import digest, from_json, to_json
+from components.contracts.drift import DriftRecord
 from components.contracts.errors import EmotionError
 from components.contracts.findings import ResolveFindings
 from components.contracts.night import ListedSource, Listing, NightPlan
 from components.contracts.preset import DataPolicy
 from components.contracts.preset.sources import separate_uris
+from components.contracts.registry import Pointers
+from components.ingestion.listings import changed_since, keep
 from components.ingestion.overlays import overlays_digest
+from components.ingestion.policy import Circumstances, LastNight, counts_objects, decide
 from components.ingestion.sources.gathering import Gathered, gather, slug
 from components.runtime.pointers import read_pointers
 from components.runtime.step import Context
 from components.runtime.store import Store
-
-
-@dataclass(frozen=True)
-class LastNight:
-    """The last judged night of a model, as reporting recorded it under `last-night`."""
-
-    fingerprint: str
-    run_id: str = ""
-    outcome: str = ""
-    listing_digest: str = ""
-    preset_digest: str = ""
-    code_version: str = ""
-    objects: int = 0
 
 
 def resolve(context: Context, source: str, code_version: str, *, force: bool) -> ResolveFindings:
@@ -45,7 +36,7 @@ def resolve(context: Context, source: str, code_version: str, *, force: bool) ->
     """
     gathered, listing = listed(source, context.preset.data)
     gathered.layout.check()
-    plan = _made_before(context, listing, code_version, force=force) or _make(context, listing, code_version, force=force)
+    plan = _made_before(context, listing, code_version, force=force) or _make(context, gathered, listing, code_version, force=force)
     plan_digest = digest(plan)
     context.store.write(layout.plan(plan_digest), to_json(plan).encode())
     context.store.write(_own_plan_key(context.run_id), to_json({"plan": plan_digest}).encode())
@@ -78,43 +69,27 @@ def write_outputs(findings: ResolveFindings, run_id: str, *, work: str, plan: st
             write_atomically(Path(path), text.encode())
 
 
-def decide(tonight: LastNight, last: LastNight | None, *, force: bool) -> tuple[bool, str]:
-    """Whether there is work, and why in words. ``tonight`` needs no run and no outcome."""
-    images = f"{tonight.objects:,} object" + ("" if tonight.objects == 1 else "s")
-    if last is None:
-        return True, f"this is the first night: {images}"
-    before = f"run {last.run_id or 'unknown'}, which ended {last.outcome or 'without a recorded outcome'}"
-    if last.fingerprint == tonight.fingerprint:
-        if force:
-            return True, f"forced, though nothing changed since {before}"
-        if last.outcome == "failed":
-            return True, f"nothing changed, but the last night failed (run {last.run_id})"
-        return False, f"nothing changed since {before}: the same {images}, preset and code"
-    changes = []
-    if last.listing_digest != tonight.listing_digest:
-        grown = f", {last.objects:,} before" if last.objects else ""
-        changes.append(f"the source changed ({images} now{grown})")
-    if last.preset_digest != tonight.preset_digest:
-        changes.append("the preset changed")
-    if last.code_version != tonight.code_version:
-        changes.append("the code changed")
-    known = last.listing_digest and last.preset_digest
-    if known and not changes:
-        changes.append("labels or tombstones changed")
-    what = " and ".join(changes) if known else f"the source, the preset or the code changed ({images} now)"
-    return True, f"{what} since {before}"
-
-
-def _make(context: Context, listing: Listing, code_version: str, *, force: bool) -> NightPlan:
-    store, model_name = context.store, context.preset.model_name
+def _make(context: Context, gathered: Gathered, listing: Listing, code_version: str, *, force: bool) -> NightPlan:
+    store, model_name, policy = context.store, context.preset.model_name, context.preset.retraining
     preset_digest = digest(context.preset)
     overlays = overlays_digest(store, listing.source_id)
-    fingerprint = digest([listing.digest, preset_digest, code_version, *([overlays] if overlays else [])])
+    fingerprint = _fingerprint(listing.digest, preset_digest, code_version, overlays)
     tonight = LastNight(
         fingerprint, listing_digest=listing.digest, preset_digest=preset_digest, code_version=code_version, objects=listing.objects
     )
-    new, reason = decide(tonight, _last_night(store, model_name), force=force)
-    pointers = read_pointers(store, model_name)
+    last, pointers = _last_night(store, model_name), read_pointers(store, model_name)
+    changed = None
+    if counts_objects(policy):
+        keep(store, listing, gathered.place)
+        changed = changed_since(store, listing, gathered.place, last.listing_digest) if last else None
+    around = Circumstances(
+        changed=changed,
+        decided=last is not None and _fingerprint(last.listing_digest, last.preset_digest, last.code_version, overlays) != last.fingerprint,
+        drift=_drift(store, model_name, pointers, last),
+        champion_days=_days_since(pointers.champion.since) if pointers.champion else None,
+        judged_days=_days_since(last.at) if last else None,
+    )
+    new, reason = decide(tonight, last, force=force, policy=policy, around=around)
     return NightPlan(
         work="new" if new else "nothing-new",
         reason=reason,
@@ -126,6 +101,31 @@ def _make(context: Context, listing: Listing, code_version: str, *, force: bool)
         champion=pointers.champion,
         anchor=pointers.anchor,
     )
+
+
+def _fingerprint(listing_digest: str, preset_digest: str, code_version: str, overlays: str) -> str:
+    return digest([listing_digest, preset_digest, code_version, *([overlays] if overlays else [])])
+
+
+def _drift(store: Store, model_name: str, pointers: Pointers, last: LastNight | None) -> str:
+    """What `emotion drift` found of the champion since the last judged night, in words; empty for nothing."""
+    content = store.read(layout.drift(model_name))
+    if content is None or pointers.champion is None:
+        return ""
+    try:
+        found = from_json(DriftRecord, content, "the drift record")
+    except EmotionError:
+        return ""  # of another version of the code: it must not keep a night from running
+    ours = found.drifted and found.version == pointers.champion.version
+    return found.sentence if ours and (last is None or found.at > last.at) else ""
+
+
+def _days_since(moment: str) -> float | None:
+    try:
+        then = datetime.fromisoformat(moment)
+    except ValueError:
+        return None
+    return (datetime.now(timezone.utc) - (then if then.tzinfo else then.replace(tzinfo=timezone.utc))).total_seconds() / 86400
 
 
 def _made_before(context: Context, listing: Listing, code_version: str, *, force: bool) -> NightPlan | None:

@@ -80,7 +80,7 @@ def _ended(night: Night) -> Outcome | None:
     """The outcome of a night whose steps all ended well, or None where the flow broke off."""
     if night.resolve and night.resolve.plan.work == "nothing-new":
         champion = night.resolve.plan.champion
-        sentence = "Data, code and preset are those of the last judged night, so nothing was trained."
+        sentence = "Nothing was trained: data, code and preset are those of the last judged night, or too close to them."
         serves = f" Version {champion.version} keeps serving." if champion else ""
         return Outcome("nothing-new", "Nothing new tonight", sentence + serves, (night.resolve.plan.reason,))
     if night.validate and night.validate.decision == "stop":

@@ -79,6 +79,7 @@ def last_night(night: Night, outcome: Outcome) -> dict[str, Any] | None:
         "preset_digest": plan.preset_digest,
         "code_version": plan.code_version,
         "objects": plan.listing.objects,
+        "at": night.finished_at,
     }
 
 

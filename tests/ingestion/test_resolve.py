@@ -14,7 +14,8 @@ from components.contracts import layout
 from components.contracts.codec import to_json
 from components.contracts.night import Pointer
 from components.contracts.registry import Pointers
-from components.ingestion.resolve import LastNight, decide, source_id
+from components.ingestion.policy import LastNight, decide
+from components.ingestion.resolve import source_id
 from tests.ingestion.sources import Bench, as_folder, as_zip, bench, class_folders, csv_row, face
 
 HEADER = "emotion,pixels,Usage"

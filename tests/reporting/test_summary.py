@@ -87,6 +87,7 @@ def test_a_judged_night_is_remembered(run, name):
     night = builders.every_night()[name]
     remembered = last_night(run(night))
     plan = builders.resolve().plan
+    assert remembered.pop("at") > builders.BEGAN.isoformat()
     assert remembered == {
         "fingerprint": plan.fingerprint, "run_id": builders.RUN, "outcome": "blessed" if name == "first" else name,
         "listing_digest": plan.listing.digest, "preset_digest": plan.preset_digest, "code_version": plan.code_version, "objects": 5410,
