@@ -79,6 +79,7 @@ golden: install ## Write the golden files of the compiled pipeline and of the cl
 .PHONY: bench
 bench: install ## Run one benchmark (NAME=…)
 	@test -n "$(NAME)" || { echo "name one: make bench NAME=$$(ls benchmarks/*.py | xargs -n1 basename -s .py | paste -sd'|')"; exit 2; }
+	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) peers
 	@$(PYTHON) benchmarks/$(NAME).py
 
 .PHONY: engine-up

@@ -34,6 +34,7 @@ LOCKS = {
     "infra": ROOT / "tests" / "infra.lock",
     "sbom": ROOT / "infra" / "images" / "sbom.lock",
     "jax": ROOT / "components" / "training" / "jax.lock",
+    "peers": ROOT / "benchmarks" / "peers.lock",
     "check": ROOT / "infra" / "check.lock",
 }
 
