@@ -43,6 +43,8 @@ def show_outcome(console: Console, summary: dict[str, Any], folder: Path) -> Non
     peak = max(summary.get("steps", []), key=lambda step: step["peak_memory_bytes"], default=None)
     if peak:
         console.print(f"memory   {peak['peak_memory_bytes'] / 1e9:.2f} GB at most, in {peak['name']}")
+    if (summary.get("cost") or {}).get("words"):
+        console.print(f"cost     {summary['cost']['words']}")
     console.print(f"report   {folder / 'report.html'}", soft_wrap=True)
     if summary["outcome"] == "failed":
         console.print(f"log      {folder / 'log.txt'}\ncontinue with: emotion run --resume", soft_wrap=True)

@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -21,7 +21,7 @@ from components.contracts.preset import Preset
 from components.contracts.preset.sources import joined_uri, separate_uris
 from components.runtime.store import Store, open_store
 from infra.images.engine import find_engine
-from pipelines import code
+from pipelines import code, presets
 from pipelines.compiling import compile_pipeline, for_a_desk
 from pipelines.environments import environment_python, run_component
 from pipelines.local import Display, run_pipeline
@@ -66,7 +66,7 @@ def new_request(preset: Preset, source: str, store: str, *, force: bool = False,
     """A request for a run that starts now; local paths become absolute."""
     stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
     if force:
-        preset = replace(preset, training=replace(preset.training, reuse_model=False))
+        preset = presets.forced(preset)
     sources = joined_uri([absolute(uri) for uri in separate_uris(source)])
     return RunRequest(f"{stamp}-{preset.name}", to_json(preset), sources, absolute(store), force, runner)
 
@@ -180,7 +180,7 @@ def bring_home(store: Store, run_id: str, folder: Path) -> bool:
     """Copy a run's report, and what it links to, from the store into the run's folder; False where there is no report."""
     for key in store.list(layout.run(run_id)):
         name = key.removeprefix(f"{layout.run(run_id)}/")
-        if name in ("report.html", "doubtful_labels.csv") or name.startswith("data_docs/"):
+        if name in ("report.html", "notification.json", "doubtful_labels.csv") or name.startswith("data_docs/"):
             write_atomically(folder / name, store.read(key) or b"")
     return (folder / "report.html").is_file()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from components.contracts.errors import UnknownNameError
 from components.contracts.preset import Preset
 from pipelines.presets.emotion5_efficientnetv2b0 import EMOTION5_EFFICIENTNETV2B0
@@ -34,3 +36,8 @@ def preset(name: str) -> Preset:
     if name not in PRESETS:
         raise UnknownNameError("preset", name, PRESETS)
     return PRESETS[name]
+
+
+def forced(preset: Preset) -> Preset:
+    """The preset for a run that is to train whatever stands: without taking the champion again."""
+    return replace(preset, training=replace(preset.training, reuse_model=False))

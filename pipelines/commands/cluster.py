@@ -1,0 +1,161 @@
+"""`emotion submit`, `schedule` and `unschedule`: runs on a cluster with Kubeflow Pipelines."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Annotated, Any
+
+import typer
+
+from components.contracts.codec import to_json
+from components.contracts.errors import InputError
+from components.contracts.preset import Preset
+from components.contracts.preset.sources import joined_uri
+from pipelines import code, presets
+from pipelines.commands.connection import Auth, CaFile, Host, Name, Namespace, PresetName, connect, schedule_name
+from pipelines.commands.terminal import console
+
+SCHEDULED_AT = "0 30 2 * * *"
+
+Data = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Images that the cluster reads: gs://, s3:// or kaggle://. Several times: joined. Left out where the preset names them."
+    ),
+]
+RemoteStore = Annotated[str, typer.Option("--store", help="What outlives runs: gs://bucket/prefix or s3://bucket/prefix.")]
+Registry = Annotated[
+    str,
+    typer.Option(help="Registry that holds the images. Not needed after `make push`, which recorded their digests in build/images.json."),
+]
+Gpu = Annotated[bool, typer.Option("--gpu/--no-gpu", help="Train on the GPU pool, or on any node.")]
+ServiceAccount = Annotated[str, typer.Option(help="Identity of the run's pods: it opens the store (workload identity).")]
+
+
+def submit(
+    store: RemoteStore,
+    preset: PresetName = presets.DEFAULT,
+    data: Data = None,
+    run_id: Annotated[str, typer.Option(help="Name of the run. Submitted again under the same name, a run isn't started twice.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Retrain even when nothing is new.")] = False,
+    registry: Registry = "",
+    gpu: Gpu = True,
+    service_account: ServiceAccount = "emotion-run",
+    host: Host = "",
+    auth: Auth = "",
+    namespace: Namespace = "",
+    ca_file: CaFile = None,
+) -> None:
+    """Run the pipeline on a cluster, once, now.
+
+    The compiled pipeline is uploaded as a version that is named by its content, unless it stands there already.
+
+    [dim]Examples:[/]
+      emotion submit --preset fer2013-cnn --data gs://bucket/fer2013.zip --store gs://bucket/store --host http://localhost:8888
+      emotion submit --store s3://mlpipeline/emotion --data s3://mlpipeline/faces --no-gpu --registry localhost:5001
+      emotion submit … --host https://kubeflow.example/pipeline --auth cookie-file:~/.dex-cookie --namespace anna
+    """
+    chosen = presets.preset(preset)
+    name = run_id or f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{preset}"
+    parameters = _parameters(chosen, data, store, run_id=name, force=force)
+    from pipelines import publishing, watching
+    from pipelines.client import speaking
+
+    compiled = publishing.compiled_for(registry, gpus=gpu)
+    client = connect(host, auth, namespace, ca_file)
+    with speaking(client.host):
+        pipeline, version = publishing.ensure_version(client, compiled)
+        experiment = publishing.ensure_experiment(client, preset)
+        run = watching.standing_run(client, experiment, name) if run_id else None
+        started = run is None
+        if run is None:
+            run = client.run_pipeline(
+                experiment, name, pipeline_id=pipeline, version_id=version, params=parameters, service_account=service_account
+            )
+    console.print(f"{'submitted' if started else 'already there'}: [bold]{name}[/] ({run.run_id})", soft_wrap=True)
+    console.print(f"version {publishing.version_name(compiled)} · watch it with: emotion status {name} --watch", soft_wrap=True)
+
+
+def schedule(
+    store: RemoteStore,
+    preset: PresetName = presets.DEFAULT,
+    data: Data = None,
+    cron: Annotated[str, typer.Option(help="Six fields, seconds first: second minute hour day month weekday.")] = SCHEDULED_AT,
+    time_zone: Annotated[
+        str,
+        typer.Option(
+            help="The zone that the cluster's scheduler counts in. Kubeflow has one for all schedules: CRON_SCHEDULE_TIMEZONE of "
+            "ml-pipeline-scheduledworkflow, UTC unless somebody set it. Named here, it is said wherever the schedule is shown."
+        ),
+    ] = "UTC",
+    name: Name = "",
+    registry: Registry = "",
+    gpu: Gpu = True,
+    service_account: ServiceAccount = "emotion-run",
+    host: Host = "",
+    auth: Auth = "",
+    namespace: Namespace = "",
+    ca_file: CaFile = None,
+) -> None:
+    """Run the pipeline every night; one night at a time, and a missed one is left out.
+
+    Scheduled again with nothing changed, nothing happens; with another preset, code, time or place, the new schedule is
+    created and then the old one is disabled. After a kill the next call puts in order what was left.
+
+    [dim]Examples:[/]
+      emotion schedule --preset fer2013-cnn --data gs://bucket/fer2013 --store gs://bucket/store
+      emotion schedule --preset fer2013-cnn … --cron '0 0 4 * * 1-5' --time-zone Europe/Berlin
+    """
+    from pipelines import publishing, schedules
+    from pipelines.client import speaking
+
+    chosen = presets.preset(preset)
+    parameters = _parameters(chosen, data, store, run_id="", force=False)
+    schedules.check_cron(cron)
+    compiled = publishing.compiled_for(registry, gpus=gpu)
+    spec = schedules.ScheduleSpec(
+        schedule_name(name, preset), cron, time_zone, publishing.version_name(compiled), service_account, parameters
+    )
+    client = connect(host, auth, namespace, ca_file)
+    with speaking(client.host):
+        pipeline, version = publishing.ensure_version(client, compiled)
+        experiment = publishing.ensure_experiment(client, preset)
+        standing, created = schedules.schedule(client, spec, experiment, pipeline, version)
+    console.print(f"{'scheduled' if created else 'stands'}: [bold]{spec.name}[/] at {cron} ({time_zone})", soft_wrap=True)
+    console.print(f"version {spec.version} · recurring run {standing.recurring_run_id}", soft_wrap=True)
+
+
+def unschedule(
+    preset: PresetName = presets.DEFAULT,
+    name: Name = "",
+    host: Host = "",
+    auth: Auth = "",
+    namespace: Namespace = "",
+    ca_file: CaFile = None,
+) -> None:
+    """Stop a schedule. Its recurring runs stay, disabled; a run that is under way goes on.
+
+    [dim]Example:[/]
+      emotion unschedule --preset fer2013-cnn
+    """
+    from pipelines import schedules
+    from pipelines.client import speaking
+
+    client = connect(host, auth, namespace, ca_file)
+    wanted = schedule_name(name, preset)
+    with speaking(client.host):
+        stopped = schedules.unschedule(client, wanted)
+    console.print(f"{wanted}: {'stopped' if stopped else 'no schedule is enabled'}")
+
+
+def _parameters(preset: Preset, data: list[str] | None, store: str, *, run_id: str, force: bool) -> dict[str, Any]:
+    """What the pipeline takes. Raises InputError for what pods can't reach."""
+    if not data and not preset.data.sources:
+        raise InputError(f"the preset {preset.name} needs images", expected="--data gs://…, s3://… or kaggle://…")
+    for what, uri in [("--store", store), *(("--data", uri) for uri in data or ())]:
+        if "://" not in uri:
+            raise InputError(f"the pods of a cluster can't reach {uri}", expected=f"{what} gs://… or s3://…", fix="copy it into a bucket")
+    return {
+        "preset": to_json(presets.forced(preset) if force else preset), "source": joined_uri(data) if data else "", "store": store,
+        "run_id": run_id, "code_version": code.code_version(), "force": force,
+    }  # fmt: skip

@@ -1,0 +1,65 @@
+"""What commands that speak to Kubeflow Pipelines share: where it is, and who is asking."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines import presets
+
+if TYPE_CHECKING:
+    from pipelines.client import Kubeflow
+
+PresetName = Annotated[str, typer.Option("--preset", help="Name of a preset; `emotion presets` lists them.")]
+Name = Annotated[str, typer.Option("--preset", help="Name of a preset; `emotion presets` lists them.")]
+Data = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Images that the cluster reads: gs://, s3:// or kaggle://. Several times: joined. Left out where the preset names them."
+    ),
+]
+RemoteStore = Annotated[str, typer.Option("--store", help="What outlives runs: gs://bucket/prefix or s3://bucket/prefix.")]
+Registry = Annotated[
+    str,
+    typer.Option(help="Registry that holds the images. Not needed after `make push`, which recorded their digests in build/images.json."),
+]
+Gpu = Annotated[bool, typer.Option("--gpu/--no-gpu", help="Train on the GPU pool, or on any node.")]
+ServiceAccount = Annotated[str, typer.Option(help="Identity of the run's pods: it opens the store (workload identity).")]
+Host = Annotated[
+    str,
+    typer.Option(
+        envvar="KF_PIPELINES_ENDPOINT",
+        help="Address of Kubeflow Pipelines. In a pod of the cluster its service is found by itself; from elsewhere "
+        "`kubectl -n kubeflow port-forward svc/ml-pipeline 8888:8888` makes it http://localhost:8888.",
+    ),
+]
+Auth = Annotated[
+    str,
+    typer.Option(
+        help="Who you are to it. A secret is never written on the command line, but read from a file or a variable:\n\n"
+        "• in-cluster: the token that Kubernetes mounts for pipelines.kubeflow.org (in-cluster:PATH where it is mounted elsewhere)\n\n"
+        "• token-file:PATH: a bearer token; read again when it changes\n\n"
+        "• token-env:NAME: a bearer token in that environment variable\n\n"
+        "• iap:CLIENT_ID: Google's Identity-Aware Proxy, as the service account of this machine; as a person, with "
+        "KF_PIPELINES_APP_OAUTH2_CLIENT_ID and KF_PIPELINES_APP_OAUTH2_CLIENT_SECRET set, through a browser\n\n"
+        "• cookie-file:PATH, cookie-env:NAME: Dex's session, as the browser holds it: authservice_session=…, oauth2_proxy_kubeflow=…\n\n"
+        "• none: an address that asks for nothing, such as a port-forward\n\n"
+        "By default in-cluster where that token is mounted, else none."
+    ),
+]  # fmt: skip
+Namespace = Annotated[str, typer.Option(help="Your profile's namespace, where Kubeflow has several users.")]
+CaFile = Annotated[Path | None, typer.Option(help="Certificates to trust, where the address has one of your own.")]
+
+
+def connect(host: str, auth: str, namespace: str, ca_file: Path | None) -> Kubeflow:
+    """kfp's client for these options."""
+    from pipelines.client import Kubeflow  # kfp takes seconds to import; `emotion --help` need not wait for it
+
+    return Kubeflow(host, auth, namespace, ca_file)
+
+
+def schedule_name(name: str, preset: str) -> str:
+    """The schedule's name: as given, else the preset's own. Raises UnknownNameError."""
+    return name or f"{presets.preset(preset).name}-nightly"

@@ -1,0 +1,324 @@
+"""kfp's real client against a server with the API's rules: who we are, what is said of refusals, versions and runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kfp.client import auth as kfp_auth
+
+from components.contracts.errors import EnvironmentProblem, InputError
+from pipelines import client, code, publishing, watching
+from pipelines.client import Kubeflow, credentials, speaking
+from tests.pipelines.kfp_server import KfpServer, Refused, serving
+
+COMPILED = (Path(__file__).parent / "emotion-retraining.golden.yaml").read_text()
+PARAMETERS = {"preset": "{}", "source": "gs://bucket/faces", "store": "gs://bucket/store"}
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[KfpServer]:
+    monkeypatch.setattr(client, "PAUSES", (0.01, 0.01))
+    with serving() as state:
+        yield state
+
+
+def emotion(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    variables = {**os.environ, "PYTHONPATH": str(code.ROOT), "COLUMNS": "200", "NO_COLOR": "1", **environment}
+    command = [sys.executable, "-m", "pipelines.cli", *arguments]
+    return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, timeout=240)
+
+
+class TestCredentials:
+    def test_a_token_in_a_file_is_read_again_for_every_request(self, server: KfpServer, tmp_path: Path) -> None:
+        seen: list[str] = []
+        server.authorized = lambda headers: bool(seen.append(headers["authorization"])) or True
+        token = tmp_path / "token"
+        token.write_text("first\n")
+        kubeflow = Kubeflow(server.url, f"token-file:{token}")
+        token.write_text("second\n")
+        publishing.ensure_experiment(kubeflow, "faces")
+        assert seen[0] == "Bearer first"
+        assert set(seen[1:]) == {"Bearer second"}
+
+    def test_the_token_that_a_cluster_mounts(self, server: KfpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        server.authorized = lambda headers: headers["authorization"] == "Bearer mounted"
+        (tmp_path / "token").write_text("mounted")
+        publishing.ensure_experiment(Kubeflow(server.url, f"in-cluster:{tmp_path / 'token'}"), "faces")
+        monkeypatch.setattr(client, "IN_CLUSTER_TOKEN", str(tmp_path / "token"))
+        publishing.ensure_experiment(Kubeflow(server.url), "faces")
+
+    def test_a_token_or_a_session_of_dex_in_a_variable(self, server: KfpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MY_TOKEN", "secret")
+        server.authorized = lambda headers: headers["authorization"] == "Bearer secret"
+        publishing.ensure_experiment(Kubeflow(server.url, "token-env:MY_TOKEN"), "faces")
+        monkeypatch.setenv("MY_SESSION", "authservice_session=abc")
+        server.authorized = lambda headers: headers["cookie"] == "authservice_session=abc"
+        publishing.ensure_experiment(Kubeflow(server.url, "cookie-env:MY_SESSION"), "faces")
+
+    def test_a_session_of_dex_in_a_file(self, tmp_path: Path) -> None:
+        (tmp_path / "session").write_text("authservice_session=abc\n")
+        assert credentials(f"cookie-file:{tmp_path / 'session'}", {}) == {"cookies": "authservice_session=abc"}
+
+    def test_an_identity_aware_proxy(self, server: KfpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As a person who signed in before: kfp's refresh token is exchanged for one that the proxy takes."""
+        saved = {"refresh_token": "r", "other_client_id": "desktop", "other_client_secret": "s"}
+        (tmp_path / "credentials.json").write_text(json.dumps({"proxy-client": saved}))
+        monkeypatch.setattr(kfp_auth, "LOCAL_KFP_CREDENTIAL", str(tmp_path / "credentials.json"))
+        asked: list[str] = []
+
+        class TokenIssuer(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                asked.append(self.rfile.read(int(self.headers["content-length"])).decode())
+                content = b'{"id_token": "identity"}'
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, format: str, *args: object) -> None:
+                return
+
+        with HTTPServer(("127.0.0.1", 0), TokenIssuer) as issuer:
+            threading.Thread(target=issuer.handle_request, daemon=True).start()
+            monkeypatch.setattr(kfp_auth, "OAUTH_TOKEN_URI", f"http://127.0.0.1:{issuer.server_port}")
+            server.authorized = lambda headers: headers["authorization"] == "Bearer identity"
+            publishing.ensure_experiment(Kubeflow(server.url, "iap:proxy-client"), "faces")
+        assert "audience=proxy-client" in asked[0]
+        assert "refresh_token=r" in asked[0]
+
+    @pytest.mark.parametrize(
+        ("auth", "message"),
+        [
+            ("token-env:UNSET", "the environment variable UNSET isn't set"),
+            ("token-file:/nowhere", "there is no file /nowhere"),
+            ("token:abc-secret", "--auth can't be token; expected in-cluster, token-file:PATH"),
+            ("iap:", "--auth can't be iap"),
+        ],
+    )
+    def test_what_no_credentials_are(self, auth: str, message: str) -> None:
+        with pytest.raises(InputError, match=message) as caught:
+            credentials(auth, {})
+        assert "abc-secret" not in str(caught.value)
+
+
+class TestRefusals:
+    def test_wrong_credentials(self, server: KfpServer) -> None:
+        server.authorized = lambda headers: False
+        with pytest.raises(InputError, match=r"refused who you are \(401\); expected --auth in-cluster, .*received no credentials"):
+            Kubeflow(server.url)
+
+    def test_a_login_page_instead_of_an_answer(self, server: KfpServer) -> None:
+        kubeflow = Kubeflow(server.url)
+        answer = server.answer
+        server.answer = lambda *asked: "<html>log in</html>" if answer else None  # type: ignore[method-assign]
+        with pytest.raises(InputError, match=r"refused who you are \(401\).*a web page, as a login shows"), speaking(server.url):
+            publishing.ensure_experiment(kubeflow, "faces")
+
+    def test_nobody_there(self) -> None:
+        with pytest.raises(EnvironmentProblem, match=r"can't be reached; received .*refused.*port-forward"):
+            Kubeflow("http://127.0.0.1:9")
+
+    @pytest.mark.parametrize("host", ["", "localhost:8888"])
+    def test_no_address(self, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+        with pytest.raises(InputError, match=r"where is Kubeflow Pipelines\?; expected --host http"):
+            Kubeflow(host)
+
+    def test_a_busy_server_is_asked_again_but_never_twice_to_create(self, server: KfpServer) -> None:
+        kubeflow = Kubeflow(server.url)
+        failures = {"GET": 2, "POST": 1}
+
+        def busy(method: str, path: str) -> None:
+            if failures[method]:
+                failures[method] -= 1
+                raise Refused(503, "busy")
+
+        server.before = busy
+        with pytest.raises(EnvironmentProblem, match=r"failed \(503\); received busy"), speaking(server.url):
+            publishing.ensure_experiment(kubeflow, "faces")
+        assert [method for method, path in server.requests if path.endswith("/experiments")] == ["GET", "GET", "GET", "POST", "GET"]
+        assert publishing.ensure_experiment(kubeflow, "faces")
+
+    def test_the_rest_of_the_program_prints_as_before(self, server: KfpServer, capsys: pytest.CaptureFixture[str]) -> None:
+        kubeflow = Kubeflow(server.url)
+        with speaking(server.url):
+            self_printing = kubeflow.create_experiment("faces")
+        print("ours")
+        assert self_printing.display_name == "faces"
+        assert capsys.readouterr().out == "ours\n"
+
+
+class TestVersions:
+    def test_the_same_yaml_is_uploaded_once(self, server: KfpServer) -> None:
+        kubeflow = Kubeflow(server.url)
+        first = publishing.ensure_version(kubeflow, COMPILED)
+        assert publishing.ensure_version(Kubeflow(server.url), COMPILED) == first
+        assert len(server.versions) == 1
+        assert server.versions[0]["display_name"] == publishing.version_name(COMPILED)
+        assert server.uploads[first[1]] == COMPILED
+        publishing.ensure_version(kubeflow, COMPILED.replace("30s", "31s"))
+        assert len(server.versions) == 2
+        assert len(server.pipelines) == 1
+
+    def test_a_version_is_found_on_whatever_page(self, server: KfpServer) -> None:
+        kubeflow = Kubeflow(server.url)
+        for number in range(23):
+            publishing.ensure_version(kubeflow, COMPILED.replace("30s", f"{number}s"))
+        publishing.ensure_version(kubeflow, COMPILED.replace("30s", "7s"))
+        assert len(server.versions) == 23
+        pipeline = server.pipelines[0]["pipeline_id"]
+        listed = list(client.every(kubeflow.list_pipeline_versions, "pipeline_versions", pipeline_id=pipeline))
+        assert len({version.pipeline_version_id for version in listed}) == 23
+
+    @pytest.mark.parametrize("status", [409, 500])
+    def test_two_who_upload_at_once_share_one_version(self, server: KfpServer, status: int) -> None:
+        both_looked = threading.Barrier(2, timeout=20)
+
+        def meet(method: str, path: str) -> None:
+            if method == "POST" and path.endswith(("/pipelines", "/upload_version", "/experiments")):
+                both_looked.wait()
+
+        server.before = meet
+        create = server._create_unique
+
+        def said_in_another_way(*given: Any) -> Any:
+            try:
+                return create(*given)
+            except Refused as error:
+                raise Refused(status, str(error)) from error
+
+        server._create_unique = said_in_another_way  # type: ignore[method-assign]
+        clients = [Kubeflow(server.url), Kubeflow(server.url)]
+        found: list[Any] = []
+
+        def upload(kubeflow: Kubeflow) -> None:
+            found.append((publishing.ensure_version(kubeflow, COMPILED), publishing.ensure_experiment(kubeflow, "faces")))
+
+        threads = [threading.Thread(target=upload, args=(one,)) for one in clients]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert found[0] == found[1]
+        assert (len(server.pipelines), len(server.versions), len(server.experiments)) == (1, 1, 1)
+
+
+class TestImages:
+    TAGS = {"emotion-training": "emotion-training:0123456789abcdef"}  # noqa: RUF012
+    DIGEST = f"registry.example/path/emotion-training:0123456789abcdef@sha256:{'a' * 64}"
+
+    def test_a_recorded_digest_pins_the_image(self) -> None:
+        assert publishing.pinned(self.TAGS, {"training": self.DIGEST}, "") == {"emotion-training": self.DIGEST}
+        assert publishing.pinned(self.TAGS, {"training": self.DIGEST}, "registry.example/path/") == {"emotion-training": self.DIGEST}
+
+    def test_without_one_the_tag_in_the_registry_names_it(self) -> None:
+        tag = {"emotion-training": "other.example/emotion-training:0123456789abcdef"}
+        assert publishing.pinned(self.TAGS, {}, "other.example") == tag
+        assert publishing.pinned(self.TAGS, {"training": self.DIGEST}, "other.example") == tag
+
+    @pytest.mark.parametrize(("recorded", "word"), [({}, "unknown"), ({"training": DIGEST.replace("0123", "9999")}, "of other code")])
+    def test_neither(self, recorded: dict[str, str], word: str) -> None:
+        with pytest.raises(InputError, match=f"the pushed image of emotion-training is {word}.*make push"):
+            publishing.pinned(self.TAGS, recorded, "")
+
+    def test_the_record_stands_in_the_yaml(self, tmp_path: Path) -> None:
+        tags = code.image_references("")
+        pushed = {name.removeprefix("emotion-"): f"registry.example/{tag}@sha256:{'b' * 64}" for name, tag in tags.items()}
+        (tmp_path / "images.json").write_text(json.dumps(pushed))
+        compiled = next(iter(yaml.safe_load_all(publishing.compiled_for("", gpus=False, record=tmp_path / "images.json"))))
+        containers = [executor["container"] for executor in compiled["deploymentSpec"]["executors"].values()]
+        assert {container["image"] for container in containers} == set(pushed.values())
+        assert not any("accelerator" in container["resources"] for container in containers)
+
+
+class TestRuns:
+    def run(self, server: KfpServer, kubeflow: Kubeflow, name: str) -> Any:
+        pipeline, version = publishing.ensure_version(kubeflow, COMPILED)
+        experiment = publishing.ensure_experiment(kubeflow, "faces")
+        return kubeflow.run_pipeline(experiment, name, pipeline_id=pipeline, version_id=version, params=PARAMETERS)
+
+    def test_by_name_the_newest_or_by_id(self, server: KfpServer) -> None:
+        kubeflow = Kubeflow(server.url)
+        for number in range(12):
+            self.run(server, kubeflow, f"night-{number}")
+        again = self.run(server, kubeflow, "night-3")
+        server.runs[-1]["created_at"] = "2031-01-01T00:00:00Z"
+        assert watching.run_called(kubeflow, "night-3").run_id == again.run_id
+        assert watching.run_called(kubeflow, server.runs[5]["run_id"]).display_name == "night-5"
+        with pytest.raises(InputError, match="there is no run night-99"):
+            watching.run_called(kubeflow, "night-99")
+        experiment = server.experiments[0]["experiment_id"]
+        assert watching.latest_runs(kubeflow, experiment, 3)[0].run_id == again.run_id
+
+    def test_a_run_that_stands_or_went_well_isnt_started_twice(self, server: KfpServer) -> None:
+        kubeflow = Kubeflow(server.url)
+        first = self.run(server, kubeflow, "night")
+        experiment = server.experiments[0]["experiment_id"]
+        assert watching.standing_run(kubeflow, experiment, "night").run_id == first.run_id
+        server.runs[0]["state"] = "FAILED"
+        assert watching.standing_run(kubeflow, experiment, "night") is None
+
+    def test_the_logs_of_every_attempt_but_not_of_drivers(self, server: KfpServer) -> None:
+        kubeflow = Kubeflow(server.url)
+        run = self.run(server, kubeflow, "night")
+        server.runs[0]["run_details"] = {"task_details": _tasks_with_a_retry()}
+        run = kubeflow.get_run(run.run_id)
+        server.logs = {(run.run_id, "pod-1"): "killed\n", (run.run_id, "pod-2"): "epoch 1\n", (run.run_id, "pod-driver"): "prepared\n"}
+        assert dict(watching.printed(kubeflow, run, "train")) == {"pod-1": "killed\n", "pod-2": "epoch 1\n"}
+        assert list(watching.tasks_of(run)) == ["resolve", "train"]
+        with pytest.raises(InputError, match="gate has no pod in run night; expected a step that began: resolve, train"):
+            list(watching.printed(kubeflow, run, "gate"))
+        server.logs = {}
+        with pytest.raises(InputError, match=f"kubectl -n kubeflow logs -l pipeline/runid={run.run_id},app.kubernetes.io/component=train"):
+            list(watching.printed(kubeflow, run, "train"))
+
+
+def _tasks_with_a_retry() -> list[dict[str, Any]]:
+    def task(name: str, node: str, *children: str, state: str = "SUCCEEDED") -> dict[str, Any]:
+        return {
+            "task_id": f"task-{node}", "display_name": name, "pod_name": node, "state": state, "start_time": "2026-11-21T02:30:00Z",
+            "child_tasks": [{"pod_name": child} for child in children],
+        }  # fmt: skip
+
+    return [
+        task("root", "n0", "n1", "n2"),
+        task("resolve", "n1", "pod-resolve"),
+        task("executor", "pod-resolve"),
+        task("train", "n2", "pod-driver", "n3", state="RUNNING"),
+        task("train-driver", "pod-driver"),
+        task("executor", "n3", "pod-1", "pod-2", state="RUNNING"),
+        task("executor(0)", "pod-1", state="FAILED"),
+        task("executor(1)", "pod-2", state="RUNNING"),
+    ]
+
+
+def test_the_commands_on_a_terminal(server: KfpServer, tmp_path: Path) -> None:
+    there = ["--host", server.url, "--registry", "registry.example/emotion"]
+    what = ["--preset", "fer2013-cnn", "--data", "gs://bucket/fer2013.zip", "--store", str(tmp_path / "store")]
+    done = emotion("submit", *what, *there, cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"the pods of a cluster can't reach {tmp_path / 'store'}; expected --store gs://… or s3://…" in done.stderr
+    what[-1] = "gs://bucket/store"
+    done = emotion("submit", *what, *there, "--run-id", "tonight", "--force", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "submitted: tonight" in done.stdout
+    parameters = server.runs[0]["runtime_config"]["parameters"]
+    assert parameters["run_id"] == "tonight"
+    assert parameters["force"] is True
+    assert json.loads(parameters["preset"])["name"] == "fer2013-cnn"
+    assert server.runs[0]["service_account"] == "emotion-run"
+    server.runs[0].update(state="FAILED", error={"message": "train [exited]"}, run_details={"task_details": _tasks_with_a_retry()})
+    done = emotion("status", "tonight", "--watch", cwd=tmp_path, KF_PIPELINES_ENDPOINT=server.url)
+    assert done.returncode == 1
+    assert "resolve       succeeded\ntrain         running\ntonight failed: train [exited]\n" in done.stdout
+    assert not done.stderr
