@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from typing import cast
 
 from components.contracts import layout
 from components.contracts.night import Listing
 from components.ingestion.sources.paths import is_image
-from components.ingestion.sources.places import Entry, Place
+from components.ingestion.sources.places import Entry, ObjectPlace, Place
 from components.runtime.store import Store
 
 HALF = 8  # bytes of the digest of a name, and of all that is said of an object
@@ -37,7 +38,8 @@ def changed_since(store: Store, listing: Listing, place: Place, earlier_digest: 
 
 def packed(entries: Iterator[Entry]) -> bytes:
     """Digest of the name and digest of everything, of each object; of images alone where there are any."""
-    images, others = [], []
+    images: list[bytes] = []
+    others: list[bytes] = []
     for entry in entries:
         name = entry.name.encode("utf-8", "surrogateescape")
         said = b"\0".join((name, str(entry.size).encode(), entry.checksum.encode()))
@@ -58,4 +60,4 @@ def _rows(content: bytes) -> dict[bytes, bytes]:
 
 def _entries(place: Place) -> Iterator[Entry]:
     for part in getattr(place, "places", (place,)):
-        yield from part.entries()
+        yield from cast(ObjectPlace, part).entries()

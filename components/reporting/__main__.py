@@ -14,13 +14,15 @@ from components.contracts import layout
 from components.contracts.artifacts import write_atomically
 from components.contracts.codec import to_json, to_pretty_json
 from components.contracts.errors import EmotionError, EnvironmentProblem
+from components.reporting.cost import cost_of, read_prices
 from components.reporting.index import row_of
 from components.reporting.model_card import model_card
 from components.reporting.night import REPORTED, Night, read_night
+from components.reporting.notification import fingerprint, message, send
 from components.reporting.outcome import Outcome, judge, pipeline_error
 from components.reporting.page import render, render_plain
 from components.reporting.publishing import add_to_index, rebuild_index, write_home_page
-from components.reporting.summary import last_night, notification, summarize
+from components.reporting.summary import last_night, summarize
 from components.runtime.step import Context, Step, main, one_line, peak_memory_bytes
 from components.runtime.store import Store, open_store
 
@@ -40,10 +42,12 @@ def report(context: Context, arguments: argparse.Namespace) -> None:
     # Rendered again at a desk there is no status to go by: what the pipeline said that night still holds.
     problem = pipeline_error(arguments.status) if arguments.status else str(earlier.get("pipeline_error") or "")
     outcome = judge(night, problem)
-    summary = summarize(night, outcome, context.preset, store.location(f"{run}/report.html")) | {"pipeline_error": problem or None}
+    cost = cost_of(night.steps, *read_prices(_read(store, layout.PRICES)))
+    summary = summarize(night, outcome, context.preset, store.location(f"{run}/report.html"), cost) | {"pipeline_error": problem or None}
     # What others added to the summary, such as the time that the whole command took, stays.
     store.write(f"{run}/summary.json", to_pretty_json(earlier | summary).encode())
-    store.write(f"{run}/notification.json", to_pretty_json(notification(summary, outcome)).encode())
+    told = message(summary, outcome)
+    store.write(f"{run}/notification.json", to_pretty_json(told).encode())
     page = _page(context, night, outcome, summary).encode()
     store.write(f"{run}/report.html", page)
     _write_page(arguments.page, page)
@@ -55,6 +59,21 @@ def report(context: Context, arguments: argparse.Namespace) -> None:
     ours = {"name": "report", "seconds": round(time.monotonic() - began, 3), "cached": False, "status": "succeeded"}
     summary["steps"].append({**ours, "peak_memory_bytes": peak_memory_bytes()})
     store.write(f"{run}/summary.json", to_pretty_json(earlier | summary).encode())
+    _notify(store, f"{run}/notified.json", told, arguments.webhook_file)
+
+
+def _notify(store: Store, key: str, told: dict[str, str], webhook_file: Path | None) -> None:
+    """Post the message, unless an earlier attempt of this step did. What goes wrong is said, and the run goes on."""
+    mark = to_json({"message": fingerprint(told)}).encode()
+    if webhook_file is None or not webhook_file.is_file() or _read(store, key) == mark:
+        return
+    problem = send(told, webhook_file)
+    print(f"nobody was told: {problem}" if problem else "told the webhook how the night ended", file=sys.stderr, flush=True)
+    try:
+        if not problem:
+            store.write(key, mark)
+    except (EmotionError, OSError) as error:
+        print(f"a second attempt of this step will tell it again: {one_line(error)}", file=sys.stderr)
 
 
 def _page(context: Context, night: Night, outcome: Outcome, summary: dict[str, Any]) -> str:

@@ -41,6 +41,7 @@ class Observed:
             its findings can't be read. missing: it left none, or only some from an earlier attempt
             that failed. skipped: tonight's outcome left nothing for it to do.
         cached: the findings come from an earlier attempt of the same run.
+        cpu_seconds, attempts, earlier_seconds: as in the evidence.
         error: why, for failed and unreadable.
         findings: an instance of the step's entry in `FINDINGS`, when it succeeded.
     """
@@ -55,6 +56,9 @@ class Observed:
     environment: Mapping[str, str] = field(default_factory=dict)
     findings: Any = None
     peak_memory_bytes: int = 0
+    cpu_seconds: float = 0.0
+    attempts: int = 1
+    earlier_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,9 @@ def _observe(name: str, content: bytes | None) -> Observed:
         finished_at=evidence.finished_at,
         environment=evidence.environment,
         peak_memory_bytes=evidence.peak_memory_bytes,
+        cpu_seconds=evidence.cpu_seconds,
+        attempts=evidence.attempts,
+        earlier_seconds=evidence.earlier_seconds,
     )
     if evidence.status != "succeeded":
         return step

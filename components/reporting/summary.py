@@ -1,4 +1,4 @@
-"""summary.json, the notification and the pointer to the last judged night: plain values for other programs."""
+"""summary.json and the pointer to the last judged night: plain values for other programs."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from typing import Any
 
 from components.contracts.findings import Scores
 from components.contracts.preset import Preset
+from components.reporting.cost import Cost, as_summary
 from components.reporting.night import Night
 from components.reporting.outcome import Outcome
 
 
-def summarize(night: Night, outcome: Outcome, preset: Preset, report: str) -> dict[str, Any]:
+def summarize(night: Night, outcome: Outcome, preset: Preset, report: str, cost: Cost) -> dict[str, Any]:
     """The summary of a night.
 
     Args:
         report: location of the page in the store.
+        cost: of all steps but the report.
     """
     plan = night.resolve.plan if night.resolve else None
     ingest, evaluate, gate = night.ingest, night.evaluate, night.gate
@@ -53,17 +55,10 @@ def summarize(night: Night, outcome: Outcome, preset: Preset, report: str) -> di
             for step in night.steps
             if step.status != "skipped"
         ],
+        "cost": as_summary(cost),
         "report": report,
         "finished_at": night.finished_at,
     }
-
-
-def notification(summary: dict[str, Any], outcome: Outcome) -> dict[str, str]:
-    """A message that Slack's incoming webhooks take, and others read."""
-    lines = [f"{outcome.word}: {outcome.headline} ({summary['preset']}, run {summary['run_id']})", outcome.sentence]
-    lines += [f"• {reason}" for reason in outcome.reasons[:5]]
-    lines.append(f"Report: {summary['report']}")
-    return {"text": "\n".join(_slack(line) for line in lines)}
 
 
 def last_night(night: Night, outcome: Outcome) -> dict[str, Any] | None:
@@ -92,8 +87,3 @@ def _metrics(scores: Scores) -> dict[str, Any]:
         "macro_f1": scores.macro_f1,
         "majority_share": scores.majority_share,
     }
-
-
-def _slack(text: str) -> str:
-    """Slack reads these three characters as markup (its API documentation, "Escaping text")."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

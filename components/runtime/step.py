@@ -107,8 +107,8 @@ def _run(component: str, name: str, step: Step, arguments: argparse.Namespace) -
     run_id = arguments.run_id or arguments.job_id
     if not run_id:
         raise InputError("the run has no name", expected="--run-id NAME")
-    evidence = Evidence(name, run_id, "running", _now(), environment=_environment(component))
     key = layout.evidence(run_id, name)
+    evidence = Evidence(name, run_id, "running", _now(), environment=_environment(component), **_attempts_before(store, key))
     store.write(key, to_pretty_json(evidence).encode())
     began = time.monotonic()
     try:
@@ -130,6 +130,15 @@ def _run(component: str, name: str, step: Step, arguments: argparse.Namespace) -
         **_cost(began),
     )
     store.write(key, to_pretty_json(done).encode())
+
+
+def _attempts_before(store: Store, key: str) -> dict[str, Any]:
+    """What earlier attempts of this step in this run took; one that was killed outright couldn't tell."""
+    try:
+        earlier = from_json(Evidence, store.read(key) or b"", "evidence")
+    except EmotionError:
+        return {}
+    return {"attempts": earlier.attempts + 1, "earlier_seconds": round(earlier.earlier_seconds + earlier.seconds, 3)}
 
 
 def one_line(error: BaseException) -> str:
@@ -167,7 +176,13 @@ def _terminate(signum: int, frame: object) -> NoReturn:
 
 def _cost(began: float) -> dict[str, Any]:
     """What the step took so far."""
-    return {"finished_at": _now(), "seconds": round(time.monotonic() - began, 3), "peak_memory_bytes": peak_memory_bytes()}
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return {
+        "finished_at": _now(),
+        "seconds": round(time.monotonic() - began, 3),
+        "peak_memory_bytes": peak_memory_bytes(),
+        "cpu_seconds": round(sum(one.ru_utime + one.ru_stime for one in used), 3),
+    }
 
 
 def peak_memory_bytes() -> int:
@@ -180,10 +195,14 @@ def _now() -> str:
 
 
 def _environment(component: str) -> dict[str, str]:
-    """What the step runs in: Python, the image's reference, SHA-256 of the lock that the environment was installed from."""
+    """What the step runs in: Python, the image's reference, SHA-256 of the lock that the environment was installed from.
+
+    In a pod also its name, and what the table of resources promised it.
+    """
     lock = Path(__file__).parent.parent / component / "requirements.lock"
     return {
         "python": platform.python_version(),
         "image": os.environ.get("EMOTION_IMAGE", ""),
         "lock": sha256_of_file(lock) if lock.is_file() else "",
+        **{name.lower(): os.environ[f"EMOTION_{name}"] for name in ("POD", "RESOURCES") if f"EMOTION_{name}" in os.environ},
     }

@@ -85,6 +85,19 @@ def test_an_error_is_one_line_a_code_and_evidence(tmp_path: Path, do: str, code:
     assert line.endswith(found.error)
 
 
+def test_a_step_tells_what_all_of_its_attempts_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOTION_POD", "emotion-1")
+    monkeypatch.setenv("EMOTION_RESOURCES", '{"cpu": 1}')
+    run(tmp_path, "--do", "refuse")
+    first = evidence(tmp_path)
+    assert (first.attempts, first.earlier_seconds) == (1, 0.0)
+    assert first.cpu_seconds > 0
+    run(tmp_path)
+    second = evidence(tmp_path)
+    assert (second.status, second.attempts, second.earlier_seconds) == ("succeeded", 2, first.seconds)
+    assert (second.environment["pod"], second.environment["resources"]) == ("emotion-1", '{"cpu": 1}')
+
+
 def test_a_step_that_is_asked_to_stop_says_so(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     process = subprocess.Popen(command(tmp_path, "--do", "wait", "--output", str(ready)), stderr=subprocess.PIPE, text=True)
