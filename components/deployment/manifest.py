@@ -36,6 +36,7 @@ SERVING_IMAGE = "emotion-serving"
 MODEL_FOLDER = "/mnt/models"
 PORT = 8080
 USER = 65532  # nobody's; the same in every image
+GRACE_SECONDS = 45  # the predictor drains for up to 30
 SCALE_AT_CPU_PERCENT = 70
 SCALE_AT_CONCURRENCY = 8
 GPU = "nvidia.com/gpu"
@@ -58,6 +59,7 @@ class Served:
     Attributes:
         image: of the predictor, with a tag or, better, a digest (``name@sha256:…``).
         store: URI of the store, where the predictor keeps features of its requests if the preset says so.
+        signature: of the version's manifest, where the preset names a public key.
     """
 
     model_name: str
@@ -66,6 +68,7 @@ class Served:
     storage_uri: str
     image: str = SERVING_IMAGE
     store: str = ""
+    signature: str = ""
 
     def __post_init__(self) -> None:
         if re.fullmatch(r"[\w][\w.:/-]*(@sha256:[0-9a-f]{64})?", self.image) is None:
@@ -123,6 +126,7 @@ def predictor(served: Served, policy: ServingPolicy) -> Json:
         automount_service_account_token=False,
         # Knative refuses security settings and tolerations of a whole pod unless its administrator allows them.
         security_context=None if knative else _pod_security(),
+        termination_grace_period_seconds=None if knative else GRACE_SECONDS,
         tolerations=[client.V1Toleration(key=GPU, operator="Exists", effect="NoSchedule")] if policy.gpus and not knative else None,
         containers=[_container(served, policy)],
         volumes=[client.V1Volume(name="scratch", empty_dir=client.V1EmptyDirVolumeSource(size_limit="64Mi"))],
@@ -184,6 +188,7 @@ def _container(served: Served, policy: ServingPolicy) -> client.V1Container:
             str(PORT),
             "--grpc",
             "off",
+            *_proved(served, policy),
             *_observed(served, policy),
         ],
         # A custom predictor names its model in this variable; the storage initializer copies it to MODEL_FOLDER.
@@ -207,6 +212,11 @@ def _container(served: Served, policy: ServingPolicy) -> client.V1Container:
         liveness_probe=_probe("/v2/health/live", period_seconds=10, failure_threshold=6),
         volume_mounts=[client.V1VolumeMount(name="scratch", mount_path="/tmp")],  # noqa: S108 - the container's own
     )
+
+
+def _proved(served: Served, policy: ServingPolicy) -> list[str]:
+    """Arguments that have the predictor check who signed the version before it loads it."""
+    return ["--public-key", policy.public_key, "--signature", served.signature] if policy.public_key else []
 
 
 def _observed(served: Served, policy: ServingPolicy) -> list[str]:

@@ -14,10 +14,17 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from components.contracts.artifacts import verified_model
-from components.contracts.errors import EnvironmentProblem
+from components.contracts.artifacts import MARKERS, verified_model
+from components.contracts.codec import from_json
+from components.contracts.errors import EnvironmentProblem, InputError
+from components.contracts.preset import PayloadPolicy, ShadowPolicy
+from components.runtime import signing
+from components.runtime.store import open_store
+
+if TYPE_CHECKING:
+    from components.serving.observing import Observer
 
 # A load balancer goes on sending for a while after a replica was told to end: it is served until none came for so long.
 QUIET_SECONDS = 1.0
@@ -37,6 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8080, help="HTTP port")
     parser.add_argument("--grpc", choices=("on", "off"), default="on", help="also serve gRPC (V2)")
     parser.add_argument("--grpc-port", type=int, default=8081)
+    parser.add_argument("--public-key", default="", help="Ed25519, 32 bytes in base64: serve only what its holder signed")
+    parser.add_argument("--signature", default="", help="with --public-key: the signature of the version's manifest, in base64")
+    parser.add_argument("--shadow", default="", help="a preset's serving.shadow as JSON: copies of some requests go to another predictor")
+    parser.add_argument("--payload", default="", help="a preset's serving.payload as JSON: keep features of some requests, no picture")
+    parser.add_argument("--payload-store", default="", help="with --payload: folder or URI of the store that keeps them")
     parser.add_argument(
         "--stop-with-input",
         action="store_true",
@@ -54,6 +66,9 @@ def serve(arguments: argparse.Namespace) -> int:
     if arguments.stop_with_input:
         threading.Thread(target=_stop_with_input, daemon=True).start()
     manifest = verified_model(arguments.model_dir)  # a bad model ends here, before seconds of imports
+    if arguments.public_key:
+        content = (arguments.model_dir / MARKERS["model"]).read_bytes()
+        signing.verify(content, arguments.signature, arguments.public_key, f"version {manifest.version}")
     _import_kserve()
     import uvloop
 
@@ -62,12 +77,27 @@ def serve(arguments: argparse.Namespace) -> int:
     from components.serving.predictor import Predictor
 
     logs.configure()
-    predictor = Predictor(arguments.model_name or manifest.model_name, arguments.model_dir, Observers())
+    predictor = Predictor(arguments.model_name or manifest.model_name, arguments.model_dir, Observers(observers))
     predictor.load()
     # The event loop gets its turn back sooner from threads that decode images.
     sys.setswitchinterval(SWITCH_SECONDS)
     uvloop.run(_run(predictor, arguments))
     return 0
+
+
+def _observers(arguments: argparse.Namespace) -> list[Observer]:
+    """Shadow traffic and feature logging, where they are asked for. Raises InputError for a payload without a store."""
+    from components.serving.features import FeatureLog
+    from components.serving.shadow import Shadow
+
+    found: list[Observer] = []
+    if arguments.shadow:
+        found.append(Shadow(from_json(ShadowPolicy, arguments.shadow, "--shadow")))
+    if arguments.payload:
+        if not arguments.payload_store:
+            raise InputError("features need a store to be kept in", fix="give --payload-store")
+        found.append(FeatureLog(open_store(arguments.payload_store), from_json(PayloadPolicy, arguments.payload, "--payload")))
+    return found
 
 
 async def _run(predictor: Any, arguments: argparse.Namespace) -> None:

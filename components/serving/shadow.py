@@ -27,6 +27,7 @@ DIFFERENCE = Histogram(
 SECONDS = Histogram("emotion_shadow_seconds", "How long the shadow took for a request")
 
 COPY_ID = "shadow-"  # a copy's request id begins so, and a copy is never copied again
+ID_LENGTH = 40
 
 
 class Shadow(Observer):
@@ -54,7 +55,7 @@ class Shadow(Observer):
         if not pairs or answered.request_id.startswith(COPY_ID):
             return
         try:
-            theirs = self._ask([image for image, _ in pairs], COPY_ID + answered.request_id)
+            theirs = self._ask([image for image, _ in pairs], COPY_ID + answered.request_id[:ID_LENGTH])
             if len(theirs) != len(pairs):
                 raise ValueError(f"{len(theirs)} answers to {len(pairs)} images")
         except (OSError, http.client.HTTPException, ValueError):

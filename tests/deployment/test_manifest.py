@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from components.contracts.errors import InputError
-from components.contracts.preset import RolloutPolicy, ServingPolicy
+from components.contracts.preset import PayloadPolicy, RolloutPolicy, ServingPolicy, ShadowPolicy
 from components.deployment.manifest import Served, inference_service, predictor, service, storage_uri
 from components.deployment.names import SERVICE_LIMIT, label_value, revision_name, service_name, workload_name
 from components.deployment.rollout.rendering import render
@@ -12,11 +12,21 @@ from tests.deployment.rollout.support import NEW, OLD, World
 
 GOLDEN = Path(__file__).parent / "golden"
 DIGEST = "registry.example/emotion-serving@sha256:" + "a" * 64
-SERVED = Served("synthetic-faces", "0123456789ab", "2026-11-21/night 3", "gs://bucket/models/synthetic-faces/versions/0123456789ab", DIGEST)
+SERVED = Served(
+    "synthetic-faces",
+    "0123456789ab",
+    "2026-11-21/night 3",
+    "gs://bucket/models/synthetic-faces/versions/0123456789ab",
+    DIGEST,
+    "gs://bucket",
+)
 POLICIES = {
     "standard": ServingPolicy(),
     "standard_gpu": ServingPolicy(gpus=1, cpu="4", memory="8Gi"),
     "knative": ServingPolicy(mode="Knative"),
+    "standard_observed": ServingPolicy(
+        shadow=ShadowPolicy("http://other.emotion.svc/v1/models/synthetic-faces:predict", share=0.05), payload=PayloadPolicy()
+    ),
 }
 
 
