@@ -65,10 +65,11 @@ def serve(arguments: argparse.Namespace) -> int:
     """
     if arguments.stop_with_input:
         threading.Thread(target=_stop_with_input, daemon=True).start()
-    manifest = verified_model(arguments.model_dir)  # a bad model ends here, before seconds of imports
+    manifest = verified_model(arguments.model_dir)  # a bad model or setting ends here, before seconds of imports
     if arguments.public_key:
         content = (arguments.model_dir / MARKERS["model"]).read_bytes()
         signing.verify(content, arguments.signature, arguments.public_key, f"version {manifest.version}")
+    observers = _observers(arguments)
     _import_kserve()
     import uvloop
 
