@@ -15,7 +15,7 @@ from components.contracts.errors import EmotionError, EnvironmentProblem, InputE
 from components.contracts.preset.sources import joined_uri
 from components.runtime.step import one_line
 from pipelines import code, doctor, faces, presets
-from pipelines.commands import cluster, data, gate, models, reports, rollout, schema, watch
+from pipelines.commands import cluster, data, gate, models, reports, rollout, schema, signing, watch
 from pipelines.commands.terminal import Runs, Store, console, errors
 from pipelines.display import display_for
 from pipelines.outcome import show_outcome
@@ -31,6 +31,8 @@ app = typer.Typer(
 )
 
 app.add_typer(models.app, name="models")
+models.app.command(name="sign")(signing.sign)
+models.app.command(name="verify")(signing.verify)
 app.command(name="forget")(data.forget)
 app.command(name="relabel")(data.relabel)
 app.add_typer(gate.app, name="gate")

@@ -13,6 +13,7 @@ models/<model_name>/requests/<run_id>/<version>.json  versions that a person mus
 models/<model_name>/looks.json              ledger: which challengers met which test rows
 models/<model_name>/last-night              the last judged night
 models/<model_name>/drift.json              DriftRecord: the traffic of the champion, compared with its training data
+models/<model_name>/signatures/<version>    Ed25519 signature of a version's manifest, base64
 models/<model_name>/cards/<version>.md      model card, beside the version that it describes
 served/<model_name>/<yyyy-mm-dd>/<part>.jsonl  what was served on a day (UTC): features and probabilities, no picture
 checkpoints/<key>/...                       survives retries and preemption
@@ -94,6 +95,11 @@ def request(model_name: str, run_id: str, version_id: str) -> str:
 def looks(model_name: str) -> str:
     """Key of the ledger of looks at test sets."""
     return f"models/{model_name}/looks.json"
+
+
+def signature(model_name: str, version_id: str) -> str:
+    """Key of the signature of a version's manifest."""
+    return f"models/{model_name}/signatures/{version_id}"
 
 
 def card(model_name: str, version_id: str) -> str:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.contracts import artifacts, layout
-from components.contracts.artifacts import ModelManifest, read_marker, verified_model
+from components.contracts.artifacts import MARKERS, ModelManifest, read_marker, verified_model
 from components.contracts.errors import ContractError
 from components.contracts.findings import DeployFindings, RegisterFindings, RolloutFindings, Verdict
 from components.contracts.preset import ServingPolicy
 from components.deployment.approval import ask
 from components.deployment.promotion import GATE, Signed, require_spared, require_word
 from components.deployment.registry import Registry
+from components.deployment.signatures import sealed
 from components.runtime.step import Context, Step, main
 
 if TYPE_CHECKING:
@@ -27,11 +28,14 @@ if TYPE_CHECKING:
 ToolsOf = Callable[[ServingPolicy, Registry, Path], "Tools"]
 
 MANIFEST = "inference_service.yaml"
+# Where a cluster mounts the key.
+SIGNING_KEY_FILE = "/var/run/secrets/emotion/signing/private.pem"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, required=True, help="model artifact")
     parser.add_argument("--verdict", type=Path, required=True, help="verdict artifact")
+    parser.add_argument("--signing-key", type=Path, default=Path(SIGNING_KEY_FILE), help="signs the version, where it is; Ed25519, PEM")
 
 
 def add_deploy_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +48,7 @@ def register(context: Context, arguments: argparse.Namespace) -> RegisterFinding
     """Bring a version that needs approval to the registry and ask a person."""
     manifest, verdict = _judged("needs-approval", context, arguments)
     registry = Registry(context.store, manifest.model_name)
+    _signature(context, arguments, manifest)
     registry.put(arguments.model, manifest.version)
     ask(registry, context.run_id, verdict, _now())
     # Garbage collection that started before the request stood may not have seen it.
@@ -65,7 +70,8 @@ def deploy(context: Context, arguments: argparse.Namespace, tools_of: ToolsOf | 
 
     registry = Registry(context.store, name)
     uri = storage_uri(registry.location(manifest.version))
-    served = Served(name, manifest.version, context.run_id, uri, arguments.serving_image, context.store.uri)
+    signature = _signature(context, arguments, manifest)
+    served = Served(name, manifest.version, context.run_id, uri, arguments.serving_image, context.store.uri, signature)
     text = inference_service(served, policy)
     roll_out = _prepared(served, policy, arguments.model, registry, tools_of)  # what can't be rolled out isn't promoted
     if not registry.was_withdrawn(manifest.version, context.run_id):  # by this step, before it was killed
@@ -93,6 +99,12 @@ def _prepared(
 
     wanted = step.wanted(served, policy)
     return partial(drive, (tools_of or step.tools_of)(policy, registry, model), wanted)
+
+
+def _signature(context: Context, arguments: argparse.Namespace, manifest: ModelManifest) -> str:
+    """The version's signature, made here where the key is; refuses an unsigned version where the preset names a public key."""
+    content, policy = (arguments.model / MARKERS["model"]).read_bytes(), context.preset.serving
+    return sealed(context.store, manifest.model_name, manifest.version, content, arguments.signing_key, policy.public_key)
 
 
 def _judged(word: str, context: Context, arguments: argparse.Namespace) -> tuple[ModelManifest, Verdict]:

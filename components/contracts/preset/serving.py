@@ -108,6 +108,7 @@ class ServingPolicy:
         rollout: how a promoted version reaches the traffic; None leaves it at the manifest.
         shadow: the predictor that copies of requests go to; None for none.
         payload: what is kept of requests for `emotion drift`; None keeps nothing.
+        public_key: Ed25519, 32 bytes in base64: only versions that its holder signed are let in and served; empty for any.
     """
 
     golden_images: int = 64
@@ -125,10 +126,13 @@ class ServingPolicy:
     rollout: RolloutPolicy | None = None
     shadow: ShadowPolicy | None = None
     payload: PayloadPolicy | None = None
+    public_key: str = ""
 
     def __post_init__(self) -> None:
         require(1 <= self.min_replicas <= self.max_replicas, "serving.min_replicas", "1 to max_replicas", self.min_replicas)
         require(self.gpus >= 0, "serving.gpus", "0 or more", self.gpus)
+        key = self.public_key
+        require(key == "" or re.fullmatch(r"[A-Za-z0-9+/]{43}=", key) is not None, "serving.public_key", "32 bytes in base64", key)
         for what, name in (("serving.namespace", self.namespace), ("serving.service_account", self.service_account)):
             require(re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name) is not None, what, "a Kubernetes name", name)
         for what, quantity in (("cpu", self.cpu), ("cpu_request", self.cpu_request)):

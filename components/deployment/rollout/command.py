@@ -19,6 +19,7 @@ from components.contracts.errors import EmotionError, EnvironmentProblem, InputE
 from components.contracts.findings import RolloutFindings
 from components.contracts.night import Pointer
 from components.contracts.preset import Preset
+from components.deployment import signatures
 from components.deployment.manifest import Served, storage_uri
 from components.deployment.promotion import Signed
 from components.deployment.registry import Registry
@@ -142,12 +143,20 @@ def start(arguments: argparse.Namespace) -> int:
     if not image:
         raise InputError("no predictor serves yet whose image could be taken", fix="name one with --serving-image")
     uri = storage_uri(registry.location(champion.version))
-    served = Served(preset.model_name, champion.version, champion.run_id, uri, image, arguments.store)
+    signature = _signature(registry, champion.version, preset.serving.public_key)
+    served = Served(preset.model_name, champion.version, champion.run_id, uri, image, arguments.store, signature)
     rollout = wanted(served, preset.serving)
     _require_reach(cluster, rollout)
     if seen:
         cluster.request("")
     return _drive(cluster, registry, rollout, rollout)
+
+
+def _signature(registry: Registry, version: str, public_key: str) -> str:
+    if not public_key:
+        return ""
+    content = signatures.manifest_of(registry.store, registry.name, version)
+    return signatures.require(registry.store, registry.name, version, content, public_key)
 
 
 COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
