@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -15,10 +16,12 @@ from typing import Any
 import pytest
 import yaml
 from kfp.client import auth as kfp_auth
+from rich.console import Console
 
-from components.contracts.errors import EnvironmentProblem, InputError
+from components.contracts.errors import EnvironmentProblem, InputError, UnknownNameError
 from pipelines import client, code, publishing, watching
 from pipelines.client import Kubeflow, credentials, speaking
+from pipelines.commands import cluster, watch
 from tests.pipelines.kfp_server import KfpServer, Refused, serving
 
 COMPILED = (Path(__file__).parent / "emotion-retraining.golden.yaml").read_text()
@@ -300,6 +303,41 @@ def _tasks_with_a_retry() -> list[dict[str, Any]]:
         task("executor(0)", "pod-1", state="FAILED"),
         task("executor(1)", "pod-2", state="RUNNING"),
     ]
+
+
+def test_scheduling_twice_stopping_and_reading_logs(server: KfpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Console(file=io.StringIO(), width=200)
+    monkeypatch.setattr(cluster, "console", told)
+    monkeypatch.setattr(watch, "console", told)
+    monkeypatch.setattr(publishing, "compiled_for", lambda registry, gpus: COMPILED)
+    for _ in range(2):
+        cluster.schedule("gs://bucket/store", "fer2013-cnn", ["gs://bucket/faces"], time_zone="Europe/Berlin", host=server.url)
+    assert len(server.recurring) == 1
+    watch.status(preset="fer2013-cnn", host=server.url)
+    cluster.unschedule("fer2013-cnn", host=server.url)
+    assert server.recurring[0]["status"] == "DISABLED"
+    cluster.submit("gs://bucket/store", "fer2013-cnn", ["gs://bucket/faces"], run_id="tonight", host=server.url)
+    cluster.submit("gs://bucket/store", "fer2013-cnn", ["gs://bucket/faces"], run_id="tonight", host=server.url)
+    assert len(server.runs) == 1
+    server.runs[0]["run_details"] = {"task_details": _tasks_with_a_retry()}
+    server.logs[server.runs[0]["run_id"], "pod-2"] = "loss [0.3]\n"
+    watch.logs("tonight", "train", host=server.url)
+    with pytest.raises(UnknownNameError, match="did you mean 'train'"):
+        watch.logs("tonight", "trian", host=server.url)
+    printed = told.file.getvalue()  # type: ignore[attr-defined]
+    for line in (
+        "scheduled: fer2013-cnn-nightly at 0 30 2 * * * (Europe/Berlin)", "stands: fer2013-cnn-nightly at", "fer2013-cnn-nightly: stopped",
+        "submitted: tonight", "already there: tonight", "pod-2\nloss [0.3]\n",
+    ):  # fmt: skip
+        assert line in printed
+
+
+def test_a_profile_of_a_shared_kubeflow(server: KfpServer) -> None:
+    server.multi_user = True
+    kubeflow = Kubeflow(server.url, namespace="anna")
+    publishing.ensure_version(kubeflow, COMPILED)
+    publishing.ensure_experiment(kubeflow, "faces")
+    assert server.pipelines[0]["namespace"] == server.experiments[0]["namespace"] == "anna"
 
 
 def test_the_commands_on_a_terminal(server: KfpServer, tmp_path: Path) -> None:
