@@ -1,13 +1,17 @@
-"""`python -m components.training train`: reads examples and plan, trains, writes the model artifact."""
+"""`python -m components.training train`: reads examples and plan, trains, writes the model artifact; `export`: a file of one."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from pathlib import Path
 
+from components.contracts.artifacts import MARKERS
+from components.contracts.errors import EmotionError, EnvironmentProblem
 from components.contracts.findings import TrainFindings
-from components.runtime.step import Context, Step, main
+from components.runtime.step import Context, Step, main, one_line
+from components.runtime.store import open_store
 from components.training.noise import import_keras
 
 
@@ -40,5 +44,27 @@ def _train(context: Context, arguments: argparse.Namespace) -> TrainFindings:
 
 STEPS = {"train": Step("train the challenger and export it for serving", _train_arguments, _train)}
 
+
+def export(argv: list[str]) -> int:
+    """`export --store URI --key KEY --format FORMAT --output FOLDER`: no step, so no run and no preset."""
+    parser = argparse.ArgumentParser(prog="python -m components.training export")
+    parser.add_argument("--store", required=True, help="folder or URI of the store")
+    parser.add_argument("--key", required=True, help="of the model artifact in it")
+    parser.add_argument("--format", required=True, choices=("h5", "joblib"))
+    parser.add_argument("--output", required=True, type=Path, help="folder for the file")
+    arguments = parser.parse_args(argv)
+    try:
+        with tempfile.TemporaryDirectory(prefix="emotion-export-") as scratch:
+            model = open_store(arguments.store).get_tree(arguments.key, MARKERS["model"], Path(scratch) / "model")
+            import_keras(Path(scratch) / "keras")
+            from components.training import interchange
+
+            print(f"wrote {interchange.write(model, arguments.format, arguments.output)}")
+    except (EmotionError, OSError) as error:
+        print(f"export failed: {one_line(error)}", file=sys.stderr)
+        return error.exit_code if isinstance(error, EmotionError) else EnvironmentProblem.exit_code
+    return 0
+
+
 if __name__ == "__main__":
-    sys.exit(main("training", STEPS))
+    sys.exit(export(sys.argv[2:]) if sys.argv[1:2] == ["export"] else main("training", STEPS))
