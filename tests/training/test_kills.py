@@ -1,0 +1,61 @@
+"""Ten kills at random moments of one training: the same files in the end as without any."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+from components.contracts import artifacts
+from components.contracts.preset import Stage
+from components.runtime import progress
+from tests.training.support import write_inputs
+from tests.training.test_step import ROOT, command, finished, preset_of
+
+KILLS, EPOCHS_AT_MOST = 10, 3
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_ten_random_kills_leave_weights_and_history_as_they_would_have_been(tmp_path):
+    inputs = write_inputs(tmp_path)
+    enough = KILLS * EPOCHS_AT_MOST
+    preset = preset_of(Stage(epochs=enough, learning_rate=3e-3, patience=enough), Stage(epochs=6, optimizer="sgd", learning_rate=1e-3))
+    assert finished(command(tmp_path, inputs, preset, run="whole", store="other-store")).returncode == 0
+
+    rng, lost = random.Random(11), 0
+    for _ in range(KILLS):
+        sent = rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM])
+        reached, code = _kill(command(tmp_path, inputs, preset), sent, rng.randint(1, EPOCHS_AT_MOST), rng.uniform(0, 0.3))
+        assert code == (-sent if sent == signal.SIGKILL else 143)
+        assert not (tmp_path / "r1" / "model" / "model.json").exists()
+        lost = max(lost, reached)
+    again = finished(command(tmp_path, inputs, preset))
+    assert again.returncode == 0, again.stderr
+    assert "continuing after epoch " in again.stdout
+    assert lost >= KILLS, "every attempt got further than the one before"
+
+    whole, killed = (artifacts.verified_model(tmp_path / run / "model") for run in ("whole", "r1"))
+    assert {"model.keras", "model.tflite", "history.json"} <= whole.files.keys()
+    assert {name for name in whole.files if whole.files[name] != killed.files[name]} <= {"saved_model/saved_model.pb"}
+    assert whole.version == killed.version
+
+
+def _kill(arguments: list[str], sent: signal.Signals, epochs: int, seconds: float) -> tuple[int, int]:
+    """Start the step, let it finish so many epochs, wait a little, send the signal: last epoch that was shown, exit code."""
+    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        seen, reached = 0, 0
+        for line in process.stdout:
+            shown = progress.parse(line)
+            if shown is not None and shown.unit == "epochs" and shown.done > reached:
+                seen, reached = seen + 1, shown.done
+                if seen == epochs:
+                    time.sleep(seconds)
+                    process.send_signal(sent)
+                    break
+        process.communicate(timeout=120)
+    return reached, process.returncode
