@@ -11,6 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from types import ModuleType
 
@@ -25,7 +26,7 @@ from components.inference.versions import night_plan, version_folder
 from components.runtime.progress import show
 from components.runtime.step import Context, Step, main
 from components.runtime.store import Store
-from components.validation import tables
+from components.validation import serving_drift, tables
 from components.validation.judging_process import DATA_DOCS, DOUBTFUL_LABELS, Judge, judge_in_process
 from components.validation.verdict import (
     ENOUGH_ROWS,
@@ -169,7 +170,18 @@ def propose_schema(argv: Sequence[str]) -> int:
     return 0
 
 
+def drift(argv: Sequence[str]) -> int:
+    """Compare what was served with what was trained on; see `components.validation.serving_drift`."""
+    try:
+        return serving_drift.main(argv, _import_quietly, datetime.now(timezone.utc))
+    except EmotionError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+COMMANDS = {"propose-schema": propose_schema, "drift": drift}
 STEPS = {"validate": Step("Judge the examples: go or stop. The step itself succeeds either way.", add_arguments, validate)}
 
 if __name__ == "__main__":
-    sys.exit(propose_schema(sys.argv[2:]) if sys.argv[1:2] == ["propose-schema"] else main("validation", STEPS))
+    command = COMMANDS.get("".join(sys.argv[1:2]))
+    sys.exit(command(sys.argv[2:]) if command else main("validation", STEPS))

@@ -7,6 +7,7 @@ TFDV computes every distance itself, through the comparators in the schema: Jens
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +57,7 @@ class Comparison:
 def describe(examples: pd.DataFrame, labels: tuple[str, ...]) -> Statistics:
     """Statistics of every row (dataset `all`), of each split (`train`, `validation`, `test`) and of each label's
     training rows (`slice_of` the label)."""
-    options = tfdv.StatsOptions(num_top_values=len(labels) + 20, num_rank_histogram_buckets=len(labels) + 20)
+    options = _options(labels)
     columns = examples[[name for name in COLUMNS if name in examples]]
     splits = examples["split"] if "split" in examples else pd.Series("", index=examples.index)
     named = examples["label"] if "label" in examples else pd.Series("", index=examples.index)
@@ -102,6 +103,12 @@ def compare(statistics: Statistics, schema: Schema, earlier: Statistics | None) 
         if name not in anomalies.anomaly_info:
             anomalies.anomaly_info[name].CopyFrom(info)
     return Comparison(_mismatches(every_row), _measured(anomalies, "drift"), _measured(anomalies, "skew"), anomalies)
+
+
+def drift(rows: Sequence[dict[str, Any]], earlier: Statistics, schema: Schema, labels: tuple[str, ...]) -> dict[str, float]:
+    """Distance of each column of other rows, named as the examples' are, to the training rows of a snapshot."""
+    statistics = tfdv.generate_statistics_from_dataframe(pd.DataFrame(rows), _options(labels), n_jobs=1)
+    return _measured(tfdv.validate_statistics(statistics, schema, previous_statistics=_dataset(earlier, "train")), "drift")
 
 
 def class_drift(
@@ -157,6 +164,10 @@ def from_bytes(content: bytes, place: str) -> Statistics:
 def to_text(message: Any) -> bytes:
     """A schema or anomalies in protobuf's text form, for people and for TFDV's own readers."""
     return bytes(text_format.MessageToString(message, as_utf8=True), "utf-8")
+
+
+def _options(labels: tuple[str, ...]) -> Any:
+    return tfdv.StatsOptions(num_top_values=len(labels) + 20, num_rank_histogram_buckets=len(labels) + 20)
 
 
 def _dataset(statistics: Statistics, name: str) -> Statistics:
