@@ -1,0 +1,35 @@
+"""A short soak of the real server: no errors, and no growth of memory. `make bench NAME=serving_soak` is the long one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.images.decode import encode_png
+from components.serving import process
+from components.serving.process import Server
+from tests.artifacts import pattern
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+import load_client  # noqa: E402
+
+PNG = encode_png(pattern(3, np.random.default_rng(2)))
+
+
+@pytest.mark.slow
+def test_no_error_and_no_growth(server: Server) -> None:
+    good = load_client.post("/v1/models/faces:predict", PNG, "image/png")
+    bad = load_client.post("/v1/models/faces:predict", PNG[:60], "image/png")
+    load_client.load(server.port, good, 32, 5.0)
+    load_client.load(server.port, bad, 8, 2.0)
+    before = process.resident_bytes(server)
+    for clients, seconds in ((32, 10.0), (8, 15.0)):
+        seen = load_client.load(server.port, good, clients, seconds)
+        assert seen["errors"] == 0
+        assert seen["requests"] > 100
+    refused = load_client.load(server.port, bad, 8, 5.0)
+    assert refused["errors"] == refused["requests"] > 100
+    assert process.resident_bytes(server) < 1.05 * before
