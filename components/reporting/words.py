@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 def percent(value: float) -> str:
     """A share, to a tenth of a percent."""
@@ -41,12 +43,20 @@ def file_size(value: float) -> str:
 def number(value: float) -> str:
     """Any number, short: of a check whose unit only its sentence knows."""
     if value == int(value) and abs(value) < 1e15:
-        return f"{int(value):,}"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    if abs(value) < 1e-3:
-        return f"{value:.1e}"
-    return f"{value:.4f}".rstrip("0").rstrip(".")
+        text = f"{int(value):,}"
+    elif abs(value) >= 1000:
+        text = f"{value:,.0f}"
+    elif abs(value) < 5e-5:
+        digits, _, power = f"{value:.1e}".partition("e")
+        text = f"{digits}·10{str(int(power)).translate(_RAISED)}"
+    else:
+        text = f"{value:.4f}".rstrip("0").rstrip(".")
+    return text.replace("-", "−")
+
+
+def four_digits(value: float) -> str:
+    """A number in a column of its like: four digits after the point."""
+    return f"{value:.4f}".replace("-", "−")
 
 
 def moment(value: str) -> str:
@@ -64,7 +74,7 @@ def short(value: str | None, length: int = 12) -> str:
 
 def spaced(value: str) -> str:
     """A name of the code as words."""
-    return value.replace("_", " ").replace("-", " ")
+    return value.replace("_", " ").replace("-", " ").replace("non inferiority", "non-inferiority").replace("pre screen", "pre-screen")
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
@@ -74,6 +84,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "seconds": seconds,
     "file_size": file_size,
     "number": number,
+    "four_digits": four_digits,
     "moment": moment,
     "short": short,
     "spaced": spaced,

@@ -26,7 +26,7 @@ def test_a_challenger_as_good_as_the_champion_is_blessed_in_one_sentence() -> No
     found = judged()
     assert found.word == "blessed"
     assert found.reasons == (
-        "Not worse than the champion: accuracy 78.0 %, macro F1 78.0 % against 78.0 % and 78.0 % on the same 3,000 test images;"
+        "Not worse than the champion: accuracy 78.0%, macro F1 78.0% against 78.0% and 78.0% on the same 3,000 test images;"
         " all 18 checks passed.",
     )
     assert (found.model_name, found.challenger, found.champion, found.anchor) == ("faces", "new", "old", "first")
@@ -44,34 +44,34 @@ def test_a_challenger_as_good_as_the_champion_is_blessed_in_one_sentence() -> No
 ALONE = {
     "pre-screen": (
         {"held_out": answers({}, {"happy": 70})},
-        "On 3,000 held-out images accuracy is 77.7 % against the champion's 80.0 %, 2.33 points lower; 2 points lower would still be let"
+        "On 3,000 held-out images accuracy is 77.7% against the champion's 80.0%, 2.33 points lower; 2 points lower would still be let"
         " through, so the challenger never met the test images.",
     ),
     "accuracy": (
         {"policy": replace(POLICY, min_accuracy=0.8)},
-        "Accuracy is 78.0 % on 3,000 test images, with 95 % confidence at most 79.2 %; the floor is 80.0 %.",
+        "Accuracy is 78.0% on 3,000 test images, with 95% confidence at most 79.2%; the floor is 80.0%.",
     ),
-    "macro-f1": ({"policy": replace(POLICY, min_macro_f1=0.8)}, "Macro F1 is 78.0 % on 3,000 test images"),
+    "macro-f1": ({"policy": replace(POLICY, min_macro_f1=0.8)}, "Macro F1 is 78.0% on 3,000 test images"),
     "gain-over-majority": (
         {"policy": replace(POLICY, min_gain_over_majority=0.5)},
-        "Accuracy is 44.67 points above always answering the most frequent class (33.3 %) on 3,000 test images",
+        "Accuracy is 44.67 points above always answering the most frequent class (33.3%) on 3,000 test images",
     ),
     "non-inferiority": (
         {"test": answers(dict.fromkeys(NAMES, 70), dict.fromkeys(NAMES, 84))},
-        "Accuracy is 71.6 % against the champion's 73.0 % on the same 3,000 test images, 1.4 points lower; with 95 % confidence at most"
+        "Accuracy is 71.6% against the champion's 73.0% on the same 3,000 test images, 1.4 points lower; with 95% confidence at most"
         " 2.58 points lower, where 2 points are allowed.",
     ),
     "anchor": (
         {"test": answers(EVEN, EVEN, anchor_lost=100)},
-        "Accuracy is 74.7 % against the anchor's 78.0 % on the same 3,000 test images, 3.33 points lower",
+        "Accuracy is 74.7% against the anchor's 78.0% on the same 3,000 test images, 3.33 points lower",
     ),
     "harm-recall-sad": (
         {"test": answers({"happy": 70}, {"sad": 60})},
-        "Recall of sad is 74.0 % against the champion's 80.0 % on 1,000 test images, 6 points lower: significant harm",
+        "Recall of sad is 74.0% against the champion's 80.0% on 1,000 test images, 6 points lower: significant harm",
     ),
     "harm-brightness-dark": (
         {"test": answers(EVEN, dict.fromkeys(NAMES, 24), slices={"dark (below 85)": half(0.06) & ~half(0.02), "bright": ~half(0.044)})},
-        "Accuracy where brightness is dark (below 85) is 0.0 % against the champion's 60.0 % on 120 test images, 60 points lower:",
+        "Accuracy where brightness is dark (below 85) is 0.0% against the champion's 60.0% on 120 test images, 60 points lower:",
     ),
     "harm-log-loss": (
         {"test": answers({}, {}, sure=(0.95, 0.8), sure_when_wrong=(0.95, 0.6))},
@@ -97,7 +97,7 @@ ALONE = {
     "cold-start": ({"serving": replace(SERVING, challenger=measured(cold=61.0))}, "The server was ready after 61.0 s; 60 s are allowed."),
     "latency-p95": (
         {"serving": replace(SERVING, challenger=measured(p95=2.5), p95_ratio=1.25, p95_ratio_interval=(1.11, 1.4))},
-        "Latency's 95th percentile is 2.50 ms against the champion's 2.00 ms, 1.25 times it (90 % interval 1.11 to 1.40);"
+        "Latency's 95th percentile is 2.50 ms against the champion's 2.00 ms, 1.25 times it (90% interval 1.11 to 1.40);"
         " 1.1 times is allowed, which is shown to be exceeded.",
     ),
 }
@@ -132,7 +132,7 @@ def test_a_margin_that_the_rows_cannot_resolve_asks_a_person() -> None:
     assert few.resolution.rows_needed == 3092
     assert few.resolution.smallest_margin == pytest.approx(0.0908, abs=1e-4)
     assert few.reasons[0].endswith(
-        "A person must decide: the two differ on 20.0 % of the images, so 150 of them resolve 9.08 points at 80% power,"
+        "A person must decide: the two differ on 20.0% of the images, so 150 of them resolve 9.08 points at 80% power,"
         " and 2 points need 3,092."
     )
 
@@ -213,7 +213,7 @@ def test_a_first_model_asks_or_is_promoted_as_the_policy_says() -> None:
     assert asked.reasons == ("No model serves yet, and the policy leaves the first one to a person.",)
     promoted = first(replace(POLICY, first_model="promote"))
     assert (promoted.word, promoted.better_than_anchor) == ("blessed", True)
-    assert promoted.reasons[0].startswith("First model: accuracy 78.0 %")
+    assert promoted.reasons[0].startswith("First model: accuracy 78.0%")
 
 
 def test_a_first_model_must_clear_the_floors_with_its_lower_bound() -> None:
@@ -221,7 +221,7 @@ def test_a_first_model_must_clear_the_floors_with_its_lower_bound() -> None:
     assert judged(policy=policy).word == "blessed"  # against a champion only significant violation fails
     found = first(replace(policy, first_model="promote"))
     assert (found.word, found.deciding) == ("rejected", ("accuracy",))
-    assert found.reasons == ("Accuracy is 78.0 % on 3,000 test images, with 95 % confidence at least 76.7 %; the floor is 77.5 %.",)
+    assert found.reasons == ("Accuracy is 78.0% on 3,000 test images, with 95% confidence at least 76.7%; the floor is 77.5%.",)
 
 
 def test_without_held_out_rows_the_pre_screen_says_so() -> None:

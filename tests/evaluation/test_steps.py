@@ -157,7 +157,7 @@ def test_evaluate_and_gate_with_a_champion(desk: Desk) -> None:
     assert (same.was, same.now, same.changed) == ("blessed", "blessed", False)
     (stricter,) = replay(store, {"min_accuracy": 0.99}, desk.root / "cache")
     assert (stricter.now, stricter.changed) == ("rejected", True)
-    assert "the floor is 99.0 %" in stricter.reasons[0]
+    assert "the floor is 99.0%" in stricter.reasons[0]
 
 
 def test_a_challenger_that_the_pre_screen_stops_never_meets_the_test_rows(desk: Desk) -> None:

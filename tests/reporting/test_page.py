@@ -57,7 +57,7 @@ def test_a_whole_night_shows_all_of_it(run):
     found, found_both = builders.ingest(), builders.evaluate().comparison
     for phrase in (
         "the new champion", f"{found.read:,}", "twin in test", "contempt 0 0 0 2", "train/angry/00000.png", "tensorflow-data-validation",
-        "sharpness drift", "Data Docs", "doubtful_labels.csv", "Not inferior to the champion", "gather fresh ones", "held against 0.007",
+        "sharpness drift", "Data Docs", "doubtful_labels.csv", "Not inferior to the champion", "gather fresh ones", "or p > 0.007",
         "0.118", "10 were kept", "oversample", "temperature 1.31", f"only the challenger {found_both.only_challenger_right}",
         "✗ wrong", "✓ right",
         "brightness dark (below 85)", "Only the champion is right", "3.8 ms", "0.930, 90% interval 0.880 to 1.020",

@@ -46,7 +46,7 @@ def _floor(
 ) -> Check:
     first = "champion" not in case.versions
     deciding = interval[0] if first else interval[1]
-    confidence = f"{100 * (1 - case.policy.alpha):.4g} % confidence"
+    confidence = f"{100 * (1 - case.policy.alpha):.4g}% confidence"
     reach = f"with {confidence} at {'least' if first else 'most'} {written(deciding)}"
     sentence = f"{words} on {images(len(case.tested))}, {reach}; the floor is {written(bound)}."
     outcome: Outcome = "pass" if deciding >= bound else "fail"

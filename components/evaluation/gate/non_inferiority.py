@@ -40,7 +40,7 @@ def compared(case: Case, who: str, margin: float, level: float, family: str) -> 
     outcome: Outcome = "pass" if low > -margin else "fail"
     sentence = (
         f"Accuracy is {percent(tested.accuracy('challenger'))} against the {who}'s {percent(tested.accuracy(who))} on the same"
-        f" {images(pair.n)}, {higher_or_lower(pair.difference)}; with {100 * (1 - level):.4g} % confidence at most"
+        f" {images(pair.n)}, {higher_or_lower(pair.difference)}; with {100 * (1 - level):.4g}% confidence at most"
         f" {points(max(0.0, -low))} lower, where {points(margin)} are allowed."
     )
     # No margin matters to a challenger whose whole interval lies above 0, nor to one whose interval lies below any allowed loss.

@@ -39,7 +39,7 @@ def _latency(serving: ServingFindings, bound: float) -> Iterator[Check]:
     if theirs <= 0 or ours <= 0:  # nobody to compare with, or nothing was timed
         return
     ratio, interval = serving.p95_ratio or ours / theirs, serving.p95_ratio_interval
-    reach = f" (90 % interval {interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
+    reach = f" (90% interval {interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
     words = f"Latency's 95th percentile is {ours:.2f} ms against the champion's {theirs:.2f} ms, {ratio:.2f} times it{reach}"
     failed = bool(interval) and interval[0] > bound
     unsure = "" if interval or ratio <= bound else "; without its interval that is insufficient evidence"

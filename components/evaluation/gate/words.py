@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
+    return f"{value:.1%}"
 
 
 def points(value: float) -> str:

@@ -14,6 +14,8 @@ from components.reporting.charts.svg import Axis, Plot, Point, element, figure, 
 SHARE = Axis(0, 1, percent_ticks(0, 1, 4))
 Models = Sequence[tuple[str, Scores]]  # challenger and champion, each with the class that it is drawn in
 
+FEW_NIGHTS = 8
+
 
 def learning_curve(key: str, history: Mapping[str, Sequence[float]], best_epoch: int, stages: Sequence[int]) -> Markup:
     """``accuracy`` or ``loss`` per epoch on training and held-out rows, with each later stage's first epoch and the best epoch."""
@@ -106,7 +108,7 @@ def trend(columns: Sequence[Column], name: str) -> Markup:
     every = max(1, math.ceil(len(columns) / 10))
     days = tuple((float(at), column.day) for at, column in enumerate(columns) if (len(columns) - 1 - at) % every == 0)
     x, y = Axis(-0.5, len(columns) - 0.5, days), Axis(low, high, percent_ticks(low, high))
-    plot = Plot(f"{name} of champion and challengers, night by night", 960, 280, x, y, top=14, bottom=32, left=52)
+    plot = Plot(f"{name} of champion and challengers, night by night", _width(len(columns)), 280, x, y, top=14, bottom=32, left=52)
     champions = [(float(at), column.champion) for at, column in enumerate(columns) if column.champion is not None]
     shapes = [plot.curve(_stairs(champions), "champion")]
     for at, column in enumerate(columns):
@@ -118,7 +120,8 @@ def trend(columns: Sequence[Column], name: str) -> Markup:
 def durations(seconds: Sequence[tuple[float, str]]) -> Markup:
     """A row of thin bars under a trend: how long each night took, with what hovering tells."""
     longest = max([value for value, _ in seconds] + [1e-9])
-    slot = (960 - 62) / max(1, len(seconds))
+    width = _width(len(seconds))
+    slot = (width - 62) / max(1, len(seconds))
     bars = [
         element(
             "rect", element("title", tip), x=52 + at * slot + (slot - min(26.0, 0.6 * slot)) / 2, y=4 + 44 * (1 - value / longest),
@@ -126,7 +129,12 @@ def durations(seconds: Sequence[tuple[float, str]]) -> Markup:
         )
         for at, (value, tip) in enumerate(seconds)
     ]  # fmt: skip
-    return figure(960, 52, "Duration of each night", bars)
+    return figure(width, 52, "Duration of each night", bars)
+
+
+def _width(nights: int) -> int:
+    """A few nights fit a phone's screen."""
+    return 960 if nights > FEW_NIGHTS else 480
 
 
 def _by_epoch(values: Sequence[float]) -> list[Point]:
