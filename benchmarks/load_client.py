@@ -76,6 +76,9 @@ def load(port: int, request: bytes, clients: int, seconds: float) -> dict[str, f
                 again = Connection(port, request)
                 selector.register(again.socket, selectors.EVENT_READ, again)
     taken, cpu = time.perf_counter() - began, time.process_time() - cpu
+    for key in list(selector.get_map().values()):
+        key.data.socket.close()
+    selector.close()
     ordered = sorted(latencies) or [float("inf")]
     quantiles = {f"p{share}": 1000 * ordered[min(len(ordered) - 1, len(ordered) * share // 100)] for share in (50, 95, 99)}
     requests = max(1, len(latencies))

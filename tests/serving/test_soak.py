@@ -14,7 +14,7 @@ from components.serving.process import Server
 from tests.artifacts import pattern
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
-import load_client  # noqa: E402
+import load_client
 
 PNG = encode_png(pattern(3, np.random.default_rng(2)))
 
