@@ -23,7 +23,7 @@ _MAIN_PACKAGES = {
     "evaluation": ("ai_edge_litert", "scikit_learn"),
     "serving": ("kserve", "ai_edge_litert"),
     "deployment": ("kserve",),
-    "reporting": ("jinja2", "matplotlib"),
+    "reporting": ("jinja2",),
 }
 
 
