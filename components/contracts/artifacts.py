@@ -6,7 +6,7 @@ folder without it, so a killed step never leaves something that looks finished.
     examples/        images-00000-of-00001.parquet ...  EXAMPLE_COLUMNS, one row per accepted image
                      rejected.parquet                    REJECTED_COLUMNS
                      snapshot.json                       marker: Snapshot
-    validation/      statistics.pb  schema.pbtxt  anomalies.pbtxt  data_docs/  doubtful_labels.csv
+    validation/      statistics.pb  schema.pbtxt  anomalies.pbtxt  data_docs/index.html  doubtful_labels.csv
                      validation.json                     marker: ValidateFindings
     sampling_plan/   plan.parquet                        SAMPLING_COLUMNS, training rows only
                      sampling.json                       marker: Sampling

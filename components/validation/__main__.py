@@ -85,7 +85,7 @@ def validate(context: Context, arguments: argparse.Namespace, judge: Judge = jud
         skew=found.skew,
         slices=distributions.slices(statistics, labels),
         label_noise=rows.label_noise,
-        data_docs=f"{DATA_DOCS}/index.html",
+        data_docs=DATA_DOCS,
     )
     serialized = distributions.to_bytes(statistics)
     write_atomically(folder / "statistics.pb", serialized)
@@ -121,10 +121,10 @@ def _earlier_statistics(store: Store, plan: NightPlan, distributions: ModuleType
 
 
 def _keep(store: Store, run: str, folder: Path) -> None:
-    """The pages and the doubtful labels outlive the run's own artifacts; a second time writes the same names again."""
-    for path in sorted([*(folder / DATA_DOCS).rglob("*"), folder / DOUBTFUL_LABELS]):
-        if path.is_file():
-            store.write(f"{run}/{path.relative_to(folder).as_posix()}", path.read_bytes())
+    """The page and the doubtful labels outlive the run's own artifacts; a second time writes the same names again."""
+    for name in (DATA_DOCS, DOUBTFUL_LABELS):
+        if (folder / name).is_file():
+            store.write(f"{run}/{name}", (folder / name).read_bytes())
 
 
 def _accept(store: Store, source_id: str, snapshot_id: str, run_id: str, statistics: bytes) -> None:

@@ -17,7 +17,7 @@ from components.contracts.findings import LabelNoise, Rule
 from components.contracts.preset import Preset
 
 TIMEOUT_SECONDS = 1800
-DATA_DOCS = "data_docs"
+DATA_DOCS = "data_docs/index.html"
 DOUBTFUL_LABELS = "doubtful_labels.csv"
 
 

@@ -8,11 +8,12 @@ from typing import Any
 import great_expectations as gx
 from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults, ProgressBarsConfig
 
-from components.contracts.artifacts import Snapshot
+from components.contracts.artifacts import Snapshot, write_atomically
 from components.contracts.findings import Rule
 from components.contracts.preset import Preset
 from components.contracts.preset.validation import Severity
 from components.validation import tables
+from components.validation.data_docs import Documented, page
 from components.validation.expectations import Result, RowRule, row_rules
 from components.validation.tables import Tables
 
@@ -34,9 +35,9 @@ def judge_artifact(examples: Path, snapshot: Snapshot, preset: Preset, data_docs
 
 
 def judge(judged: Tables, preset: Preset, marked_rows: int, data_docs: Path | None = None) -> tuple[Rule, ...]:
-    """Judge every row rule, in order; with ``data_docs``, also build Great Expectations' own pages there."""
+    """Judge every row rule, in order; with ``data_docs``, also write Great Expectations' own account of them there."""
     rules = row_rules(preset, marked_rows)
-    context = _context(data_docs)
+    context = _context()
     source = context.data_sources.add_pandas("artifact")
     results: dict[str, Any] = {}
     for table in dict.fromkeys(rule.table for rule in rules):
@@ -50,11 +51,8 @@ def judge(judged: Tables, preset: Preset, marked_rows: int, data_docs: Path | No
         outcome = definition.run(batch_parameters={"dataframe": getattr(judged, table)}, result_format=_result_format(table))
         results.update({result.expectation_config.meta["rule"]: result for result in outcome.results})
     if data_docs is not None:
-        context.build_data_docs()
-        for animation in (data_docs / "static" / "images").glob(
-            "*.gif"
-        ):  # 3 MB of walkthroughs that no page shows with show_how_to_buttons off
-            animation.unlink()
+        documented = [Documented(rule.name, severity(rule.name, preset), rule.table, results[rule.name]) for rule in rules]
+        write_atomically(data_docs, page(documented).encode())
     return tuple(_rule(rule, severity(rule.name, preset), results[rule.name]) for rule in rules)
 
 
@@ -64,16 +62,9 @@ def severity(rule: str, preset: Preset) -> Severity:
     return "info" if kept else preset.validation.severity(rule)
 
 
-def _context(data_docs: Path | None) -> Any:
-    site = {
-        "class_name": "SiteBuilder",
-        "show_how_to_buttons": False,
-        "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(data_docs)},
-        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-    }
+def _context() -> Any:
     configuration = DataContextConfig(
         store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
-        data_docs_sites={"validation": site} if data_docs else {},
         analytics_enabled=False,
         progress_bars=ProgressBarsConfig(globally=False),
     )

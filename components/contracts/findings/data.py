@@ -160,7 +160,7 @@ class ValidateFindings:
         compared_with: the accepted snapshot that drift was measured against, if any.
         drift: distance per column to that snapshot. skew: distance per column between train and test.
         slices: the training rows of each label. label_noise: None where there was too little to judge.
-        data_docs: Great Expectations' own pages: their first page, relative to the run's folder in the store.
+        data_docs: what Great Expectations says of every row rule: a page, relative to the run's folder in the store.
     """
 
     decision: Literal["go", "stop"]
