@@ -2,7 +2,7 @@
 
 Linear discriminant analysis with a shrunken covariance (Hastie, Tibshirani and Friedman, "The Elements of Statistical
 Learning", 2nd edition, sections 4.3 and 4.3.1; Friedman 1989, "Regularized Discriminant Analysis"). It needs sums and one
-matrix of products per fold, so that the model without a fold is a subtraction: five models cost hardly more than one.
+matrix of products per fold, so that the model without a fold is the sum of the others': five models cost hardly more than one.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ Probabilities = npt.NDArray[np.float64]
 
 FOLDS = 5
 SHRINKAGE = 0.1
+COLUMNS_AT_ONCE = 64
 
 
 def folds(groups: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -34,30 +35,35 @@ def predict(features: Features, labels: Labels, fold: npt.NDArray[np.int64], cla
         labels: ``[n]``, 0 to ``classes`` - 1. A class that stands in no other fold gets probability 0.
     """
     _standardise(features)
-    products = [features[fold == index].T @ features[fold == index] for index in range(FOLDS)]
-    sums, counts = np.zeros((FOLDS, classes, features.shape[1])), np.zeros((FOLDS, classes))
+    order = np.argsort(fold, kind="stable")
+    bounds = np.searchsorted(fold[order], np.arange(FOLDS + 1))
+    is_of = np.eye(classes, dtype=np.float32)[labels]
+    size = features.shape[1]
+    products, sums, counts = np.zeros((FOLDS, size, size), np.float32), np.zeros((FOLDS, classes, size)), np.zeros((FOLDS, classes))
     for index in range(FOLDS):
-        for label in range(classes):
-            rows = features[(fold == index) & (labels == label)]
-            sums[index, label], counts[index, label] = rows.sum(axis=0, dtype=np.float64), len(rows)
-    every_product = sum(products)
+        rows = order[bounds[index] : bounds[index + 1]]
+        mine = features[rows]
+        products[index] = mine.T @ mine
+        sums[index], counts[index] = is_of[rows].T @ mine, is_of[rows].sum(axis=0)
     probabilities = np.zeros((len(labels), classes))
     for index in range(FOLDS):
-        mine = fold == index
-        if mine.any():
-            weights, offsets = _fit(every_product - products[index], sums.sum(axis=0) - sums[index], counts.sum(axis=0) - counts[index])
-            probabilities[mine] = _softmax(features[mine] @ weights + offsets)
+        rows, others = order[bounds[index] : bounds[index + 1]], np.arange(FOLDS) != index
+        if len(rows):
+            weights, offsets = _fit(products[others].sum(axis=0), sums[others].sum(axis=0), counts[others].sum(axis=0))
+            probabilities[rows] = _softmax(features[rows] @ weights.astype(np.float32) + offsets)
     return probabilities
 
 
 def _standardise(features: Features) -> None:
-    features[~np.isfinite(features)] = np.nan
-    if np.isnan(features).any():
-        absent = np.isnan(features)
-        means = np.divide(np.where(absent, 0, features).sum(axis=0), np.maximum((~absent).sum(axis=0), 1), dtype=np.float32)
-        np.copyto(features, means, where=absent)
-    features -= features.mean(axis=0)
-    features /= features.std(axis=0) + np.float32(1e-6)
+    """Every column to mean 0 and standard deviation 1, a block of columns at a time, so that no second table is needed."""
+    for first in range(0, features.shape[1], COLUMNS_AT_ONCE):
+        block = features[:, first : first + COLUMNS_AT_ONCE]
+        absent = ~np.isfinite(block)
+        if absent.any():
+            means = np.divide(np.where(absent, 0, block).sum(axis=0), np.maximum((~absent).sum(axis=0), 1), dtype=np.float32)
+            np.copyto(block, means, where=absent)
+        block -= block.mean(axis=0)
+        block /= block.std(axis=0) + np.float32(1e-6)
 
 
 def _fit(products: Features, sums: Probabilities, counts: Probabilities) -> tuple[Probabilities, Probabilities]:
