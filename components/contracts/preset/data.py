@@ -46,6 +46,9 @@ class DataPolicy:
         exact_copies: rows beyond the first of a content. near_duplicates: contents beyond the first of a group.
         label_conflicts: every row of a content that carries several labels.
         near_constant: pictures whose levels deviate by less than ``min_contrast`` (standard deviation, of 0 to 255).
+        min_contrast: the default lies in a gap of FER2013. Its 32,298 pictures have, from the least on, twelve times 0, then
+            0.6, 4.1, 9.1, 11.7, 13.9 and from 15.1 on one close upon another. The first fourteen show nothing, the others
+            dark or pale faces. Counted: 12 below 0.5, 13 below 1 to 4, 14 below 5 to 9, 15 below 10, 16 below 12, 17 below 15.
         sources: what is joined where a run names no source of its own.
         votes: take the labels from a table of votes that comes with the source.
     """
