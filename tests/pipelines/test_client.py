@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 from kfp.client import auth as kfp_auth
 from rich.console import Console
@@ -341,22 +342,30 @@ def test_a_profile_of_a_shared_kubeflow(server: KfpServer) -> None:
 
 
 def test_the_commands_on_a_terminal(server: KfpServer, tmp_path: Path) -> None:
-    there = ["--host", server.url, "--registry", "registry.example/emotion"]
-    what = ["--preset", "fer2013-cnn", "--data", "gs://bucket/fer2013.zip", "--store", str(tmp_path / "store")]
-    done = emotion("submit", *what, *there, cwd=tmp_path)
+    what = ["--preset", "fer2013-cnn", "--data", "gs://bucket/fer2013.zip", "--store", str(tmp_path / "store"), "--registry", "r.example/e"]
+    done = emotion("submit", *what, "--host", server.url, cwd=tmp_path)
     assert done.returncode == 2
     assert f"the pods of a cluster can't reach {tmp_path / 'store'}; expected --store gs://… or s3://…" in done.stderr
-    what[-1] = "gs://bucket/store"
-    done = emotion("submit", *what, *there, "--run-id", "tonight", "--force", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    what[5] = "gs://bucket/store"
+    done = emotion("submit", *what, "--run-id", "tonight", "--force", cwd=tmp_path, KF_PIPELINES_ENDPOINT=server.url)
+    assert (done.returncode, done.stderr) == (0, "")
     assert "submitted: tonight" in done.stdout
     parameters = server.runs[0]["runtime_config"]["parameters"]
     assert parameters["run_id"] == "tonight"
     assert parameters["force"] is True
     assert json.loads(parameters["preset"])["name"] == "fer2013-cnn"
     assert server.runs[0]["service_account"] == "emotion-run"
-    server.runs[0].update(state="FAILED", error={"message": "train [exited]"}, run_details={"task_details": _tasks_with_a_retry()})
-    done = emotion("status", "tonight", "--watch", cwd=tmp_path, KF_PIPELINES_ENDPOINT=server.url)
-    assert done.returncode == 1
-    assert "resolve       succeeded\ntrain         running\ntonight failed: train [exited]\n" in done.stdout
-    assert not done.stderr
+
+
+def test_watching_a_run_until_it_ends(server: KfpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Console(file=io.StringIO(), width=200)
+    monkeypatch.setattr(watch, "console", told)
+    monkeypatch.setattr(watch, "WATCH_SECONDS", 0)
+    TestRuns().run(server, Kubeflow(server.url), "tonight")
+    details = {"task_details": _tasks_with_a_retry()}
+    states = iter([{"state": "PENDING"}, {"run_details": details}, {"state": "FAILED", "error": {"message": "train [exited]"}}])
+    server.before = lambda method, path: server.runs[0].update(next(states)) if path.count("/") == 4 else None
+    with pytest.raises(typer.Exit) as ended:
+        watch.status("tonight", watch=True, host=server.url)
+    assert ended.value.exit_code == 1
+    assert told.file.getvalue() == "resolve       succeeded\ntrain         running\ntonight failed: train [exited]\n"  # type: ignore[attr-defined]
