@@ -78,6 +78,8 @@ def decode(content: bytes) -> Decoded:
 
 def to_input(pixels: Pixels, spec: ImageSpec) -> Pixels:
     """Bring decoded pixels to uint8 ``[height, width, channels]`` of a model's input."""
+    if pixels.shape == ((spec.height, spec.width) if spec.channels == 1 else (spec.height, spec.width, 3)):
+        return pixels[:, :, None] if spec.channels == 1 else pixels
     mode = "L" if spec.channels == 1 else "RGB"
     image = Image.fromarray(pixels)
     if image.mode != mode:
@@ -128,6 +130,8 @@ def _pixels(upright: Image.Image) -> Pixels:
     if upright.mode in ("I", "F"):
         wide = np.asarray(upright, dtype=np.float64)
         return np.clip(wide / 256 if wide.max(initial=0) > 255 else wide, 0, 255).astype(np.uint8)
+    if upright.mode in ("L", "RGB") and "transparency" not in upright.info:
+        return np.asarray(upright)
     if upright.mode in ("1", "L"):
         return np.asarray(upright.convert("L"), dtype=np.uint8)
     if upright.mode in ("LA", "RGBA", "PA", "La", "RGBa") or "transparency" in upright.info:

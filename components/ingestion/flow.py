@@ -1,9 +1,9 @@
-"""The Apache Beam pipeline: read and decode batches, settle the splits by content, write the shards.
+"""The Apache Beam pipeline: spans of rows to files of pictures. What can be done row by row is done here.
 
-Nothing but numbers crosses a shuffle: Beam's local runner keeps what does in memory. The rows go through
-part files on the disk that the artifact will stand on.
+    spans -> read, decode, measure -> a file of pictures and one of refusals each
 
-    batches -> read, decode, write a part -> all of them -> settle, write decisions -> by shard -> write a shard
+Nothing but the rows' addresses crosses Beam. The runner is the local one with worker processes, or the one that
+the options name; its workers must then reach the source and the folder of parts.
 """
 
 from __future__ import annotations
@@ -14,147 +14,134 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 import apache_beam as beam
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 from components.contracts import errors
 from components.contracts.errors import EmotionError, EnvironmentProblem
+from components.images.decode import MAX_BYTES
 from components.ingestion.attendance import WORKER_MODULE, attended
-from components.ingestion.earlier import EarlierRows, EarlierSnapshot
-from components.ingestion.overlays import Overlays
-from components.ingestion.settling import decisions, settle
-from components.ingestion.sources.layouts import Batch
+from components.ingestion.parts import write_part
+from components.ingestion.pictures import read_pictures
+from components.ingestion.sources import layouts
+from components.ingestion.sources.columns import WHERE
+from components.ingestion.sources.layouts import Reader
 from components.ingestion.sources.opening import open_place
 from components.ingestion.sources.places import Place
-from components.ingestion.splits import SplitRules
-from components.ingestion.tables import DECODED, read_arrow, read_batch, write_part, write_shard
+from components.ingestion.tables import cut
 from components.runtime.step import Terminated
 
-SHARD_ROWS = 20_000
-SHARD_BYTES = 256_000_000
 # Worker processes need 4 to 11 seconds to start on two cores; below this much reading one process is done sooner.
 SECONDS_FOR_PROCESSES = 30.0
 _SECONDS_PER_IMAGE = 2e-4
 _SECONDS_PER_BYTE = 5e-8
 
 
+Packed = bytes  # a class with a field of that name can't name the type
+
+
 @dataclass(frozen=True)
-class Shard:
-    """A file of the artifact: its name, and the consecutive parts that it joins."""
+class Span:
+    """Some rows that are read as one piece; ``packed`` says where their contents stand (Arrow stream)."""
 
-    name: str
-    parts: tuple[int, ...]
+    number: int
+    rows: int
+    bytes: int
+    packed: Packed
 
 
-def run_flow(
-    batches: Sequence[Batch], place: Place, rules: SplitRules, parts: Path, target: Path, *, processes: int,
-    earlier: EarlierSnapshot | None = None, overlays: Overlays | None = None,
-) -> tuple[Shard, ...]:  # fmt: skip
-    """Read every batch and write the shards into ``target``; ``parts`` is for the part files.
+def plan_spans(rows: pa.Table, wanted: npt.NDArray[np.int64]) -> tuple[Span, ...]:
+    """The wanted ones of a source's rows, in pieces. They are told apart by their place in the source."""
+    sizes = rows["size"].to_numpy()[wanted]
+    chosen = rows.select(["key", *WHERE.names]).take(pa.array(wanted)).append_column("row", pa.array(wanted, pa.int64()))
+    pieces = cut(sizes, layouts.BATCH_ROWS, layouts.BATCH_BYTES)
+    return tuple(
+        Span(number, end - start, int(sizes[start:end].sum()), _packed(chosen.slice(start, end - start)))
+        for number, (start, end) in enumerate(pieces)
+    )
+
+
+def run_flow(spans: Sequence[Span], reader: Reader, place: Place, parts: str, *, processes: int, options: Sequence[str] = ()) -> None:
+    """Read every span and write a part of each into the folder ``parts``, a path or a URI.
 
     Args:
         processes: worker processes; 1 reads in this one.
-        earlier: the snapshot whose rows are taken instead of decoding unchanged objects.
+        options: of Beam, ``--runner=`` and those of that runner; none: on this machine.
 
     Raises:
         EmotionError: what a worker raised, as its own type. EnvironmentProblem: no space left.
     """
-    shards = plan_shards(batches)
-    # The runner is named: `DirectRunner` would first try to download another one.
-    runner = FnApiRunner(default_environment=_worker_processes() if processes > 1 else None)
-    pipeline = beam.Pipeline(runner=runner, options=PipelineOptions([], direct_num_workers=processes))
-    _ = (
-        pipeline
-        | "batches" >> beam.Create(list(enumerate(batches)), reshuffle=processes > 1)
-        | "read and decode" >> beam.ParDo(ReadBatch(place.uri, parts, earlier, overlays)).with_output_types(tuple[int, int])
-        | "all of them" >> beam.GroupByKey()
-        | "settle" >> beam.ParDo(Settle(shards, parts, rules, earlier)).with_output_types(tuple[int, int])
-        | "by shard" >> beam.GroupByKey()
-        | "write shards" >> beam.ParDo(WriteShard(shards, parts, target))
-    )
+    if not spans:
+        return
     try:
-        with attended() if processes > 1 else nullcontext():
-            pipeline.run().wait_until_finish()
+        with attended() if processes > 1 and not options else nullcontext():
+            build(spans, reader, place, parts, processes=processes, options=options).run().wait_until_finish()
     except RuntimeError as error:
         raise _cause(error) from error
-    return shards
 
 
-class ReadBatch(beam.DoFn):
-    """(number, batch) to a part file, and (0, number)."""
+def build(
+    spans: Sequence[Span], reader: Reader, place: Place, parts: str, *, processes: int = 1, options: Sequence[str] = ()
+) -> beam.Pipeline:
+    """The pipeline that `run_flow` runs."""
+    if options:
+        pipeline = beam.Pipeline(options=PipelineOptions(list(options), save_main_session=False))
+    else:
+        # The runner is named: `DirectRunner` would first try to download another one.
+        runner = FnApiRunner(default_environment=_worker_processes() if processes > 1 else None)
+        pipeline = beam.Pipeline(runner=runner, options=PipelineOptions([], direct_num_workers=processes))
+    _ = (
+        pipeline
+        | "spans" >> beam.Create([(span.number, span.packed) for span in spans], reshuffle=processes > 1 or bool(options))
+        | "read and decode" >> beam.ParDo(ReadSpan(place.uri, reader, parts))
+    )
+    return pipeline
 
-    def __init__(self, uri: str, parts: Path, earlier: EarlierSnapshot | None, overlays: Overlays | None) -> None:
+
+class ReadSpan(beam.DoFn):
+    """(number, packed rows) to a part."""
+
+    def __init__(self, uri: str, reader: Reader, parts: str) -> None:
         self.uri = uri
+        self.reader = reader
         self.parts = parts
-        self.earlier = earlier
-        self.overlays = overlays
         self.place: Place | None = None
-        self.rows: EarlierRows | None = None
 
     def setup(self) -> None:
         self.place = open_place(self.uri)
-        self.rows = EarlierRows(self.earlier, DECODED.names)
 
-    def process(self, element: tuple[int, Batch]) -> Iterator[tuple[int, int]]:
-        number, batch = element
-        write_part(self.parts, number, read_batch(batch, self.place or open_place(self.uri), self.rows, self.overlays))
-        yield 0, number
-
-
-class Settle(beam.DoFn):
-    """(0, numbers of all parts) to a file of decisions per shard, and (shard, shard)."""
-
-    def __init__(self, shards: Sequence[Shard], parts: Path, rules: SplitRules, earlier: EarlierSnapshot | None) -> None:
-        self.shards = list(shards)
-        self.parts = parts
-        self.rules = rules
-        self.earlier = earlier
-
-    def process(self, element: tuple[int, Iterable[int]]) -> Iterator[tuple[int, int]]:
-        settle(self.parts, [shard.parts for shard in self.shards], self.rules, self.earlier)
-        for number in range(len(self.shards)):
-            yield number, number
+    def process(self, element: tuple[int, bytes]) -> None:
+        number, packed = element
+        rows = pa.ipc.open_stream(packed).read_all()
+        contents = self.reader.contents(self.place or open_place(self.uri), rows, MAX_BYTES)
+        write_part(self.parts, number, *read_pictures(contents, rows))
 
 
-class WriteShard(beam.DoFn):
-    """(shard, ...) to a file."""
-
-    def __init__(self, shards: Sequence[Shard], parts: Path, target: Path) -> None:
-        self.shards = list(shards)
-        self.parts = parts
-        self.target = target
-
-    def process(self, element: tuple[int, Iterable[int]]) -> None:
-        number, _ = element
-        shard = self.shards[number]
-        write_shard(self.target / shard.name, self.parts, shard.parts, read_arrow(decisions(self.parts, number)))
-
-
-def plan_shards(batches: Sequence[Batch]) -> tuple[Shard, ...]:
-    """Consecutive batches to files of at most `SHARD_ROWS` rows and about `SHARD_BYTES`."""
-    groups: list[list[int]] = []
-    rows = size = 0
-    for number, batch in enumerate(batches):
-        if not groups or rows + batch.rows > SHARD_ROWS or size + batch.bytes > SHARD_BYTES:
-            groups.append([])
-            rows = size = 0
-        groups[-1].append(number)
-        rows, size = rows + batch.rows, size + batch.bytes
-    return tuple(Shard(f"images-{index:05}-of-{len(groups):05}.parquet", tuple(parts)) for index, parts in enumerate(groups))
-
-
-def processes_for(batches: Sequence[Batch]) -> int:
+def processes_for(spans: Sequence[Span]) -> int:
     """How many worker processes are worth their start-up."""
-    seconds = sum(batch.rows * _SECONDS_PER_IMAGE + batch.bytes * _SECONDS_PER_BYTE for batch in batches)
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else multiprocessing.cpu_count()
-    return min(available, len(batches)) if seconds > SECONDS_FOR_PROCESSES else 1
+    seconds = sum(span.rows * _SECONDS_PER_IMAGE + span.bytes * _SECONDS_PER_BYTE for span in spans)
+    return max(1, min(available_processes(), len(spans))) if seconds > SECONDS_FOR_PROCESSES else 1
+
+
+def available_processes() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else multiprocessing.cpu_count()
+
+
+def _packed(rows: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema, options=pa.ipc.IpcWriteOptions(compression="zstd", unify_dictionaries=True)) as writer:
+        writer.write_table(rows.combine_chunks())
+    return sink.getvalue().to_pybytes()
 
 
 def _worker_processes() -> SubprocessSDKEnvironment:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from components.contracts import artifacts, layout
 from components.contracts.artifacts import EXAMPLES_VERSION, MARKERS, Snapshot
@@ -17,16 +20,20 @@ from components.contracts.errors import ContractError, InputError
 from components.contracts.findings import IngestFindings, RejectedImage
 from components.contracts.night import Listing, NightPlan
 from components.contracts.preset import DataPolicy
+from components.ingestion import parts as files_of_parts
 from components.ingestion import summary
+from components.ingestion.assembly import Assembled, assemble
+from components.ingestion.collection import Collection
 from components.ingestion.earlier import find_earlier, write_index
-from components.ingestion.flow import processes_for, run_flow
+from components.ingestion.flow import Span, available_processes, plan_spans, processes_for, run_flow
 from components.ingestion.overlays import read_overlays
 from components.ingestion.resolve import listed
-from components.ingestion.sources.layouts import Batch, Layout
+from components.ingestion.settling import settle
+from components.ingestion.sources.layouts import Layout
 from components.ingestion.sources.opening import localized
 from components.ingestion.sources.places import Place
 from components.ingestion.splits import SplitRules
-from components.ingestion.tables import read_part, write_rejected
+from components.ingestion.tables import EXAMPLES, Shard, plan_shards, write_shard
 from components.ingestion.watch import watching
 from components.runtime.step import Context
 
@@ -45,34 +52,42 @@ def ingest(context: Context, plan_digest: str, target: Path) -> IngestFindings:
     place, found = _as_planned(plan.listing, policy)
     artifacts.start(target)
     # On the disk that the artifact stands on, which is the one that was made large enough; gone before the marker.
-    parts = target / ".parts"
-    parts.mkdir()
+    home = target / ".parts"
+    home.mkdir()
     place = localized(place, context.scratch)
     reading = found.reading(place, context.scratch)
-    read = sum(batch.rows for batch in reading.batches)
     source_id = plan.listing.source_id
     earlier = find_earlier(context.store, source_id, plan.accepted_snapshot, context.scratch)
     overlays = read_overlays(context.store, source_id)
-    processes = processes_for(reading.batches)
+    places = earlier.places(reading.rows["fingerprint"]) if earlier is not None else np.full(len(reading.rows), -1)
+    usable = pc.equal(reading.rows["reason"].cast(pa.string()), "").to_numpy()
+    places[~usable] = -1
+    spans = plan_spans(reading.rows, np.flatnonzero(usable & (places < 0)))
+    processes = processes_for(spans)
     began = time.monotonic()
-    with watching(_done(parts, reading.batches), read, "images"):
-        rules = SplitRules.of(policy, frozenset(reading.published))
-        shards = run_flow(reading.batches, place, rules, parts, target, processes=processes, earlier=earlier, overlays=overlays)
+    with watching(_done(home, spans, len(reading.rows)), len(reading.rows), "images"):
+        run_flow(spans, reading.reader, place, str(home), processes=processes)
+    parts, refused = files_of_parts.read_parts(home, len(spans))
+    night = assemble(reading.rows, places, earlier, parts, refused, overlays)
+    read = len(reading.rows) - night.forgotten
     seconds = time.monotonic() - began
-    rejected, forgotten = write_rejected(target / "rejected.parquet", parts, len(reading.batches))
-    read -= forgotten
-    made_of = [read_part(parts, number) for number in range(len(reading.batches))]
-    reused, relabelled = (sum(pc.sum(part[name]).as_py() or 0 for part in made_of) for name in ("reused", "relabelled"))
 
+    _require_some(night, plan.listing.uri)
+    pq.write_table(night.rejected, target / "rejected.parquet", version="2.6", compression="ZSTD")
+    pieces = (earlier.shards if earlier is not None and earlier.reusable else (), parts)
+    decided = settle(night.rows, night.pictures, Collection(*pieces), SplitRules.of(policy, frozenset(reading.published)), earlier)
+    shards = plan_shards(night.sizes)
+    with ThreadPoolExecutor(available_processes()) as threads:
+        list(threads.map(lambda shard: _write(target, shard, night, decided, Collection(*pieces)), shards))
     files = [target / shard.name for shard in shards]
-    table = summary.read_columns(files)
-    _check(table, rejected, plan.listing.uri)
+    table = summary.columns(night.rows, decided)
+    rejected = night.rejected
+    _check(table, plan.listing.uri)
     counts = summary.counts_by_split(table, policy.labels)
     names = tuple(file.name for file in files)
     snapshot = Snapshot(EXAMPLES_VERSION, summary.snapshot_id(table, policy), source_id, policy.labels, counts, read, len(rejected), names)
-    write_index(context.store, source_id, snapshot.snapshot_id, made_of)
-    del made_of
-    shutil.rmtree(parts)
+    write_index(context.store, source_id, snapshot.snapshot_id, night.rows)
+    shutil.rmtree(home)
     artifacts.finish(target, "examples", snapshot)
     context.store.put_tree(target, layout.snapshot(snapshot.source_id, snapshot.snapshot_id), MARKERS["examples"])
     reasons = summary.left_out_reasons(table)
@@ -94,10 +109,10 @@ def ingest(context: Context, plan_digest: str, target: Path) -> IngestFindings:
         images_per_second=round(read / seconds, 1),
         runner=f"FnApiRunner, {'in this process' if processes == 1 else f'{processes} processes'}",
         thumbnails=summary.thumbnails(files, policy.labels),
-        reused=reused,
-        gone=earlier.rows - reused if earlier is not None and earlier.index is not None else 0,
-        forgotten=forgotten,
-        relabelled=relabelled,
+        reused=night.reused,
+        gone=len(earlier.rows) - night.reused if earlier is not None and earlier.reusable else 0,
+        forgotten=night.forgotten,
+        relabelled=night.relabelled,
     )
 
 
@@ -130,16 +145,33 @@ def _as_planned(listing: Listing, policy: DataPolicy) -> tuple[Place, Layout]:
     return gathered.place, gathered.layout
 
 
-def _done(parts: Path, batches: Sequence[Batch]) -> Callable[[], int]:
-    """Counts the rows of the batches whose part is written."""
-    return lambda: sum(batches[int(path.stem.rpartition("-")[2])].rows for path in parts.glob("accepted-*.arrow"))
+def _done(home: Path, spans: Sequence[Span], rows: int) -> Callable[[], int]:
+    """Counts the rows that needn't be read, and those of the spans whose part is written."""
+    others = rows - sum(span.rows for span in spans)
+    return lambda: others + sum(spans[number].rows for number in files_of_parts.done(home))
 
 
-def _check(table: pa.Table, rejected: pa.Table, uri: str) -> None:
+def _write(target: Path, shard: Shard, night: Assembled, decided: pa.Table, collection: Collection) -> None:
+    """Write one image file: what the source, the pictures and the decisions say of its rows."""
+
+    def group(start: int, end: int) -> pa.Table:
+        rows, settled = night.rows.slice(start, end - start), decided.slice(start, end - start)
+        tables = (rows.rename_columns({"key": "source_uri"}), collection.take(night.pictures[start:end]), settled)
+        found = {name: column for table in tables for name, column in zip(table.column_names, table.columns, strict=True)}
+        return pa.table({name: found[name] for name in EXAMPLES.names})
+
+    write_shard(target / shard.name, (group(start, end) for start, end in shard.groups))
+
+
+def _require_some(night: Assembled, uri: str) -> None:
+    """Refuse a source of which nothing can be used. Raises InputError."""
+    if not len(night.rows):
+        reasons = ", ".join(f"{reason} ({count:,})" for reason, count in summary.tally(night.rejected["reason"].to_pylist()).items())
+        raise InputError(f"none of the {len(night.rejected):,} images of {uri} can be used", expected="readable images", received=reasons)
+
+
+def _check(table: pa.Table, uri: str) -> None:
     """Refuse what no night can be made of. Raises InputError."""
-    if not len(table):
-        reasons = ", ".join(f"{reason} ({count:,})" for reason, count in summary.tally(rejected["reason"].to_pylist()).items())
-        raise InputError(f"none of the {len(rejected):,} images of {uri} can be used", expected="readable images", received=reasons)
     used = table.filter(pc.not_equal(table["split"], "left-out"))
     labels = summary.tally(used["label"].to_pylist())
     if len(labels) < 2:

@@ -22,6 +22,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from components.images.stacks import shrunk
+
 GRID = 16
 KEYS = 16
 KEY_BYTES = 4
@@ -40,6 +42,11 @@ def grid(pixels: Pixels) -> Pixels:
     image = Image.fromarray(pixels)
     gray = image if image.mode == "L" else image.convert("L")
     return np.asarray(gray.resize((GRID, GRID), Image.Resampling.BOX), dtype=np.uint8).ravel()
+
+
+def grids(levels: Pixels) -> Pixels:
+    """`grid` of every picture of a stack: gray levels ``[n, h, w]`` to uint8 ``[n, 256]``."""
+    return shrunk(levels, (GRID, GRID), Image.Resampling.BOX).reshape(len(levels), GRID * GRID)
 
 
 def sketches(grids: Pixels) -> Pixels:
@@ -89,9 +96,14 @@ def _candidates(found: Pixels, settled: npt.NDArray[np.bool_]) -> list[tuple[int
 
 def _sharing(keys: npt.NDArray[np.uint32]) -> tuple[Indices, Indices]:
     """Pairs (later, earlier) of indices with equal keys; of many equal ones, each with the first `MAX_COMPARED`."""
-    order = np.argsort(keys, kind="stable")
-    ordered = keys[order]
-    starts = np.concatenate([[True], ordered[1:] != ordered[:-1]]) if len(keys) else np.zeros(0, bool)
+    # Sorting whole numbers takes a tenth of the time that sorting their places does.
+    placed = np.sort(keys.astype(np.uint64) << np.uint64(32) | np.arange(len(keys), dtype=np.uint64))
+    keys, order = (placed >> np.uint64(32)).astype(np.uint32), (placed & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    starts = np.concatenate([[True], keys[1:] != keys[:-1]]) if len(keys) else np.zeros(0, bool)
+    # Only what shares its key has a neighbour.
+    shared = ~starts | ~np.concatenate([starts[1:], [True]])
+    order, starts = order[shared], starts[shared]
+    keys = order
     first = np.maximum.accumulate(np.where(starts, np.arange(len(keys)), 0)) if len(keys) else np.zeros(0, np.int64)
     counts = np.minimum(np.arange(len(keys)) - first, MAX_COMPARED)
     later = np.repeat(np.arange(len(keys)), counts)

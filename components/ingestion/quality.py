@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from components.images.decode import Pixels
-from components.images.measures import Measures, gray, measure
+from components.images.measures import Measures, StackMeasures, gray, measure, measure_stack
+from components.images.stacks import shrunk
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,16 @@ def quality(pixels: Pixels) -> Quality:
     return Quality(**asdict(measure(levels)), perceptual_hash=_difference_hash(levels))
 
 
+def quality_stack(levels: Pixels) -> tuple[StackMeasures, list[str]]:
+    """Measures and perceptual hashes of gray levels ``[n, h, w]``: those that `quality` gives of each."""
+    return measure_stack(levels), _difference_hashes(levels)
+
+
 def _difference_hash(levels: Pixels) -> str:
-    small = np.asarray(Image.fromarray(levels).resize((9, 8), Image.Resampling.BILINEAR))
-    return np.packbits(small[:, 1:] > small[:, :-1]).tobytes().hex()
+    return _difference_hashes(levels[None])[0]
+
+
+def _difference_hashes(levels: Pixels) -> list[str]:
+    small = shrunk(levels, (8, 9), Image.Resampling.BILINEAR)
+    bits = (small[:, :, 1:] > small[:, :, :-1]).reshape(len(levels), 64)
+    return [row.tobytes().hex() for row in np.packbits(bits, axis=1)]

@@ -1,4 +1,4 @@
-"""resolve: what stands in the source tonight, and is it worth a night's work? Standard library only."""
+"""resolve: what stands in the source tonight, and is it worth a night's work? Neither Beam nor an image library."""
 
 from __future__ import annotations
 

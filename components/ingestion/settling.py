@@ -1,98 +1,61 @@
 """The one place where all rows meet: groups of near duplicates, and the split of every row.
 
-Reads a few columns of the parts, about 250 bytes a row, and a picture only where two may be near duplicates.
+Looks at columns, about 250 bytes a row, and at a picture only where two may be near duplicates.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.images.decode import decode
-from components.ingestion import earlier as memory
+from components.ingestion.collection import Collection, Numbers
 from components.ingestion.earlier import EarlierSnapshot
-from components.ingestion.neighbours import SKETCH_BYTES, alike, grid, representatives
+from components.ingestion.neighbours import SKETCH_BYTES, alike, representatives
 from components.ingestion.splits import Codes, Rows, SplitRules, decide
-from components.ingestion.tables import DECIDED, read_part, write_arrow
-
-COLUMNS = ["content_id", "label", "published", "contrast", "sketch"]
-GRIDS_KEPT = 20_000
+from components.ingestion.tables import DECIDED
 
 
-def settle(folder: Path, parts: Sequence[Sequence[int]], rules: SplitRules, earlier: EarlierSnapshot | None) -> None:
-    """Decide of every row, and write one file of decisions per shard.
+def settle(rows: pa.Table, pictures: Numbers, collection: Collection, rules: SplitRules, earlier: EarlierSnapshot | None) -> pa.Table:
+    """Decide of every row: rows of `DECIDED`.
 
     Args:
-        parts: of each shard, the numbers of its parts.
+        rows: content_id, label, published (what `splits.decide` takes), contrast and sketch of every accepted row.
+        pictures: their numbers in the collection.
+        earlier: whose groups are remembered.
     """
-    numbers = [number for shard in parts for number in shard]
-    tables = [read_part(folder, number) for number in numbers]
-    rows = pa.concat_tables([table.select(COLUMNS) for table in tables])
     encoded = rows["content_id"].combine_chunks().dictionary_encode()
     content = _codes(encoded)
-    _, first = np.unique(content, return_index=True)
+    first = np.empty(len(encoded.dictionary), np.int64)
+    first[content[::-1]] = np.arange(len(content))[::-1]
     flat = rows["contrast"].to_numpy() < rules.policy.min_contrast
-    group_of_content = _groups(encoded.dictionary, rows["sketch"], first, flat[first], _Pictures(tables), earlier)
+    sketch = rows["sketch"].take(pa.array(first)).combine_chunks()
+    group_of_content = _groups(encoded.dictionary, sketch, flat[first], pictures[first], collection, earlier)
     groups = group_of_content.dictionary_encode()
     split, note = decide(
         Rows(
             group_ids=groups.dictionary.to_pylist(),
             group=_codes(groups)[content],
             content=content,
-            label=_codes(rows["label"].combine_chunks().dictionary_encode()),
+            label=_codes(rows["label"].combine_chunks()),
             published=rows["published"].to_numpy().astype(object),
             flat=flat,
         ),
         rules,
     )
-    decided = pa.table(
-        [group_of_content.take(pa.array(content)), pa.array(split, pa.string()), pa.array(note, pa.string())], schema=DECIDED
-    )
-    start = 0
-    sizes = dict(zip(numbers, map(len, tables), strict=True))
-    for number, shard in enumerate(parts):
-        length = sum(sizes[part] for part in shard)
-        write_arrow(decisions(folder, number), decided.slice(start, length))
-        start += length
-
-
-def decisions(folder: Path, shard: int) -> Path:
-    """The file of a shard's decisions: rows of `DECIDED`."""
-    return folder / f"decided-{shard:05}.arrow"
-
-
-class _Pictures:
-    """Grids of pictures by row; those of reused rows are decoded when asked for."""
-
-    def __init__(self, tables: Sequence[pa.Table]) -> None:
-        self._tables = tables
-        self._ends = np.cumsum([len(table) for table in tables])
-        self.grid = lru_cache(maxsize=GRIDS_KEPT)(self._grid)
-
-    def _grid(self, row: int) -> npt.NDArray[np.uint8]:
-        number = int(np.searchsorted(self._ends, row, side="right"))
-        place = row - int(self._ends[number]) + len(self._tables[number])
-        levels = self._tables[number]["grid"][place].as_py()
-        if levels is None:  # reused
-            return grid(decode(self._tables[number]["image"][place].as_py()).pixels)
-        return np.frombuffer(levels, np.uint8)
+    return pa.table([group_of_content.take(pa.array(content)), pa.array(split, pa.string()), pa.array(note, pa.string())], schema=DECIDED)
 
 
 def _groups(
-    contents: pa.Array, sketch: pa.ChunkedArray, first: Codes, flat: npt.NDArray[np.bool_], pictures: _Pictures,
+    contents: pa.Array, sketch: pa.Array, flat: npt.NDArray[np.bool_], pictures: Numbers, collection: Collection,
     earlier: EarlierSnapshot | None,
 ) -> pa.Array:  # fmt: skip
     """The group id of each distinct content: remembered, its representative's, or its own."""
     remembered = pa.nulls(len(contents), pa.string())
     if earlier is not None:
-        before = memory.groups(earlier)
-        remembered = before["group_id"].combine_chunks().take(pc.index_in(contents, value_set=before["content_id"].combine_chunks()))
+        known = pc.index_in(contents, value_set=earlier.rows["content_id"].combine_chunks())
+        remembered = earlier.rows["group_id"].combine_chunks().take(known)
     fresh = pc.is_null(remembered)
     # What was there before comes first, and within that the smallest content id: no order of reading matters.
     order = pc.sort_indices(pa.table({"fresh": fresh, "content": contents}), sort_keys=[("fresh", "ascending"), ("content", "ascending")])
@@ -100,12 +63,12 @@ def _groups(
     order = order[~flat[order]]  # a nearly constant picture is like any other one
     if not len(order):
         return pc.coalesce(remembered, contents)
-    rows = first[order]
-    found = np.frombuffer(b"".join(sketch.take(pa.array(rows)).to_pylist()), np.uint8).reshape(-1, SKETCH_BYTES)
+    found = np.frombuffer(sketch.buffers()[1], np.uint8, len(sketch) * SKETCH_BYTES, sketch.offset * SKETCH_BYTES)
+    shown = pictures[order]
     leader = representatives(
-        found,
+        found.reshape(-1, SKETCH_BYTES)[order],
         _settled(remembered.take(pa.array(order))),
-        lambda one, other: alike(pictures.grid(int(rows[one])), pictures.grid(int(rows[other]))),
+        lambda one, other: alike(collection.grid(int(shown[one])), collection.grid(int(shown[other]))),
     )
     ids = pc.coalesce(remembered, contents)
     standing = np.arange(len(contents))

@@ -111,8 +111,9 @@ def _treat(found: Mask, treatment: Treatment, why: str, split: Words, note: Word
 
 def _conflicting(rows: Rows, used: Mask) -> Mask:
     """Rows whose content carries another label in another used row."""
-    pairs = np.unique(np.stack([rows.content[used], rows.label[used]]), axis=1)
-    contents, counts = np.unique(pairs[0], return_counts=True)
+    labels = int(rows.label.max(initial=0)) + 1
+    pairs = np.unique(rows.content[used] * labels + rows.label[used])
+    contents, counts = np.unique(pairs // labels, return_counts=True)
     return used & np.isin(rows.content, contents[counts > 1])
 
 

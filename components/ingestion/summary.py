@@ -26,23 +26,27 @@ THUMBNAIL_PIXELS = 64
 COLUMNS = ["example_id", "content_id", "group_id", "label", "split", "published_split", "note", "contrast"]
 
 
-def read_columns(shards: Iterable[Path]) -> pa.Table:
-    """`COLUMNS` of all rows, without their pictures."""
-    return pa.concat_tables([pq.read_table(shard, columns=COLUMNS, use_threads=False) for shard in shards])
+def columns(rows: pa.Table, decided: pa.Table) -> pa.Table:
+    """`COLUMNS` of all rows, of what is said and decided of them."""
+    found = {name: column for table in (rows, decided) for name, column in zip(table.column_names, table.columns, strict=True)}
+    plain = {name: found[name].cast(pa.float32() if name == "contrast" else pa.string()) for name in COLUMNS}
+    return pa.table({name: column.combine_chunks() for name, column in plain.items()})
 
 
 def snapshot_id(table: pa.Table, policy: DataPolicy) -> str:
     """SHA-256 (hex) over the sorted example ids with label and split, the data policy and the layout's version."""
     digest = hashlib.sha256(f"{EXAMPLES_VERSION}\n{to_json(policy)}\n".encode())
-    rows = pc.binary_join_element_wise(*(table[name] for name in ("example_id", "label", "split")), "\0")
-    for line in rows.take(pc.sort_indices(rows)).to_pylist():
-        digest.update(f"{line}\n".encode())
+    order = pc.sort_indices(table["example_id"])
+    rows = pc.binary_join_element_wise(*(table[name].take(order) for name in ("example_id", "label", "split")), "\0")
+    for start in range(0, len(rows), 10_000):
+        digest.update("\n".join([*rows[start : start + 10_000].to_pylist(), ""]).encode())
     return digest.hexdigest()
 
 
 def counts_by_split(table: pa.Table, labels: Sequence[str]) -> dict[str, dict[str, int]]:
     """Rows per split and label, in their order; every label stands in every split that has rows."""
-    counted = Counter(zip(table["split"].to_pylist(), table["label"].to_pylist(), strict=True))
+    found = table.group_by(["split", "label"]).aggregate([([], "count_all")]).to_pylist()
+    counted = Counter({(row["split"], row["label"]): row["count_all"] for row in found})
     used = {split for split, _ in counted}
     others = sorted({label for _, label in counted} - set(labels))
     return {

@@ -18,6 +18,8 @@ from components.contracts.codec import to_json
 from components.contracts.night import NightPlan
 from components.contracts.preset import Preset
 from components.ingestion.__main__ import STEPS
+from components.ingestion.sources.layouts import Layout, Refusal
+from components.ingestion.sources.places import Place
 from components.runtime.disk_store import DiskStore
 from components.runtime.step import main
 from tests.artifacts import pattern, png, small_preset
@@ -61,6 +63,36 @@ def as_zip(path: Path, files: dict[str, bytes]) -> Path:
 def csv_row(emotion: object, seed: int, usage: str = "Training", side: int = 16) -> str:
     label = pattern(int(str(emotion)) if str(emotion).isdigit() and int(str(emotion)) < 7 else 0, np.random.default_rng(seed), side)
     return f"{emotion},{' '.join(str(level) for level in label.ravel())},{usage}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a source, read."""
+
+    key: str
+    label: str
+    published_split: str
+    fingerprint: str
+    content: Any
+
+
+def rows_read(layout: Layout, place: Place, scratch: Path) -> list[Row]:
+    """Every row of a source, and what stands in it."""
+    reading = layout.reading(place, scratch)
+    usable = np.flatnonzero([reason == "" for reason in reading.rows["reason"].to_pylist()])
+    numbered = reading.rows.append_column("row", pa.array(range(len(reading.rows)), pa.int64())).take(pa.array(usable))
+    contents: dict[int, Any] = dict(zip(usable.tolist(), reading.reader.contents(place, numbered, 10**9), strict=True))
+    said = reading.rows.select(["key", "label", "published_split", "fingerprint", "reason", "detail"]).to_pylist()
+    return [
+        Row(
+            row["key"],
+            row["label"],
+            row["published_split"],
+            row["fingerprint"],
+            contents.get(number, Refusal(row["reason"], row["detail"])),
+        )
+        for number, row in enumerate(said)
+    ]
 
 
 @dataclass

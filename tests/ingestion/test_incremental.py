@@ -13,7 +13,7 @@ import pytest
 from components.contracts import layout
 from components.contracts.artifacts import Snapshot, read_marker
 from components.images import decode as images
-from components.ingestion import tables
+from components.ingestion import pictures
 from tests.ingestion.sources import Bench, as_folder, as_zip, bench, class_folders, face
 
 
@@ -37,7 +37,7 @@ def decodes(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         seen.append(content)
         return images.decode(content)
 
-    monkeypatch.setattr(tables, "decode", counted)
+    monkeypatch.setattr(pictures, "decode", counted)
     return seen
 
 

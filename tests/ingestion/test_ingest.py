@@ -18,18 +18,16 @@ from components.contracts.artifacts import EXAMPLE_COLUMNS, Snapshot, read_marke
 from components.contracts.errors import EnvironmentProblem, InputError
 from components.contracts.labels import taxonomy
 from components.images.decode import decode
-from components.ingestion import flow
-from components.ingestion.flow import plan_shards, run_flow
+from components.ingestion import flow, tables
+from components.ingestion import ingest as ingest_module
+from components.ingestion.flow import plan_spans, run_flow
 from components.ingestion.sources import layouts as batches_module
 from components.ingestion.sources.detection import detect
 from components.ingestion.sources.opening import open_place
-from components.ingestion.splits import SplitRules
 from components.runtime import progress
-from tests.artifacts import small_preset
 from tests.ingestion.sources import LABELS, Bench, as_folder, as_zip, bench, class_folders, csv_row, face
 
 TRUNCATED = face("happy", 1)[:60]
-RULES = SplitRules.of(small_preset().data, frozenset({"train", "test"}))
 
 
 def messy() -> dict[str, bytes]:
@@ -138,18 +136,19 @@ def test_the_same_source_again_gives_the_same_bytes_in_several_batches_and_shard
     assert again.findings()["snapshot_id"] == night.findings()["snapshot_id"]
 
     monkeypatch.setattr(batches_module, "BATCH_ROWS", 4)
-    monkeypatch.setattr(flow, "SHARD_ROWS", 8)
-    first = ingested(tmp_path / "one", night.root / "faces.zip", processes=1)
-    assert len(first) == 4
-    assert first == ingested(tmp_path / "two", night.root / "faces.zip", processes=1)
+    monkeypatch.setattr(tables, "SHARD_ROWS", 8)
+    first = ingested(tmp_path / "one", night.root / "faces.zip", monkeypatch, processes=1)
+    assert len(first) == 3 + 2
+    assert first == ingested(tmp_path / "two", night.root / "faces.zip", monkeypatch, processes=1)
 
 
 @pytest.mark.slow
 def test_worker_processes_write_the_same_bytes(night: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches_module, "BATCH_ROWS", 4)
-    monkeypatch.setattr(flow, "SHARD_ROWS", 8)
+    monkeypatch.setattr(tables, "SHARD_ROWS", 8)
     archive = night.root / "faces.zip"
-    assert ingested(tmp_path / "one", archive, processes=1) == ingested(tmp_path / "two", archive, processes=2)
+    one, two = (ingested(tmp_path / str(count), archive, monkeypatch, processes=count) for count in (1, 2))
+    assert one == two
 
 
 @pytest.mark.slow
@@ -159,25 +158,22 @@ def test_an_error_in_a_worker_process_keeps_its_type(tmp_path: Path) -> None:
     reading = detect(place, taxonomy("basic-7")).reading(place, tmp_path)
     archive.unlink()
     with pytest.raises(InputError, match="there is no source at"):
-        run_flow(reading.batches, place, RULES, tmp_path, tmp_path, processes=2)
+        run_flow(plan_spans(reading.rows, np.arange(16)), reading.reader, place, str(tmp_path), processes=2)
 
 
-def ingested(target: Path, archive: Path, *, processes: int) -> dict[str, str]:
-    """Run the flow alone; SHA-256 of every shard."""
-    parts = target / ".parts"
-    parts.mkdir(parents=True)
-    place = open_place(str(archive))
-    reading = detect(place, taxonomy("basic-7")).reading(place, target)
-    shards = run_flow(reading.batches, place, RULES, parts, target, processes=processes)
-    assert shards == plan_shards(reading.batches)
-    return {shard.name: hashlib.sha256((target / shard.name).read_bytes()).hexdigest() for shard in shards}
+def ingested(folder: Path, archive: Path, monkeypatch: pytest.MonkeyPatch, *, processes: int) -> dict[str, str]:
+    """Ingest in a store that knows nothing; SHA-256 of every file of the artifact."""
+    monkeypatch.setattr(ingest_module, "processes_for", lambda spans: processes)
+    night = bench(folder)
+    assert night.ingest(archive) == 0
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in night.examples.iterdir()}
 
 
 def test_row_groups_are_batches_and_pictures_carry_no_statistics(night: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches_module, "BATCH_ROWS", 10)
-    ingested(tmp_path, night.root / "faces.zip", processes=1)
-    file = pq.ParquetFile(tmp_path / "images-00000-of-00001.parquet")
-    assert [file.metadata.row_group(index).num_rows for index in range(file.num_row_groups)] == [8, 8, 7]
+    ingested(tmp_path, night.root / "faces.zip", monkeypatch, processes=1)
+    file = pq.ParquetFile(tmp_path / "examples" / "images-00000-of-00001.parquet")
+    assert [file.metadata.row_group(index).num_rows for index in range(file.num_row_groups)] == [10, 10, 3]
     image = file.metadata.row_group(0).column(list(EXAMPLE_COLUMNS).index("image"))
     assert not image.is_stats_set
     assert image.compression == "UNCOMPRESSED"
@@ -334,7 +330,7 @@ def test_a_full_disk_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     place = open_place(str(as_zip(tmp_path / "faces.zip", class_folders())))
     reading = detect(place, taxonomy("basic-7")).reading(place, tmp_path)
     with pytest.raises(EnvironmentProblem, match="no space left on the device"):
-        run_flow(reading.batches, place, RULES, tmp_path, tmp_path, processes=1)
+        run_flow(plan_spans(reading.rows, np.arange(16)), reading.reader, place, str(tmp_path), processes=1)
 
 
 def test_an_ingest_again_over_a_torn_one_is_whole(night: Bench, tmp_path: Path) -> None:
@@ -346,9 +342,14 @@ def test_an_ingest_again_over_a_torn_one_is_whole(night: Bench, tmp_path: Path) 
     assert again.findings()["snapshot_id"] == night.findings()["snapshot_id"]
 
 
-def test_batches_are_bounded_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spans_and_row_groups_are_bounded_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches_module, "BATCH_BYTES", 1000)
     place = open_place(str(as_folder(tmp_path / "faces", class_folders())))
-    batches = detect(place, taxonomy("basic-7")).reading(place, tmp_path).batches
-    assert all(batch.bytes <= 1000 or batch.rows == 1 for batch in batches)
-    assert [batch.first for batch in batches] == list(np.cumsum([0, *[batch.rows for batch in batches]])[:-1])
+    rows = detect(place, taxonomy("basic-7")).reading(place, tmp_path).rows
+    spans = plan_spans(rows, np.arange(16))
+    assert len(spans) > 1
+    assert all(span.bytes <= 1000 or span.rows == 1 for span in spans)
+    assert sum(span.rows for span in spans) == 16
+    groups = [group for shard in tables.plan_shards(rows["size"].to_numpy()) for group in shard.groups]
+    assert [(end - start) for start, end in groups] == [span.rows for span in spans]
+    assert [start for start, _ in groups] == [0, *(end for _, end in groups[:-1])]

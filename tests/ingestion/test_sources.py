@@ -18,10 +18,9 @@ from components.contracts.preset.sources import joined_uri, separate_uris
 from components.ingestion.sources import tarball
 from components.ingestion.sources.detection import detect
 from components.ingestion.sources.kaggle import open_kaggle
-from components.ingestion.sources.layouts import UNCHANGED, Record
 from components.ingestion.sources.opening import localized, open_place, open_single
 from components.ingestion.sources.votes import ANSWERS, Votes, VoteTable
-from tests.ingestion.sources import Bench, as_folder, as_zip, bench, class_folders, csv_row, face
+from tests.ingestion.sources import Bench, Row, as_folder, as_zip, bench, class_folders, csv_row, face, rows_read
 
 HEADER = "emotion,pixels,Usage"
 
@@ -40,13 +39,9 @@ def as_tar(path: Path, files: dict[str, bytes], mode: str = "w") -> Path:
     return path
 
 
-def records(source: object, scratch: Path, known: frozenset[str] = frozenset()) -> list[Record]:
+def records(source: object, scratch: Path) -> list[Row]:
     place = localized(open_single(str(source)), scratch)
-    return [
-        record
-        for batch in detect(open_single(str(source)), taxonomy("basic-7")).reading(place, scratch).batches
-        for record in batch.records(place, 10**9, known)
-    ]
+    return rows_read(detect(open_single(str(source)), taxonomy("basic-7")), place, scratch)
 
 
 @pytest.mark.parametrize("splits", [("train", "test"), ("training", "validation", "testing"), ("Train", "val", "Test"), ("",)])
@@ -247,7 +242,7 @@ def test_a_policy_of_votes_needs_votes(tmp_path: Path, capfd: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize("form", ["folder", "zip", "tar", "csv"])
-def test_a_known_fingerprint_spares_the_reading_and_a_change_makes_another(tmp_path: Path, form: str) -> None:
+def test_a_fingerprint_stays_and_a_change_makes_another(tmp_path: Path, form: str) -> None:
     def written(each: dict[str, bytes]) -> Path:
         if form == "csv":
             (tmp_path / "fer.csv").write_text(
@@ -260,25 +255,22 @@ def test_a_known_fingerprint_spares_the_reading_and_a_change_makes_another(tmp_p
     before = records(written(files), tmp_path)
     marks = [record.fingerprint for record in before]
     assert all(marks)
-    known = frozenset(marks)
-    assert {record.content for record in records(written(files) if form != "folder" else tmp_path / "faces.folder", tmp_path, known)} == {
-        UNCHANGED
-    }
+    again = records(written(files) if form != "folder" else tmp_path / "faces.folder", tmp_path)
+    assert [record.fingerprint for record in again] == marks
     files["train/sad/1.png"] = face("sad", 4321) + b"more"
     if form == "folder":
         (tmp_path / "faces.folder/train/sad/1.png").write_bytes(files["train/sad/1.png"])
-        after = records(tmp_path / "faces.folder", tmp_path, known)
+        after = records(tmp_path / "faces.folder", tmp_path)
     else:
-        after = records(written(files), tmp_path, known)
-    assert sum(record.content != UNCHANGED for record in after) == 1
+        after = records(written(files), tmp_path)
+    assert len({record.fingerprint for record in after} - set(marks)) == 1
 
 
 def test_a_file_touched_without_another_size_is_read_again(tmp_path: Path) -> None:
     folder = as_folder(tmp_path / "faces", class_folders())
-    known = frozenset(record.fingerprint for record in records(folder, tmp_path))
+    known = {record.fingerprint for record in records(folder, tmp_path)}
     os.utime(folder / "train/sad/1.png", ns=(1, 1))
-    changed = [record.key for record in records(folder, tmp_path, known) if record.content != UNCHANGED]
-    assert changed == ["train/sad/1.png"]
+    assert [record.key for record in records(folder, tmp_path) if record.fingerprint not in known] == ["train/sad/1.png"]
 
 
 class Kaggle:

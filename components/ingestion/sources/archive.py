@@ -1,22 +1,29 @@
-"""A zip archive as a place. Nothing is ever extracted under a name that the archive chose."""
+"""A zip archive as a place. Nothing is ever extracted under a name that the archive chose.
+
+Members are read by the place of their local header, so a process that reads some needs no directory of all.
+"""
 
 from __future__ import annotations
 
-import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from components.contracts.errors import EnvironmentProblem, InputError
 from components.ingestion.sources.places import Entry, ObjectUnreadable
 
-# What zipfile raises on damaged, encrypted or exotic members.
-_MEMBER_ERRORS = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, ValueError, OSError)
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-LINK = "link"
-DEVICE = "device"
+# What damaged, encrypted or exotic members raise.
+_MEMBER_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, OSError)
+_LOCAL = struct.Struct("<4s2x2H16x2H")
+_ENCRYPTED = 1
+_CHUNK = 1 << 20
+_MOST = 1 << 24  # of what is unpacked at once
 
 
 class Archive:
@@ -32,50 +39,100 @@ class Archive:
     def __init__(self, path: Path, uri: str = "", opener: Callable[[], BinaryIO] | None = None) -> None:
         self.path = path
         self.uri = uri or str(path)
-        self._opener = opener
-        self._archive: zipfile.ZipFile | None = None
+        self._opener: Callable[[], BinaryIO] = opener or (lambda: path.open("rb"))
+        self._stream: BinaryIO | None = None
+
+    def __del__(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+    def columns(self) -> pa.Table:
+        """The entries as rows of `components.ingestion.sources.columns.LISTED`. Raises as `entries` does."""
+        from components.ingestion.sources.zip_directory import members
+
+        try:
+            return members(self._open())
+        except (zipfile.BadZipFile, struct.error) as error:
+            raise InputError(
+                f"{self.uri} isn't a zip archive ({error})", expected="a complete .zip", fix="download or pack it again"
+            ) from error
 
     def entries(self) -> list[Entry]:
-        return [
-            Entry(member.filename, member.file_size, f"crc:{member.CRC:08x}", index, _refusal(member))
-            for index, member in enumerate(self._open().infolist())
-            if not member.is_dir()
-        ]
+        from components.ingestion.sources.columns import entries_of
+
+        return list(entries_of(self.columns()))
 
     def lookup(self, names: Iterable[str]) -> dict[str, Entry]:
         return among(self.entries(), names)
 
     def read(self, entry: Entry) -> bytes:
-        return self.head(entry, -1)
+        return b"".join(self._chunks(entry))
 
     def head(self, entry: Entry, count: int) -> bytes:
-        archive = self._open()
-        try:
-            # zipfile never gives more than the size that the central directory states, which the caller has checked.
-            with archive.open(archive.infolist()[entry.handle]) as stream:
-                return stream.read(count)
-        except _MEMBER_ERRORS as error:
-            raise ObjectUnreadable(f"{type(error).__name__}: {error}") from error
+        content = b""
+        for chunk in self._chunks(entry):
+            content += chunk
+            if len(content) >= count:
+                break
+        return content[:count]
 
     def fetch(self, entry: Entry, folder: Path) -> Path:
-        archive = self._open()
         target = folder / f"member-{entry.handle}"
         with open(target, "wb") as sink:
-            for chunk in _chunks(archive, archive.infolist()[entry.handle]):
+            for chunk in self._chunks(entry):
                 sink.write(chunk)
         return target
 
-    def _open(self) -> zipfile.ZipFile:
-        if self._archive is None:
+    def _chunks(self, entry: Entry) -> Iterator[bytes]:
+        """A member's content, never more than the size that the directory states, which the caller has checked."""
+        try:
+            left, crc = entry.size, 0
+            for chunk in self._unpacked(entry):
+                left, crc = left - len(chunk), zlib.crc32(chunk, crc)
+                if left <= 0:
+                    _compare(crc, left, entry)
+                yield chunk
+            if left > 0 or not entry.size:
+                _compare(crc, left, entry)
+        except _MEMBER_ERRORS as error:
+            raise ObjectUnreadable(f"{type(error).__name__}: {error}") from error
+
+    def _unpacked(self, entry: Entry) -> Iterator[bytes]:
+        stream = self._open()
+        stream.seek(entry.handle)
+        signature, flags, method, name, extra = _LOCAL.unpack(stream.read(_LOCAL.size))
+        if signature != b"PK\3\4":
+            raise zipfile.BadZipFile("Bad magic number for file header")
+        if flags & _ENCRYPTED:
+            raise ValueError("it is encrypted")
+        if method not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"it is packed by method {method}; only stored and deflated members are read")
+        place = stream.seek(entry.handle + _LOCAL.size + name + extra)
+        unpacker = zlib.decompressobj(-zlib.MAX_WBITS) if method == zipfile.ZIP_DEFLATED else None
+        left = entry.size
+        while left > 0:
+            stream.seek(place)  # another member may have been read meanwhile
+            packed = stream.read(min(left + 1024, _CHUNK) if unpacker else min(left, _CHUNK))
+            place += len(packed)
+            if not packed:
+                raise EOFError("the archive is cut off")
+            chunk = unpacker.decompress(packed, min(left, _MOST)) if unpacker else packed
+            left -= len(chunk)
+            yield chunk
+            while unpacker and unpacker.unconsumed_tail and left > 0:
+                chunk = unpacker.decompress(unpacker.unconsumed_tail, min(left, _MOST))
+                left -= len(chunk)
+                yield chunk
+            if unpacker and unpacker.eof:
+                return
+
+    def _open(self) -> BinaryIO:
+        if self._stream is None:
             try:
-                self._archive = zipfile.ZipFile(self._opener() if self._opener else self.path)
-            except zipfile.BadZipFile as error:
-                raise InputError(
-                    f"{self.uri} isn't a zip archive ({error})", expected="a complete .zip", fix="download or pack it again"
-                ) from error
+                self._stream = self._opener()
             except OSError as error:
                 raise EnvironmentProblem(f"can't open {self.uri}: {error.strerror or error}", fix="check its permissions") from error
-        return self._archive
+        return self._stream
 
 
 def among(entries: Iterable[Entry], names: Iterable[str]) -> dict[str, Entry]:
@@ -89,15 +146,6 @@ def among(entries: Iterable[Entry], names: Iterable[str]) -> dict[str, Entry]:
     return found
 
 
-def _refusal(member: zipfile.ZipInfo) -> str:
-    kind = stat.S_IFMT(member.external_attr >> 16)  # nothing where another system than Unix packed it
-    return LINK if kind == stat.S_IFLNK else DEVICE if kind not in (0, stat.S_IFREG) else ""
-
-
-def _chunks(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
-    try:
-        with archive.open(member) as stream:
-            while chunk := stream.read(1 << 20):
-                yield chunk
-    except _MEMBER_ERRORS as error:
-        raise ObjectUnreadable(f"{type(error).__name__}: {error}") from error
+def _compare(crc: int, left: int, entry: Entry) -> None:
+    if left or f"crc:{crc:08x}" != entry.checksum:
+        raise zipfile.BadZipFile("its content isn't what the directory states")

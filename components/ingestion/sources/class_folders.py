@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from components.contracts.errors import InputError, UnknownNameError
 from components.contracts.labels import Taxonomy
 from components.ingestion.sources import paths
-from components.ingestion.sources.files import Item, batches_of
-from components.ingestion.sources.layouts import SPLIT_NAMES, Reading, Standing, listing_digest, refuse_hopeless
-from components.ingestion.sources.places import Entry, ObjectPlace, Place
-from components.ingestion.sources.votes import Votes
+from components.ingestion.sources.columns import listing_digest, texts
+from components.ingestion.sources.files import FileReader, rows_from
+from components.ingestion.sources.layouts import SPLIT_NAMES, Reading, Standing, refuse_hopeless
+from components.ingestion.sources.places import ObjectPlace, Place
+from components.ingestion.sources.votes import Opinion, Votes
 
 NESTED_ARCHIVE = "nested-archive"
+DUPLICATE_PATH = "duplicate-path"
 _DETAILS = {
+    "unsafe-path": "the path is absolute or leads out of the source",
+    DUPLICATE_PATH: "the archive holds this path twice; the first one is used",
     "link": "the archive holds a link here, not a picture",
     "device": "the archive holds no file here",
     "link-outside": "the link leads out of the source",
@@ -27,42 +35,68 @@ _DETAILS = {
 }
 
 
+_IMAGES, _ARCHIVES = paths.ending_with(paths.IMAGE_SUFFIXES), paths.ending_with(paths.ARCHIVE_SUFFIXES)
+# As `paths.is_hidden`, and what `paths.parts` must look at.
+_HIDDEN = r"(^|[/\\])([.][^./\\]|[.][.][^/\\]|__MACOSX($|[/\\]))"
+_ODD = r"[\\:]|^/|//|/$|(^|/)[.][.]?(/|$)"
+_UNSAFE = "\0"  # stands for the folder of a path that leads out of the source
+
+
+class Meaning(NamedTuple):
+    """What a folder says of every image in it."""
+
+    label: str = ""
+    published_split: str = ""
+    left_out: bool = False
+    reason: str = ""
+    detail: str = ""
+
+
+_REFUSED = {reason: Meaning(reason=reason, detail=detail) for reason, detail in _DETAILS.items()}
+
+
 class ClassFolders:
     """See `components.ingestion.sources.layouts.Layout`.
 
     Args:
-        objects: what counts, in the order of the names.
+        objects: what counts, by name: rows of `components.ingestion.sources.columns.LISTED`.
         votes: where the labels come from instead of the folders, which then needn't mean classes.
     """
 
     name = "class-folders"
 
-    def __init__(self, uri: str, objects: Sequence[Entry], taxonomy: Taxonomy, votes: Votes | None = None, source: str = "") -> None:
-        self.uri = uri
+    def __init__(self, place: ObjectPlace, objects: pa.Table, taxonomy: Taxonomy, votes: Votes | None = None, source: str = "") -> None:
+        self.uri = place.uri
         self.objects = len(objects)
-        self.bytes = sum(entry.size for entry in objects)
+        self.bytes = pc.sum(objects["size"]).as_py()
         self.digest = listing_digest(objects)
         self.voted = votes is not None
         self.taxonomy = taxonomy
         self._votes = votes
-        self._example = objects[0].name
-        self._unknown: Counter[str] = Counter()
-        self._labels: Counter[str] = Counter()
-        self._splits: Counter[str] = Counter()
-        self._usable_splits: set[str] = set()
-        self._batches = batches_of(self._items(objects), source)
+        self._rows = self._said(objects, source, place.origin)
+        reason, split = self._rows["reason"], self._rows["published_split"]
+        usable = self._rows.filter(pc.equal(reason, ""))
+        self._unknown = _tally(self._rows["detail"].filter(pc.equal(reason, "unknown-class")))
+        self._labels = _tally(usable["label"].filter(pc.invert(usable["left_out"])))
+        self._splits = _tally(split)
+        self._usable_splits = frozenset(_tally(usable["published_split"]))
 
     @classmethod
     def of(
-        cls, place: ObjectPlace, entries: Sequence[Entry], taxonomy: Taxonomy, votes: Votes | None = None, source: str = ""
+        cls, place: ObjectPlace, objects: pa.Table, taxonomy: Taxonomy, votes: Votes | None = None, source: str = ""
     ) -> ClassFolders | None:
         """The place's images; archives beside them and linked folders count, so that they are told of. None without images."""
-        found = [entry for entry in entries if _counts(entry) and not paths.is_hidden(entry.name)]
-        return cls(place.uri, found, taxonomy, votes, source) if any(paths.is_image(entry.name) for entry in found) else None
+        names = texts(objects["name"])
+        images = pc.match_substring_regex(names, _IMAGES)
+        others = pc.or_(pc.match_substring_regex(names, _ARCHIVES), pc.ends_with(names, "/"))
+        shown = pc.invert(pc.match_substring_regex(names, _HIDDEN))
+        if not pc.any(pc.and_(images, shown)).as_py():
+            return None
+        return cls(place, objects.filter(pc.and_(pc.or_(images, others), shown)), taxonomy, votes, source)
 
     @property
     def standing(self) -> Standing | None:
-        return Standing(self._labels, frozenset(self._usable_splits))
+        return Standing(self._labels, self._usable_splits)
 
     def check_names(self) -> None:
         if self._unknown:
@@ -71,7 +105,7 @@ class ClassFolders:
             raise InputError(
                 f"{self.uri} holds {self.objects:,} images but no class folders",
                 expected=f"split/class/image or class/image, with the classes {', '.join(self.taxonomy.labels)}",
-                received=f"paths such as {paths.readable(self._example)[:80]}",
+                received=f"paths such as {self._rows['key'][0].as_py()[:80]}",
             )
 
     def check(self) -> None:
@@ -79,54 +113,49 @@ class ClassFolders:
         refuse_hopeless(self.uri, self.standing)
 
     def reading(self, place: Place, scratch: Path) -> Reading:
-        return Reading(self._batches, {split: count for split, count in self._splits.items() if split})
+        return Reading(self._rows, FileReader(), {split: count for split, count in self._splits.items() if split})
 
-    def _items(self, objects: Sequence[Entry]) -> Iterator[Item]:
-        images = {entry.name.rpartition("/")[0] for entry in objects if paths.is_image(entry.name)}
-        folders = {path[:-1] for folder in images if (path := paths.parts(f"{folder}/image"))}
-        wrapper = _wrapper_length([folder for folder in folders if folder], self._is_meant)
-        meant: dict[tuple[str, ...], Item] = {}  # what a folder says of every image in it
-        before = ""
-        for entry in objects:
-            path = paths.parts(entry.name)
-            if path is None:
-                item = Item(entry, reason="unsafe-path", detail="the path is absolute or leads out of the source")
-            else:
-                folder = path[:-1]
-                if folder not in meant:
-                    meant[folder] = self._meaning(folder[wrapper:], entry)
-                item = _refused(entry, again=entry.name == before) or self._voted(meant[folder]._replace(entry=entry))
-            before = entry.name
-            self._count(item)
-            yield item
+    def _said(self, objects: pa.Table, source: str, origin: str) -> pa.Table:
+        names = texts(objects["name"])
+        folder, folders = _folders(names, objects["name"])
+        images = folder.filter(pc.match_substring_regex(names, _IMAGES)).unique().to_pylist()
+        parted = [tuple(text.split("/")) if text else () for text in folders]
+        wrapper = _wrapper_length([parted[code] for code in images if folders[code] not in ("", _UNSAFE)], self._is_meant)
+        meant = [_REFUSED["unsafe-path"] if path == (_UNSAFE,) else self._meaning(path[wrapper:]) for path in parted]
+        # What is refused for itself needs no look at its folder.
+        refused = list(_REFUSED)
+        own = pc.fill_null(pc.index_in(_own_refusal(names, objects), pa.array(refused)), -1)
+        unsafe = pc.equal(pc.take(pa.array(folders), folder), _UNSAFE)
+        which = pc.if_else(pc.or_(unsafe, pc.less(own, 0)), folder, pc.add(own, len(folders)))
+        values = zip(*[*meant, *_REFUSED.values()], strict=True)
+        said = {name: pc.take(pa.array(column), which) for name, column in zip(Meaning._fields, values, strict=True)}
+        if self._votes is not None:
+            said |= self._voted(names, said)
+        return rows_from(objects, source, origin, **said)
 
-    def _meaning(self, folders: tuple[str, ...], entry: Entry) -> Item:
+    def _meaning(self, folders: tuple[str, ...]) -> Meaning:
         split = SPLIT_NAMES.get(folders[0].strip().lower(), "") if folders else ""
         folders = folders[1:] if split else folders
         if self._votes is not None:
-            return Item(entry, published_split=split)
+            return Meaning(published_split=split)
         if not folders:
-            return Item(entry, published_split=split, reason="no-class-folder", detail="the image stands outside the class folders")
+            return Meaning(published_split=split, reason="no-class-folder", detail="the image stands outside the class folders")
         try:
             label = self.taxonomy.label_of(folders[0])
         except UnknownNameError:
-            return Item(entry, published_split=split, reason="unknown-class", detail=paths.readable(folders[0])[:200])
-        return Item(entry, label or paths.readable(folders[0]).strip().lower(), split, left_out=label is None)
+            return Meaning(published_split=split, reason="unknown-class", detail=folders[0][:200])
+        return Meaning(label or folders[0].strip().lower(), split, label is None)
 
-    def _voted(self, item: Item) -> Item:
-        if self._votes is None or item.reason:
-            return item
-        opinion = self._votes.of_path(item.entry.name)
-        return item._replace(label=opinion.label, left_out=opinion.left_out, distribution=opinion.distribution)
-
-    def _count(self, item: Item) -> None:
-        self._splits[item.published_split] += 1
-        if item.reason == "unknown-class":
-            self._unknown[item.detail] += 1
-        elif not item.reason:
-            self._usable_splits.add(item.published_split)
-            if not item.left_out:
-                self._labels[item.label] += 1
+    def _voted(self, names: pa.Array, said: dict[str, pa.Array]) -> dict[str, list[object]]:
+        opinions = [
+            self._votes.of_path(name) if self._votes is not None and not reason else Opinion("", left_out=False)
+            for name, reason in zip(names.to_pylist(), said["reason"].to_pylist(), strict=True)
+        ]
+        return {
+            "label": [opinion.label for opinion in opinions],
+            "left_out": [opinion.left_out for opinion in opinions],
+            "label_distribution": [opinion.distribution for opinion in opinions],
+        }
 
     def _is_meant(self, folder: str) -> bool:
         """Whether a folder's name is a split or a class, so not part of a wrapper."""
@@ -159,16 +188,26 @@ def unknown_classes(happened: str, unknown: Counter[str], taxonomy: Taxonomy, fi
     )
 
 
-def _counts(entry: Entry) -> bool:
-    return paths.is_image(entry.name) or paths.is_archive(entry.name) or entry.name.endswith("/")
+def _folders(names: pa.Array, raw: pa.ChunkedArray) -> tuple[pa.Array, list[str]]:
+    """Of every path the number of its folder, and the folders: their parts with slashes between, or `_UNSAFE`."""
+    odd = pc.match_substring_regex(names, _ODD)
+    plain = pc.replace_substring_regex(names, r"(^|/)[^/]*$", "")
+    looked_at = [paths.parts(name.decode("utf-8", "surrogateescape")) for name in raw.filter(odd).to_pylist()]
+    others = [_UNSAFE if path is None else paths.readable("/".join(path[:-1])) for path in looked_at]
+    encoded = pc.replace_with_mask(plain, odd, pa.array(others, pa.string())).dictionary_encode()
+    return encoded.indices, encoded.dictionary.to_pylist()
 
 
-def _refused(entry: Entry, *, again: bool) -> Item | None:
-    """What needs no look at its folder."""
-    if again:
-        return Item(entry, reason="duplicate-path", detail="the archive holds this path twice; the first one is used")
-    reason = entry.refusal or (NESTED_ARCHIVE if paths.is_archive(entry.name) else "")
-    return Item(entry, reason=reason, detail=_DETAILS[reason]) if reason else None
+def _own_refusal(names: pa.Array, objects: pa.Table) -> pa.Array:
+    """Why an object is refused whatever folder it is in; nothing where it isn't."""
+    again = pa.concat_arrays([pa.array([False]), pc.equal(names[1:], names[:-1])])
+    nested = pc.if_else(pc.match_substring_regex(names, _ARCHIVES), NESTED_ARCHIVE, "")
+    refusal = objects["refusal"].combine_chunks().cast(pa.string())
+    return pc.if_else(again, DUPLICATE_PATH, pc.if_else(pc.equal(refusal, ""), nested, refusal))
+
+
+def _tally(words: pa.ChunkedArray) -> Counter[str]:
+    return Counter({found["values"]: found["counts"] for found in pc.value_counts(words.cast(pa.string())).to_pylist()})
 
 
 def _wrapper_length(folders: Sequence[tuple[str, ...]], is_meant: Callable[[str], bool]) -> int:

@@ -6,11 +6,15 @@ import csv
 import json
 from collections.abc import Sequence
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from components.contracts.errors import InputError
 from components.contracts.labels import Taxonomy
 from components.contracts.preset import VotesPolicy
 from components.ingestion.sources import paths
 from components.ingestion.sources.class_folders import ClassFolders
+from components.ingestion.sources.columns import entries_of, listing, texts
 from components.ingestion.sources.fer2013_csv import Fer2013Csv
 from components.ingestion.sources.layouts import Layout
 from components.ingestion.sources.manifest import COLUMNS, Manifest
@@ -20,6 +24,7 @@ from components.ingestion.sources.votes import MAX_TABLE_BYTES, Votes, VoteTable
 HEADER_BYTES = 65_536
 # Tables are told apart by their headers; of more than so many only those nearest to the top are looked at.
 MAX_TABLES = 20
+_TABLES = paths.ending_with(paths.TABLE_SUFFIXES)
 FER2013_COLUMNS = frozenset({"emotion", "pixels"})
 
 
@@ -39,10 +44,10 @@ def detect(
         InputError: no layout fits; the message says what the place holds.
         EnvironmentProblem: the place can't be reached.
     """
-    entries = sorted(place.entries(), key=lambda entry: (entry.name, entry.handle))
-    if not entries:
+    objects = listing(place)
+    if not len(objects):
         raise InputError(f"{place.uri} is empty", expected="images in class folders, a manifest, or a CSV of FER2013's form")
-    headers = _headers(place, entries)
+    headers = _headers(place, objects)
     manifest = _only(place, [table for table, columns in headers.items() if set(columns) >= COLUMNS], "manifests")
     if manifest is not None:
         return Manifest(place, manifest, taxonomy, source)
@@ -50,13 +55,13 @@ def detect(
         beside = _only(place, [table for table, columns in headers.items() if is_vote_table(columns)], "tables of votes")
         votes = vote_table(place, beside) if beside is not None else None
     counted = Votes(votes, policy, taxonomy) if policy is not None and votes is not None else None
-    folders = ClassFolders.of(place, entries, taxonomy, counted, source)
+    folders = ClassFolders.of(place, objects, taxonomy, counted, source)
     if folders is not None:
         return folders
     table = _only(place, [table for table, columns in headers.items() if set(columns) >= FER2013_COLUMNS], "tables of images")
     if table is not None:
         return Fer2013Csv(place.uri, table, headers[table], taxonomy, counted, source)
-    raise _no_layout(place, entries, headers)
+    raise _no_layout(place, texts(objects["name"]).to_pylist(), headers)
 
 
 def vote_table(place: ObjectPlace, table: Entry) -> VoteTable:
@@ -75,8 +80,9 @@ def votes_alone(place: ObjectPlace) -> VoteTable | None:
     return vote_table(place, entries[0]) if len(entries) == 1 and is_vote_table(_columns(place, entries[0])) else None
 
 
-def _headers(place: ObjectPlace, entries: Sequence[Entry]) -> dict[Entry, tuple[str, ...]]:
-    tables = [entry for entry in entries if paths.is_table(entry.name) and not paths.is_hidden(entry.name) and not entry.refusal]
+def _headers(place: ObjectPlace, objects: pa.Table) -> dict[Entry, tuple[str, ...]]:
+    found = objects.filter(pc.match_substring_regex(objects["name"], _TABLES))
+    tables = [entry for entry in entries_of(found) if not paths.is_hidden(entry.name) and not entry.refusal]
     tables.sort(key=lambda entry: entry.name.count("/"))
     return {entry: _columns(place, entry) for entry in tables[:MAX_TABLES] if paths.parts(entry.name) is not None}
 
@@ -104,16 +110,16 @@ def _only(place: ObjectPlace, found: Sequence[Entry], what: str) -> Entry | None
     return found[0] if found else None
 
 
-def _no_layout(place: ObjectPlace, entries: Sequence[Entry], headers: dict[Entry, tuple[str, ...]]) -> InputError:
+def _no_layout(place: ObjectPlace, names: Sequence[str], headers: dict[Entry, tuple[str, ...]]) -> InputError:
     if headers:
         received = "; ".join(f"{table.name}: {','.join(columns)[:80] or 'nothing'}" for table, columns in list(headers.items())[:3])
         return InputError(
             f"the table in {place.uri} has the wrong header or none", expected="emotion,pixels,Usage, or uri,label", received=received
         )
-    archives = [entry.name for entry in entries if paths.is_archive(entry.name)]
+    archives = [name for name in names if paths.is_archive(name)]
     return InputError(
         f"{place.uri} holds no images",
         expected="split/class/image, class/image, a CSV or JSONL of uri,label, or a CSV with the columns emotion,pixels,Usage",
-        received=f"{len(entries):,} other files, such as {paths.readable(entries[0].name)[:80]!r}",
+        received=f"{len(names):,} other files, such as {names[0][:80]!r}",
         fix=f"unpack it and name {archives[0][:80]!r} as the source" if archives else "",
     )

@@ -7,21 +7,19 @@ any order, and Usage may be missing (the contest's `train.csv`); then no split i
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-import zlib
-from array import array
 from collections import Counter
-from collections.abc import Container, Iterator
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
+
+import pyarrow as pa
 
 from components.contracts.errors import InputError, UnknownNameError
 from components.contracts.labels import FER2013_CODES, Taxonomy
-from components.ingestion.sources import layouts
-from components.ingestion.sources.files import Packed
-from components.ingestion.sources.layouts import SPLIT_NAMES, UNCHANGED, GrayPixels, Reading, Record, Refusal, listing_digest
+from components.ingestion.sources.columns import ROWS, listed, listing_digest, table_of
+from components.ingestion.sources.layouts import SPLIT_NAMES, Content, GrayPixels, Reading, Refusal
 from components.ingestion.sources.places import Entry, ObjectPlace, ObjectUnreadable, Place
 from components.ingestion.sources.votes import Opinion, Votes
 
@@ -46,39 +44,31 @@ class Table:
     labels: tuple[str | None, ...]
 
 
-@dataclass(frozen=True)
-class RowBatch:
-    """Consecutive rows, by their place in the file. See `components.ingestion.sources.layouts.Batch`.
+class Row(NamedTuple):
+    """A row but for its pixels; ``place`` and ``length`` are bytes in the file."""
 
-    Attributes:
-        opinions: of the votes on each row, packed; empty where there are none.
-    """
+    place: int
+    length: int
+    fingerprint: str
+    label: str = ""
+    published_split: str = ""
+    left_out: bool = False
+    reason: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class RowReader:
+    """See `components.ingestion.sources.layouts.Reader`."""
 
     table: Table
-    first: int
-    rows: int
-    offset: int
-    bytes: int
-    opinions: Packed = b""
 
-    def records(self, place: Place, max_bytes: int, known: Container[str]) -> Iterator[Record]:
-        opinions = [Opinion(*said) for said in json.loads(zlib.decompress(self.opinions))] if self.opinions else []
+    def contents(self, place: Place, rows: pa.Table, max_bytes: int) -> Iterator[Content]:
         with open(self.table.path, "rb") as stream:
-            stream.seek(self.offset)
-            for index in range(self.rows):
-                record = self._record(stream, f"{self.table.key}#{self.first + index + 1}", known)
-                if opinions and not isinstance(record.content, Refusal):
-                    label, left_out, distribution = astuple(opinions[index])
-                    record = replace(record, label=label, left_out=left_out, label_distribution=tuple(distribution))
-                yield record
-
-    def _record(self, stream: BinaryIO, key: str, known: Container[str]) -> Record:
-        length, line = _next_row(stream)
-        if length > MAX_ROW_BYTES:
-            refusal = Refusal("row-too-long", f"{length:,} bytes, at most {MAX_ROW_BYTES:,} are read")
-            return Record(key, "", "", refusal, source=self.table.source)
-        mark = hashlib.sha256(line.strip()).hexdigest()[:32]
-        return replace(parse_row(line, key, self.table, read=mark not in known), source=self.table.source, fingerprint=mark)
+            for start, length in zip(rows["handle"].to_pylist(), rows["size"].to_pylist(), strict=True):
+                stream.seek(start)
+                values = _fields(stream.read(length))
+                yield _pixels(values[self.table.columns.index("pixels")], self.table.side)
 
 
 class Fer2013Csv:
@@ -94,7 +84,7 @@ class Fer2013Csv:
         self.uri = uri
         self.entry = entry
         self.bytes = entry.size
-        self.digest = listing_digest([entry])
+        self.digest = listing_digest(listed([entry]))
         self.voted = votes is not None
         self._columns = columns
         self._taxonomy = taxonomy
@@ -117,8 +107,9 @@ class Fer2013Csv:
             ) from error
         key = f"{self._source}/{self.entry.name}" if self._source else self.entry.name
         table = Table(str(path), key, self._source, self._columns, 0, self._labels() if self._votes is None else FER2013_CODES)
-        spans, pixel_counts, splits = _scan(path, table)
-        if not spans:
+        pixel_counts: Counter[int] = Counter()
+        rows = list(_rows(path, table, pixel_counts))
+        if not rows:
             raise InputError(f"the CSV {self.entry.name} in {self.uri} has no rows", expected="a row per image below the header")
         usual = pixel_counts.most_common(1)[0][0] if pixel_counts else 0
         if usual < 4 or math.isqrt(usual) ** 2 != usual:
@@ -128,9 +119,9 @@ class Fer2013Csv:
                 received=f"{usual} pixels",
             )
         if self._votes is not None:
-            self._votes.check_rows(splits, self.entry.name)
-        published = Counter(split for split in splits if split)
-        return Reading(tuple(_batches(replace(table, side=math.isqrt(usual)), spans, self._votes)), dict(published))
+            self._votes.check_rows([row.published_split for row in rows], self.entry.name)
+        published = Counter(row.published_split for row in rows if row.published_split)
+        return Reading(_said(rows, table, self._votes), RowReader(replace(table, side=math.isqrt(usual))), dict(published))
 
     def _labels(self) -> tuple[str | None, ...]:
         try:
@@ -141,23 +132,66 @@ class Fer2013Csv:
             ) from error
 
 
-def parse_row(line: bytes, key: str, table: Table, *, read: bool = True) -> Record:
-    """One row as a record; a row that can't be used is a record with its refusal. Unless ``read``, its pixels stay unread."""
-    values = _fields(line)
+def _rows(path: Path, table: Table, pixel_counts: Counter[int]) -> Iterator[Row]:
+    """Every row in turn; ``pixel_counts`` is told how many pixels rows have."""
+    pixels = table.columns.index("pixels")
+    with open(path, "rb") as stream:
+        _next_row(stream)  # the header
+        while True:
+            length, line = _next_row(stream)
+            if not line:
+                return
+            row = Row(stream.tell() - length, length, hashlib.sha256(line.strip()).hexdigest()[:32])
+            if length > MAX_ROW_BYTES:
+                detail = f"{length:,} bytes, at most {MAX_ROW_BYTES:,} are read"
+                yield row._replace(reason="row-too-long", detail=detail)
+                continue
+            values = _fields(line)
+            if len(values) == len(table.columns):
+                pixel_counts[values[pixels].count(" ") + 1] += 1
+            yield _parsed(row, values, table)
+
+
+def _parsed(row: Row, values: Sequence[str], table: Table) -> Row:
     if len(values) != len(table.columns):
-        return Record(key, "", "", Refusal("wrong-columns", f"{len(values)} values for {len(table.columns)} columns"))
-    row = dict(zip(table.columns, values, strict=True))
-    split = SPLIT_NAMES.get(row.get("usage", "").lower(), "")
-    if "usage" in row and not split:
-        return Record(key, "", "", Refusal("unknown-usage", f"Usage is {row['usage'][:40]!r}"))
-    emotion = row["emotion"]
+        return row._replace(reason="wrong-columns", detail=f"{len(values)} values for {len(table.columns)} columns")
+    named = dict(zip(table.columns, values, strict=True))
+    split = SPLIT_NAMES.get(named.get("usage", "").lower(), "")
+    row = row._replace(published_split=split)
+    if "usage" in named and not split:
+        return row._replace(reason="unknown-usage", detail=f"Usage is {named['usage'][:40]!r}")
+    emotion = named["emotion"]
     if not (emotion.isascii() and emotion.lstrip("+-").isdigit()):
-        return Record(key, "", split, Refusal("not-a-number", f"emotion is {emotion[:40]!r}"))
+        return row._replace(reason="not-a-number", detail=f"emotion is {emotion[:40]!r}")
     if not 0 <= int(emotion) < len(FER2013_CODES):
-        return Record(key, "", split, Refusal("emotion-out-of-range", f"emotion is {emotion[:40]}, expected 0 to {len(FER2013_CODES) - 1}"))
+        return row._replace(reason="emotion-out-of-range", detail=f"emotion is {emotion[:40]}, expected 0 to {len(FER2013_CODES) - 1}")
     label = table.labels[int(emotion)]
-    content = _pixels(row["pixels"], table.side) if read else UNCHANGED
-    return Record(key, label or FER2013_CODES[int(emotion)], split, content, left_out=label is None)
+    return row._replace(label=label or FER2013_CODES[int(emotion)], left_out=label is None)
+
+
+def _said(rows: Sequence[Row], table: Table, votes: Votes | None) -> pa.Table:
+    """Rows of `ROWS`."""
+    columns = dict(zip(Row._fields, zip(*rows, strict=True), strict=True))
+    opinions = [
+        votes.of_row(number) if votes is not None and not row.reason else Opinion(row.label, row.left_out)
+        for number, row in enumerate(rows)
+    ]
+    return table_of(
+        {
+            **columns,
+            "key": [f"{table.key}#{number}" for number in range(1, len(rows) + 1)],
+            "label": [opinion.label for opinion in opinions],
+            "left_out": [opinion.left_out for opinion in opinions],
+            "label_distribution": [opinion.distribution for opinion in opinions],
+            "source": table.source,
+            "root": "",
+            "name": [table.key.encode()] * len(rows),
+            "checksum": "",
+            "size": columns["length"],
+            "handle": columns["place"],
+        },
+        ROWS,
+    )
 
 
 def _pixels(text: str, side: int) -> GrayPixels | Refusal:
@@ -173,27 +207,6 @@ def _pixels(text: str, side: int) -> GrayPixels | Refusal:
     return GrayPixels(side, bytes(levels))
 
 
-def _scan(path: Path, table: Table) -> tuple[array[int], Counter[int], list[str]]:
-    """Offset and length of every row in turn, how many pixels rows have, and the split that each names."""
-    spans: array[int] = array("Q")
-    pixel_counts: Counter[int] = Counter()
-    splits: list[str] = []
-    pixels = table.columns.index("pixels")
-    usage = table.columns.index("usage") if "usage" in table.columns else None
-    with open(path, "rb") as stream:
-        _next_row(stream)  # the header
-        while True:
-            length, line = _next_row(stream)
-            if not line:
-                return spans, pixel_counts, splits
-            spans.extend((stream.tell() - length, length))
-            values = _fields(line)
-            whole = len(values) == len(table.columns)
-            splits.append(SPLIT_NAMES.get(values[usage].lower(), "") if whole and usage is not None else "")
-            if whole:
-                pixel_counts[values[pixels].count(" ") + 1] += 1
-
-
 def _next_row(stream: BinaryIO) -> tuple[int, bytes]:
     """Length and start of the next line that isn't blank; of one that is too long only the start is kept. Nothing at the end."""
     while line := stream.readline(MAX_ROW_BYTES):
@@ -206,20 +219,6 @@ def _next_row(stream: BinaryIO) -> tuple[int, bytes]:
         if line.strip():
             return length, line
     return 0, b""
-
-
-def _batches(table: Table, spans: array[int], votes: Votes | None) -> Iterator[RowBatch]:
-    first = 0
-    offset = spans[0]
-    count = len(spans) // 2
-    for row in range(count):
-        last = row + 1 == count
-        end = spans[2 * row] + spans[2 * row + 1]
-        if last or row + 1 - first >= layouts.BATCH_ROWS or end + spans[2 * row + 3] - offset > layouts.BATCH_BYTES:
-            opinions = [astuple(votes.of_row(number)) for number in range(first, row + 1)] if votes else None
-            packed = zlib.compress(json.dumps(opinions).encode(), 1) if opinions else b""
-            yield RowBatch(table, first, row + 1 - first, offset, end - offset, packed)
-            first, offset = row + 1, 0 if last else spans[2 * row + 2]
 
 
 def _fields(line: bytes) -> list[str]:

@@ -1,19 +1,17 @@
-"""Rows that are objects of their own, such as image files: batches of them, and how they are read."""
+"""Rows that are objects of their own, such as image files: how they become columns, and how they are read."""
 
 from __future__ import annotations
 
-import json
-import zlib
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
-from components.ingestion.sources import layouts
-from components.ingestion.sources.layouts import UNCHANGED, Record, Refusal, Unchanged
-from components.ingestion.sources.paths import readable
-from components.ingestion.sources.places import Entry, ObjectPlace, ObjectUnreadable, Place, fingerprint
+import pyarrow as pa
+import pyarrow.compute as pc
 
-Packed = bytes  # a class with a field of that name can't name the type
+from components.ingestion.sources.columns import ROWS, entries_of, joined, listed, table_of, texts
+from components.ingestion.sources.layouts import Content, Refusal
+from components.ingestion.sources.places import Entry, ObjectPlace, ObjectUnreadable, Place
 
 
 class Item(NamedTuple):
@@ -23,7 +21,7 @@ class Item(NamedTuple):
         reason, detail: why it is refused, known without reading it; nothing where it isn't.
         distribution: shares of votes per label, or nothing.
         root: URI of the place that holds it, where that isn't the source's own.
-        said: digest of what a manifest says of it.
+        said: what a manifest says of it.
     """
 
     entry: Entry
@@ -38,56 +36,51 @@ class Item(NamedTuple):
 
 
 @dataclass(frozen=True)
-class FileBatch:
-    """See `components.ingestion.sources.layouts.Batch`. Items are kept packed: there may be millions of them."""
+class FileReader:
+    """See `components.ingestion.sources.layouts.Reader`."""
 
-    first: int
-    rows: int
-    bytes: int
-    source: str
-    packed: Packed
-
-    def records(self, place: Place, max_bytes: int, known: Container[str]) -> Iterator[Record]:
+    def contents(self, place: Place, rows: pa.Table, max_bytes: int) -> Iterator[Content]:
         places = {"": cast(ObjectPlace, place)}
-        for item in self.items():
-            yield self._record(item, places, max_bytes, known)
-
-    def items(self) -> Iterator[Item]:
-        for entry, *said in json.loads(zlib.decompress(self.packed)):
-            yield Item(Entry(*entry), *said)
-
-    def _record(self, item: Item, places: dict[str, ObjectPlace], max_bytes: int, known: Container[str]) -> Record:
-        entry = item.entry
-        key = readable(f"{item.root}/{entry.name}" if item.root else entry.name)
-        key = f"{self.source}/{key}" if self.source else key
-        mark = ""
-        content: bytes | Refusal | Unchanged = Refusal(item.reason, item.detail)
-        if not item.reason:
-            mark = fingerprint(item.root or places[""].origin, self.source, entry.name, entry.size, entry.checksum, item.said)
-            content = UNCHANGED if mark in known else _content(entry, _opened(item.root, places), max_bytes)
-        return Record(key, item.label, item.published_split, content, item.left_out, self.source, tuple(item.distribution), mark)
+        for entry, root in zip(entries_of(rows), rows["root"].to_pylist(), strict=True):
+            yield _content(entry, _opened(root, places), max_bytes)
 
 
-def batches_of(items: Iterable[Item], source: str) -> tuple[FileBatch, ...]:
-    """Items in their order as batches within `layouts.BATCH_ROWS` and `layouts.BATCH_BYTES`."""
-    batches: list[FileBatch] = []
-    waiting: list[Item] = []
-    first = size = 0
-    for item in items:
-        if waiting and (len(waiting) >= layouts.BATCH_ROWS or size + item.entry.size > layouts.BATCH_BYTES):
-            batches.append(_batch(first, size, source, waiting))
-            first, waiting, size = first + len(waiting), [], 0
-        waiting.append(item)
-        size += item.entry.size
-    return (*batches, _batch(first, size, source, waiting))
+def rows_of(items: Iterable[Item], source: str, origin: str) -> pa.Table:
+    """Items as rows of `ROWS`, in their order."""
+    entries, *columns = zip(*items, strict=True) if (items := list(items)) else ((),) * len(Item._fields)
+    said = dict(zip(Item._fields[1:], columns, strict=True))
+    said["label_distribution"] = said.pop("distribution")
+    return rows_from(listed(cast(Iterable[Entry], entries)), source, origin, **said)
 
 
-def _batch(first: int, size: int, source: str, items: list[Item]) -> FileBatch:
-    # ASCII escapes also carry names that are no Unicode.
-    return FileBatch(first, len(items), size, source, zlib.compress(json.dumps(items).encode(), 1))
+def rows_from(objects: pa.Table, source: str, origin: str, **told: Any) -> pa.Table:
+    """Rows of `ROWS` about objects of a place.
+
+    Args:
+        objects: rows of `LISTED`.
+        origin: of the place.
+        told: columns of `ROWS`, and of `Item.said`; no votes, the place's own root and nothing more where they are left out.
+    """
+    names = texts(objects["name"])
+    nobody = pa.repeat(pa.scalar([], pa.list_(pa.float32())), len(names))
+    columns = {"label_distribution": nobody, "root": "", "said": "", **told}
+    path, where = names, origin
+    if columns["root"]:
+        roots = pa.array(columns["root"], pa.string())
+        elsewhere = pc.not_equal(roots, "")
+        path = pc.if_else(elsewhere, pc.binary_join_element_wise(roots, names, "/"), names)
+        where = pc.if_else(elsewhere, roots, origin)
+    said = pa.array(columns["said"], pa.string()) if columns["said"] else ""
+    columns |= {
+        "key": pc.binary_join_element_wise(source, path, "/") if source else path,
+        "source": source,
+        "fingerprint": joined(where, source, names, objects["size"], objects["checksum"], said),
+        **{name: objects[name] for name in ("name", "size", "checksum", "handle")},
+    }
+    return table_of(columns, ROWS)
 
 
-def _content(entry: Entry, place: ObjectPlace, max_bytes: int) -> bytes | Refusal:
+def _content(entry: Entry, place: ObjectPlace, max_bytes: int) -> Content:
     if entry.size > max_bytes:
         return Refusal("too-large", f"{entry.size:,} bytes, at most {max_bytes:,} are read")
     try:

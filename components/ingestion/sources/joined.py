@@ -8,20 +8,24 @@ sources are copies: the twin of a test image leaves training whichever source it
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import cast
 
+import pyarrow as pa
+
 from components.contracts.codec import digest
 from components.contracts.preset.sources import joined_uri
-from components.ingestion.sources.layouts import Batch, Layout, Reading, Record, Standing, refuse_hopeless
+from components.ingestion.sources.layouts import Content, Layout, Reader, Reading, Standing, refuse_hopeless
 from components.ingestion.sources.places import Place
 
 
 class JoinedPlace:
-    """The places of several sources. Its URI names them all; its batches know which of `places` they read from."""
+    """The places of several sources. Its URI names them all; `JoinedReader` knows which of `places` a row is read from."""
 
     def __init__(self, places: Sequence[Place]) -> None:
         self.uri = joined_uri([place.uri for place in places])
@@ -34,23 +38,24 @@ class JoinedPlace:
 
 
 @dataclass(frozen=True)
-class PartBatch:
-    """A batch of one of the sources. See `components.ingestion.sources.layouts.Batch`."""
+class JoinedReader:
+    """See `components.ingestion.sources.layouts.Reader`.
 
-    number: int
-    first: int
-    batch: Batch
+    Attributes:
+        ends: of each source, how many rows it and those before it have.
+    """
 
-    @property
-    def rows(self) -> int:
-        return self.batch.rows
+    readers: tuple[Reader, ...]
+    ends: tuple[int, ...]
 
-    @property
-    def bytes(self) -> int:
-        return self.batch.bytes
-
-    def records(self, place: Place, max_bytes: int, known: Container[str]) -> Iterator[Record]:
-        return self.batch.records(cast(JoinedPlace, place).places[self.number], max_bytes, known)
+    def contents(self, place: Place, rows: pa.Table, max_bytes: int) -> Iterator[Content]:
+        places = cast(JoinedPlace, place).places
+        numbers = [bisect_right(self.ends, row) for row in rows["row"].to_pylist()]
+        start = 0
+        for number, run in groupby(numbers):
+            length = len(list(run))
+            yield from self.readers[number].contents(places[number], rows.slice(start, length), max_bytes)
+            start += length
 
 
 class Joined:
@@ -86,15 +91,13 @@ class Joined:
 
     def reading(self, place: Place, scratch: Path) -> Reading:
         places = cast(JoinedPlace, place).places
-        batches: list[Batch] = []
+        parts = [layout.reading(places[number], _own(scratch, number)) for number, (_, layout) in enumerate(self.parts)]
         published: Counter[str] = Counter()
-        first = 0
-        for number, (_, layout) in enumerate(self.parts):
-            part = layout.reading(places[number], _own(scratch, number))
-            batches += [PartBatch(number, first + batch.first, batch) for batch in part.batches]
-            first += sum(batch.rows for batch in part.batches)
+        for part in parts:
             published.update(part.published)
-        return Reading(tuple(batches), dict(published))
+        ends = tuple(accumulate(len(part.rows) for part in parts))
+        rows = pa.concat_tables([part.rows for part in parts]).unify_dictionaries()
+        return Reading(rows, JoinedReader(tuple(part.reader for part in parts), ends), dict(published))
 
 
 def _own(folder: Path, number: int) -> Path:

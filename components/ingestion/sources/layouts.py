@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from components.contracts.errors import InputError
-from components.ingestion.sources.places import Entry, Place
+from components.ingestion.sources.places import Place
 
-# A batch is read, decoded and kept in memory as one piece, and becomes one row group.
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# So many rows are read, decoded and kept in memory as one piece, and stand in one row group.
 BATCH_ROWS = 1000
 BATCH_BYTES = 16_000_000
 
@@ -50,63 +52,34 @@ class Refusal:
     detail: str
 
 
-@dataclass(frozen=True)
-class Unchanged:
-    """Stands for the content of a row whose fingerprint is known: it wasn't read."""
+Content = bytes | GrayPixels | Refusal
 
 
-UNCHANGED = Unchanged()
+class Reader(Protocol):
+    """Reads what stands in the rows of a source; a value that can be sent to another process."""
 
+    def contents(self, place: Place, rows: pa.Table, max_bytes: int) -> Iterator[Content]:
+        """The content of each row, in their order. An object above ``max_bytes`` isn't read.
 
-@dataclass(frozen=True)
-class Record:
-    """One row of the source, read.
+        Args:
+            rows: of `components.ingestion.sources.columns.WHERE`, and ``row``, their places in the source.
 
-    Attributes:
-        key: path (and row) inside the source, the same wherever the source stands.
-        published_split: train, validation, test, private-test, or nothing where the source says none.
-        left_out: the taxonomy, or the vote on this image, leaves it out; ``label`` then says why.
-        source: short name of its source among several; empty for the only one.
-        label_distribution: shares of the votes, in the order of the taxonomy's labels; empty where there were none.
-        fingerprint: changes when the object or the row that this is read from does; empty where nothing can be told.
-    """
-
-    key: str
-    label: str
-    published_split: str
-    content: bytes | GrayPixels | Refusal | Unchanged
-    left_out: bool = False
-    source: str = ""
-    label_distribution: tuple[float, ...] = ()
-    fingerprint: str = ""
-
-
-class Batch(Protocol):
-    """Some consecutive rows of a source; a value that can be sent to another process.
-
-    Attributes:
-        first: index of its first row in the source. rows: how many. bytes: about how large.
-    """
-
-    @property
-    def first(self) -> int: ...
-    @property
-    def rows(self) -> int: ...
-    @property
-    def bytes(self) -> int: ...
-
-    def records(self, place: Place, max_bytes: int, known: Container[str]) -> Iterator[Record]:
-        """Read every row, in order.
-
-        An object above ``max_bytes`` isn't read, nor one whose fingerprint is ``known``: `UNCHANGED` stands for it.
+        Raises:
+            InputError: the source changed after it was listed. EnvironmentProblem: it can't be reached.
         """
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How a source will be read: its batches in order, and how many rows it publishes per split (none: empty)."""
+    """How a source will be read.
 
-    batches: tuple[Batch, ...]
+    Attributes:
+        rows: what is said of each row and where its content stands, in order: `components.ingestion.sources.columns.ROWS`.
+        published: how many rows it publishes per split (none: empty).
+    """
+
+    rows: pa.Table
+    reader: Reader
     published: dict[str, int]
 
 
@@ -160,11 +133,3 @@ def refuse_hopeless(uri: str, standing: Standing | None) -> None:
         raise InputError(
             f"{uri} holds no training images", expected="a folder train/", received=f"only {', '.join(sorted(standing.splits))}"
         )
-
-
-def listing_digest(objects: Iterable[Entry]) -> str:
-    """SHA-256 over the name, size and checksum of every object, in the order given."""
-    digest = hashlib.sha256()
-    for entry in objects:
-        digest.update(f"{entry.name}\0{entry.size}\0{entry.checksum}\n".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()

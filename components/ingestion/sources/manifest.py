@@ -18,10 +18,11 @@ from components.contracts.errors import InputError, UnknownNameError
 from components.contracts.labels import Taxonomy
 from components.ingestion.sources import paths
 from components.ingestion.sources.class_folders import unknown_classes
-from components.ingestion.sources.files import Item, batches_of
+from components.ingestion.sources.columns import listed, listing_digest
+from components.ingestion.sources.files import FileReader, Item, rows_of
 from components.ingestion.sources.folder import Folder
-from components.ingestion.sources.layouts import SPLIT_NAMES, Reading, Refusal, Standing, listing_digest, refuse_hopeless
-from components.ingestion.sources.places import Entry, ObjectPlace, ObjectUnreadable, Place, fingerprint
+from components.ingestion.sources.layouts import SPLIT_NAMES, Reading, Refusal, Standing, refuse_hopeless
+from components.ingestion.sources.places import Entry, ObjectPlace, ObjectUnreadable, Place
 
 COLUMNS = frozenset({"uri", "label"})
 REMOTE = ("gs://", "s3://")
@@ -49,7 +50,6 @@ class Manifest:
         self.uri = place.uri
         self.table = table
         self.taxonomy = taxonomy
-        self._source = source
         self._unknown: Counter[str] = Counter()
         self._labels: Counter[str] = Counter()
         self._splits: Counter[str] = Counter()
@@ -59,9 +59,8 @@ class Manifest:
         objects = [table, *dict.fromkeys(found[row.root, row.uri] for row in rows if (row.root, row.uri) in found)]
         self.objects = len(objects) - 1
         self.bytes = sum(entry.size for entry in objects[1:])
-        self.digest = listing_digest(objects)
-        self._batches = batches_of(self._items(rows, found), source)
-        self._rows = len(rows)
+        self.digest = listing_digest(listed(objects))
+        self._rows = rows_of(self._items(rows, found), source, place.origin)
 
     @property
     def standing(self) -> Standing | None:
@@ -70,17 +69,19 @@ class Manifest:
     def check_names(self) -> None:
         if self._unknown:
             raise unknown_classes(f"{self.table.name} in {self.uri} names unknown classes", self._unknown, self.taxonomy, "correct them")
-        if not self._rows:
+        if not len(self._rows):
             raise InputError(f"the manifest {self.table.name} in {self.uri} has no rows", expected="a row per image below the header")
 
     def check(self) -> None:
         self.check_names()
         if not self.objects:
-            raise InputError(f"none of the {self._rows:,} images of {self.table.name} in {self.uri} is there", fix="check the paths in it")
+            raise InputError(
+                f"none of the {len(self._rows):,} images of {self.table.name} in {self.uri} is there", fix="check the paths in it"
+            )
         refuse_hopeless(self.uri, self.standing)
 
     def reading(self, place: Place, scratch: Path) -> Reading:
-        return Reading(self._batches, {split: count for split, count in self._splits.items() if split})
+        return Reading(self._rows, FileReader(), {split: count for split, count in self._splits.items() if split})
 
     def _items(self, rows: list[Row], found: dict[tuple[str, str], Entry]) -> Iterator[Item]:
         seen: set[tuple[str, str]] = set()
@@ -112,7 +113,7 @@ class Manifest:
             return Item(named, published_split=split, reason="vanished", detail="there is no such object", root=row.root)
         if entry.refusal:
             return Item(entry, published_split=split, reason=entry.refusal, detail="no file inside the source", root=row.root)
-        said = fingerprint(row.written, row.label, row.split)
+        said = f"{row.written}\0{row.label}\0{row.split}"
         return Item(entry._replace(name=row.uri), label or row.label.strip().lower(), split, label is None, root=row.root, said=said)
 
 

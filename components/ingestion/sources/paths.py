@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pnm"})
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 ARCHIVE_SUFFIXES = (".zip", *TAR_SUFFIXES)
 JSON_LINES_SUFFIXES = (".jsonl", ".ndjson")
 TABLE_SUFFIXES = (".csv", *JSON_LINES_SUFFIXES)
+
+
+def ending_with(suffixes: Iterable[str]) -> str:
+    """Pattern (RE2) of the names that end with one of them, in upper or lower case."""
+    return rf"(?i)({'|'.join(suffix.replace('.', '[.]') for suffix in sorted(suffixes))})$"
 
 
 def is_image(name: str) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, Protocol
+
+# Refusals of what archives hold besides files.
+LINK = "link"
+DEVICE = "device"
 
 
 class Entry(NamedTuple):
@@ -75,9 +78,3 @@ class ObjectPlace(Place, Protocol):
 
     def fetch(self, entry: Entry, folder: Path) -> Path:
         """A local file with an object's content: its own, or a copy in ``folder``. Raises as `read` does."""
-
-
-def fingerprint(*parts: object) -> str:
-    """32 hex digits that change when any part does. Parts are told apart."""
-    text = "\0".join(map(str, parts))
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from components.contracts.errors import EnvironmentProblem, InputError
-from components.ingestion.sources.archive import DEVICE, LINK, among
+from components.ingestion.sources.archive import among
 from components.ingestion.sources.paths import is_table
-from components.ingestion.sources.places import Entry, ObjectUnreadable
+from components.ingestion.sources.places import DEVICE, LINK, Entry, ObjectUnreadable
 
 # Unpacking stops where an archive grows by more than this: pictures hardly shrink when packed, and text by ten or so.
 MAX_GROWTH = 200

@@ -21,6 +21,7 @@ from components.ingestion.sources.opening import localized, open_place
 from components.ingestion.synthetic.__main__ import main
 from components.ingestion.synthetic.folder import MANIFEST, SCRATCH
 from components.runtime.progress import parse
+from tests.ingestion.sources import rows_read
 
 COUNT = 120
 SMALL = ["--count", str(COUNT), "--size", "16", "--corrupt", "0.05", "--duplicates", "0.05"]
@@ -119,10 +120,7 @@ def read(source: Path, scratch: Path) -> list[tuple[str, str, object]]:
     layout = detect(place, taxonomy("basic-7"))
     folder = scratch / "scratch"
     folder.mkdir()
-    reading = layout.reading(place, folder)
-    local = localized(place, folder)
-    records = [record for batch in reading.batches for record in batch.records(local, 1_000_000, ())]
-    return [(record.label, record.published_split, record.content) for record in records]
+    return [(row.label, row.published_split, row.content) for row in rows_read(layout, localized(place, folder), folder)]
 
 
 def readable(content: object) -> bool:

@@ -1,0 +1,49 @@
+"""Files of pictures on their way from the workers: a span of rows each, in a folder on a disk or at a URI that Beam knows."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+
+from components.ingestion.tables import read_arrow, write_arrow
+
+_REFUSED, _ACCEPTED = "refused-{:06}.arrow", "accepted-{:06}.arrow"
+
+
+def write_part(folder: str, number: int, accepted: pa.Table, refused: pa.Table) -> None:
+    """Write what a span became, the accepted rows last: their file says that the span is done."""
+    for name, table in ((_REFUSED.format(number), refused), (_ACCEPTED.format(number), accepted)):
+        if "://" in folder:
+            from apache_beam.io.filesystems import FileSystems
+
+            # A span may be read twice. An object is seen whole or not at all, and both are the same.
+            with FileSystems.create(f"{folder}/{name}") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+                writer.write_table(table)
+        else:
+            write_arrow(Path(folder) / name, table)
+
+
+def bring_home(folder: str, home: Path, count: int) -> None:
+    """Copy the parts from a URI into a folder on this disk; they are removed there. Does nothing where they are home."""
+    if "://" not in folder:
+        return
+    from apache_beam.io.filesystems import FileSystems
+
+    for number in range(count):
+        for name in (_REFUSED.format(number), _ACCEPTED.format(number)):
+            with FileSystems.open(f"{folder}/{name}") as source, open(home / name, "wb") as sink:
+                shutil.copyfileobj(source, sink)
+    FileSystems.delete([folder])
+
+
+def read_parts(folder: Path, count: int) -> tuple[list[pa.Table], pa.Table]:
+    """The pictures, mapped from the disk, a table per span; and what was refused, in one."""
+    refused = pa.concat_tables([read_arrow(folder / _REFUSED.format(number)) for number in range(count)]) if count else None
+    return [read_arrow(folder / _ACCEPTED.format(number)) for number in range(count)], refused
+
+
+def done(folder: Path) -> list[int]:
+    """Numbers of the spans that are read."""
+    return [int(path.stem.rpartition("-")[2]) for path in folder.glob(_ACCEPTED.replace("{:06}", "*"))]
