@@ -74,12 +74,13 @@ def deploy(context: Context, arguments: argparse.Namespace, tools_of: ToolsOf | 
     served = Served(name, manifest.version, context.run_id, uri, arguments.serving_image, context.store.uri, signature)
     text = inference_service(served, policy)
     roll_out = _prepared(served, policy, arguments.model, registry, tools_of)  # what can't be rolled out isn't promoted
-    if not registry.was_withdrawn(manifest.version, context.run_id):  # by this step, before it was killed
+    withdrawn = registry.was_withdrawn(manifest.version, context.run_id)  # by this step, before it was killed
+    if not withdrawn:
         registry.promote(arguments.model, context.run_id, verdict, Signed(GATE, " ".join(verdict.reasons) or "all checks passed", _now()))
     context.store.write(f"{layout.run(context.run_id)}/{MANIFEST}", text.encode())
     folder = artifacts.start(arguments.deployment)
     artifacts.write_atomically(folder / MANIFEST, text.encode())
-    rollout = roll_out() if roll_out else None
+    rollout = roll_out(withdrawn=withdrawn) if roll_out else None
     now = registry.pointers()
     if now.anchor is None:
         raise ContractError(f"{name} has no anchor after its promotion", fix="run the step again")
@@ -90,15 +91,14 @@ def deploy(context: Context, arguments: argparse.Namespace, tools_of: ToolsOf | 
 
 def _prepared(
     served: Served, policy: ServingPolicy, model: Path, registry: Registry, tools_of: ToolsOf | None
-) -> Callable[[], RolloutFindings] | None:
+) -> Callable[..., RolloutFindings] | None:
     """What brings the version to the cluster's traffic, where the preset says so; a second time it continues."""
     if policy.rollout is None:
         return None
     from components.deployment.rollout import step
-    from components.deployment.rollout.driver import drive
 
     wanted = step.wanted(served, policy)
-    return partial(drive, (tools_of or step.tools_of)(policy, registry, model), wanted)
+    return partial(step.roll_out, (tools_of or step.tools_of)(policy, registry, model), wanted)
 
 
 def _signature(context: Context, arguments: argparse.Namespace, manifest: ModelManifest) -> str:

@@ -124,6 +124,8 @@ def opening(wanted: Rollout, seen: Seen | None, *, again: bool) -> Rollout | Non
     if same and (current.phase == "serving" or not again):
         return None
     serving = current.serving
+    if serving is not None and serving.name == wanted.new.name:
+        return replace(wanted, phase="serving", percent=100, reason="it served already")  # another one was sent back since
     if serving is not None and seen.mode == "Standard" and seen.predictor.get("name") == serving.name:
         serving = replace(serving, predictor=seen.predictor)  # with what a person may have changed since
     return replace(wanted, previous=serving)

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
-from components.contracts.errors import InputError
+from components.contracts.errors import ConflictError, InputError
+from components.contracts.findings import RolloutFindings
 from components.contracts.night import Pointer
 from components.contracts.preset import ServingPolicy
 from components.deployment.manifest import REVISION_LABEL, Served, predictor
 from components.deployment.promotion import ROLLOUT, Signed
 from components.deployment.registry import Registry
-from components.deployment.rollout.driver import Tools
+from components.deployment.rollout.driver import Tools, drive
 from components.deployment.rollout.kubernetes_cluster import KubernetesCluster, connect
 from components.deployment.rollout.probing import GoldenProber, golden_of
 from components.deployment.rollout.state import Revision, Rollout
@@ -49,6 +50,25 @@ def wanted(served: Served, policy: ServingPolicy) -> Rollout:
     return Rollout(
         served.model_name, policy.namespace, policy.mode, served.run_id, new, None, policy.rollout, "starting", 0, since=0.0, started=0.0
     )
+
+
+def roll_out(tools: Tools, wanted: Rollout, *, withdrawn: bool) -> RolloutFindings:
+    """Drive a version's rollout to its end; a second time continues from what the cluster says.
+
+    Args:
+        withdrawn: whether the registry was told already that the version was sent back. Then nothing begins anew.
+
+    Raises:
+        ConflictError: it was sent back, and another version came since. As `drive` says.
+    """
+    if withdrawn:
+        seen = tools.cluster.look()
+        if seen is None or seen.rollout is None or seen.rollout.new.name != wanted.new.name:
+            raise ConflictError(
+                f"{wanted.new.version} was sent back, and another version came since",
+                fix=f"`emotion models promote {wanted.new.version} --why ...`, then `emotion rollout start` try it again",
+            )
+    return drive(tools, wanted)
 
 
 def recorder(registry: Registry) -> Callable[[Rollout], None]:

@@ -56,6 +56,7 @@ class KServe:
     workloads: dict[str, Workload] = field(default_factory=dict)
     weights: dict[str, int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
+    peaks: dict[str, int] = field(default_factory=dict)  # the most traffic that each version ever had
     calls: int = 0
     applies: list[Json] = field(default_factory=list)
     writes: list[int] = field(default_factory=list)
@@ -273,6 +274,8 @@ class KServe:
     def _look_for_violations(self) -> None:
         for name, weight in self.weights.items():
             workload = self.workloads.get(name)
+            if workload is not None:
+                self.peaks[workload.version] = max(weight, self.peaks.get(workload.version, 0))
             if weight and (workload is None or not self.ready(workload)):
                 self.violations.append(f"{weight} % of the traffic goes to {name}, which isn't ready")
 

@@ -19,7 +19,7 @@ from components.deployment.rollout.driver import Tools, drive
 from components.deployment.rollout.health import Sample
 from components.deployment.rollout.kubernetes_cluster import KubernetesCluster
 from components.deployment.rollout.state import Rollout
-from components.deployment.rollout.step import recorder, wanted
+from components.deployment.rollout.step import recorder, roll_out, wanted
 from components.runtime.store import changed_meanwhile
 from tests.deployment.builders import signed, verdict_on
 from tests.deployment.rollout.kserve import NAMESPACE, KServe
@@ -110,11 +110,16 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.values: dict[str, bytes] = {}
+        self.writes = 0
+        self.dies_before: int | None = None
 
     def read(self, key: str) -> bytes | None:
         return self.values.get(key)
 
     def write(self, key: str, content: bytes) -> None:
+        if self.dies_before is not None and self.writes >= self.dies_before:
+            raise Killed
+        self.writes += 1
         self.values[key] = content
 
     def compare_and_set(self, key: str, expected: bytes | None, content: bytes) -> None:
@@ -187,9 +192,12 @@ class World:
 
     def deploy(self, version: str, *, again: bool = False) -> RolloutFindings:
         """What the deploy step does, and with ``again`` a person."""
-        if again or not self.registry.was_withdrawn(version, f"run-{version[0]}"):
+        withdrawn = self.registry.was_withdrawn(version, f"run-{version[0]}")
+        if again or not withdrawn:
             self.promote(version, by_hand=again)
-        return drive(self.tools(), self.wanted(version), again=again)
+        if again:
+            return drive(self.tools(), self.wanted(version), again=True)
+        return roll_out(self.tools(), self.wanted(version), withdrawn=withdrawn)
 
     def resume(self) -> RolloutFindings:
         return drive(self.tools())
