@@ -121,7 +121,7 @@ def whole_decision(tables: int, p: float, difference: float, seed: int) -> dict[
     # The weights of a resample depend on seed and strata alone, which are the same in every table: made once.
     stratum = np.repeat(np.arange(len(CLASSES)), CLASSES)
     weights = list(bootstrap.resampled(stratum, policy().resamples, bootstrap.SEED))
-    bootstrap.resampled = lambda *_: iter(weights)  # type: ignore[assignment]
+    setattr(bootstrap, "resampled", lambda *_: iter(weights))  # noqa: B010 - for this process alone
     cheap = (gate.prescreen, gate.non_inferiority, gate.anchor)
     total = {"tables": tables, "promoted": 0, "asks": 0, "naive": 0}
     for _ in range(tables):
@@ -175,7 +175,8 @@ def two_models(rng: Any, labels: Any, p: float, difference: float) -> tuple[Any,
     answered = np.where(right[0], labels, wrong[0]), np.where(right[1], labels, np.where(alike, wrong[0], wrong[1]))
     sure = [confidence(right[who], 0.9 * hardness + np.sqrt(1 - 0.81) * rng.normal(size=n)) for who in (0, 1)]
     runner = other_labels(rng, labels)
-    return tuple(spread(labels, answered[who], sure[who], runner, rng) for who in (0, 1))  # type: ignore[return-value]
+    ours, theirs = (spread(labels, answered[who], sure[who], runner, rng) for who in (0, 1))
+    return ours, theirs
 
 
 def other_labels(rng: Any, labels: Any) -> Any:

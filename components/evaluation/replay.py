@@ -9,7 +9,7 @@ from typing import Any
 
 from components.contracts import layout
 from components.contracts.codec import from_json, from_plain, plain
-from components.contracts.errors import ContractError
+from components.contracts.errors import ContractError, EmotionError
 from components.contracts.findings import Evidence, Verdict
 from components.contracts.preset import GatePolicy
 from components.evaluation import kept
@@ -54,7 +54,10 @@ def replay(store: Store, changes: Mapping[str, Any], cache: Path) -> Iterator[Re
 
 
 def _again(store: Store, run_id: str, changes: Mapping[str, Any], cache: Path) -> Replayed:
-    folder, case = kept.fetch(store, run_id, cache)
+    try:
+        folder, case = kept.fetch(store, run_id, cache)
+    except EmotionError as error:  # kept by an earlier version of the gate
+        return Replayed(run_id, "", _was(store, run_id), "", (str(error),))
     policy = from_plain(GatePolicy, {**plain(case.policy), **changes}, "gate policy")
     challenger, was = case.versions["challenger"], _was(store, run_id)
     try:

@@ -41,8 +41,8 @@ def models(tmp_path):
 def nights(store, tmp_path, models, champions=4):
     """Champions, one after the other, and the last model waits for approval."""
     registry = Registry(store, "small")
-    for night, version in [*enumerate(models)][:champions] + [(5, models[5])]:
-        now = registry.pointers()
+    for night in (*range(champions), 5):
+        version, now = models[night], registry.pointers()
         against = [pointer.version if pointer else None for pointer in (now.champion, now.anchor)]
         if night < champions:
             registry.promote(tmp_path / f"model-{night}", f"run-{night}", verdict_on(version, *against), signed("gate"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from components.contracts.findings import Check
+from components.contracts.findings.evaluation import Outcome
 from components.evaluation.gate.case import Answers, Case
 from components.evaluation.gate.words import higher_or_lower, images, percent, points
 from components.evaluation.statistics import paired_interval
@@ -39,6 +40,6 @@ def prescreen(case: Case) -> Iterator[Check]:
         f" {percent(case.held_out.accuracy('champion'))}, {higher_or_lower(pair.difference)}; {points(margin)} lower would still be"
         f" let through{' to' if not stopped else ', so the challenger never met'} the test images."
     )
-    outcome = "fail" if stopped else "pass"
+    outcome: Outcome = "fail" if stopped else "pass"
     interval = (float(low), float(high))
-    yield Check("pre-screen", pair.difference, -margin, "at-least", outcome, sentence, interval, pair.n, "pre-screen")  # type: ignore[arg-type]
+    yield Check("pre-screen", pair.difference, -margin, "at-least", outcome, sentence, interval, pair.n, "pre-screen")
