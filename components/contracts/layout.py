@@ -4,7 +4,7 @@ snapshots/<source_id>/<snapshot_id>/...     immutable examples artifact and its 
 snapshots/<source_id>/accepted              pointer to the last accepted snapshot
 snapshots/<source_id>/indices/<snapshot_id>.arrow  which object every row was read from
 snapshots/<source_id>/overlays/{relabels,tombstones}.csv
-snapshots/<source_id>/listings/<digest>     8 bytes per object of a listing, to count what changed since
+snapshots/<source_id>/listings/<digest>     16 bytes per object of a listing, to count what changed since
 models/<model_name>/versions/<version>/...  immutable model artifacts
 models/<model_name>/pointers.json           champion, previous, anchor: Pointers, in one document
 models/<model_name>/serving                 Pointer to what does serve; the rollout writes it
