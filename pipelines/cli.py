@@ -15,7 +15,7 @@ from components.contracts.errors import EmotionError, EnvironmentProblem, InputE
 from components.contracts.preset.sources import joined_uri
 from components.runtime.step import one_line
 from pipelines import code, doctor, faces, presets
-from pipelines.commands import cluster, data, drift, export, gate, models, reports, rollout, schema, signing, watch
+from pipelines.commands import cluster, data, drift, export, gate, models, reports, rollout, schema, signing, sweep, watch
 from pipelines.commands.terminal import Runs, Store, console, errors
 from pipelines.display import display_for
 from pipelines.outcome import show_outcome
@@ -40,6 +40,7 @@ app.add_typer(schema.app, name="schema")
 app.add_typer(rollout.app, name="rollout")
 app.command(name="drift")(drift.drift)
 app.command(name="export")(export.export)
+app.command(name="sweep")(sweep.sweep)
 app.command(name="report")(reports.report)
 app.command(name="submit")(cluster.submit)
 app.command(name="schedule")(cluster.schedule)

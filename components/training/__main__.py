@@ -1,16 +1,20 @@
-"""`python -m components.training train`: reads examples and plan, trains, writes the model artifact; `export`: a file of one."""
+"""The commands of training: the step train, and the tools sweep and export, which no pipeline runs."""
 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
+from typing import NoReturn
 
-from components.contracts.artifacts import MARKERS
-from components.contracts.errors import EmotionError, EnvironmentProblem
+from components.contracts.artifacts import MARKERS, write_atomically
+from components.contracts.codec import from_json, to_pretty_json
+from components.contracts.errors import EmotionError, EnvironmentProblem, InputError
 from components.contracts.findings import TrainFindings
-from components.runtime.step import Context, Step, main, one_line
+from components.contracts.preset import Preset
+from components.runtime.step import TERMINATED, Context, Step, Terminated, main, one_line
 from components.runtime.store import open_store
 from components.training.noise import import_keras
 
@@ -45,26 +49,81 @@ def _train(context: Context, arguments: argparse.Namespace) -> TrainFindings:
 STEPS = {"train": Step("train the challenger and export it for serving", _train_arguments, _train)}
 
 
-def export(argv: list[str]) -> int:
-    """`export --store URI --key KEY --format FORMAT --output FOLDER`: no step, so no run and no preset."""
-    parser = argparse.ArgumentParser(prog="python -m components.training export")
+def export(arguments: argparse.Namespace, scratch: Path) -> None:
+    """A file of a model in the store, for other projects."""
+    model = open_store(arguments.store).get_tree(arguments.key, MARKERS["model"], scratch / "model")
+    import_keras(scratch / "keras")
+    from components.training import interchange
+
+    print(f"wrote {interchange.write(model, arguments.format, arguments.output)}")
+
+
+def sweep(arguments: argparse.Namespace, scratch: Path) -> None:
+    """Trainings of one preset with varied fields; the best preset goes to best.json in the folder."""
+    from components.training.inputs import open_images, plan_columns, read_inputs
+    from components.training.search import range_of, varied
+
+    preset = from_json(Preset, arguments.preset.read_bytes(), "preset")
+    ranges = tuple(range_of(text, preset) for text in arguments.set)
+    inputs = read_inputs(arguments.examples, arguments.sampling_plan, preset)
+    import_keras(scratch / "keras")
+    from components.training.loop import Data
+    from components.training.sweep import Sweep, table, values_of
+    from components.training.sweep import sweep as run
+    from components.training.sweep_plots import drawn
+
+    images, held_out = open_images(inputs, preset, scratch)
+    data = Data(images, *plan_columns(inputs, images.example_ids), held_out)
+    asked = Sweep(arguments.folder, preset, ranges, arguments.trials, arguments.minutes)
+    trials = run(asked, inputs, data, scratch)
+    if not trials:
+        raise InputError("no trial was finished", fix="run the same command again, with more --minutes")
+    write_atomically(arguments.folder / "sweep.png", drawn(trials, ranges))
+    write_atomically(arguments.folder / "best.json", to_pretty_json(varied(preset, values_of(trials[0], ranges))).encode())
+    print(table(trials, ranges))
+
+
+def _export_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", required=True, help="folder or URI of the store")
     parser.add_argument("--key", required=True, help="of the model artifact in it")
     parser.add_argument("--format", required=True, choices=("h5", "joblib"))
     parser.add_argument("--output", required=True, type=Path, help="folder for the file")
-    arguments = parser.parse_args(argv)
-    try:
-        with tempfile.TemporaryDirectory(prefix="emotion-export-") as scratch:
-            model = open_store(arguments.store).get_tree(arguments.key, MARKERS["model"], Path(scratch) / "model")
-            import_keras(Path(scratch) / "keras")
-            from components.training import interchange
 
-            print(f"wrote {interchange.write(model, arguments.format, arguments.output)}")
-    except (EmotionError, OSError) as error:
-        print(f"export failed: {one_line(error)}", file=sys.stderr)
-        return error.exit_code if isinstance(error, EmotionError) else EnvironmentProblem.exit_code
+
+def _sweep_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--preset", required=True, type=Path, help="file with the preset as JSON")
+    parser.add_argument("--examples", required=True, type=Path, help="examples artifact")
+    parser.add_argument("--sampling-plan", required=True, type=Path, help="sampling plan of its training rows")
+    parser.add_argument("--folder", required=True, type=Path, help="for the study and its results")
+    parser.add_argument("--set", required=True, action="append", metavar="FIELD=VALUES", help="a field to vary, and over what")
+    parser.add_argument("--trials", required=True, type=int)
+    parser.add_argument("--minutes", required=True, type=float)
+
+
+# No steps of the pipeline: no run, no evidence.
+TOOLS = {"export": (_export_arguments, export), "sweep": (_sweep_arguments, sweep)}
+
+
+def tool(name: str, argv: list[str]) -> int:
+    """Run one of the tools; its exit code."""
+    add_arguments, body = TOOLS[name]
+    parser = argparse.ArgumentParser(prog=f"python -m components.training {name}", description=body.__doc__)
+    add_arguments(parser)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        with tempfile.TemporaryDirectory(prefix=f"emotion-{name}-") as scratch:
+            body(parser.parse_args(argv), Path(scratch))
+    except (EmotionError, OSError, Terminated, KeyboardInterrupt) as error:
+        print(f"{name} failed: {one_line(error)}", file=sys.stderr)
+        if isinstance(error, EmotionError):
+            return error.exit_code
+        return {Terminated: TERMINATED, KeyboardInterrupt: 130}.get(type(error), EnvironmentProblem.exit_code)
     return 0
 
 
+def _terminate(signum: int, frame: object) -> NoReturn:
+    raise Terminated
+
+
 if __name__ == "__main__":
-    sys.exit(export(sys.argv[2:]) if sys.argv[1:2] == ["export"] else main("training", STEPS))
+    sys.exit(tool(sys.argv[1], sys.argv[2:]) if sys.argv[1:2] and sys.argv[1] in TOOLS else main("training", STEPS))

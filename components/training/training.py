@@ -96,8 +96,12 @@ def train(context: Context, inputs: Inputs, code_version: str, model: Path, metr
     return findings
 
 
-def learn(context: Context, data: Data, key: str) -> Learned:
-    """Train, from the checkpoint at ``key`` where there is one; TensorFlow isn't needed for this."""
+def learn(context: Context, data: Data, key: str, told: Callable[[Standing], None] = lambda standing: None) -> Learned:
+    """Train, from the checkpoint at ``key`` where there is one; TensorFlow isn't needed for this.
+
+    Args:
+        told: hears of every finished epoch, and may end training by an error of its own.
+    """
     preset, policy = context.preset, context.preset.training
     machine = backend.current()
     machine.make_deterministic(policy.seed)
@@ -111,7 +115,7 @@ def learn(context: Context, data: Data, key: str) -> Learned:
         frequencies = log_frequencies(data.training.labels, data.repeats, len(preset.data.labels))
         trainer = Trainer(network, policy, frequencies)
         with _asked_to_stop() as stop:
-            standing = fit(trainer, data, policy, checkpoint, _watch(context, key, stop))
+            standing = fit(trainer, data, policy, checkpoint, _watch(context, key, stop, told))
     if dtype != "float32":
         network, trained = build(preset), network
         network.set_weights(trained.get_weights())
@@ -166,7 +170,7 @@ def _asked_to_stop() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _watch(context: Context, key: str, stop: Callable[[], bool]) -> Watch:
+def _watch(context: Context, key: str, stop: Callable[[], bool], told: Callable[[Standing], None]) -> Watch:
     """Saves every epoch, and shows it; within a long epoch, a line every few seconds."""
     last_line = [time.monotonic()]
 
@@ -178,6 +182,7 @@ def _watch(context: Context, key: str, stop: Callable[[], bool]) -> Watch:
         scores = {name: values[-1] for name, values in standing.history.items()}
         show(standing, f"accuracy {scores['accuracy']:.3f}, held-out {scores['val_accuracy']:.3f}, {scores['seconds']:.1f} s")
         _write_tensorboard(context, standing)
+        told(standing)
 
     def on_batch(standing: Standing, done: int, batches: int, loss: float) -> None:
         if time.monotonic() - last_line[0] >= SECONDS_BETWEEN_LINES:
