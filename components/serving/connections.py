@@ -1,4 +1,4 @@
-"""HTTP connections that end when a request's first line and headers don't come."""
+"""HTTP connections: each answer in one write, and an end to those whose headers don't come."""
 
 from __future__ import annotations
 
@@ -14,13 +14,43 @@ ANSWER = (
 ) + LATE
 
 
+class OneWrite:
+    """A transport that holds an answer's headers until its body comes.
+
+    uvicorn writes them apart: two system calls, and two wake-ups of who reads, on the thread that all requests share.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if data.endswith(b"\r\n\r\n") and data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
+            self._head += data
+        else:
+            self._transport.write(self._head + data)
+            self._head = b""
+
+    def flush(self) -> None:
+        if self._head:
+            self._transport.write(self._head)
+            self._head = b""
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+
 class Connection(HttpToolsProtocol):  # type: ignore[misc]
     """uvicorn's own, with a time limit on headers, from the connection's start or a later request's first byte."""
 
     _waiting: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        super().connection_made(transport)
+        super().connection_made(OneWrite(transport))
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -35,6 +65,10 @@ class Connection(HttpToolsProtocol):  # type: ignore[misc]
     def on_headers_complete(self) -> None:
         self._done()
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        self.transport.flush()  # an answer without a body
+        super().on_response_complete()
 
     def _wait(self) -> None:
         self._waiting = self.loop.call_later(SECONDS, self._late)

@@ -9,9 +9,9 @@ predictor serves one version, so nobody loads or unloads models.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
-import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
@@ -21,7 +21,7 @@ from kserve import InferResponse
 from kserve.errors import InvalidInput
 
 from components.contracts.errors import InputError
-from components.serving import metrics
+from components.serving import logs, metrics
 from components.serving.body import Gone, Receive, Refused, Send, read_body
 from components.serving.lanes import TooBusyError
 from components.serving.payload import WANTED, json_of
@@ -41,7 +41,7 @@ Scope = MutableMapping[str, Any]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = dict[str, str]
 
-_log = logging.getLogger("emotion.serving")
+_log = logging.getLogger(logs.NAME)
 
 
 class Front:
@@ -90,7 +90,7 @@ class Front:
     async def _predict(self, protocol: str, scope: Scope, receive: Receive, send: Send) -> None:
         headers: Headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         if not _ID.fullmatch(headers.get("x-request-id", "")):
-            headers["x-request-id"] = uuid.uuid4().hex
+            headers["x-request-id"] = os.urandom(16).hex()
         request_id, began = headers["x-request-id"], time.perf_counter()
         more: Headers = {}
         try:
@@ -113,8 +113,8 @@ class Front:
         metrics.SECONDS.labels(protocol).observe(seconds)
         if status != GONE:
             await self._send(send, status, content, {"x-request-id": request_id, **more})
-        facts = {"id": request_id, "path": scope["path"], "code": status, "milliseconds": round(1000 * seconds, 3)}
-        _log.info("request", extra={**facts, "error": content.decode()[:300]} if status >= 400 else facts)
+        why = {"error": content.decode()[:300]} if status >= 400 else {}
+        logs.request(id=request_id, path=scope["path"], code=status, milliseconds=round(1000 * seconds, 3), **why)
 
     async def _v1(self, body: bytes, headers: Headers) -> tuple[bytes, Headers]:
         kind = _kind(headers)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from contextlib import suppress
 from datetime import datetime, timezone
 
 import orjson
 
+NAME = "emotion.serving"
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message", "taskName"}
 
 
@@ -26,6 +29,19 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[0]:
             line["exception"] = self.formatException(record.exc_info)
         return orjson.dumps(line, default=str).decode()
+
+
+def request(**facts: object) -> None:
+    """One answered request, in a system call; the logging library takes as long for a line as a small model for a layer."""
+    line = {
+        "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+        "level": "info",
+        "logger": NAME,
+        "event": "request",
+        **facts,
+    }
+    with suppress(OSError):  # nobody reads any more
+        os.write(sys.stderr.fileno(), orjson.dumps(line) + b"\n")
 
 
 def configure() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import time
-import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,7 @@ class Predictor(Model):  # type: ignore[misc]
 
     async def preprocess(self, payload: Any, headers: dict[str, str] | None = None) -> Work:
         """What was sent to images. Raises InvalidInput (HTTP 400) when the request as a whole can't be used."""
-        request_id = (headers or {}).get("x-request-id") or uuid.uuid4().hex
+        request_id = (headers or {}).get("x-request-id") or os.urandom(16).hex()
         try:
             if isinstance(payload, InferRequest):
                 return Work(images_of_v2(payload.inputs, self.classifier.image), payload, payload.id or request_id)

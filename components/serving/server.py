@@ -119,7 +119,7 @@ async def _run(predictor: Any, arguments: argparse.Namespace) -> None:
     front = Front(predictor, app)
     config = uvicorn.Config(
         front, host=arguments.host, port=arguments.port, http=Connection, ws="none", lifespan="off", log_config=None, access_log=False,
-        server_header=False, timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=GRACE_SECONDS,
+        proxy_headers=False, server_header=False, timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=GRACE_SECONDS,
     )  # fmt: skip
     http = uvicorn.Server(config)
     http.capture_signals = contextlib.nullcontext  # the signals are ours
