@@ -10,9 +10,10 @@ import pytest
 from components.contracts.artifacts import checksums
 from components.contracts.errors import ContractError
 from components.images.decode import read_input
-from components.training import backend, calibration, export, models
+from components.training import backend, calibration, export, models, writing
 from components.training.backend import files
 from components.training.golden import write_golden
+from components.training.loop import Data
 from tests.artifacts import png
 from tests.training.support import IMAGE, images
 
@@ -40,6 +41,16 @@ def test_the_three_files_agree_on_any_batch_size(exported):
     whole = files.run_lite(lite, pixels)
     for count in (1, 3, 35):
         assert np.allclose(files.run_lite(lite, pixels[:count]), whole[:count], atol=1e-6)
+
+
+def test_five_hundred_images_are_compared_golden_ones_first(exported):
+    folder, _ = exported
+    golden, rows = images(2, 1).pixels, Data(images(80, 2), np.ones(560, np.int64), np.ones(560, np.float32), images(10, 3))
+    compared = writing._compared(golden, rows)
+    assert compared.shape == (500, 16, 16, 1)
+    assert np.array_equal(compared[:14], golden)
+    assert np.array_equal(compared[14:84], rows.validation.pixels)
+    assert export.proven_difference(folder, compared) <= 1e-4
 
 
 def test_the_served_function_is_rescaling_network_temperature_softmax(exported):
