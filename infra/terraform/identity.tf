@@ -39,6 +39,17 @@ resource "google_storage_bucket_iam_member" "predictor" {
   }
 }
 
+# Features of its requests, where a preset keeps them: it adds, and reads none back.
+resource "google_storage_bucket_iam_member" "predictor_served" {
+  bucket = google_storage_bucket.store.name
+  role   = "roles/storage.objectCreator"
+  member = google_service_account.workload["emotion-predictor"].member
+  condition {
+    title      = "served"
+    expression = "resource.name.startsWith('projects/_/buckets/${google_storage_bucket.store.name}/objects/served/')"
+  }
+}
+
 resource "google_service_account" "nodes" {
   account_id   = "emotion-nodes"
   display_name = "Emotion: nodes"

@@ -90,7 +90,7 @@ class TestPrivilege:
         assert (nothing["podSelector"], sorted(nothing["policyTypes"])) == ({}, ["Egress", "Ingress"])
         (way_in,) = policies["predictor"]["spec"]["ingress"]
         assert [port["port"] for port in way_in["ports"]] == [8080]
-        assert all(origin["namespaceSelector"] for origin in way_in["from"])
+        assert all(origin.get("namespaceSelector") or origin["podSelector"] for origin in way_in["from"])
         for way_out in policies["predictor"]["spec"]["egress"]:
             assert "to" in way_out or [port["port"] for port in way_out["ports"]] == [443]
 
