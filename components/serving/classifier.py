@@ -36,6 +36,7 @@ class Answer:
         probabilities: by label, in the order of the outputs; None with an error.
         reason, message: one fixed word and a sentence; empty without an error.
         version: of the model that answered.
+        faces: of a photo, where faces are looked for, each with an answer of its own; None where they aren't.
     """
 
     label: str = ""
@@ -43,12 +44,30 @@ class Answer:
     reason: str = ""
     message: str = ""
     version: str = ""
+    faces: tuple[FaceAnswer, ...] | None = None
 
     def plain(self) -> dict[str, Any]:
         """As JSON values, without the version, which a response names once."""
         if self.reason:
             return {"error": {"reason": self.reason, "message": self.message}}
+        if self.faces is not None:
+            return {"faces": [{"box": list(face.box), "score": face.score, **face.answer.plain()} for face in self.faces]}
         return {"label": self.label, "probabilities": self.probabilities}
+
+
+@dataclass(frozen=True)
+class FaceAnswer:
+    """What the model says about one face of a photo.
+
+    Attributes:
+        box: left, top, right and bottom of what the model saw, in the photo's pixels; it may reach over the edge.
+        score: of the detector, from 0 to 1. pixels: the model's input.
+    """
+
+    box: tuple[int, int, int, int]
+    score: float
+    answer: Answer
+    pixels: Pixels
 
 
 class Classifier:
@@ -82,17 +101,21 @@ class Classifier:
         """Answer decoded pictures of any size, uint8 ``[h, w]`` or ``[h, w, 3]``, as `components.images.decode` gives them."""
         return [self.answer(to_input(picture, self.image)) for picture in pictures]
 
+    def read(self, image: Sent) -> Pixels | ImageRefused:
+        """An image as the model's input, uint8 ``[height, width, channels]``, or why it can't be read."""
+        try:
+            return read_input(image, self.image) if isinstance(image, bytes) else image
+        except ImageRefused as refused:
+            return refused
+
     def answer(self, image: Sent) -> Answer:
-        """Answer one image: a file's bytes, or the model's input as uint8 ``[height, width, channels]``.
+        """Answer one image: a file's bytes, or what `read` made of them.
 
         Raises:
             InputError: pixels of another shape or dtype.
         """
-        try:
-            if isinstance(image, ImageRefused):
-                raise image
-            pixels = read_input(image, self.image) if isinstance(image, bytes) else image
-        except ImageRefused as refused:
-            return Answer(reason=refused.reason, message=refused.detail, version=self.version)
+        pixels = self.read(image)
+        if isinstance(pixels, ImageRefused):
+            return Answer(reason=pixels.reason, message=pixels.detail, version=self.version)
         row: list[float] = self._model.predict(pixels[np.newaxis])[0].tolist()
         return Answer(self.labels[row.index(max(row))], dict(zip(self.labels, row, strict=True)), version=self.version)
