@@ -16,14 +16,19 @@ class ImageSpec:
 
     Attributes:
         resize: how a picture of another shape gets there: stretch to it, fit whole into it on black, or crop its middle.
+        crop_margin: what is added left and right of a face that a detector finds in a photo, as a share of its box's width, so
+            that the crop shows what the model was trained on. The default fits FER2013: the same detector finds boxes of 84 %
+            of its pictures' width (median of 240).
     """
 
     height: int
     width: int
     channels: int
     resize: Literal["stretch", "fit", "crop"] = "stretch"
+    crop_margin: float = 0.1
 
     def __post_init__(self) -> None:
+        require(0 <= self.crop_margin <= 2, "image crop_margin", "0 to 2", self.crop_margin)
         require(8 <= self.height <= 1024 and 8 <= self.width <= 1024, "image size", "8 to 1024 pixels a side", (self.height, self.width))
         require(self.channels in (1, 3), "image channels", "1 (gray) or 3 (colour)", self.channels)
 

@@ -1,0 +1,64 @@
+"""Photos, not only crops of faces: find the faces, cut each out as the model was trained on, answer each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from components.contracts.artifacts import ModelManifest
+from components.contracts.preset import ImageSpec
+from components.images.decode import ImageRefused, Pixels, decode, to_input
+from components.serving.classifier import Answer, Classifier, FaceAnswer, Sent
+from components.serving.faces import FaceDetector, cut
+
+
+class PhotoClassifier:
+    """A classifier with a face detector in front; answers like a `Classifier`, one answer a photo with its faces in it.
+
+    Pixels of the model's own size are answered as they are: they are a face already.
+    """
+
+    def __init__(self, classifier: Classifier, detector: FaceDetector) -> None:
+        self._classifier = classifier
+        self._detector = detector
+
+    @property
+    def manifest(self) -> ModelManifest:
+        return self._classifier.manifest
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self._classifier.labels
+
+    @property
+    def image(self) -> ImageSpec:
+        return self._classifier.image
+
+    @property
+    def version(self) -> str:
+        return self._classifier.version
+
+    def twin(self, threads: int) -> PhotoClassifier:
+        """The same with runtimes of its own, so that both can answer at the same time."""
+        return PhotoClassifier(self._classifier.twin(threads), FaceDetector(threads))
+
+    def classify(self, images: Sequence[Sent]) -> list[Answer]:
+        """Answer photos; one that can't be read gets its own error and doesn't harm the others."""
+        return [self.answer(image) for image in images]
+
+    def answer(self, image: Sent) -> Answer:
+        """Answer one photo: no face found is an answer too."""
+        if not isinstance(image, bytes):
+            return self._classifier.answer(image)
+        try:
+            picture = decode(image).pixels
+        except ImageRefused as refused:
+            return self._classifier.answer(refused)
+        return Answer(faces=tuple(self._faces(picture)), version=self.version)
+
+    def _faces(self, picture: Pixels) -> list[FaceAnswer]:
+        answers = []
+        for face in self._detector.detect(picture):
+            box = face.square(self.image.crop_margin)
+            pixels = to_input(cut(picture, box), self.image)
+            answers.append(FaceAnswer(box, round(face.score, 4), self._classifier.answer(pixels), pixels))
+        return answers
