@@ -4,7 +4,7 @@ from pipelines.running import bring_home
 
 def test_the_report_comes_home_with_what_it_links_to_and_nothing_else(tmp_path):
     store = DiskStore(tmp_path / "store")
-    wanted = {"report.html", "doubtful_labels.csv", "data_docs/index.html", "data_docs/static/style.css"}
+    wanted = {"report.html", "notification.json", "doubtful_labels.csv", "data_docs/index.html", "data_docs/static/style.css"}
     for name in wanted | {"evidence/gate.json", "evaluation/rows.parquet", "summary.json"}:
         store.write(f"runs/one/{name}", name.encode())
     store.write("runs/one-more/report.html", b"another run")
