@@ -13,10 +13,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -105,7 +107,8 @@ def main() -> int:
             require_cosign(arguments.sign)
         engine = start()
         built = build(engine, tuple(arguments.components) or COMPONENTS, arguments.base or base_image(engine), gpu=arguments.gpu)
-        bills = {component: write_bill(engine, reference, RECORD.parent) for component, reference in built.items()}
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            bills = dict(zip(built, pool.map(lambda reference: write_bill(engine, reference, RECORD.parent), built.values()), strict=True))
         if arguments.push:
             pushed = push(engine, built, arguments.push)
             if arguments.sign:

@@ -13,12 +13,11 @@ from infra.environments import VENVS
 from infra.images.engine import Engine
 
 # The tool isn't in the image: its packages, all it needs of them plain Python, are mounted for this one command.
-TOOL = """import sys
+TOOL = """import runpy, sys
 sys.path.append("/sbom")
-from cyclonedx_py.__main__ import run
 options = ["environment", "--no-validate", "--output-reproducible", "--output-format", "JSON", "--output-file", "-"]
 sys.argv = ["cyclonedx-py", *options, "/opt/venv/bin/python"]
-run()
+runpy.run_module("cyclonedx_py", run_name="__main__")
 """
 PACKAGES = "dpkg-query --show --showformat '${Package} ${Version} ${Architecture}\\n'"
 
