@@ -169,3 +169,20 @@ def test_a_model_without_golden_images_cannot_be_rolled_out(tmp_path):
 def test_samples_add_up():
     total = Sample(2, 1, 0, (1.0,), (), "first") + Sample(3, 0, 2, (2.0,), (3.0,), "second")
     assert total == Sample(5, 1, 2, (1.0, 2.0), (3.0,), "first")
+
+
+def test_a_probe_ends_where_nothing_answers(model, rollout):
+    """Each unanswered request may take its whole timeout; the driver looks at its deadline after the first."""
+    golden = golden_of(model)
+    with predictor(golden.version) as address:
+        gone = address
+    sample = GoldenProber(golden, Addresses(gone)).probe(rollout, 50)
+    assert (sample.requests, sample.errors) == (1, 1)
+    assert "no answer" in sample.wrong
+
+
+def test_a_smoke_test_ends_with_the_first_wrong_answer(model, rollout):
+    golden = replace(golden_of(model), images=golden_of(model).images * 9)
+    with predictor("another") as address:
+        sample = GoldenProber(golden, Addresses(address)).smoke(rollout)
+    assert (sample.requests, sample.errors) == (1, 1)
