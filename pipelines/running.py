@@ -16,7 +16,7 @@ from typing import Any, Literal, cast, get_args
 from components.contracts import layout
 from components.contracts.artifacts import write_atomically
 from components.contracts.codec import from_json, to_json, to_pretty_json
-from components.contracts.errors import ContractError, EnvironmentProblem, InputError, UnknownNameError
+from components.contracts.errors import ContractError, EmotionError, EnvironmentProblem, InputError, UnknownNameError
 from components.contracts.preset import Preset
 from components.contracts.preset.sources import joined_uri, separate_uris
 from components.runtime.store import Store, open_store
@@ -87,7 +87,7 @@ def last_request(runs: Path, run_id: str = "") -> RunRequest:
     """The request of a run, by default the newest.
 
     Raises:
-        InputError: there is no such run.
+        InputError: there is no such run. ContractError: its preset isn't one that this version can read.
     """
     path = runs / (run_id or "latest") / "run.json"
     if not path.is_file():
@@ -97,7 +97,16 @@ def last_request(runs: Path, run_id: str = "") -> RunRequest:
             expected=f"one of {', '.join(known[-5:])}" if known else "",
             fix="start one with `emotion run`",
         )
-    return from_json(RunRequest, path.read_bytes(), "run.json")
+    request = from_json(RunRequest, path.read_bytes(), "run.json")
+    try:
+        from_json(Preset, request.preset_json, "preset")
+    except EmotionError as error:
+        raise ContractError(
+            f"run {request.run_id} was started by another version of this program",
+            received=str(error).partition(";")[0],
+            fix="start a new run; the report of this one stays as it was written",
+        ) from error
+    return request
 
 
 def preflight(request: RunRequest, runs: Path, free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free) -> None:

@@ -15,6 +15,7 @@ from components.serving.client import Client, Reply
 
 RATIO_RESAMPLES = 1000
 RATIO_SEED = 95
+RATIO_BLOCK = 10
 
 
 @dataclass(frozen=True)
@@ -120,14 +121,17 @@ def summarise(seconds: Sequence[float]) -> Latencies:
 def p95_ratio(challenger: Sequence[float], champion: Sequence[float]) -> tuple[float, tuple[float, ...]]:
     """The challenger's 95th percentile over the champion's, and its 90 % interval; 0 and none when nothing was timed.
 
-    Request i of both met the same load, so pairs are resampled, not requests (Efron and Tibshirani 1993, section 8.3).
+    Request i of both met the same load, so pairs are resampled, not requests (Efron and Tibshirani 1993, section 8.3); and a
+    disturbance of the machine lasts for some requests in a row, so blocks of pairs are (Künsch 1989, "The jackknife and the
+    bootstrap for general stationary observations"), around the end (Politis and Romano 1992).
     """
     if not challenger or not champion:
         return 0.0, ()
     ours, theirs, rng = list(challenger), list(champion), random.Random(RATIO_SEED)
     ratios = []
     for _ in range(RATIO_RESAMPLES):
-        drawn = rng.choices(range(len(ours)), k=len(ours))
+        starts = rng.choices(range(len(ours)), k=-(-len(ours) // RATIO_BLOCK))
+        drawn = [(start + step) % len(ours) for start in starts for step in range(RATIO_BLOCK)][: len(ours)]
         ratios.append(summarise([ours[place] for place in drawn]).p95 / summarise([theirs[place] for place in drawn]).p95)
     ratios.sort()
     interval = tuple(ratios[round(share * (RATIO_RESAMPLES - 1))] for share in (0.05, 0.95))

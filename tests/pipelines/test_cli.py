@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from components.contracts.codec import to_json
 from components.contracts.errors import EnvironmentProblem, InputError
 from pipelines import faces, presets, running
 from pipelines.code import ROOT
@@ -69,6 +71,19 @@ def test_resuming_needs_a_run(tmp_path: Path) -> None:
     done = emotion("run", "--resume", cwd=tmp_path)
     assert done.returncode == 2
     assert "there is no run yet in runs; to fix it: start one with `emotion run`" in error_of(done)
+
+
+@pytest.mark.parametrize("command", [("run", "--resume"), ("report",)])
+def test_a_run_of_another_version_of_the_program(tmp_path: Path, command: tuple[str, ...]) -> None:
+    request = running.new_request(presets.preset("synthetic-faces"), "", str(tmp_path / "store"))
+    earlier = request.preset_json.replace('"min_accuracy"', '"max_accuracy_drop":0.04,"min_accuracy"')
+    folder = tmp_path / "runs" / "latest"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(to_json(replace(request, preset_json=earlier)))
+    done = emotion(*command, cwd=tmp_path)
+    assert done.returncode == 3
+    assert "was started by another version of this program; received unknown field of preset.gate 'max_accuracy_drop'" in error_of(done)
+    assert "to fix it: start a new run" in error_of(done)
 
 
 def test_a_request_is_what_a_resume_reads(tmp_path: Path) -> None:

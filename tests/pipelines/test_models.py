@@ -17,6 +17,7 @@ from components.deployment.registry import Registry
 from components.runtime.pointers import read_pointers
 from components.runtime.store import open_store
 from pipelines.code import ROOT
+from tests.bucket_server import bucket_process
 from tests.deployment.builders import signed, verdict_on, write_model
 
 
@@ -101,6 +102,45 @@ def test_a_rollback_takes_less_than_two_seconds(tmp_path: Path, versions: list[s
     assert "no previous champion to go back to" in again.stderr
     assert emotion(tmp_path, "promote", versions[1], "--why", "it was the network").returncode == 0
     assert champion(tmp_path) == versions[1]
+
+
+def test_a_rollback_in_a_bucket_takes_less_than_two_seconds(tmp_path: Path, versions: list[str]) -> None:
+    with bucket_process("emotions") as uri:
+        here, there = open_store(str(tmp_path / "store")), open_store(uri)
+        for key in here.list(""):
+            there.write(key, here.read(key) or b"")
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "pipelines.cli", "models", "rollback", "--why", "errors in the shop", "--store", uri]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert done.returncode == 0, done.stderr
+        found = read_pointers(there, "small").champion
+        assert found is not None
+        assert found.version == versions[0]
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(f"rollback in gs://: {seconds:.2f} s of the processor")
+    assert seconds < 2, f"{seconds:.1f} s"
+
+
+def test_garbage_is_shown_and_removed_when_asked(tmp_path: Path, versions: list[str]) -> None:
+    store = open_store(str(tmp_path / "store"))
+    store.write(f"{layout.checkpoint('e' * 64)}/checkpoint.npz", b"weights" * 100_000)
+    checkpoint = tmp_path / "store" / "checkpoints" / ("e" * 64) / "checkpoint.npz"
+    long_ago = checkpoint.stat().st_mtime - 40 * 86_400
+    os.utime(checkpoint, (long_ago, long_ago))
+    shown = emotion(tmp_path, "gc").stdout
+    rows = {line.split()[1]: line for line in shown.splitlines() if line.split()[:1] in (["version"], ["checkpoint"])}
+    assert "goes" in rows["e" * 16]
+    assert all(words in shown for words in ("champion", "previous, anchor", "waits for approval, run run-2"))
+    assert "garbage: 0 versions, 0 snapshots, 1 checkpoint; 0.7 MB" in shown
+    assert "nothing was removed; --delete removes what goes" in shown
+    assert checkpoint.exists()
+    assert "garbage: 0 versions, 0 snapshots, 0 checkpoints" in emotion(tmp_path, "gc", "--days", "60").stdout
+    done = emotion(tmp_path, "gc", "--delete")
+    assert "removed 0 versions, 0 snapshots, 1 checkpoint" in done.stdout, done.stderr
+    assert not checkpoint.exists()
+    assert Registry(store, "small").versions() == sorted(versions)
 
 
 def test_a_person_decides(tmp_path: Path, versions: list[str]) -> None:

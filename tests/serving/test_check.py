@@ -89,3 +89,12 @@ def test_the_ratio_of_percentiles_comes_with_its_interval() -> None:
     assert low < noisy < high
     assert low < 1 < high
     assert p95_ratio([], []) == (0.0, ())
+
+
+def test_one_disturbance_of_the_machine_is_no_evidence_of_a_slower_model() -> None:
+    rng = random.Random(2)
+    champion, challenger = ([0.001 + rng.random() / 5000 for _ in range(100)] for _ in "ab")
+    challenger[40:48] = [0.005] * 8
+    ratio, (low, _) = p95_ratio(challenger, champion)
+    assert ratio > 3
+    assert low < 1.1
