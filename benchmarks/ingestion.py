@@ -158,9 +158,26 @@ def plain_loop(archive: Path) -> dict[str, float]:
     """What a person writes first: one picture after the other, in one process."""
     import zipfile
 
+    import numpy as np
+    from PIL import Image
+
     from components.images.decode import decode
     from components.ingestion.neighbours import grid, sketches
-    from components.ingestion.quality import content_id, example_id, quality
+    from components.ingestion.quality import content_id, example_id
+
+    def measures(pixels: np.ndarray) -> tuple[object, ...]:
+        """Those of `components.ingestion.quality`, of one picture: quicker than a stack of one."""
+        levels = np.arange(256)
+        counts = np.bincount(pixels.ravel(), minlength=256)
+        mean = float(counts @ levels) / pixels.size
+        deviation = (float(counts @ levels**2) / pixels.size - mean**2) ** 0.5
+        shares = counts[counts > 0] / pixels.size
+        wide = pixels.astype(np.int32)
+        middle = wide[1:-1]
+        edges = wide[:-2, 1:-1] + wide[2:, 1:-1] + middle[:, :-2] + middle[:, 2:] - 4 * middle[:, 1:-1]
+        sharpness = int((edges * edges).sum()) / edges.size - (int(edges.sum()) / edges.size) ** 2
+        small = np.asarray(Image.fromarray(pixels).resize((9, 8), Image.Resampling.BILINEAR))
+        return mean, deviation, sharpness, -float(shares @ np.log2(shares)), np.packbits(small[:, 1:] > small[:, :-1]).tobytes().hex()
 
     rows = []
     sketches(grid(decode(_one(archive)).pixels)[None])  # what is made once isn't timed
@@ -171,7 +188,7 @@ def plain_loop(archive: Path) -> dict[str, float]:
             pixels = decode(content).pixels
             identity = content_id(pixels)
             sketch = sketches(grid(pixels)[None]).tobytes()
-            rows.append((example_id(identity, name), identity, name, pixels.shape, quality(pixels), sketch))
+            rows.append((example_id(identity, name), identity, name, pixels.shape, measures(pixels), sketch))
     return {"seconds": time.monotonic() - began, "rows": len(rows)}
 
 

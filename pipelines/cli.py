@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -12,10 +13,11 @@ from rich.table import Table
 
 from components.contracts.codec import to_pretty_json
 from components.contracts.errors import EmotionError, EnvironmentProblem, InputError
+from components.contracts.preset import IngestionPolicy
 from components.contracts.preset.sources import joined_uri
 from components.runtime.step import one_line
 from pipelines import code, doctor, faces, presets
-from pipelines.commands import cluster, data, drift, export, gate, models, reports, rollout, schema, signing, sweep, watch
+from pipelines.commands import cluster, data, drift, export, gate, models, reports, rollout, schema, serving, signing, sweep, watch
 from pipelines.commands.terminal import Runs, Store, console, errors
 from pipelines.display import display_for
 from pipelines.outcome import show_outcome
@@ -41,6 +43,8 @@ app.add_typer(rollout.app, name="rollout")
 app.command(name="drift")(drift.drift)
 app.command(name="export")(export.export)
 app.command(name="sweep")(sweep.sweep)
+app.command(name="predict")(serving.predict)
+app.command(name="serve")(serving.serve)
 app.command(name="report")(reports.report)
 app.command(name="submit")(cluster.submit)
 app.command(name="schedule")(cluster.schedule)
@@ -66,6 +70,13 @@ def run(
     run_id: Annotated[str, typer.Option(help="With --resume: which run.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Retrain even when nothing is new.")] = False,
     runner: Annotated[str, typer.Option(help="processes, or docker: each step in its image (`make images` first).")] = "processes",
+    beam: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[-- BEAM_OPTION...]",
+            help="Options of Apache Beam, which reads the images: --runner= and those of that runner; none: this machine.",
+        ),
+    ] = None,
 ) -> None:
     """Run the whole pipeline on this machine: resolve to report, each step in its own environment.
 
@@ -76,6 +87,7 @@ def run(
       emotion run --preset fer2013-cnn --data ~/fer2013.zip --data s3://bucket/more-faces
       emotion run --preset ferplus --data ~/fer2013.csv --data ~/fer2013new.csv
       emotion run --resume
+      emotion run --data gs://bucket/faces -- --runner=PortableRunner --job_endpoint=HOST:8099 --temp_location=gs://bucket/tmp
     """
     from pipelines import running  # kfp takes seconds to import; `emotion --help` need not wait for it
 
@@ -83,6 +95,8 @@ def run(
         request = running.last_request(runs, run_id)
     else:
         chosen = presets.preset(preset)
+        if beam:
+            chosen = replace(chosen, ingestion=IngestionPolicy(tuple(beam)))
         source = joined_uri(data) if data else "" if chosen.data.sources else _drawn_faces(preset, night)
         request = running.new_request(chosen, source, store, force=force, runner=running.runner(runner))
     running.preflight(request, runs)

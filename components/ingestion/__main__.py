@@ -9,6 +9,7 @@ from pathlib import Path
 
 from components.contracts.errors import EmotionError
 from components.contracts.findings import IngestFindings, ResolveFindings
+from components.contracts.preset import IngestionPolicy
 from components.runtime.step import Context, Step, main
 from components.runtime.store import open_store
 
@@ -38,12 +39,19 @@ def _resolve(context: Context, arguments: argparse.Namespace) -> ResolveFindings
 def _ingest_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", required=True, help="digest of the night's plan")
     parser.add_argument("--examples", required=True, type=Path, help="folder for the examples artifact")
+    parser.add_argument(
+        "beam",
+        nargs="*",
+        metavar="-- BEAM_OPTION",
+        help="options of Beam's runner in the place of the preset's: -- --runner=DataflowRunner --project=P --region=R "
+        "--temp_location=gs://bucket/folder --sdk_container_image=IMAGE; none: this machine, a worker process per core",
+    )
 
 
 def _ingest(context: Context, arguments: argparse.Namespace) -> IngestFindings:
     from components.ingestion.ingest import ingest
 
-    return ingest(context, arguments.plan, arguments.examples)
+    return ingest(context, arguments.plan, arguments.examples, IngestionPolicy(tuple(arguments.beam)) if arguments.beam else None)
 
 
 def _boolean(text: str) -> bool:

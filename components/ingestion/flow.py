@@ -70,7 +70,7 @@ def plan_spans(rows: pa.Table, wanted: npt.NDArray[np.int64]) -> tuple[Span, ...
     )
 
 
-def run_flow(spans: Sequence[Span], reader: Reader, place: Place, parts: str, *, processes: int, options: Sequence[str] = ()) -> None:
+def run_flow(spans: Sequence[Span], reader: Reader, place: Place, parts: str, *, processes: int = 1, options: Sequence[str] = ()) -> None:
     """Read every span and write a part of each into the folder ``parts``, a path or a URI.
 
     Args:

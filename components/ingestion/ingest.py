@@ -19,7 +19,7 @@ from components.contracts.codec import digest, from_json
 from components.contracts.errors import ContractError, InputError
 from components.contracts.findings import IngestFindings, RejectedImage
 from components.contracts.night import Listing, NightPlan
-from components.contracts.preset import DataPolicy
+from components.contracts.preset import DataPolicy, IngestionPolicy
 from components.ingestion import parts as files_of_parts
 from components.ingestion import summary
 from components.ingestion.assembly import Assembled, assemble
@@ -29,7 +29,7 @@ from components.ingestion.flow import Span, available_processes, plan_spans, pro
 from components.ingestion.overlays import read_overlays
 from components.ingestion.resolve import listed
 from components.ingestion.settling import settle
-from components.ingestion.sources.layouts import Layout
+from components.ingestion.sources.layouts import Layout, Reading
 from components.ingestion.sources.opening import localized
 from components.ingestion.sources.places import Place
 from components.ingestion.splits import SplitRules
@@ -40,8 +40,11 @@ from components.runtime.step import Context
 REJECTED_EXAMPLES = 20
 
 
-def ingest(context: Context, plan_digest: str, target: Path) -> IngestFindings:
+def ingest(context: Context, plan_digest: str, target: Path, runner: IngestionPolicy | None = None) -> IngestFindings:
     """Read every object of the planned source and write the examples artifact into ``target``.
+
+    Args:
+        runner: what reads, in the place of the preset's.
 
     Raises:
         InputError: the source changed since it was listed, or nothing usable is in it.
@@ -54,7 +57,9 @@ def ingest(context: Context, plan_digest: str, target: Path) -> IngestFindings:
     # On the disk that the artifact stands on, which is the one that was made large enough; gone before the marker.
     home = target / ".parts"
     home.mkdir()
-    place = localized(place, context.scratch)
+    runner = runner or context.preset.ingestion
+    if not runner.beam:
+        place = localized(place, context.scratch)
     reading = found.reading(place, context.scratch)
     source_id = plan.listing.source_id
     earlier = find_earlier(context.store, source_id, plan.accepted_snapshot, context.scratch)
@@ -66,7 +71,7 @@ def ingest(context: Context, plan_digest: str, target: Path) -> IngestFindings:
     processes = processes_for(spans)
     began = time.monotonic()
     with watching(_done(home, spans, len(reading.rows)), len(reading.rows), "images"):
-        run_flow(spans, reading.reader, place, str(home), processes=processes)
+        _read(spans, reading, place, home, runner, processes)
     parts, refused = files_of_parts.read_parts(home, len(spans))
     night = assemble(reading.rows, places, earlier, parts, refused, overlays)
     read = len(reading.rows) - night.forgotten
@@ -107,7 +112,7 @@ def ingest(context: Context, plan_digest: str, target: Path) -> IngestFindings:
         published_counts=reading.published,
         duplicates=summary.duplicates(table, policy.min_contrast),
         images_per_second=round(read / seconds, 1),
-        runner=f"FnApiRunner, {'in this process' if processes == 1 else f'{processes} processes'}",
+        runner=runner.runner or f"FnApiRunner, {'in this process' if processes == 1 else f'{processes} processes'}",
         thumbnails=summary.thumbnails(files, policy.labels),
         reused=night.reused,
         gone=len(earlier.rows) - night.reused if earlier is not None and earlier.reusable else 0,
@@ -143,6 +148,16 @@ def _as_planned(listing: Listing, policy: DataPolicy) -> tuple[Place, Layout]:
         )
     gathered.layout.check()
     return gathered.place, gathered.layout
+
+
+def _read(spans: Sequence[Span], reading: Reading, place: Place, home: Path, runner: IngestionPolicy, processes: int) -> None:
+    """Read the spans into parts in the folder ``home``."""
+    if not runner.beam:
+        run_flow(spans, reading.reader, place, str(home), processes=processes)
+        return
+    with files_of_parts.shared_folder(runner.shared) as shared:
+        run_flow(spans, reading.reader, place, shared, options=runner.beam)
+        files_of_parts.bring_home(shared, home, len(spans))
 
 
 def _done(home: Path, spans: Sequence[Span], rows: int) -> Callable[[], int]:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
+from apache_beam.io.filesystem import BeamIOError
+from apache_beam.io.filesystems import FileSystems
 
 from components.ingestion.tables import read_arrow, write_arrow
 
@@ -16,8 +21,6 @@ def write_part(folder: str, number: int, accepted: pa.Table, refused: pa.Table) 
     """Write what a span became, the accepted rows last: their file says that the span is done."""
     for name, table in ((_REFUSED.format(number), refused), (_ACCEPTED.format(number), accepted)):
         if "://" in folder:
-            from apache_beam.io.filesystems import FileSystems
-
             # A span may be read twice. An object is seen whole or not at all, and both are the same.
             with FileSystems.create(f"{folder}/{name}") as sink, pa.ipc.new_file(sink, table.schema) as writer:
                 writer.write_table(table)
@@ -25,17 +28,24 @@ def write_part(folder: str, number: int, accepted: pa.Table, refused: pa.Table) 
             write_arrow(Path(folder) / name, table)
 
 
-def bring_home(folder: str, home: Path, count: int) -> None:
-    """Copy the parts from a URI into a folder on this disk; they are removed there. Does nothing where they are home."""
-    if "://" not in folder:
-        return
-    from apache_beam.io.filesystems import FileSystems
+@contextmanager
+def shared_folder(where: str) -> Iterator[str]:
+    """A new, empty folder at a path or a URI, which is removed afterwards."""
+    folder = FileSystems.join(where, f"emotion-ingest-{uuid.uuid4().hex}")
+    FileSystems.mkdirs(folder)
+    try:
+        yield folder
+    finally:
+        with suppress(BeamIOError):  # a bucket has no empty folders
+            FileSystems.delete([folder])
 
+
+def bring_home(folder: str, home: Path, count: int) -> None:
+    """Copy the parts from a path or a URI into a folder on this disk."""
     for number in range(count):
         for name in (_REFUSED.format(number), _ACCEPTED.format(number)):
-            with FileSystems.open(f"{folder}/{name}") as source, open(home / name, "wb") as sink:
+            with FileSystems.open(FileSystems.join(folder, name)) as source, open(home / name, "wb") as sink:
                 shutil.copyfileobj(source, sink)
-    FileSystems.delete([folder])
 
 
 def read_parts(folder: Path, count: int) -> tuple[list[pa.Table], pa.Table]:

@@ -103,6 +103,10 @@ class Bench:
     preset: Preset
 
     @property
+    def preset_json(self) -> str:
+        return to_json(self.preset)
+
+    @property
     def store(self) -> DiskStore:
         return DiskStore(self.root / "store")
 

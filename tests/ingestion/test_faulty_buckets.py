@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import urllib.parse
 import warnings
@@ -85,3 +86,31 @@ def test_a_server_that_never_answers_gives_one_clear_error(
     assert "503" in error
     assert error.count("\n") == 1
     assert proxy.met["503"] > 1
+
+
+def test_a_manifest_on_this_machine_names_objects_in_buckets(server: tuple[str, str], tmp_path: Path) -> None:
+    names = list(class_folders())
+    rows = [f"{server[0]}/night/{name},{name.split('/')[1]},{name.split('/')[0]}" for name in names]
+    rows.append(f"{server[0]}/night/train/happy/gone.png,happy,train")
+    (tmp_path / "list.csv").write_text("\n".join(["uri,label,split", *rows]))
+    night = bench(tmp_path)
+    assert night.ingest(tmp_path / "list.csv") == 0
+    read = night.rows()
+    assert [row["source_uri"] for row in read] == [f"{server[0]}/night/{name}" for name in names]
+    assert [row["image"] for row in read] == list(class_folders().values())
+    assert [row["label"] for row in read] == [name.split("/")[1] for name in names]
+    assert night.rejected() == {f"{server[0]}/night/train/happy/gone.png": "vanished"}
+    assert night.findings()["published_counts"] == {"train": 9, "test": 8}
+
+
+def test_a_manifest_in_a_bucket_names_its_neighbours(server: tuple[str, str], tmp_path: Path) -> None:
+    names = list(class_folders())
+    content = "\n".join(json.dumps({"uri": name, "label": name.split("/")[1]}) for name in names).encode()
+    if server[0].startswith("gs://"):
+        storage.Client().bucket("faces").blob("night/list.jsonl").upload_from_string(content)
+    else:
+        boto3.client("s3").put_object(Bucket="faces", Key="night/list.jsonl", Body=content)
+    night = bench(tmp_path)
+    assert night.ingest(f"{server[0]}/night/list.jsonl") == 0
+    assert [row["source_uri"] for row in night.rows()] == names
+    assert night.findings()["layout"] == "manifest"

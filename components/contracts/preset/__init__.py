@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from components.contracts.preset.checks import require
 from components.contracts.preset.data import DataPolicy, ImageSpec
 from components.contracts.preset.gate import GatePolicy
+from components.contracts.preset.ingestion import IngestionPolicy
 from components.contracts.preset.retraining import RetrainPolicy
 from components.contracts.preset.serving import PayloadPolicy, RolloutPolicy, ServingPolicy, ShadowPolicy
 from components.contracts.preset.sources import Source, VotesPolicy
@@ -23,6 +24,7 @@ __all__ = [
     "DataPolicy",
     "GatePolicy",
     "ImageSpec",
+    "IngestionPolicy",
     "PayloadPolicy",
     "Preset",
     "PretrainedWeights",
@@ -60,6 +62,7 @@ class Preset:
     resampling: ResamplingPolicy = ResamplingPolicy()
     serving: ServingPolicy = ServingPolicy()
     retraining: RetrainPolicy = RetrainPolicy()
+    ingestion: IngestionPolicy = IngestionPolicy()
 
     def __post_init__(self) -> None:
         for name in (self.name, self.model_name):
