@@ -46,6 +46,7 @@ OBJECT_STORE = Secret(
     "emotion-object-store", _BUCKET, {"AWS_SHARED_CREDENTIALS_FILE": f"{_BUCKET}/credentials", "AWS_CONFIG_FILE": f"{_BUCKET}/config"}
 )
 KAGGLE = Secret("emotion-kaggle", _KAGGLE, {"KAGGLE_CONFIG_DIR": _KAGGLE})
+SIGNING = Secret("emotion-signing", "/var/run/secrets/emotion/signing")
 NOTIFICATION = Secret("emotion-notification", str(PurePosixPath(WEBHOOK_FILE).parent))
 
 
@@ -91,8 +92,8 @@ TASKS: dict[str, Resources] = {
     "evaluate": Resources(cpu="2", cpu_limit="4", memory="4G", spot=True, retries=3),
     "check-serving": Resources(cpu="2", memory="4G", spot=True, retries=3, timeout_seconds=30 * MINUTE),
     "gate": Resources(memory="1G", retries=2, timeout_seconds=30 * MINUTE),
-    "register": Resources(memory="1G", retries=2, timeout_seconds=30 * MINUTE),
-    "deploy": Resources(memory="1G", retries=2, timeout_seconds=2 * HOUR),
+    "register": Resources(memory="1G", retries=2, timeout_seconds=30 * MINUTE, secrets=(OBJECT_STORE, SIGNING)),
+    "deploy": Resources(memory="1G", retries=2, timeout_seconds=2 * HOUR, secrets=(OBJECT_STORE, SIGNING)),
     "report": Resources(retries=2, timeout_seconds=30 * MINUTE, caching=False, secrets=(OBJECT_STORE, NOTIFICATION)),
 }
 

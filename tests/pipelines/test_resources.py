@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from components.contracts.preset import RolloutPolicy
+from components.deployment.__main__ import SIGNING_KEY_FILE
 from components.reporting.component import WEBHOOK_FILE
 from pipelines import presets, resources
 from pipelines.code import COMPONENTS
@@ -145,3 +146,4 @@ def test_a_secret_never_travels_as_a_parameter(compiled: tuple[Any, Any]) -> Non
     parameters = set(pipeline["root"]["inputDefinitions"]["parameters"])
     assert parameters == {"preset", "source", "store", "run_id", "code_version", "force"}
     assert resources.NOTIFICATION.path == WEBHOOK_FILE.rpartition("/")[0]
+    assert resources.SIGNING.path == SIGNING_KEY_FILE.rpartition("/")[0]
