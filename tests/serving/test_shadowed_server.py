@@ -72,6 +72,8 @@ def test_answers_do_not_wait_for_the_shadow(kind: str, model_folder: Path, tmp_p
         with predictor(model_folder, tmp_path, *arguments, "--payload-store", str(tmp_path / "store")) as shadowed:
             with Client(HOST, shadowed.port, "faces") as ours, Client(HOST, server.port, "faces") as plain:
                 pairs = [(milliseconds(ours), milliseconds(plain)) for _ in range(REQUESTS)]
+            counted = f'emotion_observed_total{{observer="shadow",outcome="{"failed" if kind == "dead" else "seen"}"}}'
+            wait_for(lambda: metrics(shadowed).get(counted, 0.0) >= 1, 5)
             counts = metrics(shadowed)
     with_shadow, without = (statistics.median(values) for values in zip(*pairs, strict=True))
     assert with_shadow < 1.5 * without + 5, f"p50 {with_shadow:.1f} ms with a {kind} shadow, {without:.1f} ms without"
