@@ -121,7 +121,7 @@ def train(folder: Path, cell: str) -> None:
     from components.contracts.codec import from_json
     from components.contracts.preset import Preset
     from components.runtime.executor_output import ExecutorOutput
-    from components.runtime.step import Context
+    from components.runtime.step import TERMINATED, Context, Terminated
     from components.runtime.store import open_store
     from components.training.inputs import open_images, plan_columns, read_inputs
     from components.training.noise import import_keras
@@ -145,7 +145,10 @@ def train(folder: Path, cell: str) -> None:
         policy = dataclasses.replace(preset.training, stages=(dataclasses.replace(stage, epochs=epochs, patience=epochs),))
         preset = dataclasses.replace(preset, training=policy)
         context = Context(cell.replace("/", "-"), preset, open_store(str(folder / "store")), Path(scratch), ExecutorOutput(""))
-        learned = learn(context, rows, key_of(inputs.snapshot.snapshot_id, preset, "bench"))
+        try:
+            learned = learn(context, rows, key_of(inputs.snapshot.snapshot_id, preset, "bench"))
+        except Terminated:
+            raise SystemExit(TERMINATED) from None
         current().make_deterministic(policy.seed)
         zeros = log_frequencies(training.labels, rows.repeats, len(preset.data.labels)) * 0
         answers = Trainer(learned.network, dataclasses.replace(policy, average_weights=0.0), zeros).logits(held_out.pixels).argmax(axis=1)
