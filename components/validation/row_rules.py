@@ -30,8 +30,9 @@ def judge_artifact(examples: Path, snapshot: Snapshot, preset: Preset, data_docs
     """
     rows = tables.read(examples, snapshot, tables.COLUMNS)
     rows["soft_label_faults"] = tables.read_soft_label_faults(examples, snapshot)
-    marked = sum(sum(counts.values()) for counts in snapshot.counts.values())
-    return judge(tables.derive(rows, tables.describe_columns(examples, snapshot), snapshot, preset), preset, marked, data_docs)
+    judged = tables.derive(rows, tables.describe_columns(examples, snapshot), snapshot, preset)
+    del rows  # of a million rows the ids alone hold 500 MB
+    return judge(judged, preset, sum(sum(counts.values()) for counts in snapshot.counts.values()), data_docs)
 
 
 def judge(judged: Tables, preset: Preset, marked_rows: int, data_docs: Path | None = None) -> tuple[Rule, ...]:

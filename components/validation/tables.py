@@ -30,8 +30,8 @@ class Tables:
     """What rules see.
 
     Attributes:
-        examples: one row per example with `COLUMNS` and `soft_label_faults` (0: none or a distribution over the labels);
-            an absent column is all null, an absent word reads `ABSENT`.
+        examples: one row per example with `COLUMNS` but the ids that the other tables count, and `soft_label_faults`
+            (0: none or a distribution over the labels); an absent column is all null, an absent word reads `ABSENT`.
         columns: `column`, one row per column that every file has, as ``name: type``.
         snapshot: one row of the marker: `labels` (joined by spaces), `read`, `rejected`, `reject_rate`.
         classes: per label of the preset (`label`): `train`, `validation`, `test` rows, and `share` of training rows.
@@ -118,7 +118,7 @@ def derive(examples: pd.DataFrame, described: list[str], snapshot: Snapshot, pre
     used = complete["split"].isin(USED_SPLITS)
     held_out = used & (complete["split"] != "test")
     return Tables(
-        examples=complete,
+        examples=complete.drop(columns=["content_id", "group_id"]),
         columns=pd.DataFrame({"column": pd.Series(described, dtype=object)}),
         snapshot=_marker(snapshot),
         classes=_classes(complete.loc[used, ["label", "split"]], preset.data.labels),
