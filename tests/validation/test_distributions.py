@@ -1,5 +1,7 @@
 """Statistics, schema, drift and skew as TFDV measures them."""
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,8 +9,20 @@ import tensorflow_data_validation as tfdv
 
 from components.contracts.artifacts import FEATURE_COLUMNS
 from components.contracts.errors import ContractError
+from components.contracts.findings import Rule
 from components.validation import distributions
-from components.validation.distributions import Comparison, class_drift, compare, describe, from_bytes, rows_of, slices, to_bytes, to_text
+from components.validation.distributions import (
+    Comparison,
+    Statistics,
+    class_drift,
+    compare,
+    describe,
+    from_bytes,
+    rows_of,
+    slices,
+    to_bytes,
+    to_text,
+)
 from components.validation.schema import schema_of
 from components.validation.verdict import class_drift_rule, decide, drift_rules, schema_rule, skew_rules
 from tests.validation.data import LABELS, PRESET, SIZES, examples
@@ -16,14 +30,30 @@ from tests.validation.data import LABELS, PRESET, SIZES, examples
 SCHEMA, _ = schema_of(PRESET)
 
 
-def compared(rows: pd.DataFrame, earlier: pd.DataFrame | None = None) -> Comparison:
-    return compare(describe(rows, LABELS), SCHEMA, None if earlier is None else describe(earlier, LABELS))
+def compared(rows: pd.DataFrame) -> Comparison:
+    return compare(describe(rows, LABELS), SCHEMA, None)
 
 
-def brighter(rows: pd.DataFrame, by: float, split: str = "") -> pd.DataFrame:
+@cache
+def before() -> Statistics:
+    """What every drift is measured against."""
+    return describe(examples(2), LABELS)
+
+
+def drifted(rows: pd.DataFrame) -> Comparison:
+    return compare(describe(rows, LABELS), SCHEMA, before())
+
+
+def moved(rows: pd.DataFrame, column: str, deviations: float, split: str = "") -> pd.DataFrame:
+    """A measure moved up by so many of its standard deviations, in one split or in all."""
     mine = rows["split"] == split if split else rows["split"] != split
-    rows.loc[mine, "brightness"] += np.float32(by)
+    rows.loc[mine, column] += np.float32(deviations * rows[column].std())
     return rows
+
+
+def failed(rules: tuple[Rule, ...]) -> Rule:
+    (broken,) = [rule for rule in rules if not rule.passed]
+    return broken
 
 
 def test_statistics_count_every_split() -> None:
@@ -61,8 +91,8 @@ def test_a_column_unlike_the_schema_is_named(column: str, value: object) -> None
     found = compared(rows)
     assert list(found.mismatches) == [column]
     rule = schema_rule(found.mismatches, PRESET.validation)
-    assert not rule.passed
-    assert rule.severity == "critical"
+    assert (rule.name, rule.passed, rule.severity) == ("schema", False, "critical")
+    assert (rule.value, rule.bound) == ("1 anomaly", "no anomaly")
     assert column in rule.sentence
 
 
@@ -77,36 +107,49 @@ def test_a_label_that_only_test_rows_carry_is_seen() -> None:
 
 
 def test_the_same_distribution_does_not_drift() -> None:
-    found = compared(examples(1), examples(2))
+    found = drifted(examples(1))
     assert list(found.drift) == ["label", *FEATURE_COLUMNS]
     assert all(rule.passed for rule in drift_rules(found.drift, PRESET.validation, 280, "s0"))
 
 
-def test_moved_brightness_drifts_alone_and_grows_critical() -> None:
-    slight = compared(brighter(examples(1), 14), examples(2))
-    far = compared(brighter(examples(1), 40), examples(2))
-    assert slight.drift["brightness"] < far.drift["brightness"] <= 1
-    for found, severity in ((slight, "warning"), (far, "critical")):
-        rules = drift_rules(found.drift, PRESET.validation, 280, "s0" * 10)
-        (broken,) = [rule for rule in rules if not rule.passed]
-        assert (broken.name, broken.severity) == ("brightness drift", severity)
-        assert "brightness moved away from that of the accepted snapshot s0s0s0s0s0s0" in broken.sentence
-        assert f"{found.drift['brightness']:.3f}" in broken.sentence
+@pytest.mark.parametrize("column", FEATURE_COLUMNS)
+def test_a_moved_measure_drifts_alone_and_says_by_how_much(column: str) -> None:
+    found = drifted(moved(examples(1), column, 3))
+    rule = failed(drift_rules(found.drift, PRESET.validation, 280, "s0" * 10))
+    assert (rule.name, rule.severity, rule.bound) == (f"{column} drift", "critical", "at most 0.1")
+    assert rule.value == f"{found.drift[column]:.3f}"
+    assert 0.2 < found.drift[column] <= 1
+    assert f"{column} moved away from that of the accepted snapshot s0s0s0s0s0s0: Jensen-Shannon divergence {rule.value}" in rule.sentence
+
+
+def test_a_slight_move_only_warns() -> None:
+    rule = failed(drift_rules(drifted(moved(examples(1), "brightness", 1)).drift, PRESET.validation, 280, "s0"))
+    assert (rule.name, rule.severity) == ("brightness drift", "warning")
 
 
 def test_other_shares_of_the_labels_drift_by_exactly_their_largest_difference() -> None:
     rows = pd.concat([examples(1), examples(3, {"train": 120}, ("happy",))], ignore_index=True)
-    found = compared(rows, examples(2))
+    found = drifted(rows)
     assert found.drift["label"] == pytest.approx(160 / 400 - 1 / 7, abs=1e-5)
-    (broken,) = [rule for rule in drift_rules(found.drift, PRESET.validation, 280, "s0") if not rule.passed]
-    assert (broken.name, broken.severity) == ("label drift", "critical")
+    rule = failed(drift_rules(found.drift, PRESET.validation, 280, "s0"))
+    assert (rule.name, rule.severity, rule.value, rule.bound) == ("label drift", "critical", "0.257", "at most 0.1")
+    assert "L-infinity distance" in rule.sentence
 
 
-def test_test_rows_unlike_training_are_skewed() -> None:
-    found = compared(brighter(examples(), 40, "test"))
-    (broken,) = [rule for rule in skew_rules(found.skew, PRESET.validation, 140) if not rule.passed]
-    assert (broken.name, broken.severity) == ("brightness skew", "critical")
-    assert "differs between training and test" in broken.sentence
+@pytest.mark.parametrize("column", FEATURE_COLUMNS)
+def test_test_rows_unlike_training_are_skewed(column: str) -> None:
+    found = compared(moved(examples(), column, 3, "test"))
+    rule = failed(skew_rules(found.skew, PRESET.validation, 140))
+    assert (rule.name, rule.severity, rule.bound) == (f"{column} skew", "critical", "at most 0.1")
+    assert rule.value == f"{found.skew[column]:.3f}"
+    assert f"{column} differs between training and test" in rule.sentence
+
+
+def test_other_shares_of_the_labels_in_test_are_skew() -> None:
+    found = compared(pd.concat([examples(), examples(3, {"test": 60}, ("happy",))], ignore_index=True))
+    assert found.skew["label"] == pytest.approx(80 / 200 - 1 / 7, abs=1e-5)
+    rule = failed(skew_rules(found.skew, PRESET.validation, 140))
+    assert (rule.name, rule.severity, rule.value, rule.bound) == ("label skew", "critical", "0.257", "at most 0.1")
 
 
 def test_few_rows_warn_but_do_not_stop() -> None:
@@ -119,7 +162,7 @@ def test_few_rows_warn_but_do_not_stop() -> None:
 
 @pytest.mark.parametrize("sizes", [{"train": 1}, {"test": 1}, {"left-out": 3}])
 def test_hardly_any_rows_are_no_error(sizes: dict[str, int]) -> None:
-    found = compared(examples(1, sizes), examples(2))
+    found = drifted(examples(1, sizes))
     assert all(np.isfinite(value) for value in [*found.drift.values(), *found.skew.values()])
 
 
@@ -127,7 +170,7 @@ def test_nan_in_a_measure_is_no_error() -> None:
     rows = examples()
     rows.loc[::3, "brightness"] = np.nan
     rows["entropy"] = np.float32(np.nan)
-    found = compared(rows, examples(2))
+    found = drifted(rows)
     assert list(found.mismatches) == ["entropy"]
     assert np.isfinite(found.drift["brightness"])
 
@@ -150,7 +193,7 @@ def test_unreadable_statistics_are_one_clear_error(content: bytes) -> None:
 
 
 def test_anomalies_are_kept_with_the_measured_distances() -> None:
-    text = to_text(compared(brighter(examples(), 40), examples(2)).anomalies).decode()
+    text = to_text(drifted(moved(examples(), "brightness", 3)).anomalies).decode()
     assert "drift_skew_info" in text
     assert distributions.EVERY_ROW == "all"
 
@@ -173,7 +216,8 @@ def test_a_class_that_moved_while_the_whole_stood_still_is_named() -> None:
     drift = class_drift(describe(rows, LABELS), before, SCHEMA, LABELS, 100)
     assert set(drift) == set(LABELS)
     rule = class_drift_rule(drift, PRESET.validation, "s0")
-    assert (rule.passed, rule.severity) == (False, "warning")
+    assert (rule.name, rule.passed, rule.severity) == ("drift within classes", False, "warning")
+    assert (rule.value, rule.bound) == (f"{drift['sad']['brightness']:.3f}", "at most 0.1")
     assert "within a class: brightness of sad (" in rule.sentence
     same = class_drift_rule(class_drift(describe(examples(3, sizes), LABELS), before, SCHEMA, LABELS, 100), PRESET.validation, "s0")
     assert same.passed, same.sentence

@@ -1,5 +1,6 @@
 """The whole step: as a process, as the pipeline starts it, and night after night on one store."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from components.contracts import artifacts, layout
 from components.contracts.codec import digest, from_json, to_json
 from components.contracts.errors import ContractError
 from components.contracts.findings import ValidateFindings
-from components.contracts.night import Listing, NightPlan
+from components.contracts.night import Listing, NightPlan, Pointer
 from components.contracts.preset import Preset
 from components.runtime.executor_output import ExecutorOutput
 from components.runtime.step import Context
@@ -25,21 +26,26 @@ from components.validation.__main__ import validate
 from components.validation.judging import judge
 from components.validation.judging_process import Judged, judge_in_process
 from tests.artifacts import example_rows, write_examples
+from tests.models import stripe_weights, write_model
 from tests.validation.data import LABELS, PRESET
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZES = {"train": 40, "validation": 6, "test": 20}
 
 
-def write(folder: Path, seed: int = 1, brighter: float = 0.0, labels: tuple[str, ...] = LABELS) -> str:
+def write(folder: Path, seed: int = 1, brighter: float = 0.0, labels: tuple[str, ...] = LABELS, mislabelled: int = 0) -> str:
+    """Examples whose pictures tell their labels; of ``mislabelled`` training rows the picture says angry and the label sad."""
     rows = example_rows({split: dict.fromkeys(labels, size) for split, size in SIZES.items()}, LABELS, seed=seed)
     for row in rows:
         row["brightness"] = float(row["brightness"]) + brighter  # type: ignore[arg-type]
+    for row in rows[:mislabelled]:
+        row["label"] = "sad"
     return write_examples(folder, rows, LABELS).snapshot_id
 
 
-def write_plan(store: Store, accepted: str | None = None) -> str:
-    plan = NightPlan("new", "for tests", "p", "c", "f", Listing("faces", "tests", "class-folders", "d", 1, 1), accepted)
+def write_plan(store: Store, accepted: str | None = None, champion: str | None = None) -> str:
+    pointer = Pointer(champion, "r0", "2026-01-01T00:00:00+00:00") if champion else None
+    plan = NightPlan("new", "for tests", "p", "c", "f", Listing("faces", "tests", "class-folders", "d", 1, 1), accepted, champion=pointer)
     store.write(layout.plan(digest(plan)), to_json(plan).encode())
     return digest(plan)
 
@@ -65,12 +71,12 @@ def judge_here(examples: Path, preset: Preset, champion: Path | None, output: Pa
     yield lambda: judge(examples, preset, champion, output)
 
 
-def night(folder: Path, run_id: str, **how: Any) -> ValidateFindings:
+def night(folder: Path, run_id: str, champion: str | None = None, **how: Any) -> ValidateFindings:
     """One night's step in this process: new examples, a plan that knows what was accepted before."""
     store = open_store(str(folder / "store"))
     write(folder / "examples", **how)
     current = store.read(layout.accepted_snapshot("tests"))
-    plan = write_plan(store, json.loads(current)["snapshot_id"] if current else None)
+    plan = write_plan(store, json.loads(current)["snapshot_id"] if current else None, champion)
     scratch = folder / f"scratch-{run_id}"
     scratch.mkdir()
     return validate(Context(run_id, PRESET, store, scratch, ExecutorOutput("")), Namespace(**arguments(folder, plan)), judge_here)
@@ -98,6 +104,7 @@ def test_a_good_night_goes_and_is_remembered(tmp_path: Path) -> None:
 
     names = {path.name for path in (tmp_path / "validation").iterdir()}
     assert names == {"statistics.pb", "schema.pbtxt", "anomalies.pbtxt", "data_docs", "doubtful_labels.csv", "validation.json"}
+    assert found.data_docs == "data_docs/index.html"
     assert store.read(f"{layout.snapshot('tests', snapshot_id)}/statistics.pb") == (tmp_path / "validation" / "statistics.pb").read_bytes()
     assert json.loads(store.read(layout.accepted_snapshot("tests")) or b"{}") == {"snapshot_id": snapshot_id, "run_id": "r1"}
     kept = [key.removeprefix("runs/r1/") for key in store.list("runs/r1")]
@@ -134,6 +141,29 @@ def test_a_missing_class_stops_the_night(tmp_path: Path) -> None:
     critical = {rule.name: rule.sentence for rule in found.rules if not rule.passed and rule.severity == "critical"}
     assert set(critical) == {"training rows per class", "test rows per class", "smallest class share"}
     assert all("surprise" in critical[name] for name in ("training rows per class", "test rows per class"))
+
+
+def test_the_champion_has_its_say_on_doubtful_labels(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store"))
+    version = write_model(tmp_path / "model", stripe_weights(sharpness=0.01)).version  # an unsure one
+    store.put_tree(tmp_path / "model", layout.version(PRESET.model_name, version), "model.json")
+    alone = night(tmp_path, "r1", mislabelled=3)
+    asked = night(tmp_path, "r2", mislabelled=3, champion=version)
+    assert alone.label_noise is not None
+    assert asked.label_noise is not None
+    assert "champion" not in alone.label_noise.method
+    assert f"the mean of it and the champion {version}" in asked.label_noise.method
+    rows = list(csv.DictReader((tmp_path / "validation" / "doubtful_labels.csv").read_text().splitlines()))
+    assert {(row["old_label"], row["label"]) for row in rows} == {("sad", "angry")}
+    assert len(rows) == 3
+    (first, *_) = asked.label_noise.most_doubtful
+    same = next(row for row in alone.label_noise.most_doubtful if row.example_id == first.example_id)
+    assert same.suggested_probability > 0.99
+    assert 0.55 < first.suggested_probability < 0.8, "the mean with the champion's third"
+    other = write_model(tmp_path / "other", stripe_weights(labels=LABELS[::-1]), labels=LABELS[::-1]).version
+    store.put_tree(tmp_path / "other", layout.version(PRESET.model_name, other), "model.json")
+    unasked = night(tmp_path, "r3", mislabelled=3, champion=other)
+    assert unasked.label_noise == alone.label_noise, "a champion with labels in another order isn't asked"
 
 
 def test_lost_statistics_warn_and_do_not_stop(tmp_path: Path) -> None:
@@ -183,9 +213,10 @@ def test_a_torn_file_is_refused(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "store"))
     write(tmp_path / "examples")
     (tmp_path / "examples" / "images-00000-of-00002.parquet").write_bytes(b"PAR1 torn")
-    done = run_process(tmp_path, write_plan(store))
-    assert done.returncode == 3
-    assert "images-00000-of-00002.parquet can't be read" in done.stderr
+    context = Context("r1", PRESET, store, tmp_path, ExecutorOutput(""))
+    with pytest.raises(ContractError, match=r"images-00000-of-00002.parquet can't be read"):
+        validate(context, Namespace(**arguments(tmp_path, write_plan(store))), judge_here)
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_unknown_plan_is_refused(tmp_path: Path) -> None:
@@ -196,6 +227,7 @@ def test_an_unknown_plan_is_refused(tmp_path: Path) -> None:
         validate(context, Namespace(**arguments(tmp_path, "abc")))
 
 
+@pytest.mark.slow
 def test_a_failing_row_judge_fails_the_step(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "scratch").mkdir()
     waiting = judge_in_process(tmp_path / "nowhere", PRESET, None, tmp_path / "out", tmp_path / "scratch")
