@@ -107,14 +107,14 @@ def test_only_rows_of_this_version_and_time_count(store):
 
 
 def test_too_few_rows_say_so_and_keep_nothing(store):
-    serve(store, 99)
-    with pytest.raises(InputError, match=r"too few rows of v1 since 2026-11-14T12:00:00.*received 99"):
+    serve(store, 199)
+    with pytest.raises(InputError, match=r"too few rows of v1 since 2026-11-14T12:00:00.*received 199"):
         run(store)
     assert store.read(layout.drift(PRESET.model_name)) is None
 
 
 def test_lost_statistics_and_damaged_rows_are_said(store):
-    serve(store, 150)
+    serve(store, 250)
     store.delete(STATISTICS)
     with pytest.raises(ContractError, match="statistics of the training rows are gone"):
         run(store)

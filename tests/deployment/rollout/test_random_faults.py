@@ -115,6 +115,6 @@ def test_any_schedule(mode: str, first: bool, new: str, newer: str, schedule: li
 
 @pytest.mark.slow
 @given(MODES, st.booleans(), QUALITY, QUALITY, SCHEDULES)
-@settings(QUIET, max_examples=400)
+@settings(QUIET, max_examples=200)
 def test_many_schedules(mode: str, first: bool, new: str, newer: str, schedule: list[Attempt]) -> None:
     played(mode, first, new, newer, schedule)
