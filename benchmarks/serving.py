@@ -8,17 +8,17 @@ beside `keras.Model.predict` alone; under load, 32 clients, beside the smaller o
 of one runtime with two threads, two with one each, and batches of 8), and a server of KServe's whose model does
 nothing. Peaks and server meet the same client in turn, three rounds, and the median counts. About 7 minutes.
 
-Why LiteRT, and why one image at a time. CPU milliseconds per image on two cores of an AMD EPYC, 2026-11-21, one image /
-8 at once; the same weights, answers within 1e-4 of each other:
+Why LiteRT, and why one image at a time. Median milliseconds per image, one image / 8 at once, two threads, the same
+weights, answers equal to four digits; two cores of an AMD EPYC, 2026-11-21, other work at a lower priority beside it:
 
                                 fer2013-fast    fer2013 (wide)   EfficientNetV2B0    MB installed
-    LiteRT 2.3, XNNPACK          3.3 /  3.2        78 / 76          17.5 / 17.6           58
-    ONNX Runtime 1.31            3.4 /  3.4       113 / 92          17.1 / 24.3           63
-    OpenVINO 2026.4, float32     3.0 /  3.7        75 / 74          20.1 / 22.7          178
-    TensorFlow 2.21              5.5 /  3.4        79 / 74          35.8 / 22.8         1800
+    LiteRT 2.3, XNNPACK          2.1 / 2.1        55 / 48          10.7 / 11.1             58
+    ONNX Runtime 1.31            1.5 / 2.0        50 / 47          18.0 / 12.7             63
+    OpenVINO 2026.4, float32     2.2 / 1.9        46 / 42          14.6 / 13.7            178
+    TensorFlow 2.21              6.0 / 2.3        51 / 42          40.4 / 23.7           1839
 
-No runtime is clearly better than LiteRT, and a batch is no cheaper per image. OpenVINO's own default, bfloat16, takes
-half the time and moves probabilities by 0.01, a hundred times what the serving check allows.
+None is better than LiteRT for all three, one by one and at once; and 8 at once gain LiteRT little. OpenVINO's own
+default, bfloat16, takes half the time and moves probabilities by 0.01, a hundred times what the serving check allows.
 """
 
 from __future__ import annotations
