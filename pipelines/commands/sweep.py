@@ -61,8 +61,9 @@ def sweep(
 
 
 def _accepted(store: StoreOf, preset: Preset, wanted: str) -> str:
-    """Key of the accepted snapshot that fits the preset's labels."""
+    """Key of the accepted snapshot that has the preset's labels; of several, the one that a run of this very preset accepted."""
     found: dict[str, str] = {}
+    own: set[str] = set()
     for key in store.list("snapshots"):
         source, _, name = key.removeprefix("snapshots/").partition("/")
         if name != "accepted":
@@ -72,7 +73,9 @@ def _accepted(store: StoreOf, preset: Preset, wanted: str) -> str:
         content = store.read(f"{place}/{MARKERS['examples']}")
         if content and from_json(Snapshot, content, "snapshot").labels == preset.data.labels:
             found[str(pointer["snapshot_id"])] = place
-    fitting = [place for name, place in found.items() if name.startswith(wanted)]
+            if str(pointer.get("run_id")).endswith(f"-{preset.name}"):
+                own.add(str(pointer["snapshot_id"]))
+    fitting = [place for name, place in found.items() if name.startswith(wanted) and (wanted or not own or name in own)]
     if len(fitting) != 1:
         raise InputError(
             f"{'no' if not fitting else 'more than one'} accepted snapshot in {store.uri} fits the preset {preset.name}",
@@ -104,4 +107,8 @@ def _write_diff(preset: Preset, folder: Path) -> None:
     name = path.as_posix()
     diff = "".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), f"a/{name}", f"b/{name}"))
     write_atomically(folder / "best.diff", diff.encode())
-    console.print(f"\n{diff or 'the preset is the best already'}\n{folder}/best.diff brings it into the preset: git apply", markup=False)
+    console.print(
+        f"\n{diff or 'the preset is the best already'}\n{folder}/best.diff brings it into the preset: git apply",
+        markup=False,
+        soft_wrap=True,
+    )

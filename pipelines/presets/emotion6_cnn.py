@@ -7,6 +7,8 @@ The published model: angry, disgust, fear, happy, sad and surprise, 80 % for tra
 32, 25 epochs. Published: 73 % validation accuracy. The published 20 % are the test split here; 10 % of the training
 groups are held out for the best checkpoint.
 
+`emotion export VERSION --format h5` writes model.h5, `--format joblib` emotion_classification.pkl, on request alone.
+
 Not run.
 """
 
