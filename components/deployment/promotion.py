@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from components.contracts.artifacts import ModelManifest
 from components.contracts.errors import ConflictError, ContractError, InputError
@@ -116,16 +117,17 @@ def rolled_back(now: Pointers, signed: Signed) -> Pointers:
     )
 
 
-def withdrawn(now: Pointers, version: str, signed: Signed) -> Pointers:
-    """What a rollout sent back is no champion any longer: the previous one is again, or none where there was none.
+def withdrawn(now: Pointers, version: str, serving: Pointer | None, signed: Signed) -> Pointers:
+    """What a rollout sent back is no champion any longer: ``serving`` is, which has the traffic again, or none.
 
-    The anchor stays, and the gate can't bring the version back. A version that isn't champion changes nothing.
+    That needn't be the previous champion, which may never have served. The anchor stays, and the gate can't bring
+    the version back. A version that isn't champion changes nothing.
     """
     if now.champion is None or now.champion.version != version:
         return now
     return changed(
         now,
-        champion=replace(now.previous, since=signed.at) if now.previous else None,
+        champion=replace(serving, since=signed.at) if serving else None,
         previous=None,
         withdrawn=(*(other for other in now.withdrawn if other != version), version),
         decision=decided(now, "withdraw", version, now.champion.run_id, signed),
@@ -166,9 +168,9 @@ def decided(now: Pointers, action: Action, version: str, run_id: str, signed: Si
     return Decision(number, action, version, run_id, _version(now.champion), signed.by, signed.why, signed.at)
 
 
-def changed(now: Pointers, **changes: object) -> Pointers:
+def changed(now: Pointers, **changes: Any) -> Pointers:
     """``now`` with some fields changed and the next revision."""
-    return replace(now, **changes, revision=now.revision + 1)  # type: ignore[arg-type]
+    return replace(now, **changes, revision=now.revision + 1)
 
 
 def _crowned(now: Pointers, verdict: Verdict, run_id: str, decision: Decision) -> Pointers:

@@ -18,7 +18,7 @@ def race(act: Callable[[int], None], uri: str, count: int) -> list[str]:
     barrier = context.Barrier(count)
 
     def work(index: int) -> None:
-        barrier.wait(60)
+        barrier.wait(150)
         try:
             act(index)
             told.put((index, "done"))
@@ -29,7 +29,7 @@ def race(act: Callable[[int], None], uri: str, count: int) -> list[str]:
     for process in processes:
         process.start()
     registry, looks = Registry(open_store(uri), "small"), 0
-    end = time.monotonic() + 90
+    end = time.monotonic() + 200
     while any(process.is_alive() for process in processes) and time.monotonic() < end:
         torn = {version for version in named(registry) if not registry.has(version)}
         # What was replaced meanwhile may be gone; what is named still may not.
