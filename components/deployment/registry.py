@@ -130,9 +130,9 @@ class Registry:
 
         return self.change(step)
 
-    def withdraw(self, version: str, signed: Signed) -> Pointers:
-        """Take a version that a rollout sent back from the champion's place; see `withdrawn`. Doing it again changes nothing."""
-        return self.change(lambda now: withdrawn(now, version, signed))
+    def withdraw(self, version: str, serving: Pointer | None, signed: Signed) -> Pointers:
+        """Put what serves in the place of a champion that a rollout sent back; see `withdrawn`. Doing it again changes nothing."""
+        return self.change(lambda now: withdrawn(now, version, serving, signed))
 
     def was_withdrawn(self, version: str, run_id: str) -> bool:
         """Whether a rollout sent a version back that this run had promoted, and nobody has brought it back since."""

@@ -76,12 +76,20 @@ def recorder(registry: Registry) -> Callable[[Rollout], None]:
 
     def record(rollout: Rollout) -> None:
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        serving = rollout.serving
+        revision = rollout.serving
+        serving = _pointer(registry, revision.version, rollout, now) if revision else None
         if rollout.phase == "rolled-back" and (serving is None or serving.version != rollout.new.version):
-            registry.withdraw(rollout.new.version, Signed(ROLLOUT, rollout.reason or "the rollout failed", now))
-        registry.record_serving(Pointer(serving.version, rollout.run_id, now) if serving else None)
+            registry.withdraw(rollout.new.version, serving, Signed(ROLLOUT, rollout.reason or "the rollout failed", now))
+        registry.record_serving(serving)
 
     return record
+
+
+def _pointer(registry: Registry, version: str, rollout: Rollout, now: str) -> Pointer:
+    """What serves, with the run that the registry knows for it."""
+    known = (registry.serving(), registry.pointers().previous)
+    run_id = next((pointer.run_id for pointer in known if pointer and pointer.version == version), rollout.run_id)
+    return Pointer(version, run_id, now)
 
 
 def _tell(line: str) -> None:

@@ -104,6 +104,11 @@ KILLED_AT_RECORD = [Attempt(NEW, dies_at_write=2), Attempt(NEWER, faults=((7, "a
 QUIET = settings(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 
 
+# Champion for a moment, never served: what is sent back after it must not make it champion again.
+NEVER_SERVED = [Attempt(NEW, dies_at_call=0), Attempt(NEWER)]
+
+
+@example("Standard", True, "5xx at 10 %", "5xx at 10 %", NEVER_SERVED)
 @example("Standard", False, "5xx at 10 %", "good", KILLED_AT_RECORD)
 @example("Knative", False, "good", "crash loop", [Attempt(NEW), Attempt(NEWER), Attempt(NEW)])
 @example("Standard", False, "good", "crash loop", [Attempt(NEW), Attempt(NEWER), Attempt(NEW)])
