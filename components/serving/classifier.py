@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from components.contracts.preset import ImageSpec
-from components.images.decode import ImageRefused, Pixels, read_input, to_input
+from components.images.decode import ImageRefused, Pixels, read_input
 from components.inference.cpus import cpu_limit
 from components.inference.model import ServedModel
 
@@ -45,6 +45,10 @@ class Answer:
     message: str = ""
     version: str = ""
     faces: tuple[FaceAnswer, ...] | None = None
+
+    def each(self) -> tuple[Answer, ...]:
+        """The answers of its faces; itself where none were looked for."""
+        return (self,) if self.faces is None else tuple(face.answer for face in self.faces)
 
     def plain(self) -> dict[str, Any]:
         """As JSON values, without the version, which a response names once."""
@@ -96,10 +100,6 @@ class Classifier:
     def classify(self, images: Sequence[Sent]) -> list[Answer]:
         """Answer images; one that can't be read gets its own error and doesn't harm the others."""
         return [self.answer(image) for image in images]
-
-    def classify_pictures(self, pictures: Sequence[Pixels]) -> list[Answer]:
-        """Answer decoded pictures of any size, uint8 ``[h, w]`` or ``[h, w, 3]``, as `components.images.decode` gives them."""
-        return [self.answer(to_input(picture, self.image)) for picture in pictures]
 
     def read(self, image: Sent) -> Pixels | ImageRefused:
         """An image as the model's input, uint8 ``[height, width, channels]``, or why it can't be read."""

@@ -89,7 +89,8 @@ class FaceDetector:
         centres, sizes = raw[likely, :2] / SIDE + self._anchors[likely], raw[likely, 2:4] / SIDE
         corner = np.array([SIDE - width / scale, SIDE - height / scale]) // 2
         boxes = (np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1) * SIDE - np.tile(corner, 2)) * scale
-        return [Face(*map(float, box), float(score)) for box, score in _merged(boxes, scores[likely])][:MAX_FACES]
+        merged = [(box.tolist(), float(score)) for box, score in _merged(boxes, scores[likely])]
+        return [Face(left, top, right, bottom, score) for (left, top, right, bottom), score in merged[:MAX_FACES]]
 
 
 def cut(picture: Pixels, box: Box) -> Pixels:

@@ -20,7 +20,8 @@ from typing import Any
 
 from components.images.decode import ImageRefused
 from components.inference.cpus import cpu_limit
-from components.serving.classifier import Answer, Classifier, Sent
+from components.serving.classifier import Answer, Sent
+from components.serving.photos import Answering
 
 MAX_LANES = 4
 MAX_WAITING = 512
@@ -53,7 +54,7 @@ class Lanes:
         max_waiting: requests beyond which more are turned away.
     """
 
-    def __init__(self, classifier: Classifier, cpus: int | None = None, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(self, classifier: Answering, cpus: int | None = None, max_waiting: int = MAX_WAITING) -> None:
         cpus = cpus or cpu_limit()
         self._lanes = min(cpus, MAX_LANES)
         self._alone = classifier
@@ -61,7 +62,7 @@ class Lanes:
         self._requests = 0
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._finishing = threading.Lock()
-        own = [classifier] if self._lanes == 1 else [classifier.twin(cpus // self._lanes) for _ in range(self._lanes)]
+        own: list[Answering] = [classifier] if self._lanes == 1 else [classifier.twin(cpus // self._lanes) for _ in range(self._lanes)]
         self._threads = [threading.Thread(target=self._work, args=(each,), name="lane", daemon=True) for each in own]
         for thread in self._threads:
             thread.start()
@@ -86,7 +87,7 @@ class Lanes:
         for _ in self._threads:
             self._jobs.put(None)
 
-    def _work(self, classifier: Classifier) -> None:
+    def _work(self, classifier: Answering) -> None:
         """A lane: take images, answer them, wake who asked."""
         seconds = AT_ONCE_SECONDS  # what an image took the last time
         while (first := self._jobs.get()) is not None:

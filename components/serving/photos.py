@@ -45,6 +45,10 @@ class PhotoClassifier:
         """Answer photos; one that can't be read gets its own error and doesn't harm the others."""
         return [self.answer(image) for image in images]
 
+    def read(self, image: Sent) -> Sent:
+        """The image as it is: a photo is decoded where its faces are cut out of it."""
+        return image
+
     def answer(self, image: Sent) -> Answer:
         """Answer one photo: no face found is an answer too."""
         if not isinstance(image, bytes):
@@ -62,3 +66,7 @@ class PhotoClassifier:
             pixels = to_input(cut(picture, box), self.image)
             answers.append(FaceAnswer(box, round(face.score, 4), self._classifier.answer(pixels), pixels))
         return answers
+
+
+# What answers images, with or without a detector in front.
+Answering = Classifier | PhotoClassifier

@@ -13,13 +13,15 @@ from kserve.errors import InvalidInput
 from kserve.metrics import POST_HIST_TIME, PRE_HIST_TIME, PREDICT_HIST_TIME, get_labels
 
 from components.contracts.errors import InputError
-from components.images.decode import ImageRefused
+from components.images.decode import ImageRefused, Pixels
 from components.serving import metrics
 from components.serving.classifier import Answer, Classifier, Sent
+from components.serving.faces import FaceDetector
 from components.serving.lanes import Lanes
 from components.serving.observing import Answered, Observers
 from components.serving.payload import WANTED, images_of_v1, images_of_v2
-from components.serving.tensors import response_to
+from components.serving.photos import Answering, PhotoClassifier
+from components.serving.tensors import response_of_faces, response_to
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,14 @@ class Predictor(Model):  # type: ignore[misc]
 
     Args:
         name: that clients use. folder: the model artifact. observers: are told of each answer.
+        faces: look for faces in images, and answer each face.
     """
 
-    def __init__(self, name: str, folder: Path, observers: Observers | None = None) -> None:
+    classifier: Answering
+
+    def __init__(self, name: str, folder: Path, observers: Observers | None = None, *, faces: bool = False) -> None:
         super().__init__(name)
+        self._faces = faces
         self._folder = folder
         self._observers = observers or Observers()
         self._seconds = [histogram.labels(**get_labels(name)) for histogram in (PRE_HIST_TIME, PREDICT_HIST_TIME, POST_HIST_TIME)]
@@ -64,7 +70,8 @@ class Predictor(Model):  # type: ignore[misc]
 
     def load(self) -> bool:
         """Verify and load the artifact. Raises ContractError when it isn't what its manifest says."""
-        self.classifier = Classifier(self._folder)
+        classifier = Classifier(self._folder)
+        self.classifier = PhotoClassifier(classifier, FaceDetector()) if self._faces else classifier
         self._lanes = Lanes(self.classifier)
         metrics.LOADED.labels(self.name, self.classifier.version).set(1)
         self.ready = True
@@ -83,6 +90,8 @@ class Predictor(Model):  # type: ignore[misc]
     def get_output_types(self) -> list[dict[str, Any]]:
         labels = len(self.classifier.labels)
         shapes = {"label": ("BYTES", [-1]), "probabilities": ("FP32", [-1, labels]), "error": ("BYTES", [-1])}
+        if self._faces:
+            shapes |= {"image": ("INT32", [-1]), "box": ("INT32", [-1, 4])}
         return [{"name": name, "datatype": datatype, "shape": shape} for name, (datatype, shape) in shapes.items()]
 
     async def preprocess(self, payload: Any, headers: dict[str, str] | None = None) -> Work:
@@ -101,8 +110,9 @@ class Predictor(Model):  # type: ignore[misc]
         for answer in answers:
             if answer.reason:
                 metrics.REJECTED.labels(answer.reason).inc()
-            else:
-                metrics.LABELS.labels(answer.label).inc()
+                continue
+            for each in answer.each():
+                metrics.LABELS.labels(each.label).inc()
         if payload.single and answers[0].reason:
             raise InvalidInput(str(_refusal(answers[0])))
         return replace(payload, answers=answers)
@@ -112,15 +122,24 @@ class Predictor(Model):  # type: ignore[misc]
     ) -> dict[str, Any] | InferResponse:
         """Answers to the response of the protocol that asked."""
         if self._observers:
-            images = tuple(None if isinstance(image, ImageRefused) else image for image in result.images)
-            self._observers.tell(Answered(result.request_id, images, result.answers, self.name, self.classifier.version))
+            pairs = [pair for image, answer in zip(result.images, result.answers, strict=True) for pair in _seen(image, answer)]
+            images, answers = tuple(image for image, _ in pairs), tuple(answer for _, answer in pairs)
+            self._observers.tell(Answered(result.request_id, images, answers, self.name, self.classifier.version))
         if result.request is not None:
-            return response_to(result.request, result.request_id, self.classifier.labels, result.answers, self.classifier.version)
+            response = response_of_faces if self._faces else response_to
+            return response(result.request, result.request_id, self.classifier.labels, result.answers, self.classifier.version)
         return {
             "predictions": [answer.plain() for answer in result.answers],
             "model_name": self.name,
             "model_version": self.classifier.version,
         }
+
+
+def _seen(image: Sent, answer: Answer) -> list[tuple[bytes | Pixels | None, Answer]]:
+    """What observers are told of an image: itself, or each face that was cut out of it."""
+    if answer.faces is not None:
+        return [(face.pixels, face.answer) for face in answer.faces]
+    return [(None if isinstance(image, ImageRefused) else image, answer)]
 
 
 def _refusal(answer: Answer) -> InputError:

@@ -46,6 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8080, help="HTTP port")
     parser.add_argument("--grpc", choices=("on", "off"), default="on", help="also serve gRPC (V2)")
     parser.add_argument("--grpc-port", type=int, default=8081)
+    parser.add_argument("--faces", action="store_true", help="photos: find the faces and answer each with its box")
+    parser.add_argument("--page", action="store_true", help="a page at / that sends photos and pictures of the camera")
     parser.add_argument("--public-key", default="", help="Ed25519, 32 bytes in base64: serve only what its holder signed")
     parser.add_argument("--signature", default="", help="with --public-key: the signature of the version's manifest, in base64")
     parser.add_argument("--shadow", default="", help="a preset's serving.shadow as JSON: copies of some requests go to another predictor")
@@ -80,7 +82,7 @@ def serve(arguments: argparse.Namespace) -> int:
     from components.serving.predictor import Predictor
 
     logs.configure()
-    predictor = Predictor(arguments.model_name or manifest.model_name, arguments.model_dir, Observers(observers))
+    predictor = Predictor(arguments.model_name or manifest.model_name, arguments.model_dir, Observers(observers), faces=arguments.faces)
     predictor.load()
     _return_memory()
     # The event loop gets its turn back sooner from threads that decode images.
@@ -114,6 +116,7 @@ async def _run(predictor: Any, arguments: argparse.Namespace) -> None:
     from components.serving import grpc_server
     from components.serving.connections import Connection
     from components.serving.front import Front
+    from components.serving.local_page import LocalPage
 
     models = ModelRepository()
     models.update(predictor)
@@ -121,7 +124,8 @@ async def _run(predictor: Any, arguments: argparse.Namespace) -> None:
     RESTServer(app, plane, grpc_server.ClosedRepository(models), arguments.port)._register_endpoints(app)
     front = Front(predictor, app)
     config = uvicorn.Config(
-        front, host=arguments.host, port=arguments.port, http=Connection, ws="none", lifespan="off", log_config=None, access_log=False,
+        LocalPage(front) if arguments.page else front,
+        host=arguments.host, port=arguments.port, http=Connection, ws="none", lifespan="off", log_config=None, access_log=False,
         proxy_headers=False, server_header=False, timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=GRACE_SECONDS,
     )  # fmt: skip
     http = uvicorn.Server(config)

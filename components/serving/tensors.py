@@ -14,6 +14,8 @@ from components.serving.payload import json_of
 
 WANTED = '{"inputs": [{"name": "image", "shape": [n], "datatype": "BYTES", "data": ["<base64>", ...]}]}'
 
+OUTPUTS = ("label", "probabilities", "error", "image", "box")
+
 
 def request_of(body: bytes, json_length: str | None, model_name: str) -> InferRequest:
     """A request of the V2 protocol over HTTP, with the binary tensor extension.
@@ -48,14 +50,43 @@ def request_of(body: bytes, json_length: str | None, model_name: str) -> InferRe
 
 def response_to(request: InferRequest, request_id: str, labels: Sequence[str], answers: Sequence[Answer], version: str) -> InferResponse:
     """The response to a V2 request: label, probabilities and error, a row each per image."""
+    return _response(request, request_id, _rows(labels, answers), version)
+
+
+def response_of_faces(
+    request: InferRequest, request_id: str, labels: Sequence[str], answers: Sequence[Answer], version: str
+) -> InferResponse:
+    """The same with a row per face, or per image that can't be read; a photo without a face has no row.
+
+    Two more outputs: ``image``, INT32 ``[rows]``, the number of the image in the request; ``box``, INT32 ``[rows, 4]``, left,
+    top, right and bottom, zeros where no faces were looked for.
+    """
+    numbers = [index for index, answer in enumerate(answers) for _ in answer.each()]
+    boxes = [side for answer in answers for box in _boxes(answer) for side in box]
+    outputs = [
+        *_rows(labels, [each for answer in answers for each in answer.each()]),
+        InferOutput("image", [len(numbers)], "INT32", numbers),
+        InferOutput("box", [len(numbers), 4], "INT32", boxes),
+    ]
+    return _response(request, request_id, outputs, version)
+
+
+def _boxes(answer: Answer) -> list[tuple[int, int, int, int]]:
+    return [(0, 0, 0, 0)] if answer.faces is None else [face.box for face in answer.faces]
+
+
+def _rows(labels: Sequence[str], answers: Sequence[Answer]) -> list[InferOutput]:
     rows = len(answers)
     table = [value for answer in answers for value in (answer.probabilities or dict.fromkeys(labels, 0.0)).values()]
     errors = [f"{answer.reason}: {answer.message}" if answer.reason else "" for answer in answers]
-    outputs = [
+    return [
         InferOutput("label", [rows], "BYTES", [answer.label for answer in answers]),
         InferOutput("probabilities", [rows, len(labels)], "FP32", table, {"labels": ",".join(labels)}),
         InferOutput("error", [rows], "BYTES", errors),
     ]
+
+
+def _response(request: InferRequest, request_id: str, outputs: list[InferOutput], version: str) -> InferResponse:
     return InferResponse(
         request_id,
         request.model_name,
@@ -110,7 +141,7 @@ def _input(tensor: Any, raw: _Raw) -> InferInput:
 
 
 def _output(wanted: Any) -> RequestedOutput:
-    if not isinstance(wanted, dict) or wanted.get("name") not in ("label", "probabilities", "error"):
-        raise InputError("there is no such output", expected="outputs of the names label, probabilities or error")
+    if not isinstance(wanted, dict) or wanted.get("name") not in OUTPUTS:
+        raise InputError("there is no such output", expected=f"outputs of the names {', '.join(OUTPUTS)}")
     parameters = wanted.get("parameters")
     return RequestedOutput(wanted["name"], parameters if isinstance(parameters, dict) else {})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from components.serving import process
-from components.serving.process import Server
+from components.serving.process import HOST, Server
 from tests.models import stripe_weights, write_model
 
 WEIGHTS = stripe_weights(sharpness=0.05, noise=1.0)
@@ -27,6 +29,33 @@ def server(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with process.running([("challenger", "faces", model_folder)], tmp_path_factory.mktemp("logs")) as servers:
         process.wait_until_ready(servers)
         yield servers[0]
+
+
+@pytest.fixture(scope="session")
+def photos(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A predictor that looks for faces, with its page."""
+    [port], log = process.free_ports(1), tmp_path_factory.mktemp("photos") / "log"
+    command = [
+        sys.executable,
+        "-m",
+        "components.serving",
+        "serve",
+        "--model-dir",
+        model_folder,
+        "--model-name",
+        "faces",
+        "--faces",
+        "--page",
+    ]
+    with open(log, "wb") as stream:
+        started = subprocess.Popen([*command, "--host", HOST, "--port", str(port), "--grpc", "off"], stdout=stream, stderr=stream)
+    server = Server("photos", "faces", port, started, log, time.monotonic())
+    try:
+        process.wait_until_ready([server])
+        yield server
+    finally:
+        started.terminate()
+        started.wait(20)
 
 
 def processes_about(text: str) -> list[int]:

@@ -23,6 +23,7 @@ from components.runtime.store import open_store
 from tests.artifacts import pattern, small_preset
 from tests.models import LABELS, night, stripe_weights, write_model
 from tests.serving.conftest import WEIGHTS, processes_about, wait_for
+from tests.serving.drawing import photo
 
 
 @dataclass(frozen=True)
@@ -128,21 +129,44 @@ def test_no_server_outlives_the_step(desk: Desk, number: signal.Signals, code: i
         step.wait()
 
 
+def predict(model_folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "components.serving", "predict", "--model-dir", model_folder, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
 def test_predict_prints_a_line_per_image(model_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "face.png").write_bytes(encode_png(pattern(5, np.random.default_rng(1))))
     (tmp_path / "text.png").write_text("no image")
-    paths = [str(tmp_path / name) for name in ("face.png", "text.png", "gone.png")]
-    command = [sys.executable, "-m", "components.serving", "predict", "--model-dir", str(model_folder), "--image"]
-    done = subprocess.run([*command, *paths], capture_output=True, text=True, timeout=60, check=False)
-    lines = done.stdout.splitlines()
-    assert re.fullmatch(rf"{re.escape(paths[0])}: {LABELS[5]} \d+\.\d % \(\w+ \d+\.\d %, \w+ \d+\.\d %\)", lines[0])
-    assert lines[1].startswith(f"{paths[1]}: not-an-image, ")
-    assert lines[2] == f"{paths[2]}: unreadable, No such file or directory"
+    done = predict(model_folder, "--folder", tmp_path, "--image", tmp_path / "gone.png")
+    heading, *lines = done.stdout.splitlines()
+    assert heading.split() == ["image", "emotion", "sure", "then"]
+    assert "gone.png  unreadable: No such file or directory" in lines[0]
+    assert re.search(rf"face.png  {LABELS[5]} +\d+\.\d %  \w+ \d+\.\d %, \w+ \d+\.\d %$", lines[1])
+    assert "text.png  not-an-image: " in lines[2]
     assert done.returncode == 2
-    done = subprocess.run([*command, paths[0], "--json"], capture_output=True, text=True, timeout=60, check=False)
+    done = predict(model_folder, "--image", tmp_path / "face.png", "--json")
     assert done.returncode == 0
     answer = json.loads(done.stdout)
     assert (answer["label"], len(answer["probabilities"]), len(answer["model_version"])) == (LABELS[5], 7, 12)
+
+
+def test_predict_finds_faces_in_photos_and_draws_them(model_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "two.png").write_bytes(encode_png(photo(640, 400, (20, 50, 180), (400, 150, 180))))
+    (tmp_path / "none.png").write_bytes(encode_png(photo()))
+    done = predict(model_folder, "--folder", tmp_path, "--faces", "--annotate", tmp_path / "drawn")
+    assert done.returncode == 0, done.stderr
+    none, *two = done.stdout.splitlines()[1:]
+    assert none.endswith("none.png  no face found")
+    assert [bool(re.search(r" at \d+,\d+ to \d+,\d+$", line)) for line in two] == [True, True]
+    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["0001-none.png", "0002-two.png"]
+
+
+@pytest.mark.parametrize(("arguments", "says"), [((), "no image was named"), (("--folder", "."), "has no images")])
+def test_predict_wants_images(model_folder: Path, tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
+    done = predict(model_folder, *(tmp_path if each == "." else each for each in arguments))
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize("command", ["serve", "predict"])

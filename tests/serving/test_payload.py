@@ -62,12 +62,6 @@ def test_one_bad_image_doesnt_harm_the_others(model_folder: Path) -> None:
     assert found[0].plain()["error"]["reason"] == "not-an-image"
 
 
-def test_pictures_of_any_size_answer_as_their_files_do(model_folder: Path) -> None:
-    classifier = Classifier(model_folder)
-    picture = pattern(5, np.random.default_rng(4)).repeat(3, axis=0).repeat(3, axis=1)
-    assert classifier.classify_pictures([picture]) == classifier.classify([encode_png(picture)])
-
-
 def test_a_twin_answers_the_same_with_buffers_of_its_own(tmp_path: Path) -> None:
     write_model(tmp_path / "model", stripe_weights(noise=1.0))
     first = Classifier(tmp_path / "model", threads=1)
