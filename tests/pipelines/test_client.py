@@ -324,7 +324,7 @@ def test_scheduling_twice_stopping_and_reading_logs(server: KfpServer, monkeypat
     server.logs[server.runs[0]["run_id"], "pod-2"] = "loss [0.3]\n"
     watch.logs("tonight", "train", host=server.url)
     with pytest.raises(UnknownNameError, match="did you mean 'train'"):
-        watch.logs("tonight", "train", host=server.url)
+        watch.logs("tonight", "trai", host=server.url)
     printed = told.file.getvalue()  # type: ignore[attr-defined]
     for line in (
         "scheduled: fer2013-cnn-nightly at 0 30 2 * * * (Europe/Berlin)", "stands: fer2013-cnn-nightly at", "fer2013-cnn-nightly: stopped",
