@@ -52,7 +52,7 @@ def _kill(arguments: list[str], sent: signal.Signals, epochs: int, seconds: floa
         seen, reached = 0, 0
         for line in process.stdout:
             shown = progress.parse(line)
-            if shown is not None and shown.unit == "epochs" and shown.done > reached:
+            if shown is not None and shown.unit == "epochs" and "held-out" in line:  # the lines within an epoch have no score yet
                 seen, reached = seen + 1, shown.done
                 if seen == epochs:
                     time.sleep(seconds)
