@@ -44,7 +44,9 @@ def drawn(labels: list[str], count: int, rng: np.random.Generator, size: int, ch
     """``count`` images of each label, uint8 ``[size, size, channels]``."""
     for index, label in enumerate(labels):
         for _ in range(count):
-            image = rng.normal(90, 20, (size, size, channels))
+            # Coarse patches of each image's own, so that none passes for a near duplicate of another.
+            patches = rng.normal(90, 40, (8, 8, channels)).repeat(size // 8, axis=0).repeat(size // 8, axis=1)
+            image = patches + rng.normal(0, 15, patches.shape)
             top = (index + 1) * size // (len(labels) + 1)
             image[top : top + size // 10] += 110
             yield label, np.clip(image, 0, 255).astype(np.uint8)
