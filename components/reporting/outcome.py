@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from components.contracts.findings import EvaluateFindings, Verdict
+from components.contracts.findings import EvaluateFindings, RolloutFindings, Verdict
 from components.reporting.night import Night, Observed
 from components.reporting.words import moment
 
@@ -108,9 +108,22 @@ def _judged(night: Night, verdict: Verdict) -> Outcome | None:
         return Outcome("needs-approval", "A person must decide", f"{scored} {asks}".strip(), verdict.reasons)
     if night.step("deploy").status != "succeeded":
         return None
+    rollout = night.deploy.rollout if night.deploy else None
+    if rollout and rollout.outcome != "serving":
+        return _not_served(rollout, scored)
     headline = "Promoted: the new champion" if verdict.champion else "Promoted: the first champion"
     now = f"It replaces version {verdict.champion}." if verdict.champion else "It is the first model to serve."
     return Outcome("blessed", headline, f"{scored} {now}".strip(), verdict.reasons)
+
+
+def _not_served(rollout: RolloutFindings, scored: str) -> Outcome:
+    """Blessed by the gate, but not what serves: the cluster has the last word."""
+    serves = f"Version {rollout.serving} keeps serving." if rollout.serving else "Nothing serves yet."
+    if rollout.outcome == "paused":
+        asks = f"A person paused its rollout at {rollout.percent} % of the traffic: `emotion rollout resume` or `abort` goes on."
+        return Outcome("needs-approval", "A person must decide", f"{scored} {asks}".strip(), (rollout.reason,))
+    back = "The gate blessed it, but its rollout went wrong and was sent back."
+    return Outcome("rejected", "Not promoted: its rollout was sent back", f"{scored} {back} {serves}".strip(), (rollout.reason,))
 
 
 def _scored(found: EvaluateFindings) -> str:

@@ -107,6 +107,8 @@ def stop(*, purge: bool) -> bool:
     except (FileNotFoundError, ProcessLookupError, ValueError):
         pass
     if purge:
+        if os.path.ismount(STATE / "data"):  # the engine mounts its data onto themselves, and leaves that behind
+            subprocess.run(["umount", STATE / "data"], check=True)
         shutil.rmtree(STATE, ignore_errors=True)
     return running
 

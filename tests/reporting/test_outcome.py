@@ -1,9 +1,10 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from components.contracts.codec import to_pretty_json
+from components.contracts.findings import RolloutFindings
 from components.contracts.night import OUTCOME_WORDS
 from components.reporting.night import read_night
 from components.reporting.outcome import judge, pipeline_error
@@ -42,6 +43,25 @@ def test_a_blessing_counts_only_once_deployed():
     assert broken.error == "Deploy failed: models/faces/champion was changed by someone else"
     missing = outcome({step: value for step, value in night.items() if step != "deploy"})
     assert (missing.word, missing.error) == ("failed", "Deploy never began")
+
+
+@pytest.mark.parametrize(
+    ("ended", "serving", "word", "headline", "says"),
+    [
+        ("serving", "new", "blessed", "Promoted: the new champion", "It replaces"),
+        ("rolled-back", "old", "rejected", "Not promoted: its rollout was sent back", "Version old keeps serving."),
+        ("rolled-back", None, "rejected", "Not promoted: its rollout was sent back", "Nothing serves yet."),
+        ("paused", "old", "needs-approval", "A person must decide", "paused its rollout at 10 %"),
+    ],
+)
+def test_the_cluster_has_the_last_word(ended, serving, word, headline, says):
+    night = builders.every_night()["blessed"]
+    rollout = RolloutFindings(ended, "new", serving, 10, "5 of 400 requests failed at 10 %", (), 60.0)
+    deploy = night["deploy"]
+    found = outcome(night | {"deploy": replace(deploy, findings=deploy.findings | {"rollout": asdict(rollout)})})
+    assert (found.word, found.headline) == (word, headline)
+    assert says in found.sentence
+    assert ended == "serving" or found.reasons == ("5 of 400 requests failed at 10 %",)
 
 
 def test_the_first_failure_is_named():
