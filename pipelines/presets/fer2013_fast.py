@@ -11,7 +11,7 @@ The size is what lets about 40 epochs fit. Fastest of 20 to 30 steps of 128 imag
 
 | widths; residual blocks in each group         | parameters | arithmetic | images/s |
 |-----------------------------------------------|-----------:|------------|---------:|
-| 32, 64, 128, 256; 2, 1, 1, 0                  |    798,631 | float32    |      347 |
+| 32, 64, 128, 256; 2, 1, 1, 0                  |    798,631 | float32    |      285 |
 | the same                                      |            | bfloat16   |      429 |
 | 32, 80, 160, 320; 0, 1, 2, 0                  |  1,643,943 | bfloat16   |      431 |
 | 32, 96, 192, 384; 0, 1, 1, 0                  |  1,694,631 | float32    |      273 |
@@ -20,7 +20,7 @@ The size is what lets about 40 epochs fit. Fastest of 20 to 30 steps of 128 imag
 
 Three epochs on 40 % of the training groups (learning rate 0.1, an average of 0.95), scored on other training groups:
 global average pooling 47.7 %, global max pooling 30.2 %; with learning rate 0.03 43.5 % and 28.7 %.
-Eigen's kernels in place of oneDNN's took twice the time; XLA can't compile the affine transform.
+Eigen's kernels in place of oneDNN's took twice the time; XLA didn't compile the step with this augmentation.
 
 Not run.
 """
