@@ -17,6 +17,7 @@ from components.images.decode import encode_png
 from components.serving.process import HOST, Server
 from tests.artifacts import pattern
 from tests.models import LABELS
+from tests.serving.conftest import wait_for
 from tests.serving.test_server import ask, base64_of, instance
 
 PNG = encode_png(pattern(3, np.random.default_rng(2)))
@@ -177,6 +178,7 @@ def test_the_log_says_why_and_holds_nothing_of_an_image(server: Server) -> None:
     secret = b"a picture of somebody, not readable"
     assert ask(server, "POST", V1, {"instances": [instance(PNG), instance(secret)]})[0] == 200
     assert ask(server, "POST", V1, secret, "image/png", {"X-Request-Id": "the-log-test"})[0] == 400
+    assert wait_for(lambda: "the-log-test" in server.log.read_text()), "the line follows the answer"
     lines = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
     (mine,) = [line for line in lines if line.get("id") == "the-log-test"]
     assert (mine["code"], mine["path"], mine["level"]) == (400, V1, "info")
