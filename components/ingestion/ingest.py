@@ -26,6 +26,7 @@ from components.ingestion.assembly import Assembled, assemble
 from components.ingestion.collection import Collection
 from components.ingestion.earlier import find_earlier, write_index
 from components.ingestion.flow import Span, available_processes, plan_spans, processes_for, run_flow
+from components.ingestion.memory import be_frugal, give_back
 from components.ingestion.overlays import read_overlays
 from components.ingestion.resolve import listed
 from components.ingestion.settling import settle
@@ -50,6 +51,7 @@ def ingest(context: Context, plan_digest: str, target: Path, runner: IngestionPo
         InputError: the source changed since it was listed, or nothing usable is in it.
         ContractError: the plan is missing. EnvironmentProblem: no space, no connection.
     """
+    be_frugal()
     policy = context.preset.data
     plan = _plan(context, plan_digest)
     place, found = _as_planned(plan.listing, policy)
@@ -69,9 +71,11 @@ def ingest(context: Context, plan_digest: str, target: Path, runner: IngestionPo
     places[~usable] = -1
     spans = plan_spans(reading.rows, np.flatnonzero(usable & (places < 0)))
     processes = processes_for(spans)
+    give_back()
     began = time.monotonic()
     with watching(_done(home, spans, len(reading.rows)), len(reading.rows), "images"):
         _read(spans, reading, place, home, runner, processes)
+    give_back()
     parts, refused = files_of_parts.read_parts(home, len(spans))
     night = assemble(reading.rows, places, earlier, parts, refused, overlays)
     read = len(reading.rows) - night.forgotten
@@ -80,12 +84,12 @@ def ingest(context: Context, plan_digest: str, target: Path, runner: IngestionPo
     _require_some(night, plan.listing.uri)
     pq.write_table(night.rejected, target / "rejected.parquet", version="2.6", compression="ZSTD")
     pieces = (earlier.shards if earlier is not None and earlier.reusable else (), parts)
-    decided = settle(night.rows, night.pictures, Collection(*pieces), SplitRules.of(policy, frozenset(reading.published)), earlier)
+    settled = settle(night.rows, night.pictures, Collection(*pieces), SplitRules.of(policy, frozenset(reading.published)), earlier)
     shards = plan_shards(night.sizes)
     with ThreadPoolExecutor(available_processes()) as threads:
-        list(threads.map(lambda shard: _write(target, shard, night, decided, Collection(*pieces)), shards))
+        list(threads.map(lambda shard: _write(target, shard, night, settled.decided, Collection(*pieces)), shards))
     files = [target / shard.name for shard in shards]
-    table = summary.columns(night.rows, decided)
+    table = summary.columns(night.rows, settled.decided)
     rejected = night.rejected
     _check(table, plan.listing.uri)
     counts = summary.counts_by_split(table, policy.labels)
@@ -105,12 +109,12 @@ def ingest(context: Context, plan_digest: str, target: Path, runner: IngestionPo
         accepted=len(table),
         rejected=len(rejected),
         left_out=sum(reasons.values()),
-        reject_reasons=summary.tally(rejected["reason"].to_pylist()),
+        reject_reasons=summary.tally(rejected["reason"]),
         left_out_reasons=reasons,
         rejected_examples=tuple(RejectedImage(**row) for row in rejected.slice(0, REJECTED_EXAMPLES).to_pylist()),
         counts=counts,
         published_counts=reading.published,
-        duplicates=summary.duplicates(table, policy.min_contrast),
+        duplicates=summary.duplicates(table, settled.content, settled.group, policy.min_contrast),
         images_per_second=round(read / seconds, 1),
         runner=runner.runner or f"FnApiRunner, {'in this process' if processes == 1 else f'{processes} processes'}",
         thumbnails=summary.thumbnails(files, policy.labels),
@@ -181,22 +185,23 @@ def _write(target: Path, shard: Shard, night: Assembled, decided: pa.Table, coll
 def _require_some(night: Assembled, uri: str) -> None:
     """Refuse a source of which nothing can be used. Raises InputError."""
     if not len(night.rows):
-        reasons = ", ".join(f"{reason} ({count:,})" for reason, count in summary.tally(night.rejected["reason"].to_pylist()).items())
+        reasons = ", ".join(f"{reason} ({count:,})" for reason, count in summary.tally(night.rejected["reason"]).items())
         raise InputError(f"none of the {len(night.rejected):,} images of {uri} can be used", expected="readable images", received=reasons)
 
 
 def _check(table: pa.Table, uri: str) -> None:
     """Refuse what no night can be made of. Raises InputError."""
     used = table.filter(pc.not_equal(table["split"], "left-out"))
-    labels = summary.tally(used["label"].to_pylist())
+    labels = summary.tally(used["label"])
     if len(labels) < 2:
         received = ", ".join(f"{label} ({count:,} images)" for label, count in labels.items()) or "none that is used"
         raise InputError(
             f"{uri} holds one class only", expected="at least two classes", received=received, fix="add images of other classes"
         )
-    if "train" not in set(used["split"].to_pylist()):
+    splits = summary.tally(used["split"])
+    if "train" not in splits:
         raise InputError(
             f"{uri} holds no training images",
             expected="rows to train on",
-            received=f"only {', '.join(summary.tally(used['split'].to_pylist()))}",
+            received=f"only {', '.join(splits)}",
         )

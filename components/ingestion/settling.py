@@ -5,6 +5,8 @@ Looks at columns, about 250 bytes a row, and at a picture only where two may be 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -17,8 +19,21 @@ from components.ingestion.splits import Codes, Rows, SplitRules, decide
 from components.ingestion.tables import DECIDED
 
 
-def settle(rows: pa.Table, pictures: Numbers, collection: Collection, rules: SplitRules, earlier: EarlierSnapshot | None) -> pa.Table:
-    """Decide of every row: rows of `DECIDED`.
+@dataclass(frozen=True)
+class Settled:
+    """What was decided of every row.
+
+    Attributes:
+        decided: rows of `DECIDED`. content, group: codes; equal ones are the same.
+    """
+
+    decided: pa.Table
+    content: Codes
+    group: Codes
+
+
+def settle(rows: pa.Table, pictures: Numbers, collection: Collection, rules: SplitRules, earlier: EarlierSnapshot | None) -> Settled:
+    """Decide of every row.
 
     Args:
         rows: content_id, label, published (what `splits.decide` takes), contrast and sketch of every accepted row.
@@ -27,24 +42,26 @@ def settle(rows: pa.Table, pictures: Numbers, collection: Collection, rules: Spl
     """
     encoded = rows["content_id"].combine_chunks().dictionary_encode()
     content = _codes(encoded)
-    first = np.empty(len(encoded.dictionary), np.int64)
-    first[content[::-1]] = np.arange(len(content))[::-1]
+    first = _first(content)[:-1]
     flat = rows["contrast"].to_numpy() < rules.policy.min_contrast
     sketch = rows["sketch"].take(pa.array(first)).combine_chunks()
     group_of_content = _groups(encoded.dictionary, sketch, flat[first], pictures[first], collection, earlier)
     groups = group_of_content.dictionary_encode()
+    group = _codes(groups)[content]
+    published = rows["published"].combine_chunks().dictionary_encode()
     split, note = decide(
         Rows(
             group_ids=groups.dictionary.to_pylist(),
-            group=_codes(groups)[content],
+            group=group,
             content=content,
             label=_codes(rows["label"].combine_chunks()),
-            published=rows["published"].to_numpy().astype(object),
+            published=np.array(published.dictionary.to_pylist(), object)[_codes(published)],
             flat=flat,
         ),
         rules,
     )
-    return pa.table([group_of_content.take(pa.array(content)), pa.array(split, pa.string()), pa.array(note, pa.string())], schema=DECIDED)
+    decided = [group_of_content.take(pa.array(content)), pa.array(split, pa.string()), pa.array(note, pa.string())]
+    return Settled(pa.table(decided, schema=DECIDED), content, group)
 
 
 def _groups(
@@ -79,9 +96,14 @@ def _groups(
 def _settled(remembered: pa.Array) -> Codes:
     """Of each picture in order: the first of its remembered group, or -1."""
     codes = _codes(remembered.dictionary_encode())
-    known = codes >= 0
-    _, first, code = np.unique(codes, return_index=True, return_inverse=True)
-    return np.where(known, first[code], -1)
+    return np.where(codes < 0, -1, _first(codes)[codes])
+
+
+def _first(codes: Codes) -> Codes:
+    """Where each code stands first; the last place is that of -1."""
+    first = np.empty(codes.max(initial=-1) + 2, np.int64)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    return first
 
 
 def _codes(encoded: pa.DictionaryArray) -> Codes:

@@ -112,9 +112,10 @@ def _treat(found: Mask, treatment: Treatment, why: str, split: Words, note: Word
 def _conflicting(rows: Rows, used: Mask) -> Mask:
     """Rows whose content carries another label in another used row."""
     labels = int(rows.label.max(initial=0)) + 1
-    pairs = np.unique(rows.content[used] * labels + rows.label[used])
+    copied = used & (np.bincount(rows.content[used], minlength=len(used)) > 1)[rows.content]  # few are
+    pairs = np.unique(rows.content[copied] * labels + rows.label[copied])
     contents, counts = np.unique(pairs // labels, return_counts=True)
-    return used & np.isin(rows.content, contents[counts > 1])
+    return copied & np.isin(rows.content, contents[counts > 1])
 
 
 def _part(rows: Rows, kept: str, others: tuple[str, ...], exact: str, near: str, split: Words, note: Words) -> None:

@@ -6,10 +6,11 @@ import base64
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -20,10 +21,12 @@ from components.contracts.codec import to_json
 from components.contracts.findings import Duplicates
 from components.contracts.preset import DataPolicy
 from components.images.decode import decode
+from components.ingestion.splits import Codes
 
 THUMBNAILS = 6
 THUMBNAIL_PIXELS = 64
-COLUMNS = ["example_id", "content_id", "group_id", "label", "split", "published_split", "note", "contrast"]
+COLUMNS = ["example_id", "label", "split", "published_split", "note", "contrast"]
+_HASHED_ROWS = 10_000
 
 
 def columns(rows: pa.Table, decided: pa.Table) -> pa.Table:
@@ -36,10 +39,12 @@ def columns(rows: pa.Table, decided: pa.Table) -> pa.Table:
 def snapshot_id(table: pa.Table, policy: DataPolicy) -> str:
     """SHA-256 (hex) over the sorted example ids with label and split, the data policy and the layout's version."""
     digest = hashlib.sha256(f"{EXAMPLES_VERSION}\n{to_json(policy)}\n".encode())
-    order = pc.sort_indices(table["example_id"])
-    rows = pc.binary_join_element_wise(*(table[name].take(order) for name in ("example_id", "label", "split")), "\0")
-    for start in range(0, len(rows), 10_000):
-        digest.update("\n".join([*rows[start : start + 10_000].to_pylist(), ""]).encode())
+    columns = [table[name].combine_chunks() for name in ("example_id", "label", "split")]
+    order = pc.sort_indices(columns[0])
+    for start in range(0, len(order), _HASHED_ROWS):
+        rows = order.slice(start, _HASHED_ROWS)
+        lines = pc.binary_join_element_wise(*(column.take(rows) for column in columns), "\0")
+        digest.update("\n".join([*lines.to_pylist(), ""]).encode())
     return digest.hexdigest()
 
 
@@ -58,36 +63,42 @@ def counts_by_split(table: pa.Table, labels: Sequence[str]) -> dict[str, dict[st
 
 def left_out_reasons(table: pa.Table) -> dict[str, int]:
     """Rows that no split uses, by the reason in their note."""
-    return tally(table.filter(pc.equal(table["split"], "left-out"))["note"].to_pylist())
+    return tally(table.filter(pc.equal(table["split"], "left-out"))["note"])
 
 
-def duplicates(table: pa.Table, min_contrast: float) -> Duplicates:
-    """Pixel-exact copies and near duplicates among the rows."""
-    contents = table.group_by("content_id").aggregate([([], "count_all"), ("label", "count_distinct"), ("group_id", "min")])
-    copies = contents["count_all"].to_numpy()
-    near = contents.group_by("group_id_min").aggregate([([], "count_all")])["count_all"].to_numpy()
-    training = table.filter(pc.is_in(table["published_split"], pa.array(["train", ""])))
-    training_copies = training.group_by("content_id").aggregate([([], "count_all")])["count_all"].to_numpy()
-    test = table.filter(pc.equal(table["published_split"], "test"))
-    twins, near_twins = (pc.is_in(test[name], value_set=training[name].combine_chunks()).to_numpy() for name in ("content_id", "group_id"))
+def duplicates(table: pa.Table, content: Codes, group: Codes, min_contrast: float) -> Duplicates:
+    """Pixel-exact copies and near duplicates among the rows, whose contents and groups have these codes."""
+    copies = np.bincount(content)
+    group_of_content = np.zeros(len(copies), np.int64)
+    group_of_content[content] = group
+    near = np.bincount(group_of_content)
+    several = np.flatnonzero(copies[content] > 1)
+    label = table["label"].combine_chunks().dictionary_encode()
+    pairs = np.unique(content[several] * len(label.dictionary) + label.indices.to_numpy()[several])
+    training = pc.is_in(table["published_split"], pa.array(["train", ""])).to_numpy()
+    training_copies = np.bincount(content[training], minlength=len(copies))
+    training_groups = np.bincount(group[training], minlength=len(near))
+    test = pc.equal(table["published_split"], "test").to_numpy()
+    twins, near_twins = training_copies[content[test]] > 0, training_groups[group[test]] > 0
     return Duplicates(
-        distinct_contents=len(contents),
+        distinct_contents=len(copies),
         groups=int((copies > 1).sum()),
-        surplus_rows=int((copies - 1).sum()),
+        surplus_rows=len(content) - len(copies),
         test_rows_with_training_twin=int(twins.sum()),
-        conflicting_groups=int((contents["label_count_distinct"].to_numpy() > 1).sum()),
+        conflicting_groups=int((np.bincount(pairs // len(label.dictionary)) > 1).sum()),
         training_groups=int((training_copies > 1).sum()),
-        training_surplus_rows=int((training_copies - 1).sum()),
+        training_surplus_rows=int((training_copies - 1).clip(0).sum()),
         near_groups=int((near > 1).sum()),
-        near_contents=int((near - 1).sum()),
+        near_contents=len(copies) - len(near),
         near_test_rows_with_training_twin=int((near_twins & ~twins).sum()),
         near_constant_rows=int((table["contrast"].to_numpy() < min_contrast).sum()),
     )
 
 
-def tally(values: Iterable[str]) -> dict[str, int]:
-    """How often each value stands, the most frequent first."""
-    return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
+def tally(words: pa.ChunkedArray) -> dict[str, int]:
+    """How often each word stands, the most frequent first."""
+    counted = {found["values"]: found["counts"] for found in pc.value_counts(words).to_pylist()}
+    return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
 
 
 def thumbnails(shards: Sequence[Path], labels: Sequence[str]) -> dict[str, tuple[str, ...]]:

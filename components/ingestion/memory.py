@@ -1,0 +1,15 @@
+"""Memory of a step that lives long and works in turns: what one turn freed is the system's again before the next."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+
+def be_frugal() -> None:
+    """Have Arrow take its memory from the C library's allocator: its own keeps most of what was freed."""
+    pa.set_memory_pool(pa.system_memory_pool())
+
+
+def give_back() -> None:
+    """Return what is free to the system, Python's own free memory too: both use one allocator (`malloc_trim`)."""
+    pa.default_memory_pool().release_unused()
