@@ -20,6 +20,8 @@ from PIL import Image
 from components.contracts.codec import to_json
 from components.images.decode import decode
 from components.ingestion import ingest as ingest_module
+from components.ingestion.sources import archive as zip_archive
+from components.ingestion.sources.places import ObjectUnreadable
 from tests.images.test_decode import bomb, encoded, gradient
 from tests.ingestion.sources import Bench, as_folder, as_zip, bench, class_folders, csv_row, face
 
@@ -185,6 +187,42 @@ def test_paths_links_and_devices_of_a_tar(tmp_path: Path) -> None:
         "train/happy/char.png": "device",
         "train/happy/fifo.png": "device",
     }
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_members_are_unpacked_piece_by_piece_and_never_further_than_stated(
+    tmp_path: Path, method: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zip_archive, "_MOST", 1 << 16)
+    content = np.random.default_rng(1).bytes(1_500_000) + bytes(3_000_000)
+    with zipfile.ZipFile(tmp_path / "faces.zip", "w", method) as target:
+        target.writestr("first", content)
+        target.writestr("second", b"2")
+    place = zip_archive.Archive(tmp_path / "faces.zip")
+    entry, second = place.entries()
+    assert place.read(entry) == content
+    assert (place.head(entry, 10), place.read(second)) == (content[:10], b"2")
+    assert max(map(len, place._unpacked(entry))) <= 1 << 16
+    less = entry._replace(size=100_000)
+    assert b"".join(place._unpacked(less)) == content[:100_000]
+    for other in (less, entry._replace(size=len(content) + 1), entry._replace(checksum="crc:00000000")):
+        with pytest.raises(ObjectUnreadable):
+            place.read(other)
+    damaged = bytearray((tmp_path / "faces.zip").read_bytes())
+    damaged[700_000] ^= 255
+    (tmp_path / "faces.zip").write_bytes(damaged)
+    with pytest.raises(ObjectUnreadable):
+        zip_archive.Archive(tmp_path / "faces.zip").read(entry)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_pictures_are_read_however_a_zip_packs_them(tmp_path: Path, method: int) -> None:
+    night = bench(tmp_path)
+    with zipfile.ZipFile(tmp_path / "faces.zip", "w", method) as target:
+        for name, content in class_folders().items():
+            target.writestr(name, content)
+    assert night.ingest(tmp_path / "faces.zip") == 0
+    assert (len(night.rows()), night.rejected()) == (16, {})
 
 
 def test_a_zip_bomb_is_never_unpacked(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ Members are read by the place of their local header, so a process that reads som
 
 from __future__ import annotations
 
+import bz2
+import lzma
 import struct
 import zipfile
 import zlib
@@ -19,11 +21,30 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 # What damaged, encrypted or exotic members raise.
-_MEMBER_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, OSError)
+_MEMBER_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, OSError)
 _LOCAL = struct.Struct("<4s2x2H16x2H")
+_LZMA = struct.Struct("<2xHBL")
 _ENCRYPTED = 1
 _CHUNK = 1 << 20
 _MOST = 1 << 24  # of what is unpacked at once
+
+
+class _Inflater:
+    """zlib's decompressor with the methods of those of bz2 and lzma."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(-zlib.MAX_WBITS)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._inner.unconsumed_tail
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
 
 
 class Archive:
@@ -105,26 +126,21 @@ class Archive:
             raise zipfile.BadZipFile("Bad magic number for file header")
         if flags & _ENCRYPTED:
             raise ValueError("it is encrypted")
-        if method not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ValueError(f"it is packed by method {method}; only stored and deflated members are read")
         place = stream.seek(entry.handle + _LOCAL.size + name + extra)
-        unpacker = zlib.decompressobj(-zlib.MAX_WBITS) if method == zipfile.ZIP_DEFLATED else None
+        unpacker, begins = _unpacker(method, stream, entry.size)
+        place += begins
         left = entry.size
-        while left > 0:
-            stream.seek(place)  # another member may have been read meanwhile
-            packed = stream.read(min(left + 1024, _CHUNK) if unpacker else min(left, _CHUNK))
-            place += len(packed)
-            if not packed:
-                raise EOFError("the archive is cut off")
+        while left > 0 and not (unpacker and unpacker.eof):
+            packed = b""
+            if unpacker is None or unpacker.needs_input:
+                stream.seek(place)  # another member may have been read meanwhile
+                packed = stream.read(min(left + 1024, _CHUNK) if unpacker else min(left, _CHUNK))
+                place += len(packed)
+                if not packed:
+                    raise EOFError("the archive is cut off")
             chunk = unpacker.decompress(packed, min(left, _MOST)) if unpacker else packed
             left -= len(chunk)
             yield chunk
-            while unpacker and unpacker.unconsumed_tail and left > 0:
-                chunk = unpacker.decompress(unpacker.unconsumed_tail, min(left, _MOST))
-                left -= len(chunk)
-                yield chunk
-            if unpacker and unpacker.eof:
-                return
 
     def _open(self) -> BinaryIO:
         if self._stream is None:
@@ -133,6 +149,25 @@ class Archive:
             except OSError as error:
                 raise EnvironmentProblem(f"can't open {self.uri}: {error.strerror or error}", fix="check its permissions") from error
         return self._stream
+
+
+def _unpacker(method: int, stream: BinaryIO, size: int) -> tuple[_Inflater | bz2.BZ2Decompressor | lzma.LZMADecompressor | None, int]:
+    """What unpacks a member of so many bytes (None where it is stored), and how many bytes at its beginning say how."""
+    if method == zipfile.ZIP_STORED:
+        return None, 0
+    if method == zipfile.ZIP_DEFLATED:
+        return _Inflater(), 0
+    if method == zipfile.ZIP_BZIP2:
+        return bz2.BZ2Decompressor(), 0
+    if method != zipfile.ZIP_LZMA:
+        raise ValueError(f"it is packed by method {method}; stored, deflated, bzip2 and LZMA members are read")
+    # APPNOTE.TXT, section 5.8.8: a version, the length of the properties, and those as LZMA's own format has them.
+    length, literals, dictionary = _LZMA.unpack(stream.read(_LZMA.size))
+    rest, lc = divmod(literals, 9)
+    pb, lp = divmod(rest, 5)
+    # More of a dictionary than the content has bytes is never looked at, and would be memory that the archive chooses.
+    properties = {"id": lzma.FILTER_LZMA1, "dict_size": min(dictionary, max(size, 4096)), "lc": lc, "lp": lp, "pb": pb}
+    return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[properties]), 4 + length
 
 
 def among(entries: Iterable[Entry], names: Iterable[str]) -> dict[str, Entry]:
