@@ -9,11 +9,14 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from components.contracts.artifacts import write_atomically
 from components.contracts.errors import ContractError, InputError
 from components.runtime.store import Entry, changed_meanwhile
+
+_FILES_AT_ONCE = 4  # copied: most of the time one waits for the disk
 
 
 class DiskStore:
@@ -67,7 +70,11 @@ class DiskStore:
         # Copied beside its place and renamed: another process sees the whole tree or none of it.
         staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         try:
-            shutil.copytree(folder, staging / "tree", copy_function=_copy_durably)
+            with ThreadPoolExecutor(_FILES_AT_ONCE) as threads:
+                copies: list[Future[None]] = []
+                shutil.copytree(folder, staging / "tree", copy_function=lambda *paths: copies.append(threads.submit(_copy_durably, *paths)))
+            for copy in copies:
+                copy.result()
             with self._locked(target):
                 if (target / marker).exists():
                     return  # someone else was first, with the same content
