@@ -54,7 +54,11 @@ def ingest(context: Context, plan_digest: str, target: Path, runner: IngestionPo
     be_frugal()
     policy = context.preset.data
     plan = _plan(context, plan_digest)
-    place, found = _as_planned(plan.listing, policy)
+    source_id = plan.listing.source_id
+    with ThreadPoolExecutor(1) as meanwhile:
+        remembered = meanwhile.submit(find_earlier, context.store, source_id, plan.accepted_snapshot, context.scratch)
+        place, found = _as_planned(plan.listing, policy)
+    earlier = remembered.result()
     artifacts.start(target)
     # On the disk that the artifact stands on, which is the one that was made large enough; gone before the marker.
     home = target / ".parts"
@@ -63,8 +67,6 @@ def ingest(context: Context, plan_digest: str, target: Path, runner: IngestionPo
     if not runner.beam:
         place = localized(place, context.scratch)
     reading = found.reading(place, context.scratch)
-    source_id = plan.listing.source_id
-    earlier = find_earlier(context.store, source_id, plan.accepted_snapshot, context.scratch)
     overlays = read_overlays(context.store, source_id)
     places = earlier.places(reading.rows["fingerprint"]) if earlier is not None else np.full(len(reading.rows), -1)
     usable = pc.equal(reading.rows["reason"].cast(pa.string()), "").to_numpy()
@@ -88,18 +90,22 @@ def ingest(context: Context, plan_digest: str, target: Path, runner: IngestionPo
     shards = plan_shards(night.sizes)
     with ThreadPoolExecutor(available_processes()) as threads:
         list(threads.map(lambda shard: _write(target, shard, night, settled.decided, Collection(*pieces)), shards))
-    files = [target / shard.name for shard in shards]
     table = summary.columns(night.rows, settled.decided)
     rejected = night.rejected
     _check(table, plan.listing.uri)
     counts = summary.counts_by_split(table, policy.labels)
-    names = tuple(file.name for file in files)
+    names = tuple(shard.name for shard in shards)
     snapshot = Snapshot(EXAMPLES_VERSION, summary.snapshot_id(table, policy), source_id, policy.labels, counts, read, len(rejected), names)
     write_index(context.store, source_id, snapshot.snapshot_id, night.rows)
     shutil.rmtree(home)
     artifacts.finish(target, "examples", snapshot)
-    context.store.put_tree(target, layout.snapshot(snapshot.source_id, snapshot.snapshot_id), MARKERS["examples"])
-    reasons = summary.left_out_reasons(table)
+    with ThreadPoolExecutor(1) as disk:
+        place_in_store = layout.snapshot(snapshot.source_id, snapshot.snapshot_id)
+        stored = disk.submit(context.store.put_tree, target, place_in_store, MARKERS["examples"])
+        reasons = summary.left_out_reasons(table)
+        duplicates = summary.duplicates(table, settled.content, settled.group, policy.min_contrast)
+        thumbnails = summary.thumbnails(target, shards, table, policy.labels)
+    stored.result()
     return IngestFindings(
         snapshot_id=snapshot.snapshot_id,
         source_id=snapshot.source_id,
@@ -114,10 +120,10 @@ def ingest(context: Context, plan_digest: str, target: Path, runner: IngestionPo
         rejected_examples=tuple(RejectedImage(**row) for row in rejected.slice(0, REJECTED_EXAMPLES).to_pylist()),
         counts=counts,
         published_counts=reading.published,
-        duplicates=summary.duplicates(table, settled.content, settled.group, policy.min_contrast),
+        duplicates=duplicates,
         images_per_second=round(read / seconds, 1),
         runner=runner.runner or f"FnApiRunner, {'in this process' if processes == 1 else f'{processes} processes'}",
-        thumbnails=summary.thumbnails(files, policy.labels),
+        thumbnails=thumbnails,
         reused=night.reused,
         gone=len(earlier.rows) - night.reused if earlier is not None and earlier.reusable else 0,
         forgotten=night.forgotten,

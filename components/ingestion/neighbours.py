@@ -84,7 +84,11 @@ def _candidates(found: Pixels, settled: npt.NDArray[np.bool_]) -> list[tuple[int
     words = found.view(np.uint64)
     pairs: set[tuple[int, int]] = set()
     for keys in np.ascontiguousarray(found).view(np.uint32).T:
-        later, earlier = _sharing(keys)
+        # Where few are new, few share half a key with one of them.
+        wanted = np.zeros(1 << 16, bool)
+        wanted[keys[~settled] & 0xFFFF] = True
+        looked_at = np.flatnonzero(wanted[keys & 0xFFFF])
+        later, earlier = (looked_at[places] for places in _sharing(keys[looked_at]))
         fresh = ~settled[later]
         later, earlier = later[fresh], earlier[fresh]
         for start in range(0, len(later), 1 << 18):

@@ -73,10 +73,10 @@ def _groups(
     if earlier is not None:
         known = pc.index_in(contents, value_set=earlier.rows["content_id"].combine_chunks())
         remembered = earlier.rows["group_id"].combine_chunks().take(known)
-    fresh = pc.is_null(remembered)
+    fresh = pc.is_null(remembered).to_numpy(zero_copy_only=False)
     # What was there before comes first, and within that the smallest content id: no order of reading matters.
-    order = pc.sort_indices(pa.table({"fresh": fresh, "content": contents}), sort_keys=[("fresh", "ascending"), ("content", "ascending")])
-    order = order.to_numpy()
+    order = pc.sort_indices(contents).to_numpy()
+    order = np.concatenate([order[~fresh[order]], order[fresh[order]]])
     order = order[~flat[order]]  # a nearly constant picture is like any other one
     if not len(order):
         return pc.coalesce(remembered, contents)

@@ -8,9 +8,9 @@ import io
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -22,6 +22,7 @@ from components.contracts.findings import Duplicates
 from components.contracts.preset import DataPolicy
 from components.images.decode import decode
 from components.ingestion.splits import Codes
+from components.ingestion.tables import Shard
 
 THUMBNAILS = 6
 THUMBNAIL_PIXELS = 64
@@ -101,35 +102,38 @@ def tally(words: pa.ChunkedArray) -> dict[str, int]:
     return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
 
 
-def thumbnails(shards: Sequence[Path], labels: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def thumbnails(folder: Path, shards: Sequence[Shard], table: pa.Table, labels: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Up to `THUMBNAILS` pictures per label as PNG data URIs, at most `THUMBNAIL_PIXELS` a side.
 
     Of each label from the first row group that has training rows of it, or any rows used; there the
     ones with the smallest ids, which is as good as drawn and always the same.
+
+    Args:
+        shards: the image files in the folder. table: `COLUMNS` of their rows.
     """
-    chosen: dict[str, list[dict[str, Any]]] = {}
-    for wanted in (("train",), ("validation", "test")):
-        for shard in shards:
-            with pq.ParquetFile(shard) as file:
-                for group in range(file.num_row_groups):
-                    missing = [label for label in labels if label not in chosen]
-                    if missing:
-                        chosen.update(_chosen(file, group, missing, wanted))
-    return {label: tuple(_data_uri(row["image"]) for row in chosen.get(label, [])) for label in labels}
+    groups = [(shard, number, start, end) for shard in shards for number, (start, end) in enumerate(shard.groups)]
+    ends = np.array([end for *_, end in groups])
+    training, used = pc.equal(table["split"], "train"), pc.not_equal(table["split"], "left-out")
+    found: dict[str, tuple[str, ...]] = dict.fromkeys(labels, ())
+    for label in labels:
+        labelled = pc.equal(table["label"], label)
+        for wanted in (training, used):
+            rows = np.flatnonzero(pc.and_(labelled, wanted).to_numpy())
+            if len(rows):
+                shard, number, start, end = groups[np.searchsorted(ends, rows[0], side="right")]
+                found[label] = _chosen(folder / shard.name, number, rows[rows < end] - start)
+                break
+    return found
 
 
-def _chosen(file: pq.ParquetFile, group: int, labels: Sequence[str], splits: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    small = file.read_row_group(group, columns=["example_id", "label", "split"])
-    fits = pc.and_(pc.is_in(small["label"], pa.array(labels, pa.string())), pc.is_in(small["split"], pa.array(splits, pa.string())))
-    if not pc.any(fits).as_py():
-        return {}
-    rows = file.read_row_group(group, columns=["example_id", "content_id", "label", "image"]).filter(fits).sort_by("example_id")
-    chosen: dict[str, dict[str, dict[str, Any]]] = {}
-    for index, (label, content) in enumerate(zip(rows["label"].to_pylist(), rows["content_id"].to_pylist(), strict=True)):
-        found = chosen.setdefault(label, {})
-        if content not in found and len(found) < THUMBNAILS:
-            found[content] = {"image": rows["image"][index].as_py()}
-    return {label: list(found.values()) for label, found in chosen.items()}
+def _chosen(shard: Path, group: int, rows: npt.NDArray[np.int64]) -> tuple[str, ...]:
+    """Of some rows of a row group the first distinct pictures, by id."""
+    with pq.ParquetFile(shard) as file:
+        table = file.read_row_group(group, columns=["example_id", "content_id", "image"]).take(pa.array(rows)).sort_by("example_id")
+    first: dict[str, int] = {}
+    for row, content in enumerate(table["content_id"].to_pylist()):
+        first.setdefault(content, row)
+    return tuple(_data_uri(table["image"][row].as_py()) for row in list(first.values())[:THUMBNAILS])
 
 
 def _data_uri(content: bytes) -> str:
