@@ -30,6 +30,7 @@ from components.contracts import errors
 from components.contracts.errors import EmotionError, EnvironmentProblem
 from components.images.decode import MAX_BYTES
 from components.ingestion.attendance import WORKER_MODULE, attended
+from components.ingestion.memory import be_frugal, give_back
 from components.ingestion.parts import write_part
 from components.ingestion.pictures import read_pictures
 from components.ingestion.sources import layouts
@@ -117,6 +118,7 @@ class ReadSpan(beam.DoFn):
         self.place: Place | None = None
 
     def setup(self) -> None:
+        be_frugal()
         self.place = open_place(self.uri)
 
     def process(self, element: tuple[int, bytes]) -> None:
@@ -124,6 +126,7 @@ class ReadSpan(beam.DoFn):
         rows = pa.ipc.open_stream(packed).read_all()
         contents = self.reader.contents(self.place or open_place(self.uri), rows, MAX_BYTES)
         write_part(self.parts, number, *read_pictures(contents, rows))
+        give_back()
 
 
 def processes_for(spans: Sequence[Span]) -> int:

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 def be_frugal() -> None:
     """Have Arrow take its memory from the C library's allocator: its own keeps most of what was freed."""
+    give_back()
     pa.set_memory_pool(pa.system_memory_pool())
 
 
