@@ -13,20 +13,7 @@ if TYPE_CHECKING:
     from pipelines.client import Kubeflow
 
 PresetName = Annotated[str, typer.Option("--preset", help="Name of a preset; `emotion presets` lists them.")]
-Name = Annotated[str, typer.Option("--preset", help="Name of a preset; `emotion presets` lists them.")]
-Data = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Images that the cluster reads: gs://, s3:// or kaggle://. Several times: joined. Left out where the preset names them."
-    ),
-]
-RemoteStore = Annotated[str, typer.Option("--store", help="What outlives runs: gs://bucket/prefix or s3://bucket/prefix.")]
-Registry = Annotated[
-    str,
-    typer.Option(help="Registry that holds the images. Not needed after `make push`, which recorded their digests in build/images.json."),
-]
-Gpu = Annotated[bool, typer.Option("--gpu/--no-gpu", help="Train on the GPU pool, or on any node.")]
-ServiceAccount = Annotated[str, typer.Option(help="Identity of the run's pods: it opens the store (workload identity).")]
+Name = Annotated[str, typer.Option("--name", help="Of the schedule; PRESET-nightly by default.")]
 Host = Annotated[
     str,
     typer.Option(

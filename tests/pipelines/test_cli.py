@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from components.contracts.codec import to_json
 from components.contracts.errors import EnvironmentProblem, InputError
 from pipelines import faces, presets, running
+from pipelines.cli import app
 from pipelines.code import ROOT
 
 
@@ -144,3 +148,16 @@ def test_a_night_that_is_none(tmp_path: Path, night: str, message: str) -> None:
 )
 def test_exit_codes(outcome: str, code: int) -> None:
     assert running.exit_code({"outcome": outcome, "exit_codes": {"resolve": 0, "ingest": 2, "report": 0}}) == code
+
+
+def test_no_command_takes_an_option_twice() -> None:
+    def commands(command: Any, path: str = "emotion") -> Iterator[tuple[str, Any]]:
+        yield path, command
+        for name, inner in getattr(command, "commands", {}).items():
+            yield from commands(inner, f"{path} {name}")
+
+    found = dict(commands(typer.main.get_command(app)))
+    assert len(found) > 30
+    for path, command in found.items():
+        names = [name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)]
+        assert sorted(names) == sorted(set(names)), path

@@ -21,6 +21,7 @@ from rich.console import Console
 
 from components.contracts.errors import EnvironmentProblem, InputError, UnknownNameError
 from pipelines import client, code, publishing, watching
+from pipelines.cli import app
 from pipelines.client import Kubeflow, credentials, speaking
 from pipelines.commands import cluster, watch
 from tests.pipelines.kfp_server import KfpServer, Refused, serving
@@ -311,20 +312,29 @@ def test_scheduling_twice_stopping_and_reading_logs(server: KfpServer, monkeypat
     monkeypatch.setattr(cluster, "console", told)
     monkeypatch.setattr(watch, "console", told)
     monkeypatch.setattr(publishing, "compiled_for", lambda registry, gpus: COMPILED)
+    place = ("--store", "gs://bucket/store", "--data", "gs://bucket/faces", "--preset", "fer2013-cnn")
+
+    def command(*arguments: str) -> None:
+        typer.main.get_command(app)([*arguments, "--host", server.url], standalone_mode=False)
+
     for _ in range(2):
-        cluster.schedule("gs://bucket/store", "fer2013-cnn", ["gs://bucket/faces"], time_zone="Europe/Berlin", host=server.url)
+        command("schedule", *place, "--time-zone", "Europe/Berlin")
     assert len(server.recurring) == 1
-    watch.status(preset="fer2013-cnn", host=server.url)
-    cluster.unschedule("fer2013-cnn", host=server.url)
+    assert json.loads(server.recurring[0]["runtime_config"]["parameters"]["preset"])["name"] == "fer2013-cnn"
+    command("status", "--preset", "fer2013-cnn")
+    command("unschedule", "--preset", "fer2013-cnn")
     assert server.recurring[0]["status"] == "DISABLED"
-    cluster.submit("gs://bucket/store", "fer2013-cnn", ["gs://bucket/faces"], run_id="tonight", host=server.url)
-    cluster.submit("gs://bucket/store", "fer2013-cnn", ["gs://bucket/faces"], run_id="tonight", host=server.url)
+    command("schedule", *place, "--name", "another")
+    command("unschedule", "--name", "another")
+    assert [run["status"] for run in server.recurring] == ["DISABLED", "DISABLED"]
+    for _ in range(2):
+        command("submit", *place, "--run-id", "tonight")
     assert len(server.runs) == 1
     server.runs[0]["run_details"] = {"task_details": _tasks_with_a_retry()}
     server.logs[server.runs[0]["run_id"], "pod-2"] = "loss [0.3]\n"
-    watch.logs("tonight", "train", host=server.url)
+    command("logs", "tonight", "train")
     with pytest.raises(UnknownNameError, match="did you mean 'train'"):
-        watch.logs("tonight", "trai", host=server.url)
+        command("logs", "tonight", "trai")
     printed = told.file.getvalue()  # type: ignore[attr-defined]
     for line in (
         "scheduled: fer2013-cnn-nightly at 0 30 2 * * * (Europe/Berlin)", "stands: fer2013-cnn-nightly at", "fer2013-cnn-nightly: stopped",
