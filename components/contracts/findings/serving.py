@@ -10,7 +10,11 @@ from components.contracts.night import Pointer
 
 @dataclass(frozen=True)
 class ServingMeasurement:
-    """One served model over HTTP on one machine. Latencies in milliseconds, one image per request."""
+    """One served model over HTTP on one machine. Latencies in milliseconds, one image per request.
+
+    Attributes:
+        resident_bytes: memory that its server held after the requests. peak_bytes: the most that it ever held.
+    """
 
     version: str
     cold_start_seconds: float
@@ -19,6 +23,7 @@ class ServingMeasurement:
     requests_per_second: float
     resident_bytes: int
     model_bytes: int
+    peak_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class ServingFindings:
     Attributes:
         p95_ratio: 95th percentile of the challenger's latency over the champion's; 0 where there is no champion.
         p95_ratio_interval: of that ratio, 90 %, two-sided, by resampling the interleaved pairs of requests.
+        cpus, memory_limit_bytes: that each server had, as the preset gives them to the predictor's container.
     """
 
     golden_images: int
@@ -38,6 +44,8 @@ class ServingFindings:
     server: str
     p95_ratio: float = 0.0
     p95_ratio_interval: tuple[float, ...] = ()
+    cpus: float = 0.0
+    memory_limit_bytes: int = 0
 
 
 @dataclass(frozen=True)

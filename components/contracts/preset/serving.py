@@ -109,6 +109,7 @@ class ServingPolicy:
         shadow: the predictor that copies of requests go to; None for none.
         payload: what is kept of requests for `emotion drift`; None keeps nothing.
         public_key: Ed25519, 32 bytes in base64: only versions that its holder signed are let in and served; empty for any.
+        faces: requests hold photos: the predictor finds the faces and answers each. Off, each image is a crop of a face.
     """
 
     golden_images: int = 64
@@ -127,6 +128,7 @@ class ServingPolicy:
     shadow: ShadowPolicy | None = None
     payload: PayloadPolicy | None = None
     public_key: str = ""
+    faces: bool = False
 
     def __post_init__(self) -> None:
         require(1 <= self.min_replicas <= self.max_replicas, "serving.min_replicas", "1 to max_replicas", self.min_replicas)
@@ -139,3 +141,14 @@ class ServingPolicy:
             require(re.fullmatch(r"\d+(\.\d+)?|\d+m", quantity) is not None, f"serving.{what}", "CPUs, as 1, 0.5 or 500m", quantity)
         for what, quantity in (("memory", self.memory), ("memory_request", self.memory_request)):
             require(re.fullmatch(r"\d+[KMG]i?", quantity) is not None, f"serving.{what}", "bytes, as 512Mi or 1G", quantity)
+
+    @property
+    def cpus(self) -> float:
+        """``cpu`` as a number."""
+        return int(self.cpu[:-1]) / 1000 if self.cpu.endswith("m") else float(self.cpu)
+
+    @property
+    def memory_bytes(self) -> int:
+        """``memory`` as a number."""
+        letters = self.memory.lstrip("0123456789")
+        return int(self.memory.removesuffix(letters)) * (1024 if letters.endswith("i") else 1000) ** ("KMG".index(letters[0]) + 1)
