@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import kfp_server_api
 
 from components.contracts import layout
+from components.contracts.codec import json_object
 from components.contracts.errors import EmotionError, InputError
 from components.runtime.store import open_store
 from pipelines.client import Kubeflow, called, every
@@ -84,10 +84,9 @@ def outcome_of(run: Any) -> dict[str, Any]:
     parameters = (run.runtime_config.parameters if run.runtime_config else None) or {}
     try:
         content = open_store(str(parameters["store"])).read(f"{layout.run(parameters.get('run_id') or run.run_id)}/summary.json")
-        summary = json.loads(content or b"{}")
     except (KeyError, ValueError, EmotionError, OSError):
         return {}
-    return summary if isinstance(summary, dict) else {}
+    return json_object(content)
 
 
 def _pods_of(run: Any, step: str) -> set[str]:

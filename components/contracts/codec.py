@@ -52,6 +52,15 @@ def from_plain(kind: type[T], value: Any, place: str) -> T:
     return typing.cast(T, _read(kind, value, place))
 
 
+def json_object(text: str | bytes | None) -> dict[str, Any]:
+    """A JSON object of any fields; empty for what is missing or can't be read, so that one bad record doesn't hide the others."""
+    try:
+        value = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 def plain(value: Any) -> Any:
     """Dataclasses and tuples as the dictionaries and lists that JSON has, in their declared order."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -9,6 +9,7 @@ from typing import Any
 
 from components.contracts import layout
 from components.contracts.artifacts import ModelManifest
+from components.contracts.codec import json_object
 from components.contracts.errors import UnknownNameError
 from components.contracts.registry import Decision
 from components.deployment.approval import Asked, requests
@@ -47,7 +48,7 @@ class Lineage:
     @property
     def preset(self) -> dict[str, Any]:
         """The whole preset of the run, as it was."""
-        return _object(str(self.findings("resolve").get("preset_json") or "").encode())
+        return json_object(str(self.findings("resolve").get("preset_json") or ""))
 
 
 def find(store: Store, version: str, model_name: str = "") -> tuple[Registry, str]:
@@ -70,7 +71,7 @@ def trace(registry: Registry, version: str) -> Lineage:
     decisions = tuple(decision for decision in registry.decisions() if decision.version == version)
     asked = tuple(one for one in requests(registry) if one.request.verdict.challenger == version)
     run_id = next(iter([*(decision.run_id for decision in decisions), *(one.request.run_id for one in asked)]), "")
-    evidence = {step: _object(registry.store.read(layout.evidence(run_id, step))) for step in layout.STEPS} if run_id else {}
+    evidence = {step: json_object(registry.store.read(layout.evidence(run_id, step))) for step in layout.STEPS} if run_id else {}
     return Lineage(
         registry.name,
         version,
@@ -81,7 +82,7 @@ def trace(registry: Registry, version: str) -> Lineage:
         asked,
         run_id,
         {step: value for step, value in evidence.items() if value},
-        _object(registry.store.read(f"{layout.run(run_id)}/summary.json")) if run_id else {},
+        json_object(registry.store.read(f"{layout.run(run_id)}/summary.json")) if run_id else {},
     )
 
 
@@ -128,12 +129,3 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
             yield from _flat(f"{name}.{key}", item)
     else:
         yield name, json.dumps(value, ensure_ascii=False)
-
-
-def _object(content: bytes | None) -> dict[str, Any]:
-    """Stored JSON as an object; empty for what is missing or can't be read, so that old runs don't hide a lineage."""
-    try:
-        value = json.loads(content or b"{}")
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}

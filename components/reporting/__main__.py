@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 from components.contracts import layout
 from components.contracts.artifacts import write_atomically
-from components.contracts.codec import to_json, to_pretty_json
+from components.contracts.codec import json_object, to_json, to_pretty_json
 from components.contracts.errors import EmotionError, EnvironmentProblem
 from components.reporting.cost import cost_of, read_prices
 from components.reporting.index import row_of
@@ -99,11 +98,11 @@ def _remember(context: Context, night: Night, outcome: Outcome) -> None:
 
 
 def _is_later(store: Store, key: str, night: Night) -> bool:
-    standing = _object(_read(store, key))
+    standing = json_object(_read(store, key))
     run_id = standing.get("run_id")
     if not isinstance(run_id, str) or run_id == night.run_id:
         return False
-    theirs = _object(_read(store, layout.evidence(run_id, "resolve"))).get("started_at")
+    theirs = json_object(_read(store, layout.evidence(run_id, "resolve"))).get("started_at")
     return isinstance(theirs, str) and theirs > night.step("resolve").started_at
 
 
@@ -118,15 +117,7 @@ def _add_to_index(store: Store, summary: dict[str, Any]) -> None:
 
 
 def _earlier_summary(store: Store, run: str) -> dict[str, Any]:
-    return _object(_read(store, f"{run}/summary.json"))
-
-
-def _object(content: bytes | None) -> dict[str, Any]:
-    try:
-        value = json.loads(content or b"{}")
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
+    return json_object(_read(store, f"{run}/summary.json"))
 
 
 def _read(store: Store, key: str) -> bytes | None:

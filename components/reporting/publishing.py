@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from components.contracts import layout
 from components.contracts.artifacts import write_atomically
-from components.contracts.codec import from_json, to_json
+from components.contracts.codec import from_json, json_object, to_json
 from components.contracts.errors import ConflictError, EmotionError
 from components.reporting.index import Index, Row, render_index, row_of
 from components.runtime.store import Store
@@ -74,7 +72,7 @@ def gathered(store: Store) -> Index:
     rows: dict[str, Row] = {}
     for key in store.list("runs"):
         if key.count("/") == 2 and key.endswith("/summary.json"):
-            row = row_of(_object(store.read(key)))
+            row = row_of(json_object(store.read(key)))
             if row is not None:
                 rows[row.run_id] = row
     return Index(rows)
@@ -92,11 +90,3 @@ def _parsed(content: bytes | None) -> Index | None:
         return from_json(Index, content)
     except EmotionError:
         return None
-
-
-def _object(content: bytes | None) -> dict[str, Any]:
-    try:
-        value = json.loads(content or b"{}")
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}

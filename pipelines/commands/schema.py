@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,7 @@ from rich.syntax import Syntax
 
 from components.contracts import layout
 from components.contracts.artifacts import write_atomically
-from components.contracts.codec import to_json
+from components.contracts.codec import json_object, to_json
 from components.contracts.errors import InputError
 from components.runtime.store import Store as OpenStore
 from components.runtime.store import open_store
@@ -106,9 +105,9 @@ def _accepted(store: OpenStore, preset: str) -> set[str]:
     found = set()
     for key in store.list("snapshots"):
         if key.endswith("/accepted") and key.count("/") == 2:
-            pointer = json.loads(store.read(key) or b"{}")
-            evidence = json.loads(store.read(layout.evidence(pointer.get("run_id", ""), "resolve")) or b"{}")
-            resolved = json.loads(evidence.get("findings", {}).get("preset_json") or "{}")
+            pointer = json_object(store.read(key))
+            evidence = json_object(store.read(layout.evidence(pointer.get("run_id", ""), "resolve")))
+            resolved = json_object(evidence.get("findings", {}).get("preset_json"))
             if resolved.get("name") == preset:
                 found.add(pointer.get("snapshot_id", ""))
     return found

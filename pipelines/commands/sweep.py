@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import typer
 
 from components.contracts import layout
 from components.contracts.artifacts import MARKERS, Sampling, Snapshot, read_marker, write_atomically
-from components.contracts.codec import from_json, to_json
+from components.contracts.codec import from_json, json_object, to_json
 from components.contracts.errors import ContractError, InputError
 from components.contracts.preset import Preset
 from components.runtime.store import Store as StoreOf
@@ -68,7 +67,7 @@ def _accepted(store: StoreOf, preset: Preset, wanted: str) -> str:
         source, _, name = key.removeprefix("snapshots/").partition("/")
         if name != "accepted":
             continue
-        pointer = json.loads(store.read(key) or b"{}")
+        pointer = json_object(store.read(key))
         place = layout.snapshot(source, str(pointer.get("snapshot_id", "")))
         content = store.read(f"{place}/{MARKERS['examples']}")
         if content and from_json(Snapshot, content, "snapshot").labels == preset.data.labels:

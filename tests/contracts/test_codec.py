@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from components.contracts.codec import digest, from_json, to_json, to_pretty_json
+from components.contracts.codec import digest, from_json, json_object, to_json, to_pretty_json
 from components.contracts.errors import ContractError, InputError, UnknownNameError
 from components.contracts.preset import DataPolicy, ImageSpec, Preset, Stage
 from pipelines.presets import PRESETS, preset
@@ -53,6 +53,15 @@ def test_a_wrong_shape_is_told_with_its_place(text: str, message: str) -> None:
 def test_not_a_number_is_never_written() -> None:
     with pytest.raises(ValueError, match="Out of range float"):
         to_json({"accuracy": float("nan")})
+
+
+@pytest.mark.parametrize("text", [None, b"", "", b"\xff", "{", "[1]", "null", '"text"'])
+def test_what_is_no_object_reads_as_an_empty_one(text: str | bytes | None) -> None:
+    assert json_object(text) == {}
+
+
+def test_an_object_of_any_fields_is_read() -> None:
+    assert json_object(b'{"a": {"b": [1]}}') == json_object('{"a": {"b": [1]}}') == {"a": {"b": [1]}}
 
 
 def test_presets_check_themselves() -> None:
