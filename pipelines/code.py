@@ -25,10 +25,15 @@ def component_digest(component: str, root: Path = ROOT) -> str:
     return hasher.hexdigest()
 
 
-def image_references(registry: str, root: Path = ROOT) -> dict[str, str]:
-    """Symbolic image name, as components declare it, to ``registry/name:content-digest``."""
+def image_references(registry: str, root: Path = ROOT, *, gpu: bool = False) -> dict[str, str]:
+    """Symbolic image name, as components declare it, to ``registry/name:content-digest``.
+
+    Args:
+        gpu: training's image is the variant with CUDA, ``registry/gpu/emotion-training:content-digest``.
+    """
     prefix = f"{registry.rstrip('/')}/" if registry else ""
-    return {f"emotion-{name}": f"{prefix}emotion-{name}:{component_digest(name, root)[:16]}" for name in COMPONENTS}
+    names = {name: f"{'gpu/' if gpu and name == 'training' else ''}emotion-{name}" for name in COMPONENTS}
+    return {f"emotion-{name}": f"{prefix}{path}:{component_digest(name, root)[:16]}" for name, path in names.items()}
 
 
 def code_version(root: Path = ROOT) -> str:

@@ -43,10 +43,8 @@ def build(engine: Engine, components: tuple[str, ...], base: str, *, gpu: bool =
     Raises:
         CalledProcessError: a build failed; its output holds why.
     """
-    references = image_references("localhost")
+    references = image_references("localhost", gpu=gpu)
     built = {component: references[f"emotion-{component}"] for component in components}
-    if gpu and "training" in built:
-        built["training"] = built["training"].replace("localhost/", "localhost/gpu/")
     with build_secrets() as secrets:
         for number, (component, reference) in enumerate(built.items(), 1):
             if engine.run("images", "--quiet", reference):
@@ -113,7 +111,8 @@ def main() -> int:
             pushed = push(engine, built, arguments.push)
             if arguments.sign:
                 sign(pushed, bills, arguments.sign)
-            write_atomically(RECORD, (json.dumps(pushed, indent=2) + "\n").encode())
+            known = json.loads(RECORD.read_bytes()) if RECORD.exists() else {}  # of components that weren't asked for now
+            write_atomically(RECORD, (json.dumps(known | pushed, indent=2) + "\n").encode())
     except NoEngine as error:
         print(f"images: {error}", file=sys.stderr)
         return 5

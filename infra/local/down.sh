@@ -4,7 +4,9 @@
 #   infra/local/down.sh kind|minikube
 set -euo pipefail
 case "${1:-}" in
-    kind) kind delete cluster --name emotion ;;
-    minikube) minikube delete --profile emotion ;;
+    kind) remove=(kind delete cluster --name emotion) ;;
+    minikube) remove=(minikube delete --profile emotion) ;;
     *) echo "usage: infra/local/down.sh kind|minikube" >&2; exit 2 ;;
 esac
+command -v "$1" >/dev/null || { echo "down: not installed: $1" >&2; exit 5; }
+"${remove[@]}"

@@ -6,7 +6,8 @@
 #   infra/local/up.sh minikube --gpus    with this machine's NVIDIA GPUs
 #
 # It can be run again at any time: what stands is left as it is. The training task asks for 16 GB of memory.
-# Needs an engine that runs privileged containers, kubectl, helm, kind or minikube, and the internet.
+# Needs an engine that runs privileged containers, kubectl, helm, kind or minikube, and the internet; kubectl fetches
+# Kubeflow Pipelines with git, and KServe's installer edits its settings with jq.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 # shellcheck source=infra/local/versions.sh
@@ -29,10 +30,13 @@ case "$PLACE" in
 esac
 
 missing=()
-for tool in "$PLACE" kubectl helm docker curl python3; do
+for tool in "$PLACE" kubectl helm docker curl git jq make python3; do
     command -v "$tool" >/dev/null || missing+=("$tool")
 done
 [ ${#missing[@]} -eq 0 ] || { echo "up: not installed: ${missing[*]}" >&2; exit 5; }
+docker version >/dev/null 2>&1 || { echo "up: docker reaches no engine; start it first" >&2; exit 5; }
+
+trap '[ $? -eq 0 ] || echo "up: $doing failed, see above; what stands is kept: run this again, or infra/local/down.sh $PLACE" >&2' EXIT
 
 on() { kubectl --context "$CONTEXT" "$@"; }
 
@@ -48,11 +52,15 @@ make_cluster() {
 }
 
 references() {
-    python3 -c 'from pipelines.code import image_references; print(*image_references("localhost").values(), sep="\n")'
+    python3 - "$GPUS" <<'END'
+import sys
+from pipelines.code import image_references
+print(*image_references("localhost", gpu=sys.argv[1] == "all").values(), sep="\n")
+END
 }
 
 load_images() {
-    make images
+    if [ "$GPUS" = all ]; then make images GPU=1; else make images; fi
     local references
     mapfile -t references < <(references)
     if [ "$PLACE" = kind ]; then
@@ -81,14 +89,18 @@ install_kserve() {
         bash "$script"
         rm "$script"
     fi
-    on -n kserve rollout status deployment/kserve-controller-manager --timeout=600s
-    # A rollout shifts traffic in Gateway API routes.
-    on -n kserve get configmap inferenceservice-config -o json | python3 -c '
+    # A rollout shifts traffic in Gateway API routes. KServe decides when it starts whether it watches them.
+    local patch
+    patch=$(on -n kserve get configmap inferenceservice-config -o jsonpath='{.data.ingress}' | python3 -c '
 import json, sys
-settings = json.load(sys.stdin)
-ingress = json.loads(settings["data"]["ingress"]) | {"enableGatewayApi": True}
-settings["data"]["ingress"] = json.dumps(ingress)
-json.dump(settings, sys.stdout)' | on apply -f -
+ingress = json.load(sys.stdin)
+if not ingress.get("enableGatewayApi"):
+    print(json.dumps({"data": {"ingress": json.dumps(ingress | {"enableGatewayApi": True})}}))')
+    if [ -n "$patch" ]; then
+        on -n kserve patch configmap inferenceservice-config --type merge --patch "$patch"
+        on -n kserve rollout restart deployment/kserve-controller-manager
+    fi
+    on -n kserve rollout status deployment/kserve-controller-manager --timeout=600s
 }
 
 # The predictor and the steps read the store with the keys that Kubeflow Pipelines made for it.
@@ -121,10 +133,16 @@ END
     on apply -k build/kustomize
 }
 
+doing="making the cluster"
 make_cluster
+doing="building and loading the images"
 load_images
+doing="installing Kubeflow Pipelines"
 install_pipelines
+doing="installing KServe"
 install_kserve
+doing="applying infra/kustomize"
 apply_resources
+doing="copying the store's keys"
 copy_keys
 echo "up: kubectl --context $CONTEXT; the pages of Kubeflow Pipelines: kubectl --context $CONTEXT -n kubeflow port-forward svc/ml-pipeline-ui 8080:80"

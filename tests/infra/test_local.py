@@ -14,14 +14,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = [ROOT / "infra" / "local" / name for name in ("up.sh", "down.sh", "versions.sh")]
 SCRIPTS += [ROOT / "infra" / "images" / "install.sh", ROOT / ".ci" / "run"]
-TOOLS = ("kind", "minikube", "kubectl", "helm", "docker", "curl", "make")
+TOOLS = ("kind", "minikube", "kubectl", "helm", "docker", "curl", "jq", "make")
 # Writes down how it was called; answers what the script reads.
 FAKE = """#!/bin/bash
 tool=$(basename "$0")
 echo "$tool $*" >> "$RECORD"
+[ -z "${FAILS:-}" ] || [[ "$tool $*" != *$FAILS* ]] || { echo "$tool: no" >&2; exit 1; }
 case "$tool $*" in
+    *"get configmap inferenceservice-config"*) echo "{\\"enableGatewayApi\\": ${ROUTES:-false}, \\"ingressClassName\\": \\"istio\\"}" ;;
     *"-o jsonpath="*) echo -n a2V5 ;;
-    *"get configmap inferenceservice-config"*) echo '{"data": {"ingress": "{\\"enableGatewayApi\\": false}"}}' ;;
     *"apply -f -") cat >> "$RECORD" ;;
     *"get deployment/kserve-controller-manager"*) [ -n "${KSERVE_STANDS:-}" ] ;;
     "curl "*) while [ "$1" != -o ]; do shift; done; echo 'echo "installer of KServe" >> "$RECORD"' > "$2" ;;
@@ -79,7 +80,31 @@ def test_missing_tools_are_named_before_anything_is_made(tmp_path: Path) -> None
     for tool in ("bash", "dirname", "kubectl"):
         (tmp_path / "bin" / tool).symlink_to(str(shutil.which(tool) or "/bin/true"))
     done = subprocess.run(["bash", ROOT / "infra/local/up.sh", "kind"], env={"PATH": str(tmp_path / "bin")}, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (5, "up: not installed: kind helm docker curl python3\n")
+    assert (done.returncode, done.stderr) == (5, "up: not installed: kind helm docker curl git jq make python3\n")
+    done = subprocess.run(
+        ["bash", ROOT / "infra/local/down.sh", "kind"], env={"PATH": str(tmp_path / "bin")}, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (5, "down: not installed: kind\n")
+
+
+def test_without_an_engine_nothing_is_made(tmp_path: Path) -> None:
+    done, asked = run(tmp_path, "infra/local/up.sh", "kind", FAILS="docker version")
+    assert (done.returncode, done.stderr) == (5, "up: docker reaches no engine; start it first\n")
+    assert asked == "docker version\n"
+
+
+@pytest.mark.parametrize(
+    ("fails", "doing"),
+    [("kind create", "making the cluster"), ("make images", "building and loading the images"),
+     ("platform-agnostic", "installing Kubeflow Pipelines"), ("rollout restart", "installing KServe"),
+     ("apply -k build/kustomize", "applying infra/kustomize"), ("get secret", "copying the store's keys")],
+)  # fmt: skip
+def test_a_failure_says_what_failed_and_what_to_do(tmp_path: Path, fails: str, doing: str) -> None:
+    done, asked = run(tmp_path, "infra/local/up.sh", "kind", FAILS=fails)
+    assert done.returncode == 1
+    told = f"up: {doing} failed, see above; what stands is kept: run this again, or infra/local/down.sh kind"
+    assert done.stderr.splitlines()[-1] == told
+    assert fails in asked.splitlines()[-1] or doing == "copying the store's keys"
 
 
 def test_kind_gets_everything_in_order(tmp_path: Path) -> None:
@@ -92,7 +117,8 @@ def test_kind_gets_everything_in_order(tmp_path: Path) -> None:
         "cluster-scoped-resources?ref=2.17.0",
         "env/platform-agnostic?ref=2.17.0",
         "installer of KServe",
-        '\\"enableGatewayApi\\": true',
+        'patch configmap inferenceservice-config --type merge --patch {"data": {"ingress": "{\\"enableGatewayApi\\": true, \\"ingressClassName',
+        "rollout restart deployment/kserve-controller-manager",
         "stripped-down-crds.yaml",
         "apply -k build/kustomize",
         "create secret generic emotion-object-store",
@@ -104,10 +130,11 @@ def test_kind_gets_everything_in_order(tmp_path: Path) -> None:
 
 
 def test_what_stands_is_left_alone(tmp_path: Path) -> None:
-    done, asked = run(tmp_path, "infra/local/up.sh", "kind", CLUSTERS="emotion", KSERVE_STANDS="yes")
+    done, asked = run(tmp_path, "infra/local/up.sh", "kind", CLUSTERS="emotion", KSERVE_STANDS="yes", ROUTES="true")
     assert done.returncode == 0, done.stderr
     assert "create cluster" not in asked
     assert "installer of KServe" not in asked
+    assert "rollout restart" not in asked
 
 
 def test_minikube_gives_its_gpus(tmp_path: Path) -> None:
@@ -115,6 +142,8 @@ def test_minikube_gives_its_gpus(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert re.search(r"minikube start .*--gpus all", asked)
     assert "label nodes --all --overwrite emotion/pool=gpu" in asked
+    assert "make images GPU=1" in asked
+    assert re.search(r"minikube image load .*localhost/gpu/emotion-training:", asked)
 
 
 def test_down_removes_the_cluster(tmp_path: Path) -> None:
