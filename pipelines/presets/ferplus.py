@@ -5,7 +5,9 @@
 The images may also come in folders, with a table of votes that names them. An image is left out when no answer has
 more than half of the votes (single votes don't count), or when that answer is "unknown" or "not a face" (Barsoum et
 al. 2016). The labels aren't FER2013's, so neither its figures nor its champion are comparable: the model has a name
-of its own. Not measured yet.
+of its own.
+
+Not run.
 """
 
 from components.contracts.preset import DataPolicy, ImageSpec, Preset, ValidationPolicy, VotesPolicy
