@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
-import json
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -25,6 +22,7 @@ from components.runtime.store import open_store
 from tests.bucket_server import bucket_process
 from tests.deployment.builders import PRESET, write_model, write_verdict
 from tests.deployment.rollout.kserve import Behaviour
+from tests.deployment.rollout.over_http import api_server
 from tests.deployment.rollout.support import Answers, Killed, World
 
 
@@ -38,42 +36,11 @@ def bucket() -> Iterator[str]:
 def api() -> Iterator[tuple[World, client.ApiClient]]:
     """A world whose cluster is reached with the real client over HTTP."""
     world = World(name="small")
-    lock = threading.Lock()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def answer(self):
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            with lock:
-                status, answer = world.kserve.handle(self.command, self.path, dict(self.headers), json.loads(body) if body else None)
-            content = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def do_GET(self):
-            self.answer()
-
-        def do_PATCH(self):
-            self.answer()
-
-        def log_message(self, *arguments):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    settings = client.Configuration(host=f"http://127.0.0.1:{server.server_address[1]}")
-    settings.retries = False
-    reached = client.ApiClient(settings)
-    yield world, reached
-    reached.close()
-    reached.rest_client.pool_manager.clear()
-    server.shutdown()
-    server.server_close()
+    with api_server(world.kserve) as url:
+        reached = client.ApiClient(client.Configuration(host=url, retries=False))
+        yield world, reached
+        reached.close()
+        reached.rest_client.pool_manager.clear()
 
 
 class Site:

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import threading
-import time
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import pytest
 from kubernetes import client
 
@@ -17,49 +11,8 @@ from components.deployment.rollout.cluster import ClusterUnreachable, Overtaken
 from components.deployment.rollout.driver import drive
 from components.deployment.rollout.kubernetes_cluster import KubernetesCluster, connect
 from tests.deployment.rollout.kserve import NAMESPACE
+from tests.deployment.rollout.over_http import api_server
 from tests.deployment.rollout.support import NEW, OLD, World
-
-
-@contextmanager
-def api_server(kserve):
-    lock = threading.Lock()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = 65536  # one packet for head and body
-
-        def log_message(self, format, *arguments):
-            pass
-
-        def _do(self):
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            try:
-                with lock:
-                    status, answer = kserve.handle(self.command, self.path, dict(self.headers), json.loads(body) if body else None)
-            except ConnectionError:
-                self.close_connection = True
-                return
-            if status == 200 and kserve.faults.get(kserve.calls - 1) == "slow":
-                time.sleep(0.5)
-            content = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_PATCH = do_POST = do_PUT = _do  # noqa: N815 - names of the library
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @pytest.fixture

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -18,6 +16,7 @@ from components.deployment.rollout.cluster import ClusterUnreachable
 from components.deployment.rollout.health import Sample
 from components.deployment.rollout.probing import Client, GoldenProber, golden_of, reachable, scrape
 from tests.deployment.builders import PRESET, write_model
+from tests.deployment.rollout.over_http import Answering, serving
 from tests.deployment.rollout.support import World
 
 LABELS = PRESET.data.labels
@@ -29,43 +28,23 @@ def predictor(version, *, change=0.0, status=200, body=None, users=0):
     """Answers `EXPECTED` plus ``change``; counts its answers, ``users`` more at each look at the counters."""
     counted = {"n": 0, "looks": 0}
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = 65536
-
-        def log_message(self, format, *arguments):
-            pass
-
+    class Handler(Answering):
         def do_POST(self):
-            sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            sent = json.loads(self.body())
             assert base64.b64decode(sent["instances"][0]["image"]["b64"]) == b"image"
             counted["n"] += 1
             values = dict(zip(LABELS, [EXPECTED[0] + change, *EXPECTED[1:]], strict=True))
             answer = json.dumps({"predictions": [{"probabilities": values}], "model_version": version}) if body is None else body
-            self._answer(status, answer.encode())
+            self.answer(status, answer.encode())
 
         def do_GET(self):
             counted["looks"] += 1
             counted["n"] += users
             text = f'# TYPE x counter\nemotion_requests_total{{code="{status}",protocol="v1"}} {counted["n"]}.0\nother{{code="500"}} 9\n'
-            self._answer(200, text.encode())
+            self.answer(200, text.encode(), "text/plain")
 
-        def _answer(self, code, content):
-            self.send_response(code)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(Handler) as url:
+        yield url
 
 
 class Addresses:
