@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from types import TracebackType
+from typing import IO, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from components.runtime import progress
 from components.runtime.progress import Progress as Told
 
 _LINES_EVERY = 0.2
+
+
+class Display(Protocol):
+    """Shows a run while it works."""
+
+    def started(self, step: str) -> None: ...
+    def progressed(self, step: str, done: Told) -> None: ...
+    def finished(self, step: str, seconds: float, exit_code: int) -> None: ...
+
+
+def tell(display: Display, log: IO[str], step: str, line: str) -> None:
+    """Keep a line that a step printed in the run's log, and show it where it tells progress."""
+    log.write(f"{step}: {line}")
+    log.flush()
+    told = progress.parse(line)
+    if told is not None:
+        display.progressed(step, told)
 
 
 class LiveDisplay:

@@ -17,27 +17,19 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, cast
 
 from kfp import components, local
 from kfp.local import docker_task_handler, status, subprocess_task_handler
 
-from components.runtime import progress
 from pipelines.code import ROOT
+from pipelines.display import Display, tell
 from pipelines.environments import environment_python
 from pipelines.local_containers import Containers, ContainerTaskHandler, container_runner, engine_at
 from pipelines.outputs import prepare_outputs
 
 _GRACE_SECONDS = 15.0
 _PR_SET_PDEATHSIG = 1
-
-
-class Display(Protocol):
-    """Shows a run while it works."""
-
-    def started(self, step: str) -> None: ...
-    def progressed(self, step: str, done: progress.Progress) -> None: ...
-    def finished(self, step: str, seconds: float, exit_code: int) -> None: ...
 
 
 class EnvironmentTaskHandler:
@@ -63,7 +55,7 @@ class EnvironmentTaskHandler:
         with cast(IO[str], process.stdout) as output:
             try:
                 for line in output:
-                    self._tell(step, line)
+                    tell(self.display, self.log, step, line)
                 code = process.wait()
             except BaseException:
                 _stop(process)
@@ -80,13 +72,6 @@ class EnvironmentTaskHandler:
             [str(python), *self.command[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
             text=True, bufsize=1, errors="replace", env=environment, start_new_session=True, preexec_fn=_die_with_parent,
         )  # fmt: skip
-
-    def _tell(self, step: str, line: str) -> None:
-        self.log.write(f"{step}: {line}")
-        self.log.flush()
-        told = progress.parse(line)
-        if told is not None:
-            self.display.progressed(step, told)
 
 
 def run_pipeline(

@@ -21,7 +21,7 @@ from kfp import local
 from kfp.local import docker_task_handler, status
 
 from components.contracts.errors import EnvironmentProblem
-from components.runtime import progress
+from pipelines.display import Display, tell
 from pipelines.outputs import declared_outputs, prepare_outputs
 
 STOP_SECONDS = 15
@@ -62,7 +62,7 @@ def container_runner(containers: Containers, folder: Path) -> local.DockerRunner
 class ContainerTaskHandler(docker_task_handler.DockerTaskHandler):
     """kfp's handler, which tells how the step goes and stops its container when the run is interrupted."""
 
-    display: Any
+    display: Display
     log: IO[str]
     exit_codes: dict[str, int]
     runner: Any
@@ -78,26 +78,19 @@ class ContainerTaskHandler(docker_task_handler.DockerTaskHandler):
         self.display.started(step)
         began = time.monotonic()
         try:
-            with contextlib.redirect_stdout(_Lines(lambda line: self._tell(step, line))):
+            with contextlib.redirect_stdout(_Lines(lambda line: tell(self.display, self.log, step, line))):
                 result = super().run()
         except BaseException:
             _stop(name)
             raise
         missing = [path for path in declared_outputs(self.full_command) if not path.exists()]
         if result is status.Status.SUCCESS and missing:
-            self._tell(step, f"{step} failed: its container ended without {missing[0].name}.\n")
+            tell(self.display, self.log, step, f"{step} failed: its container ended without {missing[0].name}.\n")
             result = status.Status.FAILURE
         code = 0 if result is status.Status.SUCCESS else 1
         self.exit_codes[step] = code
         self.display.finished(step, time.monotonic() - began, code)
         return result
-
-    def _tell(self, step: str, line: str) -> None:
-        self.log.write(f"{step}: {line}")
-        self.log.flush()
-        told = progress.parse(line)
-        if told is not None:
-            self.display.progressed(step, told)
 
 
 @contextlib.contextmanager

@@ -23,8 +23,9 @@ from components.runtime.store import Store, open_store
 from infra.images.engine import find_engine
 from pipelines import code, presets
 from pipelines.compiling import compile_pipeline, for_a_desk
+from pipelines.display import Display
 from pipelines.environments import environment_python, run_component
-from pipelines.local import Display, run_pipeline
+from pipelines.local import run_pipeline
 from pipelines.local_containers import Containers, engine_at, require_images
 
 Runner = Literal["processes", "docker"]
