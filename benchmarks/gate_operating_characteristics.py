@@ -25,6 +25,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,11 +122,10 @@ def whole_decision(tables: int, p: float, difference: float, seed: int) -> dict[
     # The weights of a resample depend on seed and strata alone, which are the same in every table: made once.
     stratum = np.repeat(np.arange(len(CLASSES)), CLASSES)
     weights = list(bootstrap.resampled(stratum, policy().resamples, bootstrap.SEED))
-    setattr(bootstrap, "resampled", lambda *_: iter(weights))  # noqa: B010 - for this process alone
     cheap = (gate.prescreen, gate.non_inferiority, gate.anchor)
     total = {"tables": tables, "promoted": 0, "asks": 0, "naive": 0}
     for _ in range(tables):
-        case = simulated_case(rng, p, difference)
+        case = replace(simulated_case(rng, p, difference), resampler=lambda *_: iter(weights))
         pair = case.tested.paired("champion")
         total["naive"] += pair.b > pair.c
         if any(check.outcome == "fail" for family in cheap for check in family(case)):

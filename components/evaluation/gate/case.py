@@ -12,6 +12,7 @@ import numpy.typing as npt
 from components.contracts.findings import ServingFindings
 from components.contracts.preset import GatePolicy
 from components.evaluation import bootstrap, sums
+from components.evaluation.bootstrap import Resampler
 from components.evaluation.slices import Slice
 from components.evaluation.sums import Figures, Labels, Table
 
@@ -86,6 +87,7 @@ class Case:
         held_out: validation rows, None where there are none. test: test rows, None for a challenger that the
             pre-screen stopped before they were scored.
         look: number of this look at the test rows, from the ledger. test_set: their identity.
+        resampler: of the bootstrap.
     """
 
     model_name: str
@@ -97,6 +99,7 @@ class Case:
     policy: GatePolicy
     look: int = 1
     test_set: str = ""
+    resampler: Resampler = bootstrap.resampled
 
     @property
     def tested(self) -> Answers:
@@ -109,4 +112,5 @@ class Case:
     def resampled(self) -> dict[str, Figures]:
         """Figures of challenger and champion on the same resamples of the test rows."""
         judged = {role: table for role, table in self.tested.probabilities.items() if role in ("challenger", "champion")}
-        return bootstrap.paired_bootstrap(self.tested.labels, judged, self.tested.groups, self.policy.resamples)
+        rows = self.tested
+        return bootstrap.paired_bootstrap(rows.labels, judged, rows.groups, self.policy.resamples, resampler=self.resampler)
