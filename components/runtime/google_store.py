@@ -19,15 +19,26 @@ _RETRY = DEFAULT_RETRY.with_timeout(60.0)
 _FAILURES = (GoogleAPIError, GoogleAuthError, OSError)  # requests' errors are OSErrors
 
 
+def open_bucket(uri: str, name: str) -> storage.Bucket:
+    """The bucket ``name`` that ``uri`` lies in, with the machine's own credentials; nothing is asked of it yet.
+
+    Raises:
+        EnvironmentProblem: there are no credentials, or none that can be used.
+    """
+    try:
+        return storage.Client().bucket(name)
+    # Credentials come from files, programs and servers that this machine names, and each kind's reader lets pass what it meets:
+    # google.auth's errors, OSError without a project, AttributeError in a file of another shape. All say that nobody is logged in.
+    except Exception as error:
+        raise EnvironmentProblem(f"can't open {uri}: {error}", fix="log in with `gcloud auth application-default login`") from error
+
+
 class GoogleStore(BucketStore):
     """See `components.runtime.store.Store`. The client retries transient errors with backoff."""
 
     def __init__(self, uri: str) -> None:
         super().__init__(uri)
-        try:
-            self._bucket = storage.Client().bucket(self._bucket_name)
-        except Exception as error:  # google.auth raises its own tree, which isn't installed everywhere
-            raise EnvironmentProblem(f"can't open {uri}: {error}", fix="log in with `gcloud auth application-default login`") from error
+        self._bucket = open_bucket(uri, self._bucket_name)
 
     def read(self, key: str) -> bytes | None:
         return self._read(key)[0]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.contracts.errors import ConflictError, ContractError
+from components.contracts.errors import ConflictError, ContractError, EnvironmentProblem
 from components.runtime.store import Store, open_store
 from tests.buckets import emulated_bucket
 
@@ -55,3 +55,19 @@ def test_a_tree_comes_back_whole_and_its_marker_goes_last(store: Store, tmp_path
     fetched = store.get_tree("versions/v", "model.json", tmp_path / "cache")
     assert (fetched / "saved" / "weights").read_bytes() == b"w"
     assert sorted(path.name for path in fetched.rglob("*") if path.is_file()) == ["model.json", "weights"]
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [None, "", "[]", "{}", '{"type": "service_account"}', '{"type": "impersonated_service_account"}', '{"type": "external_account"}'],
+)
+def test_without_credentials_that_can_be_used_it_is_said_how_to_log_in(
+    credentials: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+    file = tmp_path / "credentials.json"
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    if credentials is not None:
+        file.write_text(credentials)
+    with pytest.raises(EnvironmentProblem, match="can't open gs://emotions/here: .*gcloud auth application-default login"):
+        open_store("gs://emotions/here")

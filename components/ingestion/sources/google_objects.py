@@ -8,13 +8,13 @@ from typing import Any
 import requests
 from google.api_core.exceptions import GoogleAPIError, NotFound, PreconditionFailed, RetryError
 from google.auth.exceptions import GoogleAuthError
-from google.cloud import storage
 from google.cloud.storage.exceptions import DataCorruption
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from components.contracts.errors import EnvironmentProblem, InputError
 from components.ingestion.sources.bucket import Bucket, RemoteTar, RemoteZip, bucket_of, open_bucket
 from components.ingestion.sources.places import Entry, ObjectGone
+from components.runtime import google_store
 
 RETRY_SECONDS = 120.0
 FIRST_WAIT_SECONDS = 0.5  # about; each next wait is twice as long
@@ -26,18 +26,9 @@ class _CutShort(requests.ConnectionError):
     """What came isn't what the object holds. As a connection error it is tried again."""
 
 
-def open_google(uri: str, client: Any = None) -> Bucket | RemoteZip | RemoteTar:
-    """The place that a gs:// URI means.
-
-    Args:
-        client: a `google.cloud.storage.Client`; by default one with the machine's own credentials.
-    """
-    name = bucket_of(uri)
-    try:
-        bucket = (client or storage.Client()).bucket(name)
-    except Exception as error:
-        raise EnvironmentProblem(f"can't open {uri}: {error}", fix="log in with `gcloud auth application-default login`") from error
-    return open_bucket(uri, GoogleObjects(uri.rstrip("/"), bucket))
+def open_google(uri: str) -> Bucket | RemoteZip | RemoteTar:
+    """The place that a gs:// URI means."""
+    return open_bucket(uri, GoogleObjects(uri.rstrip("/"), google_store.open_bucket(uri, bucket_of(uri))))
 
 
 class GoogleObjects:
