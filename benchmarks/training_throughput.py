@@ -17,6 +17,7 @@ counted over the preset's 25 epochs in the comparison with Keras. About four min
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -132,17 +133,17 @@ def our_ways(faces: Path, scratch: Path) -> tuple[Callable[[], float], Callable[
     )
     backend.current().make_deterministic(7)
 
-    def trainer() -> Trainer:
-        return Trainer(models.build(policy.architecture, spec, CLASSES, 0.0, 0.0), policy, np.zeros(CLASSES, np.float32))
+    def lasting() -> Any:
+        return Lasting(Trainer(models.build(policy.architecture, spec, CLASSES, 0.0, 0.0), policy, np.zeros(CLASSES, np.float32)))
 
-    ours, alone = Lasting(trainer()), Lasting(trainer())
+    ours, alone = lasting(), lasting()
     nobody = Watch(lambda checkpoint: None, lambda standing: None, lambda standing, done, batches, loss: None, lambda: False)
     changes = draw_changes(policy.augmentation, spec, BATCH, np.random.default_rng(7))
     batch = Batch(pixels[:BATCH], np.eye(CLASSES, dtype=np.float32)[labels[:BATCH]], labels[:BATCH], changes)
     alone.begin(policy.stages[0])
 
     def epoch() -> float:
-        return float(fit(ours, rows, policy, None, nobody).history["images_per_second"][-1])  # type: ignore[arg-type]
+        return float(fit(ours, rows, policy, None, nobody).history["images_per_second"][-1])
 
     def one_batch() -> float:
         steps, began = len(files) // BATCH, time.monotonic()
@@ -190,13 +191,12 @@ def serve_epochs(faces: Path) -> int:
         width_shift_range=SHIFT,
         height_shift_range=SHIFT,
     )
-    answers = sys.stdout
-    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Keras tells how many images it found; this process only answers
-    flow = generator.flow_from_directory(faces, target_size=(SIDE, SIDE), batch_size=BATCH, class_mode="categorical", seed=7)
+    with contextlib.redirect_stdout(sys.stderr):  # Keras tells how many images it found; this process only answers
+        flow = generator.flow_from_directory(faces, target_size=(SIDE, SIDE), batch_size=BATCH, class_mode="categorical", seed=7)
     for _ in sys.stdin:
         began = time.monotonic()
         model.fit(flow, epochs=1, verbose=0)
-        print(flow.samples / (time.monotonic() - began), file=answers, flush=True)
+        print(flow.samples / (time.monotonic() - began), flush=True)
     return 0
 
 

@@ -55,8 +55,8 @@ def range_of(text: str, preset: Preset) -> Range:
     if not dots:
         found = Range(name, path, tuple(dict.fromkeys(_value(part) for part in values.split(","))))
     else:
-        ends = [_value(low), _value(high)]
-        if any(isinstance(end, (str, bool)) for end in ends) or not ends[0] < ends[1]:  # type: ignore[operator]
+        ends = [end for end in (_value(low), _value(high)) if isinstance(end, (int, float)) and not isinstance(end, bool)]
+        if len(ends) < 2 or not ends[0] < ends[1]:
             raise InputError(f"the range of {name} can't be read", expected="two rising numbers, such as 0.01..0.3", received=values)
         found = Range(name, path, (), float(ends[0]), float(ends[1]), all(isinstance(end, int) for end in ends))
     for value in found.choices or ((int(found.low), int(found.high)) if found.whole else (found.low, found.high)):
