@@ -1,24 +1,29 @@
 """Curated schemas: they fit their presets, widen and never narrow, and refuse what is outside."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from components.contracts.errors import ContractError
+from components.contracts.preset import Preset
 from components.validation.distributions import compare, describe, to_text
 from components.validation.schema import SCHEMAS, proposed, read, schema_of
 from components.validation.verdict import curated_schema_rule
+from pipelines.presets import PRESETS
 from tests.validation.data import LABELS, PRESET, examples
 
 
-@pytest.mark.parametrize("path", sorted(SCHEMAS.glob("*.pbtxt")), ids=lambda path: path.stem)
-def test_every_curated_schema_fits_the_contract(path: Path) -> None:
-    schema, curated = schema_of(replace(PRESET, name=path.stem))
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.name)
+def test_every_preset_has_a_curated_schema_that_fits_it(preset: Preset) -> None:
+    schema, curated = schema_of(preset)
     assert curated
     assert [feature.name for feature in schema.feature] == [feature.name for feature in schema_of(PRESET)[0].feature]
-    assert {domain.name: tuple(domain.value) for domain in schema.string_domain}["label"] == LABELS
+    assert {domain.name: tuple(domain.value) for domain in schema.string_domain}["label"] == preset.data.labels
+
+
+def test_every_curated_schema_is_of_a_preset() -> None:
+    assert {path.stem for path in SCHEMAS.iterdir()} == set(PRESETS)
 
 
 def test_a_preset_without_one_is_told_how_to_make_it() -> None:
