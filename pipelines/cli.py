@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from components.contracts.codec import to_pretty_json
@@ -123,7 +124,7 @@ def compile_(
     from components.contracts.artifacts import write_atomically
     from pipelines.compiling import compile_pipeline
 
-    write_atomically(output, compile_pipeline(code.image_references(registry)).encode())
+    write_atomically(output, compile_pipeline(code.image_references(registry, gpu=True)).encode())
     console.print(f"wrote {output}")
 
 
@@ -189,10 +190,10 @@ def main() -> None:
     try:
         app()
     except EmotionError as error:
-        errors.print(f"[red]error:[/] {error}", soft_wrap=True)
+        errors.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(error.exit_code)
     except OSError as error:  # a full disk, a folder that may not be written
-        errors.print(f"[red]error:[/] {one_line(error)}", soft_wrap=True)
+        errors.print(f"[red]error:[/] {escape(one_line(error))}", soft_wrap=True)
         sys.exit(EnvironmentProblem.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -7,21 +7,25 @@ import io
 import json
 import logging
 import os
+import ssl
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import kfp
 import kfp_server_api
 import urllib3
-from kfp.client.set_volume_credentials import ServiceAccountTokenVolumeCredentials
+from google.auth.exceptions import GoogleAuthError
+from kfp.client.token_credentials_base import TokenCredentialsBase
 
 from components.contracts.errors import ConflictError, EnvironmentProblem, InputError
 
 IN_CLUSTER_HOST = "http://ml-pipeline.kubeflow:8888"
 IN_CLUSTER_TOKEN = "/var/run/secrets/kubeflow/pipelines/token"  # noqa: S105 - where Kubernetes puts it
+PROXY_CLIENT = "KF_PIPELINES_IAP_OAUTH2_CLIENT_ID"  # kfp reads it, and puts it before a token
 TIMEOUT_SECONDS = 60
 PAUSES = (0.5, 1.0, 2.0, 4.0)  # between attempts of what may be asked twice, in seconds
 BUSY = (429, 502, 503, 504)
@@ -34,7 +38,8 @@ class Kubeflow(kfp.Client):  # type: ignore[misc]
     """kfp's client; a request ends after a minute, and one that may be asked twice is, where the server is busy.
 
     Raises:
-        InputError: ``auth`` isn't one of `AUTH_FORMS`, or names what isn't there. EnvironmentProblem: nobody answers.
+        InputError: ``auth`` isn't one of `AUTH_FORMS`, or names what isn't there; Kubeflow has several users, and nothing says whose
+            namespace is meant. EnvironmentProblem: nobody answers.
     """
 
     def __init__(self, host: str = "", auth: str = "", namespace: str = "", ca_file: Path | None = None) -> None:
@@ -42,16 +47,28 @@ class Kubeflow(kfp.Client):  # type: ignore[misc]
         self._silence = logging.NullHandler()
         logging.getLogger().addHandler(self._silence)  # without one, logging prints tracebacks of its own accord
         who = credentials(auth, os.environ)
-        with warnings.catch_warnings(), speaking(chosen):
+        self._several_users = False
+        if ca_file:
+            _require_certificates(ca_file)
+        # Who signs in through a browser is told how by kfp.
+        with warnings.catch_warnings(), speaking(chosen, sys.stderr if "client_id" in who else None):
             warnings.simplefilter("ignore", FutureWarning)
             super().__init__(chosen, namespace=namespace or "kubeflow", ssl_ca_cert=ca_file and str(ca_file), **who)
+            if self._several_users and not self.get_user_namespace():
+                raise InputError("this Kubeflow has several users", expected="--namespace, that of your profile")
         rest = self._run_api.api_client.rest_client  # shared by all of the client's services
         rest.request = _patient(rest.request)
         self.host = chosen
 
     def get_kfp_healthz(self, sleep_duration: int = 0) -> kfp_server_api.V2beta1GetHealthzResponse:
         """Asked once: kfp would ask five times, five seconds apart."""
-        return self._healthz_api.healthz_service_get_healthz(_request_timeout=TIMEOUT_SECONDS)
+        answer = self._healthz_api.healthz_service_get_healthz(_request_timeout=TIMEOUT_SECONDS)
+        self._several_users = bool(answer.multi_user)
+        return answer
+
+    def set_user_namespace(self, namespace: str) -> None:
+        """For this client alone: kfp would write it into the home folder, for every later command."""
+        self._context_setting["namespace"] = namespace.strip()
 
     def log(self, run_id: str, node: str) -> str:
         """What a pod of a run printed. The server offers it beside its API, so kfp has no method for it."""
@@ -68,30 +85,49 @@ def credentials(auth: str, environment: Mapping[str, str]) -> dict[str, Any]:
 
     A token in a file is read again for every request, so a new one may take its place.
     """
-    kind, _, value = (auth or ("in-cluster" if Path(IN_CLUSTER_TOKEN).is_file() else "none")).partition(":")
+    proxy = environment.get(PROXY_CLIENT, "")
+    kind, _, value = (auth or (f"iap:{proxy}" if proxy else "in-cluster" if Path(IN_CLUSTER_TOKEN).is_file() else "none")).partition(":")
+    if kind == "iap" and value:
+        return {"client_id": value}
+    if proxy:
+        raise InputError(f"kfp puts {PROXY_CLIENT}, which is set, before --auth {kind}", fix="unset it, or leave --auth out")
     if kind == "none":
         return {}
     if kind == "in-cluster":
-        return {"credentials": ServiceAccountTokenVolumeCredentials(str(_existing(value or IN_CLUSTER_TOKEN)))}
-    if kind == "iap" and value:
-        return {"client_id": value}
+        return {"credentials": _TokenFile(_existing(value or IN_CLUSTER_TOKEN))}
     if kind == "token-file" and value:
-        return {"credentials": ServiceAccountTokenVolumeCredentials(str(_existing(value)))}
+        return {"credentials": _TokenFile(_existing(value))}
     if kind == "cookie-file" and value:
-        return {"cookies": _existing(value).read_text().strip()}
+        return {"cookies": _line(_existing(value).read_text(errors="replace"), value)}
     if kind in ("token-env", "cookie-env") and value:
         if not environment.get(value):
             raise InputError(f"the environment variable {value} isn't set", fix="set it, or choose another --auth")
-        return {"existing_token" if kind == "token-env" else "cookies": environment[value].strip()}
+        return {"existing_token" if kind == "token-env" else "cookies": _line(environment[value], f"the environment variable {value}")}
     raise InputError(f"--auth can't be {kind}", expected=AUTH_FORMS)  # a value after the colon may be a secret: it isn't told
 
 
+class _TokenFile(TokenCredentialsBase):  # type: ignore[misc]
+    """A bearer token in a file, read for every request."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        _line(path.read_text(errors="replace"), str(path))
+
+    def refresh_api_key_hook(self, config: Any) -> None:
+        config.api_key["authorization"] = _line(self._path.read_text(errors="replace"), str(self._path))
+
+
 @contextlib.contextmanager
-def speaking(host: str) -> Iterator[None]:
-    """Around calls to the server: kfp's own prints are dropped, and what it refuses is said in one line."""
+def speaking(host: str, prints: TextIO | None = None) -> Iterator[None]:
+    """Around calls to the server: what it refuses is said in one line; kfp's own prints are dropped, or go to ``prints``."""
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(prints or io.StringIO()):
             yield
+    except GoogleAuthError as error:
+        raise InputError(
+            "Google's Identity-Aware Proxy can't be told who you are", received=" ".join(str(error).split())[:200],
+            fix="set GOOGLE_APPLICATION_CREDENTIALS, or sign in as a person: `emotion submit --help` names the variables",
+        ) from error  # fmt: skip
     except kfp_server_api.ApiException as error:
         raise _refused(host, error) from error
     except urllib3.exceptions.HTTPError as error:
@@ -136,6 +172,21 @@ def _existing(path: str) -> Path:
     return found
 
 
+def _line(text: str, where: str) -> str:
+    """A token or a cookie; it isn't shown where it is refused."""
+    line = text.strip()
+    if not (line and line.isascii() and line.isprintable()):
+        raise InputError(f"{where} holds no token or cookie", expected="one line of printable characters")
+    return line
+
+
+def _require_certificates(path: Path) -> None:
+    try:
+        ssl.create_default_context(cafile=str(path))
+    except OSError as error:
+        raise InputError(f"{path} holds no certificates", expected="a PEM file", received=str(error), fix="check --ca-file") from error
+
+
 def _patient(request: Callable[..., Any]) -> Callable[..., Any]:
     def patient(method: str, url: str, **given: Any) -> Any:
         given["_request_timeout"] = given.get("_request_timeout") or TIMEOUT_SECONDS
@@ -163,8 +214,9 @@ def _refused(host: str, error: kfp_server_api.ApiException) -> Exception:
     told = " ".join(str(_message(error)).split())[:300]
     if error.status in (401, 403):
         return InputError(
-            f"Kubeflow Pipelines at {host} refused who you are ({error.status})", expected=f"--auth {AUTH_FORMS}", received=told
-        )
+            f"Kubeflow Pipelines at {host} refused who you are ({error.status})", expected=f"--auth {AUTH_FORMS}", received=told,
+            fix="a token or session that hasn't run out" if error.status == 401 else "rights in that namespace, or another --namespace",
+        )  # fmt: skip
     if error.status == 409:
         return ConflictError(f"Kubeflow Pipelines at {host} holds that already", received=told, fix="run the command again")
     if error.status in (400, 404):

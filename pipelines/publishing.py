@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 
 import kfp_server_api
 
-from components.contracts.errors import InputError
+from components.contracts.codec import from_json
+from components.contracts.errors import EmotionError, InputError
 from pipelines import code
 from pipelines.client import Kubeflow, called, every
 from pipelines.compiling import compile_pipeline, without_gpus
@@ -24,9 +24,9 @@ def compiled_for(registry: str, *, gpus: bool, record: Path = RECORD) -> str:
     """The pipeline for a cluster: images by digest where pushing them recorded one, else by tag in ``registry``.
 
     Raises:
-        InputError: neither says where an image is, or the record is of other code.
+        InputError: neither says where an image is, the record is of other code, or of training without CUDA where GPUs are asked for.
     """
-    text = compile_pipeline(pinned(code.image_references(""), _recorded(record), registry))
+    text = compile_pipeline(pinned(code.image_references("", gpu=gpus), _recorded(record), registry))
     return text if gpus else without_gpus(text)
 
 
@@ -44,8 +44,7 @@ def pinned(tags: Mapping[str, str], recorded: Mapping[str, str], registry: str) 
         elif registry:
             references[symbol] = f"{registry.rstrip('/')}/{tag}"
         else:
-            what = "of other code" if reference else "unknown"
-            raise InputError(f"the pushed image of {symbol} is {what}", expected=tag, received=reference, fix="`make push REGISTRY=…`")
+            raise _not_pushed(symbol, tag, reference)
     return references
 
 
@@ -117,5 +116,18 @@ def _only(page_of: Callable[..., Any], field: str, name: str, **arguments: Any) 
     return next((item for item in every(page_of, field, filter=called(name), **arguments) if item.display_name == name), None)
 
 
+def _not_pushed(symbol: str, tag: str, reference: str) -> InputError:
+    variant, _, plain = tag.rpartition("/")
+    what, fix = ("of other code" if reference else "unknown"), f"`make push REGISTRY=…{' GPU=1' if variant else ''}`"
+    if variant and reference.partition("@")[0].endswith(f"/{plain}"):
+        what, fix = "without CUDA", f"{fix}, or train on any node with --no-gpu"
+    return InputError(f"the pushed image of {symbol} is {what}", expected=tag, received=reference, fix=fix)
+
+
 def _recorded(record: Path) -> dict[str, str]:
-    return json.loads(record.read_bytes()) if record.is_file() else {}
+    if not record.is_file():
+        return {}
+    try:
+        return from_json(dict[str, str], record.read_bytes(), str(record))
+    except EmotionError as error:
+        raise InputError(f"{record} isn't what `make push` writes", received=str(error), fix="`make push REGISTRY=…`") from error

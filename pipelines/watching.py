@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import kfp_server_api
@@ -19,8 +20,7 @@ ENDED = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELED")
 
 def latest_runs(client: Kubeflow, experiment_id: str, count: int) -> list[Any]:
     """The runs of an experiment that began last, the newest first."""
-    page = client.list_runs(page_size=count, sort_by="created_at desc", experiment_id=experiment_id)
-    return list(page.runs or ())[:count]
+    return list(islice(every(client.list_runs, "runs", sort_by="created_at desc", experiment_id=experiment_id), count))
 
 
 def standing_run(client: Kubeflow, experiment_id: str, name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import datetime, timezone
 from typing import Annotated, Any
 
@@ -12,10 +13,11 @@ from components.contracts.errors import InputError
 from components.contracts.preset import Preset
 from components.contracts.preset.sources import joined_uri
 from pipelines import code, presets
-from pipelines.commands.connection import Auth, CaFile, Host, Name, Namespace, PresetName, connect, schedule_name
+from pipelines.commands.connection import Auth, CaFile, Host, Name, Namespace, PresetName, connect, named, schedule_name
 from pipelines.commands.terminal import console
 
 SCHEDULED_AT = "0 30 2 * * *"
+STORES = ("gs://", "s3://")
 
 Data = Annotated[
     list[str] | None,
@@ -28,7 +30,9 @@ Registry = Annotated[
     str,
     typer.Option(help="Registry that holds the images. Not needed after `make push`, which recorded their digests in build/images.json."),
 ]
-Gpu = Annotated[bool, typer.Option("--gpu/--no-gpu", help="Train on the GPU pool, or on any node.")]
+Gpu = Annotated[
+    bool, typer.Option("--gpu/--no-gpu", help="Train on the GPU pool, in the image that `make push GPU=1` makes, or on any node.")
+]
 ServiceAccount = Annotated[str, typer.Option(help="Identity of the run's pods: it opens the store (workload identity).")]
 
 
@@ -56,7 +60,8 @@ def submit(
       emotion submit … --host https://kubeflow.example/pipeline --auth cookie-file:~/.dex-cookie --namespace anna
     """
     chosen = presets.preset(preset)
-    name = run_id or f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{preset}"
+    # Two who submit in the same second are two runs.
+    name = named("run", run_id) or f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{preset}-{secrets.token_hex(2)}"
     parameters = _parameters(chosen, data, store, run_id=name, force=force)
     from pipelines import publishing, watching
     from pipelines.client import speaking
@@ -112,10 +117,10 @@ def schedule(
     chosen = presets.preset(preset)
     parameters = _parameters(chosen, data, store, run_id="", force=False)
     schedules.check_cron(cron)
+    schedules.check_time_zone(time_zone)
+    wanted = schedule_name(name, preset)
     compiled = publishing.compiled_for(registry, gpus=gpu)
-    spec = schedules.ScheduleSpec(
-        schedule_name(name, preset), cron, time_zone, publishing.version_name(compiled), service_account, parameters
-    )
+    spec = schedules.ScheduleSpec(wanted, cron, time_zone, publishing.version_name(compiled), service_account, parameters)
     client = connect(host, auth, namespace, ca_file)
     with speaking(client.host):
         pipeline, version = publishing.ensure_version(client, compiled)
@@ -141,21 +146,30 @@ def unschedule(
     from pipelines import schedules
     from pipelines.client import speaking
 
-    client = connect(host, auth, namespace, ca_file)
     wanted = schedule_name(name, preset)
+    client = connect(host, auth, namespace, ca_file)
     with speaking(client.host):
         stopped = schedules.unschedule(client, wanted)
     console.print(f"{wanted}: {'stopped' if stopped else 'no schedule is enabled'}")
 
 
 def _parameters(preset: Preset, data: list[str] | None, store: str, *, run_id: str, force: bool) -> dict[str, Any]:
-    """What the pipeline takes. Raises InputError for what pods can't reach."""
+    """What the pipeline takes. Raises InputError."""
     if not data and not preset.data.sources:
         raise InputError(f"the preset {preset.name} needs images", expected="--data gs://…, s3://… or kaggle://…")
-    for what, uri in [("--store", store), *(("--data", uri) for uri in data or ())]:
-        if "://" not in uri:
-            raise InputError(f"the pods of a cluster can't reach {uri}", expected=f"{what} gs://… or s3://…", fix="copy it into a bucket")
+    _require_reachable(store, "--store", STORES)
+    for uri in data or [where for source in preset.data.sources for where in (source.uri, source.votes) if where]:
+        _require_reachable(uri, "--data", (*STORES, "kaggle://"))
     return {
         "preset": to_json(presets.forced(preset) if force else preset), "source": joined_uri(data) if data else "", "store": store,
         "run_id": run_id, "code_version": code.code_version(), "force": force,
     }  # fmt: skip
+
+
+def _require_reachable(uri: str, option: str, schemes: tuple[str, ...]) -> None:
+    place = next((uri.removeprefix(scheme) for scheme in schemes if uri.startswith(scheme)), "")
+    if not place or place.startswith("/"):
+        raise InputError(
+            f"the pods of a cluster can't reach {uri or 'an empty address'}",
+            expected=f"{option} {' or '.join(f'{scheme}…' for scheme in schemes)}", fix="copy it into a bucket",
+        )  # fmt: skip

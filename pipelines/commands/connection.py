@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from components.contracts.errors import InputError
 from pipelines import presets
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ Auth = Annotated[
         "KF_PIPELINES_APP_OAUTH2_CLIENT_ID and KF_PIPELINES_APP_OAUTH2_CLIENT_SECRET set, through a browser\n\n"
         "• cookie-file:PATH, cookie-env:NAME: Dex's session, as the browser holds it: authservice_session=…, oauth2_proxy_kubeflow=…\n\n"
         "• none: an address that asks for nothing, such as a port-forward\n\n"
-        "By default in-cluster where that token is mounted, else none."
+        "By default in-cluster where that token is mounted, else none; iap where KF_PIPELINES_IAP_OAUTH2_CLIENT_ID is set."
     ),
 ]  # fmt: skip
 Namespace = Annotated[str, typer.Option(help="Your profile's namespace, where Kubeflow has several users.")]
@@ -48,5 +50,12 @@ def connect(host: str, auth: str, namespace: str, ca_file: Path | None) -> Kubef
 
 
 def schedule_name(name: str, preset: str) -> str:
-    """The schedule's name: as given, else the preset's own. Raises UnknownNameError."""
-    return name or f"{presets.preset(preset).name}-nightly"
+    """The schedule's name: as given, else the preset's own. Raises InputError."""
+    return named("schedule", name) or f"{presets.preset(preset).name}-nightly"
+
+
+def named(what: str, name: str) -> str:
+    """A name that a person gave, or nothing: it becomes part of keys and of commands to copy. Raises InputError."""
+    if name and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise InputError(f"a {what} can't be called {name!r}", expected="up to 100 letters, digits, dots, dashes and underscores")
+    return name

@@ -39,9 +39,10 @@ def status(
       emotion status --preset fer2013-cnn
       emotion status 20261121-023000-fer2013-cnn --watch
     """
+    wanted = schedule_name(name, preset)
     client = connect(host, auth, namespace, ca_file)
     if not run:
-        _show_preset(client, preset, schedule_name(name, preset), count)
+        _show_preset(client, presets.preset(preset).name, wanted, count)
         return
     from pipelines import watching
     from pipelines.client import speaking
@@ -100,7 +101,7 @@ def _show_preset(client: Kubeflow, preset: str, name: str, count: int) -> None:
         console.print(f"{name}: no schedule is enabled")
     table = Table("run", "state", "began", "took", "id", box=None, header_style="bold")
     for run in runs:
-        table.add_row(run.display_name, _coloured(run.state), f"{run.created_at:%Y-%m-%d %H:%M} UTC", _took(run), run.run_id)
+        table.add_row(escape(run.display_name), _coloured(run.state), f"{run.created_at:%Y-%m-%d %H:%M} UTC", _took(run), run.run_id)
     console.print(table)
 
 
@@ -115,7 +116,7 @@ def _show_changes(tasks: dict[str, Any], told: dict[str, str]) -> None:
 
 def _show_run(run: Any, summary: dict[str, Any]) -> None:
     message = f": {escape(run.error.message)}" if run.error and run.error.message else ""
-    console.print(f"[bold]{run.display_name}[/] {_coloured(run.state)}{message}", soft_wrap=True)
+    console.print(f"[bold]{escape(run.display_name)}[/] {_coloured(run.state)}{message}", soft_wrap=True)
     for line in [summary.get("headline"), summary.get("error"), *(summary.get("reasons") or ()), summary.get("report")]:
         if line:
             console.print(f"  {line}", soft_wrap=True, markup=False)

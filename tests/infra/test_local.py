@@ -117,7 +117,7 @@ def test_kind_gets_everything_in_order(tmp_path: Path) -> None:
         "cluster-scoped-resources?ref=2.17.0",
         "env/platform-agnostic?ref=2.17.0",
         "installer of KServe",
-        'patch configmap inferenceservice-config --type merge --patch {"data": {"ingress": "{\\"enableGatewayApi\\": true, \\"ingressClassName',
+        '--type merge --patch {"data": {"ingress": "{\\"enableGatewayApi\\": true, \\"ingressClassName',
         "rollout restart deployment/kserve-controller-manager",
         "stripped-down-crds.yaml",
         "apply -k build/kustomize",

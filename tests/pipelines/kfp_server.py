@@ -11,6 +11,7 @@ import email.parser
 import email.policy
 import json
 import re
+import ssl
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -122,6 +123,8 @@ class KfpServer:
             raise Refused(400, "the name is empty")
         if given.get("namespace") and not self.multi_user:
             raise Refused(400, "in single-user mode the namespace must be empty")
+        if self.multi_user and key == "experiment_id" and not given.get("namespace"):
+            raise Refused(400, "with several users an experiment needs a namespace")
         if any(other["display_name"] == name and all(other.get(part) == given.get(part) for part in scope) for other in among):
             raise Refused(409, f"the name {name} already exists")
         made = {key: str(uuid.uuid4()), **given, "created_at": self._time()}
@@ -185,6 +188,8 @@ class KfpServer:
 
     def _page(self, field: str, items: list[dict[str, Any]], query: dict[str, str]) -> dict[str, Any]:
         _only(query, LIST_QUERY | {"experiment_id"})
+        if self.multi_user and "pipeline" not in field and not (query.get("namespace") or query.get("experiment_id")):
+            raise Refused(400, "with several users a list needs a namespace or an experiment")
         question = json.dumps([field, query.get("filter"), query.get("namespace"), query.get("experiment_id"), query.get("sort_by")])
         chosen = [item for item in items if _matches(item, query)]
         if query.get("sort_by") == "created_at desc":
@@ -270,12 +275,14 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving() -> Iterator[KfpServer]:
+def serving(tls: ssl.SSLContext | None = None) -> Iterator[KfpServer]:
     """The server on a port of its own, until the end of the block."""
     state = KfpServer()
     with ThreadingHTTPServer(("127.0.0.1", 0), type("OfOneTest", (Handler,), {"state": state})) as server:
         server.daemon_threads = True
-        state.url = f"http://127.0.0.1:{server.server_port}"
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        state.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
