@@ -100,7 +100,7 @@ class Snapshot:
     """Marker of an examples artifact.
 
     Attributes:
-        snapshot_id: SHA-256 over the sorted example ids, labels and splits, and the image files' layout.
+        snapshot_id: SHA-256 over example id, label and split of every row in order, the data policy, and the image files' layout.
         labels: in order.
         counts: rows per split and label.
         shards: names of the image files, in order.

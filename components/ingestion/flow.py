@@ -2,8 +2,9 @@
 
     spans -> read, decode, measure -> a file of pictures and one of refusals each
 
-Nothing but the rows' addresses crosses Beam. The runner is the local one with worker processes, or the one that
-the options name; its workers must then reach the source and the folder of parts.
+Nothing but the numbers of spans crosses Beam: a file in the folder of parts says where their contents stand. The
+runner is the local one with worker processes, or the one that the options name; its workers must then reach the source
+and the folder. What is done sooner than processes are started is read here, by the same function.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -31,11 +32,11 @@ from components.contracts.errors import EmotionError, EnvironmentProblem
 from components.images.decode import MAX_BYTES
 from components.ingestion.attendance import WORKER_MODULE, attended
 from components.ingestion.memory import be_frugal, give_back
-from components.ingestion.parts import write_part
+from components.ingestion.parts import read_span, write_part, write_spans
 from components.ingestion.pictures import read_pictures
 from components.ingestion.sources import layouts
 from components.ingestion.sources.columns import WHERE
-from components.ingestion.sources.layouts import Reader
+from components.ingestion.sources.layouts import Reader, Reading
 from components.ingestion.sources.opening import open_place
 from components.ingestion.sources.places import Place
 from components.ingestion.tables import cut
@@ -47,35 +48,27 @@ _SECONDS_PER_IMAGE = 2e-4
 _SECONDS_PER_BYTE = 5e-8
 
 
-Packed = bytes  # a class with a field of that name can't name the type
-
-
 @dataclass(frozen=True)
 class Span:
-    """Some rows that are read as one piece; ``packed`` says where their contents stand (Arrow stream)."""
+    """Some rows that are read as one piece, by their places in the source, and the bytes that they hold."""
 
     number: int
-    rows: int
+    rows: npt.NDArray[np.int64]
     bytes: int
-    packed: Packed
 
 
 def plan_spans(rows: pa.Table, wanted: npt.NDArray[np.int64]) -> tuple[Span, ...]:
-    """The wanted ones of a source's rows, in pieces. They are told apart by their place in the source."""
+    """The wanted ones of a source's rows, in pieces."""
     sizes = rows["size"].to_numpy()[wanted]
-    chosen = rows.select(["key", *WHERE.names]).take(pa.array(wanted)).append_column("row", pa.array(wanted, pa.int64()))
     pieces = cut(sizes, layouts.BATCH_ROWS, layouts.BATCH_BYTES)
-    return tuple(
-        Span(number, end - start, int(sizes[start:end].sum()), _packed(chosen.slice(start, end - start)))
-        for number, (start, end) in enumerate(pieces)
-    )
+    return tuple(Span(number, wanted[start:end], int(sizes[start:end].sum())) for number, (start, end) in enumerate(pieces))
 
 
-def run_flow(spans: Sequence[Span], reader: Reader, place: Place, parts: str, *, processes: int = 1, options: Sequence[str] = ()) -> None:
+def run_flow(spans: Sequence[Span], reading: Reading, place: Place, parts: str, *, processes: int = 1, options: Sequence[str] = ()) -> None:
     """Read every span and write a part of each into the folder ``parts``, a path or a URI.
 
     Args:
-        processes: worker processes; 1 reads in this one.
+        processes: worker processes; 1 reads in this one, without Beam.
         options: of Beam, ``--runner=`` and those of that runner; none: on this machine.
 
     Raises:
@@ -84,32 +77,37 @@ def run_flow(spans: Sequence[Span], reader: Reader, place: Place, parts: str, *,
     if not spans:
         return
     try:
-        with attended() if processes > 1 and not options else nullcontext():
-            build(spans, reader, place, parts, processes=processes, options=options).run().wait_until_finish()
-    except RuntimeError as error:
+        write_spans(parts, _known(spans, reading.rows))
+        give_back()
+        if processes == 1 and not options:
+            _read_here(spans, ReadSpan(place.uri, reading.reader, parts))
+            return
+        with nullcontext() if options else attended():
+            build(spans, reading.reader, place, parts, processes=processes, options=options).run().wait_until_finish()
+    except (RuntimeError, OSError) as error:
         raise _cause(error) from error
 
 
 def build(
     spans: Sequence[Span], reader: Reader, place: Place, parts: str, *, processes: int = 1, options: Sequence[str] = ()
 ) -> beam.Pipeline:
-    """The pipeline that `run_flow` runs."""
+    """The Beam pipeline that `run_flow` runs."""
     if options:
         pipeline = beam.Pipeline(options=PipelineOptions(list(options), save_main_session=False))
     else:
         # The runner is named: `DirectRunner` would first try to download another one.
-        runner = FnApiRunner(default_environment=_worker_processes() if processes > 1 else None)
+        runner = FnApiRunner(default_environment=_worker_processes())
         pipeline = beam.Pipeline(runner=runner, options=PipelineOptions([], direct_num_workers=processes))
     _ = (
         pipeline
-        | "spans" >> beam.Create([(span.number, span.packed) for span in spans], reshuffle=processes > 1 or bool(options))
+        | "spans" >> beam.Create([span.number for span in spans])
         | "read and decode" >> beam.ParDo(ReadSpan(place.uri, reader, parts))
     )
     return pipeline
 
 
 class ReadSpan(beam.DoFn):
-    """(number, packed rows) to a part."""
+    """The number of a span to a part."""
 
     def __init__(self, uri: str, reader: Reader, parts: str) -> None:
         self.uri = uri
@@ -121,17 +119,16 @@ class ReadSpan(beam.DoFn):
         be_frugal()
         self.place = open_place(self.uri)
 
-    def process(self, element: tuple[int, bytes]) -> None:
-        number, packed = element
-        rows = pa.ipc.open_stream(packed).read_all()
+    def process(self, element: int) -> None:
+        rows = read_span(self.parts, element)
         contents = self.reader.contents(self.place or open_place(self.uri), rows, MAX_BYTES)
-        write_part(self.parts, number, *read_pictures(contents, rows))
+        write_part(self.parts, element, *read_pictures(contents, rows))
         give_back()
 
 
 def processes_for(spans: Sequence[Span]) -> int:
     """How many worker processes are worth their start-up."""
-    seconds = sum(span.rows * _SECONDS_PER_IMAGE + span.bytes * _SECONDS_PER_BYTE for span in spans)
+    seconds = sum(len(span.rows) * _SECONDS_PER_IMAGE + span.bytes * _SECONDS_PER_BYTE for span in spans)
     return max(1, min(available_processes(), len(spans))) if seconds > SECONDS_FOR_PROCESSES else 1
 
 
@@ -140,11 +137,18 @@ def available_processes() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else multiprocessing.cpu_count()
 
 
-def _packed(rows: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema, options=pa.ipc.IpcWriteOptions(compression="zstd", unify_dictionaries=True)) as writer:
-        writer.write_table(rows.combine_chunks())
-    return sink.getvalue().to_pybytes()
+def _known(spans: Sequence[Span], rows: pa.Table) -> Iterator[pa.Table]:
+    """Of each span what its reading needs to know: ``row``, ``key``, and where the contents stand."""
+    known = rows.select(["key", *WHERE.names]).combine_chunks()  # in one piece, so that a word has one code in all spans
+    for span in spans:
+        numbers = pa.array(span.rows, pa.int64())
+        yield known.take(numbers).append_column("row", numbers)
+
+
+def _read_here(spans: Sequence[Span], reading: ReadSpan) -> None:
+    reading.setup()
+    for span in spans:
+        reading.process(span.number)
 
 
 def _worker_processes() -> SubprocessSDKEnvironment:
@@ -157,7 +161,7 @@ def _worker_processes() -> SubprocessSDKEnvironment:
     return SubprocessSDKEnvironment.from_command_string(f"exec {shlex.join(command)}")
 
 
-def _cause(error: RuntimeError) -> BaseException:
+def _cause(error: RuntimeError | OSError) -> BaseException:
     """What a worker raised: the runner passes on the text of its traceback only. A signal arrives that way, too."""
     text = str(error)
     for stop in (Terminated, KeyboardInterrupt):

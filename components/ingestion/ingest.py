@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -87,23 +88,24 @@ def ingest(context: Context, plan_digest: str, target: Path, runner: IngestionPo
     pq.write_table(night.rejected, target / "rejected.parquet", version="2.6", compression="ZSTD")
     pieces = (earlier.shards if earlier is not None and earlier.reusable else (), parts)
     settled = settle(night.rows, night.pictures, Collection(*pieces), SplitRules.of(policy, frozenset(reading.published)), earlier)
+    table, rejected = summary.columns(night.rows, settled.decided), night.rejected
+    _check(table, plan.listing.uri)
     shards = plan_shards(night.sizes)
     with ThreadPoolExecutor(available_processes()) as threads:
-        list(threads.map(lambda shard: _write(target, shard, night, settled.decided, Collection(*pieces)), shards))
-    table = summary.columns(night.rows, settled.decided)
-    rejected = night.rejected
-    _check(table, plan.listing.uri)
-    counts = summary.counts_by_split(table, policy.labels)
-    names = tuple(shard.name for shard in shards)
-    snapshot = Snapshot(EXAMPLES_VERSION, summary.snapshot_id(table, policy), source_id, policy.labels, counts, read, len(rejected), names)
+        written = threads.map(lambda shard: _write(target, shard, night, settled.decided, Collection(*pieces)), shards)
+        counts = summary.counts_by_split(table, policy.labels)
+        names = tuple(shard.name for shard in shards)
+        identity = summary.snapshot_id(table, policy)
+        snapshot = Snapshot(EXAMPLES_VERSION, identity, source_id, policy.labels, counts, read, len(rejected), names)
+        reasons = summary.left_out_reasons(table)
+        duplicates = summary.duplicates(table, settled.content, settled.group, policy.min_contrast)
+        list(written)
     write_index(context.store, source_id, snapshot.snapshot_id, night.rows)
     shutil.rmtree(home)
     artifacts.finish(target, "examples", snapshot)
     with ThreadPoolExecutor(1) as disk:
         place_in_store = layout.snapshot(snapshot.source_id, snapshot.snapshot_id)
         stored = disk.submit(context.store.put_tree, target, place_in_store, MARKERS["examples"])
-        reasons = summary.left_out_reasons(table)
-        duplicates = summary.duplicates(table, settled.content, settled.group, policy.min_contrast)
         thumbnails = summary.thumbnails(target, shards, table, policy.labels)
     stored.result()
     return IngestFindings(
@@ -122,7 +124,7 @@ def ingest(context: Context, plan_digest: str, target: Path, runner: IngestionPo
         published_counts=reading.published,
         duplicates=duplicates,
         images_per_second=round(read / seconds, 1),
-        runner=runner.runner or f"FnApiRunner, {'in this process' if processes == 1 else f'{processes} processes'}",
+        runner=runner.runner or ("this process" if processes == 1 else f"FnApiRunner, {processes} processes"),
         thumbnails=thumbnails,
         reused=night.reused,
         gone=len(earlier.rows) - night.reused if earlier is not None and earlier.reusable else 0,
@@ -162,18 +164,16 @@ def _as_planned(listing: Listing, policy: DataPolicy) -> tuple[Place, Layout]:
 
 def _read(spans: Sequence[Span], reading: Reading, place: Place, home: Path, runner: IngestionPolicy, processes: int) -> None:
     """Read the spans into parts in the folder ``home``."""
-    if not runner.beam:
-        run_flow(spans, reading.reader, place, str(home), processes=processes)
-        return
-    with files_of_parts.shared_folder(runner.shared) as shared:
-        run_flow(spans, reading.reader, place, shared, options=runner.beam)
-        files_of_parts.bring_home(shared, home, len(spans))
+    with files_of_parts.shared_folder(runner.shared) if runner.beam else nullcontext(str(home)) as folder:
+        run_flow(spans, reading, place, folder, processes=processes, options=runner.beam)
+        if runner.beam:
+            files_of_parts.bring_home(folder, home, len(spans))
 
 
 def _done(home: Path, spans: Sequence[Span], rows: int) -> Callable[[], int]:
     """Counts the rows that needn't be read, and those of the spans whose part is written."""
-    others = rows - sum(span.rows for span in spans)
-    return lambda: others + sum(spans[number].rows for number in files_of_parts.done(home))
+    others = rows - sum(len(span.rows) for span in spans)
+    return lambda: others + sum(len(spans[number].rows) for number in files_of_parts.done(home))
 
 
 def _write(target: Path, shard: Shard, night: Assembled, decided: pa.Table, collection: Collection) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,7 +14,24 @@ from apache_beam.io.filesystems import FileSystems
 
 from components.ingestion.tables import read_arrow, write_arrow
 
-_REFUSED, _ACCEPTED = "refused-{:06}.arrow", "accepted-{:06}.arrow"
+_SPANS, _REFUSED, _ACCEPTED = "spans.arrow", "refused-{:06}.arrow", "accepted-{:06}.arrow"
+
+
+def write_spans(folder: str, spans: Iterable[pa.Table]) -> None:
+    """Write the rows of spans, a record batch each, for those who read them."""
+    with FileSystems.create(FileSystems.join(folder, _SPANS)) as sink:
+        writer = None
+        for rows in spans:
+            writer = writer or pa.ipc.new_file(sink, rows.schema)
+            writer.write_table(rows)
+        if writer is not None:
+            writer.close()
+
+
+def read_span(folder: str, number: int) -> pa.Table:
+    """The rows of one of them."""
+    with FileSystems.open(FileSystems.join(folder, _SPANS)) as source, pa.ipc.open_file(source) as reader:
+        return pa.Table.from_batches([reader.get_batch(number)])
 
 
 def write_part(folder: str, number: int, accepted: pa.Table, refused: pa.Table) -> None:

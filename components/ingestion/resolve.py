@@ -20,6 +20,7 @@ from components.contracts.preset import DataPolicy
 from components.contracts.preset.sources import separate_uris
 from components.contracts.registry import Pointers
 from components.ingestion.listings import changed_since, keep
+from components.ingestion.memory import be_frugal
 from components.ingestion.overlays import overlays_digest
 from components.ingestion.policy import Circumstances, LastNight, counts_objects, decide
 from components.ingestion.sources.gathering import Gathered, gather, slug
@@ -34,6 +35,7 @@ def resolve(context: Context, source: str, code_version: str, *, force: bool) ->
     Raises:
         InputError: the source can't be used. EnvironmentProblem: it can't be reached.
     """
+    be_frugal()
     gathered, listing = listed(source, context.preset.data)
     gathered.layout.check()
     plan = _made_before(context, listing, code_version, force=force) or _make(context, gathered, listing, code_version, force=force)

@@ -75,7 +75,7 @@ def _groups(
         remembered = earlier.rows["group_id"].combine_chunks().take(known)
     fresh = pc.is_null(remembered).to_numpy(zero_copy_only=False)
     # What was there before comes first, and within that the smallest content id: no order of reading matters.
-    order = pc.sort_indices(contents).to_numpy()
+    order = _ascending(contents)
     order = np.concatenate([order[~fresh[order]], order[fresh[order]]])
     order = order[~flat[order]]  # a nearly constant picture is like any other one
     if not len(order):
@@ -91,6 +91,17 @@ def _groups(
     standing = np.arange(len(contents))
     standing[order] = order[leader]
     return ids.take(pa.array(standing))
+
+
+def _ascending(ids: pa.Array) -> Numbers:
+    """Places of distinct ids (SHA-256, hex) in ascending order: sorting their first 64 bits takes a tenth of the time."""
+    ends = np.frombuffer(ids.buffers()[1], np.int32, len(ids) + 1, 4 * ids.offset)
+    digits = np.frombuffer(ids.buffers()[2], np.uint8)[ends[0] : ends[-1]].reshape(len(ids), -1)[:, :16]
+    values = (digits & 15) + 9 * (digits >> 6)
+    heads = np.ascontiguousarray(values[:, ::2] << 4 | values[:, 1::2]).view(">u8").ravel().astype(np.uint64)
+    order = np.argsort(heads)
+    heads = heads[order]
+    return pc.sort_indices(ids).to_numpy() if (heads[1:] == heads[:-1]).any() else order
 
 
 def _settled(remembered: pa.Array) -> Codes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -76,9 +77,14 @@ def decide(rows: Rows, rules: SplitRules) -> tuple[Words, Words]:
     return split, note
 
 
-def share_of(purpose: str, group_id: str) -> float:
-    """A number in [0, 1) that depends on nothing but the purpose and the group: a draw that never changes."""
-    return int(hashlib.sha256(f"{purpose}:{group_id}".encode()).hexdigest()[:13], 16) / 16**13
+def drawn(purpose: str, group_ids: Sequence[str], share: float) -> Mask:
+    """A share of the groups: bool ``[n]``. Depends on nothing but the purpose and the group, so a draw never changes.
+
+    A group is drawn when the first 13 hex digits of a SHA-256, as a fraction of 1, are below the share.
+    """
+    prefix = f"{purpose}:".encode()
+    bound = (math.ceil(share * 16**13) * 16).to_bytes(7, "big")
+    return np.array([hashlib.sha256(prefix + group.encode()).digest() < bound for group in group_ids], bool)
 
 
 def _own_places(rows: Rows, rules: SplitRules) -> tuple[Words, Words]:
@@ -96,9 +102,9 @@ def _own_places(rows: Rows, rules: SplitRules) -> tuple[Words, Words]:
     )
     for name, why, is_published, share in draws:
         if not is_published:
-            drawn = free & np.array([share_of(name, group) < share for group in rows.group_ids], bool)[rows.group]
-            split[drawn] = name
-            note[drawn] = np.where(published[drawn] == "", "", why)
+            chosen = free & drawn(name, rows.group_ids, share)[rows.group]
+            split[chosen] = name
+            note[chosen] = np.where(published[chosen] == "", "", why)
     return split, note
 
 

@@ -38,14 +38,13 @@ def columns(rows: pa.Table, decided: pa.Table) -> pa.Table:
 
 
 def snapshot_id(table: pa.Table, policy: DataPolicy) -> str:
-    """SHA-256 (hex) over the sorted example ids with label and split, the data policy and the layout's version."""
+    """SHA-256 (hex) over example id, label and split of every row in order, the data policy and the layout's version."""
     digest = hashlib.sha256(f"{EXAMPLES_VERSION}\n{to_json(policy)}\n".encode())
-    columns = [table[name].combine_chunks() for name in ("example_id", "label", "split")]
-    order = pc.sort_indices(columns[0])
-    for start in range(0, len(order), _HASHED_ROWS):
-        rows = order.slice(start, _HASHED_ROWS)
-        lines = pc.binary_join_element_wise(*(column.take(rows) for column in columns), "\0")
-        digest.update("\n".join([*lines.to_pylist(), ""]).encode())
+    for start in range(0, len(table), _HASHED_ROWS):
+        rows = table.select(["example_id", "label", "split"]).slice(start, _HASHED_ROWS).combine_chunks()
+        lines = pc.binary_join_element_wise(*(column.chunk(0) for column in rows.columns), "\0")
+        digest.update(pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines), "\n")[0].as_buffer())
+        digest.update(b"\n")
     return digest.hexdigest()
 
 
