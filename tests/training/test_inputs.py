@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from components.contracts.errors import ContractError, InputError
 from components.training.examples import read_plan
+from components.training.images import StreamedPixels
 from components.training.inputs import open_images, plan_columns, read_inputs
 from tests.artifacts import example_rows, small_preset, write_examples
 from tests.training.support import LABELS, write_inputs, write_plan
@@ -34,6 +37,34 @@ def test_rows_come_decoded_with_their_labels_and_their_place_in_the_plan(tmp_pat
     repeats, weights = plan_columns(inputs, training.example_ids)
     assert repeats.tolist() == [3] * 21
     assert weights.tolist() == [1.0] * 21
+
+
+def test_images_beyond_the_memory_budget_are_streamed_and_the_same(tmp_path):
+    inputs = read_inputs(*write_inputs(tmp_path, rows_of(train=LABELS, validation=LABELS[:2])), PRESET)
+    decoded = (21 + 6) * 16 * 16
+    pairs = [open_images(inputs, budget_of(size), tmp_path) for size in (decoded, decoded - 1)]
+    for in_memory, streamed in zip(*pairs, strict=True):
+        assert isinstance(in_memory.pixels, np.ndarray)
+        assert isinstance(streamed.pixels, StreamedPixels)
+        assert streamed.example_ids == in_memory.example_ids
+        assert np.array_equal(streamed.pixels[:], in_memory.pixels)
+        streamed.pixels.close()
+
+
+def budget_of(size):
+    return replace(PRESET, training=replace(PRESET.training, memory_budget_bytes=size))
+
+
+def test_votes_are_read_where_the_preset_trains_on_them(tmp_path):
+    rows = rows_of(train=LABELS, validation=LABELS)
+    votes = [0.0, 0.75, 0.25, *[0.0] * (len(LABELS) - 3)]
+    rows[4]["label_distribution"] = votes
+    inputs = read_inputs(*write_inputs(tmp_path, rows), PRESET)
+    soft = replace(PRESET, training=replace(PRESET.training, soft_labels=True))
+    training, _ = open_images(inputs, soft, tmp_path)
+    expected = [votes if name == rows[4]["example_id"] else [0.0] * len(LABELS) for name in training.example_ids]
+    assert training.distributions.tolist() == expected
+    assert not open_images(inputs, PRESET, tmp_path)[0].distributions.any()
 
 
 def test_the_plans_columns_follow_the_rows_whatever_their_order(tmp_path):
