@@ -76,8 +76,8 @@ def sweep(arguments: argparse.Namespace, scratch: Path) -> None:
     data = Data(images, *plan_columns(inputs, images.example_ids), held_out)
     asked = Sweep(arguments.folder, preset, ranges, arguments.trials, arguments.minutes)
     trials = run(asked, inputs, data, scratch)
-    if not trials:
-        raise InputError("no trial was finished", fix="run the same command again, with more --minutes")
+    if not trials or trials[0].state.name != "COMPLETE":
+        raise InputError("no trial was trained to its end", fix="run the same command again, with more --minutes or smaller learning rates")
     write_atomically(arguments.folder / "sweep.png", drawn(trials, ranges))
     write_atomically(arguments.folder / "best.json", to_pretty_json(varied(preset, values_of(trials[0], ranges))).encode())
     print(table(trials, ranges))

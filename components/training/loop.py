@@ -30,6 +30,10 @@ from components.training.trainer import Arrays, Trainer
 FETCHED_EVERY = 16
 
 
+class Diverged(InputError):
+    """The loss is no longer a number."""
+
+
 @dataclass(frozen=True)
 class Data:
     """What is trained on and what is held out.
@@ -72,7 +76,7 @@ def fit(trainer: Trainer, data: Data, policy: TrainingPolicy, checkpoint: Checkp
         checkpoint: where an earlier attempt of the same training ended, or None to start.
 
     Raises:
-        InputError: the loss is no longer a number.
+        Diverged: the loss is no longer a number.
         Terminated: training was asked to stop; its state is saved.
     """
     standing, best = (checkpoint.standing, checkpoint.best) if checkpoint else (Standing(), trainer.weights())
@@ -168,7 +172,7 @@ class _Epoch:
 
     def _refuse_nan(self, loss: float) -> None:
         if not math.isfinite(loss):
-            raise InputError(
+            raise Diverged(
                 f"the loss is no longer a number in epoch {self._number}",
                 expected="a finite loss",
                 received=str(loss),

@@ -20,13 +20,13 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from components.contracts.artifacts import write_atomically
 from components.contracts.codec import digest, to_json
 from components.contracts.errors import InputError
-from components.contracts.preset import Preset
+from components.contracts.preset import Preset, TrainingPolicy
 from components.runtime.executor_output import ExecutorOutput
 from components.runtime.step import Context
 from components.runtime.store import open_store
 from components.training.checkpoint import key_of
 from components.training.inputs import Inputs
-from components.training.loop import Data
+from components.training.loop import Data, Diverged
 from components.training.search import Range, Value, varied
 from components.training.standing import Standing
 from components.training.training import learn
@@ -63,7 +63,7 @@ def sweep(asked: Sweep, inputs: Inputs, data: Data, scratch: Path) -> list[Froze
     study = _study(asked, inputs)
     began = time.monotonic()
     while len(_finished(study)) < asked.trials and time.monotonic() - began < 60 * asked.minutes:
-        study.optimize(lambda trial: _score(trial, asked, inputs, data, scratch), n_trials=1)
+        _run(study, asked, inputs, data, scratch)
         trials = _finished(study)
         write_atomically(asked.folder / "trials.csv", _csv(trials, asked.ranges).encode())
         last = trials[-1]
@@ -111,27 +111,47 @@ def _study(asked: Sweep, inputs: Inputs) -> optuna.Study:
     return study
 
 
+def _run(study: optuna.Study, asked: Sweep, inputs: Inputs, data: Data, scratch: Path) -> None:
+    """One trial. What interrupts it leaves it unfinished, so that the next sweep goes on with it."""
+    trial = study.ask()
+    try:
+        study.tell(trial, _score(trial, asked, inputs, data, scratch))
+    except optuna.TrialPruned:
+        study.tell(trial, state=TrialState.PRUNED)
+    except InputError:  # it would fail again
+        study.tell(trial, state=TrialState.FAIL)
+        raise
+
+
 def _score(trial: Trial, asked: Sweep, inputs: Inputs, data: Data, scratch: Path) -> float:
     preset = varied(asked.preset, {each: _drawn(trial, each) for each in asked.ranges})
-    policy, best = preset.training, float("-inf")
+    policy, heard = preset.training, list[int]()
 
     def told(standing: Standing) -> None:
-        nonlocal best
-        last = standing.history[f"val_{policy.monitor}"][-1]
-        best = max(best, last if policy.monitor == "accuracy" else -last)
-        trial.report(best, standing.epoch)
-        if standing.epoch < standing.total_epochs(policy) and trial.should_prune():
+        trial.report(_best(standing, policy), standing.epoch)
+        heard.append(standing.epoch)
+        if not standing.over(policy) and trial.should_prune():
             raise optuna.TrialPruned
 
     context = Context(f"trial-{trial.number}", preset, open_store(str(asked.folder / "store")), scratch, ExecutorOutput(""))
     key = key_of(inputs.snapshot.snapshot_id, preset, "sweep")
-    learned = learn(context, data, key, told)
+    try:
+        learned = learn(context, data, key, told)
+    except (Diverged, optuna.TrialPruned) as error:
+        if not heard:
+            trial.report(float("-inf"), 1)
+        context.store.write(key, b"")
+        raise optuna.TrialPruned from error
     context.store.write(key, b"")
-    scores = learned.standing.history[f"val_{policy.monitor}"]
-    found = max(scores) if policy.monitor == "accuracy" else -min(scores)
-    if best == float("-inf"):  # a training that was whole before a kill: nothing was told this time
-        trial.report(found, learned.standing.epoch)
-    return found
+    if not heard:  # a training that was whole before a kill: nothing was told this time
+        told(learned.standing)
+    return _best(learned.standing, policy)
+
+
+def _best(standing: Standing, policy: TrainingPolicy) -> float:
+    """The best held-out score so far, higher is better."""
+    scores = standing.history[f"val_{policy.monitor}"]
+    return max(scores) if policy.monitor == "accuracy" else -min(scores)
 
 
 def _drawn(trial: Trial, each: Range) -> Value:

@@ -14,6 +14,9 @@ import pytest
 from components.contracts.codec import from_json, to_json
 from components.contracts.errors import InputError, UnknownNameError
 from components.contracts.preset import Augmentation, Preset, Stage, TrainingPolicy
+from components.runtime import progress
+from components.training.inputs import open_images, plan_columns, read_inputs
+from components.training.loop import Data
 from components.training.search import Range, range_of, varied
 from tests.artifacts import small_preset
 from tests.training.support import write_inputs
@@ -85,20 +88,22 @@ def finished(arguments):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_sweep_is_killed_goes_on_prunes_and_leaves_its_results(tmp_path):
+def test_a_killed_sweep_goes_on_and_leaves_its_results(tmp_path):
     inputs = write_inputs(tmp_path)
-    asked = ("learning_rate=1e-6..0.01", "batch_size=16,32")
+    asked, trials = ("learning_rate=1e-6..0.01", "batch_size=16,32"), 0
     with subprocess.Popen(command(tmp_path, inputs, 9, *asked), cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if line.startswith("trial 2 of 9"):
+            trials += line.startswith("trial ")
+            shown = progress.parse(line)
+            if trials == 2 and shown is not None and shown.unit == "epochs" and shown.done == 1:
                 process.send_signal(signal.SIGKILL)
                 break
         process.communicate(timeout=60)
     again = finished(command(tmp_path, inputs, 9, *asked))
     assert again.returncode == 0, again.stderr
-    assert "trial 3 of 9" in again.stdout
     assert "trial 2 of 9" not in again.stdout, "what was finished before the kill stays finished"
+    assert again.stdout.index("continuing after epoch ") < again.stdout.index("trial 3 of 9"), "the third goes on in its middle"
 
     folder = tmp_path / "sweep"
     with open(folder / "trials.csv", newline="") as stream:
@@ -106,8 +111,6 @@ def test_a_sweep_is_killed_goes_on_prunes_and_leaves_its_results(tmp_path):
     assert len(rows) == 9
     assert {row["batch_size"] for row in rows} <= {"16", "32"}
     assert all(1e-6 <= float(row["learning_rate"]) <= 0.01 for row in rows)
-    pruned = [row for row in rows if row["state"] == "pruned"]
-    assert all(int(row["epochs"]) < 5 for row in pruned)
     whole = [row for row in rows if row["state"] == "complete"]
     best = from_json(Preset, (folder / "best.json").read_bytes())
     winner = max(whole, key=lambda row: float(row["held_out_score"]))
@@ -118,6 +121,38 @@ def test_a_sweep_is_killed_goes_on_prunes_and_leaves_its_results(tmp_path):
     assert other.returncode == 2
     assert "holds a sweep of another preset" in other.stderr
     assert len(other.stderr.splitlines()) == 1
+
+
+def swept(folder, preset, text, first):
+    """The finished trials, by number, of a sweep over ``text`` that tries these values first, in this order."""
+    import optuna
+
+    from components.training.sweep import STUDY, Sweep, sweep
+
+    study = optuna.create_study(study_name=STUDY, storage=f"sqlite:///{folder / 'study.db'}", direction="maximize")
+    for value in first:
+        study.enqueue_trial({text.partition("=")[0]: value})
+    inputs = read_inputs(*write_inputs(folder), preset)
+    training, held_out = open_images(inputs, preset, folder)
+    data = Data(training, *plan_columns(inputs, training.example_ids), held_out)
+    asked = Sweep(folder, preset, (range_of(text, preset),), len(first), 60)
+    return sorted(sweep(asked, inputs, data, folder), key=lambda trial: trial.number)
+
+
+@pytest.mark.slow
+def test_a_hopeless_trial_is_ended_early(tmp_path):
+    found = swept(tmp_path, PRESET, "learning_rate=1e-6,0.01", [0.01] * 4 + [1e-6])
+    assert [trial.state.name for trial in found] == ["COMPLETE"] * 4 + ["PRUNED"]
+    assert [max(trial.intermediate_values) for trial in found] == [5] * 4 + [2], "epochs"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_trial_whose_loss_is_no_number_doesnt_end_the_sweep(tmp_path):
+    policy = replace(POLICY, stages=(Stage(epochs=2, optimizer="sgd"),), l2=10.0)
+    found = swept(tmp_path, small_preset(training=policy), "learning_rate=1e-5,9", [9, 1e-5])
+    assert [trial.state.name for trial in found] == ["PRUNED", "COMPLETE"]
+    assert found[0].value == float("-inf")
 
 
 def test_a_wrong_field_is_one_line(tmp_path):
