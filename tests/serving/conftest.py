@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -34,28 +35,30 @@ def server(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 @pytest.fixture(scope="session")
 def photos(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A predictor that looks for faces, with its page."""
-    [port], log = process.free_ports(1), tmp_path_factory.mktemp("photos") / "log"
-    command = [
-        sys.executable,
-        "-m",
-        "components.serving",
-        "serve",
-        "--model-dir",
-        model_folder,
-        "--model-name",
-        "faces",
-        "--faces",
-        "--page",
-    ]
+    with predictor(model_folder, tmp_path_factory.mktemp("photos"), "--faces", "--page") as server:
+        yield server
+
+
+@contextmanager
+def predictor(model: Path, scratch: Path, *arguments: str) -> Iterator[Server]:
+    """A predictor process with more arguments than the serving check's have."""
+    (port,) = process.free_ports(1)
+    log = scratch / f"server-{port}.log"
+    command = [sys.executable, "-m", "components.serving", "serve", "--model-dir", str(model), "--model-name", "faces"]
+    command += ["--host", HOST, "--port", str(port), "--grpc", "off", *arguments]
     with open(log, "wb") as stream:
-        started = subprocess.Popen([*command, "--host", HOST, "--port", str(port), "--grpc", "off"], stdout=stream, stderr=stream)
-    server = Server("photos", "faces", port, started, log, time.monotonic())
+        started = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
+    server = Server("tested", "faces", port, started, log, time.monotonic())
     try:
         process.wait_until_ready([server])
         yield server
     finally:
         started.terminate()
-        started.wait(20)
+        try:
+            started.wait(30)
+        finally:
+            started.kill()
+            started.wait()
 
 
 def processes_about(text: str) -> list[int]:
@@ -70,11 +73,11 @@ def processes_about(text: str) -> list[int]:
     return found
 
 
-def wait_for(condition: object, seconds: float = 20.0) -> bool:
+def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> bool:
     """Whether ``condition()`` came true in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if condition():  # type: ignore[operator]
+        if condition():
             return True
         time.sleep(0.05)
     return False

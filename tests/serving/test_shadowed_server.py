@@ -6,9 +6,6 @@ import http.client
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,32 +17,10 @@ from components.runtime.disk_store import DiskStore
 from components.serving import process
 from components.serving.client import Client
 from components.serving.process import HOST, Server
-from tests.serving.conftest import wait_for
+from tests.serving.conftest import predictor, wait_for
 from tests.serving.test_observing import PICTURE, reply, shadow_server
 
 REQUESTS = 80
-
-
-@contextmanager
-def predictor(model: Path, scratch: Path, *arguments: str) -> Iterator[Server]:
-    """A predictor process with more arguments than the serving check's have."""
-    (port,) = process.free_ports(1)
-    log = scratch / f"server-{port}.log"
-    command = [sys.executable, "-m", "components.serving", "serve", "--model-dir", str(model), "--model-name", "faces"]
-    command += ["--host", HOST, "--port", str(port), "--grpc", "off", *arguments]
-    with open(log, "wb") as stream:
-        started = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
-    server = Server("champion", "faces", port, started, log, time.monotonic())
-    try:
-        process.wait_until_ready([server])
-        yield server
-    finally:
-        started.terminate()
-        try:
-            started.wait(30)
-        finally:
-            started.kill()
-            started.wait()
 
 
 def metrics(server: Server) -> dict[str, float]:
