@@ -87,9 +87,14 @@ def run_pipeline(
         Exit code of each step that ran.
     """
     exit_codes: dict[str, int] = {}
+    # kfp wants it, though no step of ours uses one, and removes it after the run. By default it lies in the temporary folder, where
+    # a run that is killed would leave it for ever.
+    workspace = folder / "workspace"
+    workspace.mkdir(exist_ok=True)
     local.init(
         runner=local.SubprocessRunner(use_venv=False) if containers is None else container_runner(containers, folder),
         pipeline_root=str(folder / "artifacts"),
+        workspace_root=str(workspace),
         raise_on_error=False,
         enable_caching=True,
         cache_root=str(folder / "cache"),
