@@ -77,11 +77,13 @@ class Terminated(BaseException):
 def main(component: str, steps: Mapping[str, Step], argv: Sequence[str] | None = None) -> int:
     """Run one step of a component and return the process's exit code."""
     arguments = _parser(component, steps).parse_args(argv)
-    signal.signal(signal.SIGTERM, _terminate)
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         _run(component, arguments.step, steps[arguments.step], arguments)
     except (Exception, Terminated, KeyboardInterrupt) as error:  # noqa: BLE001 - the process ends here, in words and a code
         return _explain(arguments.step, error)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return 0
 
 
@@ -113,9 +115,13 @@ def _run(component: str, name: str, step: Step, arguments: argparse.Namespace) -
     began = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix=f"emotion-{name}-") as scratch:
-            output = ExecutorOutput(arguments.executor_input)
-            findings = step.body(Context(run_id, preset, store, Path(scratch), output), arguments)
-            output.write()
+            try:
+                output = ExecutorOutput(arguments.executor_input)
+                findings = step.body(Context(run_id, preset, store, Path(scratch), output), arguments)
+                output.write()
+            finally:
+                # What is left is to remove the scratch and to record how it went. A second SIGTERM would cut that short.
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
     except BaseException as error:
         failed = replace(evidence, status="failed", error=one_line(error), **_cost(began))
         try:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -106,6 +107,22 @@ def test_a_step_that_is_asked_to_stop_says_so(tmp_path: Path) -> None:
     _, stderr = process.communicate(timeout=20)
     assert process.returncode == 143
     assert "asked to stop; to fix it: run it again" in stderr
+    assert evidence(tmp_path).status == "failed"
+
+
+def test_a_step_that_is_asked_to_stop_again_and_again_leaves_no_scratch(tmp_path: Path) -> None:
+    ready, scratch = tmp_path / "ready", tmp_path / "scratch"
+    scratch.mkdir()
+    asked = command(tmp_path, "--do", "pile", "--output", str(ready))
+    with subprocess.Popen(asked, env={**os.environ, "TMPDIR": str(scratch)}, stderr=subprocess.DEVNULL) as process:
+        _wait_for(ready, process)
+        assert len(list(scratch.glob("emotion-resample-*/*"))) == 3000
+        for _ in range(2000):
+            if process.poll() is not None:
+                break
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.01)
+    assert list(scratch.iterdir()) == []
     assert evidence(tmp_path).status == "failed"
 
 

@@ -21,7 +21,10 @@ def work(context: step.Context, arguments: argparse.Namespace) -> ResampleFindin
         raise KeyError("defect")
     if arguments.do == "fill":
         raise OSError(28, os.strerror(28), "/full/disk")
-    if arguments.do == "wait":
+    if arguments.do == "pile":
+        for number in range(3000):
+            (context.scratch / str(number)).touch()
+    if arguments.do in ("wait", "pile"):
         Path(arguments.output).write_text(str(os.getpid()))
         time.sleep(60)
     context.executor_output.metadata("metrics", accuracy=0.5)
