@@ -188,6 +188,7 @@ def _container(served: Served, policy: ServingPolicy) -> client.V1Container:
             str(PORT),
             "--grpc",
             "off",
+            *["--faces"] * policy.faces,
             *_proved(served, policy),
             *_observed(served, policy),
         ],

@@ -1,8 +1,8 @@
 """Bytes or pixels in, one answer per image out: what serves, without a server.
 
     classifier = Classifier(folder)                       # a version's folder, verified
-    for answer in classifier.classify([jpeg, png]):
-        print(answer.label or answer.message)
+    answer = classifier.answer(jpeg)
+    print(answer.label or answer.message)
 
 The predictor, `emotion predict` and whatever stands in front of the model (a face detector that hands on
 crops of a photo) all answer through this class. Images go through the runtime one by one: on a CPU a batch
@@ -12,7 +12,6 @@ is no faster per image, and one shape keeps the memory constant.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,11 @@ from components.contracts.preset import ImageSpec
 from components.images.decode import ImageRefused, Pixels, read_input
 from components.inference.cpus import cpu_limit
 from components.inference.model import ServedModel
+
+
+class Crop(bytes):
+    """An encoded file that shows one face and nothing else: no detector looks at it."""
+
 
 # What stands for one image: an encoded file, the model's own input, or why there is neither.
 Sent = bytes | Pixels | ImageRefused
@@ -86,20 +90,15 @@ class Classifier:
 
     def __init__(self, folder: Path, threads: int | None = None) -> None:
         self._model = ServedModel(folder, threads or cpu_limit())
-        self.manifest = self._model.manifest
-        self.labels: tuple[str, ...] = self.manifest.labels
-        self.image: ImageSpec = self.manifest.image
-        self.version = self.manifest.version
+        self.labels: tuple[str, ...] = self._model.manifest.labels
+        self.image: ImageSpec = self._model.manifest.image
+        self.version = self._model.manifest.version
 
     def twin(self, threads: int) -> Classifier:
         """The same version with a runtime of its own, so that both can answer at the same time."""
         other = copy.copy(self)
         other._model = self._model.twin(threads)
         return other
-
-    def classify(self, images: Sequence[Sent]) -> list[Answer]:
-        """Answer images; one that can't be read gets its own error and doesn't harm the others."""
-        return [self.answer(image) for image in images]
 
     def read(self, image: Sent) -> Pixels | ImageRefused:
         """An image as the model's input, uint8 ``[height, width, channels]``, or why it can't be read."""
@@ -109,7 +108,7 @@ class Classifier:
             return refused
 
     def answer(self, image: Sent) -> Answer:
-        """Answer one image: a file's bytes, or what `read` made of them.
+        """Answer one image: a file's bytes, or what `read` made of them. One that can't be read is answered with an error.
 
         Raises:
             InputError: pixels of another shape or dtype.

@@ -42,8 +42,9 @@ class Client:
         self._connection.close()
 
     def predict(self, image: bytes) -> Reply:
-        """Send one encoded image. An error of any kind is in the reply."""
-        body = json.dumps({"instances": [{"image": {"b64": base64.b64encode(image).decode()}}]}).encode()
+        """Send one encoded crop of a face. An error of any kind is in the reply."""
+        instance = {"image": {"b64": base64.b64encode(image).decode()}}
+        body = json.dumps({"instances": [instance], "parameters": {"faces": False}}).encode()
         began = time.perf_counter()
         try:
             self._connection.request("POST", self._path, body, {"Content-Type": "application/json"})

@@ -29,7 +29,7 @@ class Plane(DataPlane):  # type: ignore[misc]
         self._predictor = predictor
 
     def metadata(self) -> dict[str, Any]:
-        return {**super().metadata(), "extensions": ["binary_tensor_data"]}
+        return {**super().metadata(), "extensions": ["binary_tensor_data", *["faces"] * self._predictor.detects]}
 
     async def model_metadata(self, model_name: str) -> dict[str, Any]:
         found: dict[str, Any] = await super().model_metadata(model_name)

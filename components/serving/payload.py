@@ -6,6 +6,8 @@ V1, response   {"predictions": [{"label", "probabilities": {label: p}} or {"erro
                 "model_name", "model_version"}
 V2, request    one input: BYTES [n] of images, plain bytes in the binary extension and over gRPC, base64 in JSON,
                or UINT8 [n, height, width, channels] of the model's own size
+V1 and V2      "parameters": {"faces": false} in the request, where the server looks for faces, says that each image is a
+               crop of one already, to be answered as it is
 V2, response   label BYTES [n], probabilities FP32 [n, labels], error BYTES [n]; a row with an error has an
                empty label and zeros
 """
@@ -23,7 +25,7 @@ import orjson
 from components.contracts.errors import InputError
 from components.contracts.preset import ImageSpec
 from components.images.decode import ImageRefused
-from components.serving.classifier import Sent
+from components.serving.classifier import Crop, Sent
 
 MAX_IMAGES = 256
 WANTED = (
@@ -62,6 +64,22 @@ def images_of_v2(inputs: Sequence[Any], spec: ImageSpec) -> list[Sent]:
     if tensor.datatype not in readers:
         raise InputError("the input has the wrong type", expected=wanted, received=f"{tensor.datatype} {list(tensor.shape)}")
     return readers[tensor.datatype](tensor, spec, wanted)
+
+
+def as_asked(images: list[Sent], parameters: object, detects: bool) -> list[Sent]:
+    """The images of a request, as `Crop`s where its parameters say that faces needn't be looked for.
+
+    Args:
+        detects: whether this server looks for faces.
+
+    Raises:
+        InputError: faces are wanted of a server that looks for none, or the parameter is no truth value.
+    """
+    wanted = parameters.get("faces", detects) if isinstance(parameters, dict) else detects
+    if wanted is not False and wanted is not detects:
+        expected = "true for photos, false for crops of faces" if detects else "false: this server takes crops of faces"
+        raise InputError("the parameter faces can't be followed", expected=expected, received=repr(wanted)[:40])
+    return images if wanted is detects else [Crop(image) if isinstance(image, bytes) else image for image in images]
 
 
 def json_of(body: bytes, wanted: str) -> object:

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from components.contracts.artifacts import ModelManifest
 from components.contracts.preset import ImageSpec
 from components.images.decode import ImageRefused, Pixels, decode, to_input
-from components.serving.classifier import Answer, Classifier, FaceAnswer, Sent
+from components.serving.classifier import Answer, Classifier, Crop, FaceAnswer, Sent
 from components.serving.faces import FaceDetector, cut
 
 
 class PhotoClassifier:
     """A classifier with a face detector in front; answers like a `Classifier`, one answer a photo with its faces in it.
 
-    Pixels of the model's own size are answered as they are: they are a face already.
+    Crops and pixels of the model's own size are answered as they are: they are a face already.
     """
 
     def __init__(self, classifier: Classifier, detector: FaceDetector) -> None:
         self._classifier = classifier
         self._detector = detector
-
-    @property
-    def manifest(self) -> ModelManifest:
-        return self._classifier.manifest
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -41,17 +34,13 @@ class PhotoClassifier:
         """The same with runtimes of its own, so that both can answer at the same time."""
         return PhotoClassifier(self._classifier.twin(threads), FaceDetector(threads))
 
-    def classify(self, images: Sequence[Sent]) -> list[Answer]:
-        """Answer photos; one that can't be read gets its own error and doesn't harm the others."""
-        return [self.answer(image) for image in images]
-
     def read(self, image: Sent) -> Sent:
         """The image as it is: a photo is decoded where its faces are cut out of it."""
         return image
 
     def answer(self, image: Sent) -> Answer:
         """Answer one photo: no face found is an answer too."""
-        if not isinstance(image, bytes):
+        if isinstance(image, Crop) or not isinstance(image, bytes):
             return self._classifier.answer(image)
         try:
             picture = decode(image).pixels

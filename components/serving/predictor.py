@@ -11,6 +11,7 @@ from typing import Any
 from kserve import InferRequest, InferResponse, Model
 from kserve.errors import InvalidInput
 from kserve.metrics import POST_HIST_TIME, PRE_HIST_TIME, PREDICT_HIST_TIME, get_labels
+from kserve.protocol.infer_type import to_http_parameters
 
 from components.contracts.errors import InputError
 from components.images.decode import ImageRefused, Pixels
@@ -19,7 +20,7 @@ from components.serving.classifier import Answer, Classifier, Sent
 from components.serving.faces import FaceDetector
 from components.serving.lanes import Lanes
 from components.serving.observing import Answered, Observers
-from components.serving.payload import WANTED, images_of_v1, images_of_v2
+from components.serving.payload import WANTED, as_asked, images_of_v1, images_of_v2
 from components.serving.photos import Answering, PhotoClassifier
 from components.serving.tensors import response_of_faces, response_to
 
@@ -45,13 +46,16 @@ class Predictor(Model):  # type: ignore[misc]
     Args:
         name: that clients use. folder: the model artifact. observers: are told of each answer.
         faces: look for faces in images, and answer each face.
+
+    Attributes:
+        detects: whether it looks for faces.
     """
 
     classifier: Answering
 
     def __init__(self, name: str, folder: Path, observers: Observers | None = None, *, faces: bool = False) -> None:
         super().__init__(name)
-        self._faces = faces
+        self.detects = faces
         self._folder = folder
         self._observers = observers or Observers()
         self._seconds = [histogram.labels(**get_labels(name)) for histogram in (PRE_HIST_TIME, PREDICT_HIST_TIME, POST_HIST_TIME)]
@@ -71,7 +75,7 @@ class Predictor(Model):  # type: ignore[misc]
     def load(self) -> bool:
         """Verify and load the artifact. Raises ContractError when it isn't what its manifest says."""
         classifier = Classifier(self._folder)
-        self.classifier = PhotoClassifier(classifier, FaceDetector()) if self._faces else classifier
+        self.classifier = PhotoClassifier(classifier, FaceDetector()) if self.detects else classifier
         self._lanes = Lanes(self.classifier)
         metrics.LOADED.labels(self.name, self.classifier.version).set(1)
         self.ready = True
@@ -90,7 +94,7 @@ class Predictor(Model):  # type: ignore[misc]
     def get_output_types(self) -> list[dict[str, Any]]:
         labels = len(self.classifier.labels)
         shapes = {"label": ("BYTES", [-1]), "probabilities": ("FP32", [-1, labels]), "error": ("BYTES", [-1])}
-        if self._faces:
+        if self.detects:
             shapes |= {"image": ("INT32", [-1]), "box": ("INT32", [-1, 4])}
         return [{"name": name, "datatype": datatype, "shape": shape} for name, (datatype, shape) in shapes.items()]
 
@@ -99,8 +103,12 @@ class Predictor(Model):  # type: ignore[misc]
         request_id = (headers or {}).get("x-request-id") or os.urandom(16).hex()
         try:
             if isinstance(payload, InferRequest):
-                return Work(images_of_v2(payload.inputs, self.classifier.image), payload, payload.id or request_id)
-            return Work(images_of_v1(payload), None, request_id, isinstance(payload, bytes))
+                images = images_of_v2(payload.inputs, self.classifier.image)
+                asked = as_asked(images, to_http_parameters(payload.parameters or {}), self.detects)
+                return Work(asked, payload, payload.id or request_id)
+            single = isinstance(payload, bytes)
+            asked = as_asked(images_of_v1(payload), {} if single else payload.get("parameters"), self.detects)
+            return Work(asked, None, request_id, single)
         except InputError as error:
             raise InvalidInput(str(error)) from error
 
@@ -126,7 +134,7 @@ class Predictor(Model):  # type: ignore[misc]
             images, answers = tuple(image for image, _ in pairs), tuple(answer for _, answer in pairs)
             self._observers.tell(Answered(result.request_id, images, answers, self.name, self.classifier.version))
         if result.request is not None:
-            response = response_of_faces if self._faces else response_to
+            response = response_of_faces if self.detects else response_to
             return response(result.request, result.request_id, self.classifier.labels, result.answers, self.classifier.version)
         return {
             "predictions": [answer.plain() for answer in result.answers],

@@ -46,7 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8080, help="HTTP port")
     parser.add_argument("--grpc", choices=("on", "off"), default="on", help="also serve gRPC (V2)")
     parser.add_argument("--grpc-port", type=int, default=8081)
-    parser.add_argument("--faces", action="store_true", help="photos: find the faces and answer each with its box")
+    parser.add_argument(
+        "--faces",
+        action="store_true",
+        help='photos: find the faces and answer each; a request with "parameters": {"faces": false} holds crops',
+    )
     parser.add_argument("--page", action="store_true", help="a page at / that sends photos and pictures of the camera")
     parser.add_argument("--public-key", default="", help="Ed25519, 32 bytes in base64: serve only what its holder signed")
     parser.add_argument("--signature", default="", help="with --public-key: the signature of the version's manifest, in base64")

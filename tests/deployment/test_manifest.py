@@ -24,6 +24,7 @@ POLICIES = {
     "standard": ServingPolicy(),
     "standard_gpu": ServingPolicy(gpus=1, cpu="4", memory="8Gi"),
     "knative": ServingPolicy(mode="Knative"),
+    "standard_faces": ServingPolicy(faces=True),
     "standard_observed": ServingPolicy(
         shadow=ShadowPolicy("http://other.emotion.svc/v1/models/synthetic-faces:predict", share=0.05), payload=PayloadPolicy()
     ),
@@ -76,6 +77,21 @@ def test_nothing_in_the_pod_may_gain_rights(policy):
         assert context["capabilities"] == {"drop": ["ALL"]}
         assert context["seccompProfile"] == {"type": "RuntimeDefault"}
     assert found["automountServiceAccountToken"] is False
+
+
+@pytest.mark.parametrize(("memory", "size"), [("512Mi", 512 << 20), ("1Gi", 1 << 30), ("1G", 10**9), ("300K", 300_000)])
+@pytest.mark.parametrize(("cpu", "cpus"), [("1", 1.0), ("0.5", 0.5), ("1500m", 1.5)])
+def test_a_predictors_limits_are_numbers_too(cpu, cpus, memory, size):
+    policy = ServingPolicy(cpu=cpu, memory=memory)
+    assert (policy.cpus, policy.memory_bytes) == (cpus, size)
+    assert of(SERVED, policy)["spec"]["predictor"]["containers"][0]["resources"]["limits"] == {"cpu": cpu, "memory": memory}
+
+
+def test_faces_are_looked_for_where_the_preset_wants_it():
+    def arguments(policy):
+        return of(SERVED, policy)["spec"]["predictor"]["containers"][0]["args"]
+
+    assert [each for each in arguments(ServingPolicy(faces=True)) if each not in arguments(ServingPolicy())] == ["--faces"]
 
 
 def test_each_mode_has_its_own_way_to_split_traffic():

@@ -64,6 +64,12 @@ async def main():
     answer = await client.infer(InferRequest("faces", [tensor]))
     found["labels"] = [value.decode() for value in answer.outputs[0].as_numpy()]
     found["shape"] = answer.outputs[1].shape
+    try:
+        await client.infer(InferRequest("faces", [tensor], parameters={"faces": True}))
+    except grpc.RpcError as error:
+        found["faces"] = [error.code().name, "this server takes crops" in error.details()]
+    answer = await client.infer(InferRequest("faces", [tensor], parameters={"faces": False}))
+    found["crops"] = answer.outputs[1].shape
     wrong = InferInput("image", [1], "FP32")
     wrong.set_data_from_numpy(np.zeros(1, np.float32), binary_data=True)
     try:
@@ -123,11 +129,13 @@ def test_grpc(model_folder: Path) -> None:
         "model_ready": True,
         "labels": [LABELS[3], ""],
         "shape": [2, 7],
+        "faces": ["INVALID_ARGUMENT", True],
+        "crops": [2, 7],
         "metadata": ["litert", "UINT8", [-1, 16, 16, 1], ["label", "probabilities", "error"]],
         "unload": "PERMISSION_DENIED",
     }
-    assert 'emotion_requests_total{code="200"} 1.0' in metrics
-    assert 'emotion_requests_total{code="400"} 1.0' in metrics
+    assert 'emotion_requests_total{code="200"} 2.0' in metrics
+    assert 'emotion_requests_total{code="400"} 2.0' in metrics
 
 
 def answers(url: str) -> bool:

@@ -63,7 +63,7 @@ def test_every_request_gets_its_own_answers_in_order(model_folder: Path, cpus: i
         return await asyncio.gather(*(made.classify(images) for images in requests))
 
     classifier = Classifier(model_folder, threads=1)
-    expected = classifier.classify(PICTURES)
+    expected = [classifier.answer(picture) for picture in PICTURES]
     assert len({str(answer.probabilities) for answer in expected}) == 7
     with lanes(classifier, cpus=cpus) as made:
         for start, answers in enumerate(asyncio.run(ask(made))):
@@ -78,7 +78,7 @@ def test_what_cant_be_read_stays_in_its_place(model_folder: Path, requests: list
         return await asyncio.gather(*(made.classify(each) for each in images))
 
     classifier = Classifier(model_folder, threads=1)
-    expected = dict(zip([*range(7), None], classifier.classify([*PICTURES, ImageRefused("odd", "x")]), strict=True))
+    expected = dict(zip([*range(7), None], map(classifier.answer, [*PICTURES, ImageRefused("odd", "x")]), strict=True))
     with lanes(classifier, cpus=2) as made:
         assert asyncio.run(ask(made)) == [[expected[each] for each in request] for request in requests]
 

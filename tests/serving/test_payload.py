@@ -10,8 +10,8 @@ import pytest
 
 from components.contracts.errors import InputError
 from components.images.decode import ImageRefused, encode_png
-from components.serving.classifier import Classifier
-from components.serving.payload import MAX_IMAGES, images_of_v1, json_of
+from components.serving.classifier import Classifier, Crop
+from components.serving.payload import MAX_IMAGES, as_asked, images_of_v1, json_of
 from tests.artifacts import pattern
 from tests.models import LABELS, stripe_weights, write_model
 
@@ -45,6 +45,32 @@ def test_a_request_that_cant_be_used_is_told_what_to_send(body: object, message:
         images_of_v1(body)
 
 
+@pytest.mark.parametrize("parameters", [None, {}, {"other": 1}, [], "faces"])
+@pytest.mark.parametrize("detects", [True, False])
+def test_images_are_taken_as_the_server_takes_them_unless_it_is_told(parameters: object, detects: bool) -> None:
+    [image] = as_asked([PNG], parameters, detects)
+    assert (image, type(image)) == (PNG, bytes)
+
+
+def test_crops_are_told_from_photos() -> None:
+    pixels, refused = np.zeros((16, 16, 1), np.uint8), ImageRefused("odd", "x")
+    crop, *others = as_asked([PNG, pixels, refused], {"faces": False}, True)
+    assert (crop, type(crop)) == (PNG, Crop)
+    assert others == [pixels, refused]
+    assert as_asked([PNG], {"faces": True}, True) == as_asked([PNG], {"faces": False}, False) == [PNG]
+
+
+@pytest.mark.parametrize(("wanted", "detects", "message"), [
+    (True, False, "expected false: this server takes crops of faces; received True"),
+    (1, True, "expected true for photos, false for crops of faces; received 1"),
+    ("false", False, "received 'false'"),
+    (None, True, "received None"),
+])  # fmt: skip
+def test_a_wish_for_faces_that_cant_be_followed(wanted: object, detects: bool, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        as_asked([PNG], {"faces": wanted}, detects)
+
+
 def test_json_that_is_none_is_told_what_to_send() -> None:
     with pytest.raises(InputError, match="isn't valid JSON .*; expected that"):
         json_of(b'{"instances": [', "that")
@@ -54,7 +80,7 @@ def test_one_bad_image_doesnt_harm_the_others(model_folder: Path) -> None:
     classifier = Classifier(model_folder)
     face = encode_png(pattern(3, np.random.default_rng(2)))
     images = images_of_v1({"instances": [instance(b"no image"), instance(face), {"image": {"b64": "*"}}]})
-    found = classifier.classify([*images, b"", ImageRefused("odd", "x")])
+    found = [classifier.answer(image) for image in (*images, b"", ImageRefused("odd", "x"))]
     assert [answer.reason for answer in found] == ["not-an-image", "", "not-base64", "empty", "odd"]
     assert found[1].label == LABELS[3]
     assert list(found[1].probabilities or ()) == list(LABELS)
@@ -66,5 +92,5 @@ def test_a_twin_answers_the_same_with_buffers_of_its_own(tmp_path: Path) -> None
     write_model(tmp_path / "model", stripe_weights(noise=1.0))
     first = Classifier(tmp_path / "model", threads=1)
     twin = first.twin(2)
-    assert twin.classify([PNG]) == first.classify([PNG])
+    assert twin.answer(PNG) == first.answer(PNG)
     assert twin._model._interpreter is not first._model._interpreter

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import base64
 import http.client
+from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+
+from components.contracts.preset import RolloutPolicy
+from components.deployment.rollout.probing import GoldenProber, golden_of
+from components.deployment.rollout.state import Revision, Rollout
 from components.images.decode import encode_png
+from components.serving.check import compare, read_golden
+from components.serving.client import Client
 from components.serving.process import HOST, Server
 from tests.models import LABELS
 from tests.serving.drawing import photo
-from tests.serving.test_server import ask, instance, v1, v2
+from tests.serving.test_server import ask, base64_of, instance, v1, v2
 
 TWO = encode_png(photo(640, 400, (20, 50, 180), (400, 150, 180)))
 NONE = encode_png(photo())
@@ -45,6 +54,48 @@ def test_v2_answers_a_row_per_face(photos: Server) -> None:
     assert found["error"]["data"][2].startswith("not-an-image")
     metadata = ask(photos, "GET", "/v2/models/faces")[1]
     assert [output["name"] for output in metadata["outputs"]] == ["label", "probabilities", "error", "image", "box"]
+
+
+@dataclass(frozen=True)
+class Alone:
+    """A cluster of one pod."""
+
+    address: str
+
+    def addresses(self, rollout: Rollout, revision: Revision) -> tuple[str, tuple[str, ...]]:
+        return self.address, (self.address,)
+
+
+def test_golden_crops_are_answered_as_evaluated_although_it_looks_for_faces(photos: Server, model_folder: Path) -> None:
+    golden = read_golden(model_folder)
+    assert v1(photos, {"instances": [instance(golden[0].image)]})[1]["predictions"] == [{"faces": []}]
+    with Client(HOST, photos.port, "faces") as client:
+        found = compare(golden, [client.predict(image.image) for image in golden], LABELS, 1e-4)
+    assert (found.images, found.failures) == (14, 0)
+    tensor = {"name": "image", "shape": [14], "datatype": "BYTES", "data": [base64_of(image.image) for image in golden]}
+    request = {"inputs": [tensor], "parameters": {"faces": False}, "outputs": [{"name": "probabilities"}, {"name": "box"}]}
+    status, answer = ask(photos, "POST", "/v2/models/faces/infer", request)
+    assert status == 200
+    probabilities, box = (output["data"] for output in answer["outputs"])
+    np.testing.assert_allclose(np.reshape(probabilities, (14, 7)), [image.expected for image in golden], atol=1e-4)
+    assert set(box) == {0}
+
+
+def test_a_rollout_finds_the_predictor_of_photos_as_proven_as_one_of_crops(photos: Server, model_folder: Path) -> None:
+    golden = golden_of(model_folder)
+    new = Revision("new", golden.version, {})
+    rollout = Rollout("faces", "here", "Standard", "run", new, None, RolloutPolicy(), "starting", 0, since=0.0, started=0.0)
+    prober = GoldenProber(golden, Alone(f"http://{HOST}:{photos.port}"))
+    smoke, probe = prober.smoke(rollout), prober.probe(rollout, 3)
+    assert (smoke.requests, smoke.errors, smoke.wrong) == (14, 0, "")
+    assert (probe.requests, probe.errors) == (3, 0)
+
+
+def test_says_that_it_looks_for_faces_and_what_a_request_may_say_of_them(photos: Server) -> None:
+    assert ask(photos, "GET", "/v2")[1]["extensions"] == ["binary_tensor_data", "faces"]
+    status, answer = v1(photos, {"instances": [instance(NONE)], "parameters": {"faces": "no"}})
+    assert status == 400
+    assert "expected true for photos, false for crops of faces; received 'no'" in answer["error"]
 
 
 def test_labels_are_counted_per_face(photos: Server) -> None:

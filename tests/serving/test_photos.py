@@ -13,7 +13,7 @@ from components.contracts.errors import ContractError
 from components.images.decode import encode_png
 from components.serving import faces
 from components.serving.annotation import annotated
-from components.serving.classifier import Answer, Classifier
+from components.serving.classifier import Answer, Classifier, Crop
 from components.serving.faces import Face, FaceDetector, cut
 from components.serving.photos import PhotoClassifier
 from tests.models import LABELS, SMALL
@@ -87,11 +87,18 @@ def test_answers_each_face_as_its_crop(classifier: PhotoClassifier, model_folder
 
 
 def test_no_face_is_an_answer_and_a_file_that_is_none_an_error(classifier: PhotoClassifier) -> None:
-    blank, text, crop = classifier.classify([encode_png(photo()), b"text", np.zeros((16, 16, 1), np.uint8)])
+    blank, text, crop = map(classifier.answer, (encode_png(photo()), b"text", np.zeros((16, 16, 1), np.uint8)))
     assert blank.plain() == {"faces": []}
     assert text.plain()["error"]["reason"] == "not-an-image"
     assert crop.faces is None, "pixels of the model's own size are a face already"
     assert crop.label in LABELS
+
+
+def test_a_crop_is_answered_as_without_a_detector(classifier: PhotoClassifier, model_folder: Path) -> None:
+    picture = encode_png(photo(400, 400, (80, 80, 200)))
+    assert classifier.answer(picture).faces
+    for image in (picture, encode_png(photo()), b"text"):
+        assert classifier.answer(Crop(image)) == Classifier(model_folder).answer(image)
 
 
 def test_draws_boxes_and_labels(classifier: PhotoClassifier) -> None:
