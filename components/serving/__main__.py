@@ -36,26 +36,36 @@ def _check(context: Context, arguments: argparse.Namespace) -> ServingFindings:
         folders["champion"] = version_folder(context.store, context.preset.model_name, plan.champion.version, context.scratch / "models")
     manifests = {who: read_marker(folder, "model", ModelManifest) for who, folder in folders.items()}
     golden = check.read_golden(arguments.model)
-    timed = context.preset.serving.check_requests if golden else 0
-    models = [(who, context.preset.model_name, folder) for who, folder in folders.items()]
-    with process.running(models, context.scratch) as servers, ExitStack() as stack:
-        progress.show(0, len(golden), "images", f"starting {len(servers)} servers")
-        ready = process.wait_until_ready(servers)
+    policy = context.preset.serving
+    timed = policy.check_requests if golden else 0
+    with ExitStack() as stack:
+        servers: list[Server] = []
+        ready: dict[str, float] = {}
+        for who, folder in folders.items():  # one after the other: they share their CPUs, so that neither has the better ones
+            progress.show(0, len(golden), "images", f"starting the {who}'s server")
+            servers += stack.enter_context(process.running([(who, context.preset.model_name, folder)], context.scratch, policy))
+            ready |= process.wait_until_ready(servers[-1:])
         clients = [stack.enter_context(Client(process.HOST, server.port, server.name)) for server in servers]
         replies = _send(clients[0], golden)
+        process.require_alive(servers[0])
         result = check.compare(golden, replies, manifests["challenger"].labels, context.preset.gate.max_golden_difference)
-        seconds = check.time_requests(clients, [image.image for image in golden], timed)
+        try:
+            seconds = check.time_requests(clients, [image.image for image in golden], timed)
+        finally:  # where a server ended, its own words say why
+            for server in servers:
+                process.require_alive(server)
         measured = {
             server.who: _measurement(server, manifests[server.who], folders[server.who], ready[server.who], seconds[index])
             for index, server in enumerate(servers)
         }
     for problem in result.problems[:5]:
         print(f"golden image {problem}", flush=True)
-    server = f"kserve {version('kserve')}, {len(servers)} at once on {process.HOST}"
+    about = f"kserve {version('kserve')}, {len(servers)} at once on {process.HOST}"
     ratio, interval = check.p95_ratio(seconds[0], seconds[1] if len(seconds) > 1 else ())
     findings = ServingFindings(
-        result.images, result.failures, result.max_difference, measured["challenger"], measured.get("champion"), server, ratio, interval
-    )
+        result.images, result.failures, result.max_difference, measured["challenger"], measured.get("champion"), about, ratio, interval,
+        policy.cpus, policy.memory_bytes,
+    )  # fmt: skip
     _publish(context, arguments, findings)
     artifacts.finish(artifacts.start(arguments.serving_check), "serving_check", findings)
     return findings
@@ -78,8 +88,9 @@ def _measurement(server: Server, manifest: ModelManifest, folder: Path, cold_sta
         p50_milliseconds=round(latencies.p50, 3),
         p95_milliseconds=round(latencies.p95, 3),
         requests_per_second=round(latencies.per_second, 1),
-        resident_bytes=process.resident_bytes(server),
+        resident_bytes=server.memory.resident,
         model_bytes=(folder / manifest.served_file).stat().st_size,
+        peak_bytes=server.memory.peak,
     )
 
 
@@ -94,6 +105,8 @@ def _publish(context: Context, arguments: argparse.Namespace, findings: ServingF
         "p95_milliseconds": ours.p95_milliseconds,
         "requests_per_second": ours.requests_per_second,
         "resident_bytes": ours.resident_bytes,
+        "peak_bytes": ours.peak_bytes,
+        "memory_limit_bytes": findings.memory_limit_bytes,
         "model_bytes": ours.model_bytes,
     }
     context.executor_output.metadata("metrics", **values)

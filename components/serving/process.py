@@ -1,4 +1,4 @@
-"""Predictor processes on loopback ports: start, wait until ready, measure, always stop."""
+"""Predictor processes on loopback ports, under the limits of their container: start, wait until ready, always stop."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.contracts.errors import ContractError, EnvironmentProblem
+from components.contracts.preset import ServingPolicy
+from components.serving.limits import Memory, few_cpus, limit_memory, starved
 
 HOST = "127.0.0.1"
 READY_SECONDS = 120.0
 STOP_SECONDS = 5.0
 POLL_SECONDS = 0.05
 TAIL_LINES = 15
+DEFAULT = ServingPolicy()
 
 
 @dataclass(frozen=True)
@@ -35,19 +38,23 @@ class Server:
     process: subprocess.Popen[bytes]
     log: Path
     started: float
+    memory: Memory = field(default_factory=Memory)
 
 
 @contextmanager
-def running(models: Sequence[tuple[str, str, Path]], scratch: Path) -> Iterator[list[Server]]:
+def running(models: Sequence[tuple[str, str, Path]], scratch: Path, policy: ServingPolicy = DEFAULT) -> Iterator[list[Server]]:
     """Start one predictor per (who, model name, artifact), all at once, and stop them all at the end, whatever happens.
 
     Each stays in this process's group, so that what ends the group ends it, and ends itself when its
     standard input closes, which also a kill of this process does.
+
+    Args:
+        policy: what a predictor's container may take, and whether it looks for faces.
     """
     servers: list[Server] = []
     try:
         for (who, name, folder), port in zip(models, free_ports(len(models)), strict=True):
-            servers.append(_start(who, name, folder, port, scratch / f"server-{who}.log"))
+            servers.append(_start(who, name, folder, port, scratch / f"server-{who}.log", policy))
         yield servers
     finally:
         _stop(servers)
@@ -57,7 +64,7 @@ def wait_until_ready(servers: Sequence[Server], timeout_seconds: float = READY_S
     """Seconds from start to readiness, by who.
 
     Raises:
-        ContractError: a server refused its artifact.
+        ContractError: a server refused its artifact, or needs more memory than its container has.
         EnvironmentProblem: a server ended or wasn't ready in time; the message holds its last lines.
     """
     seconds: dict[str, float] = {}
@@ -65,13 +72,39 @@ def wait_until_ready(servers: Sequence[Server], timeout_seconds: float = READY_S
         for server in servers:
             if server.who not in seconds and _is_ready(server):
                 seconds[server.who] = time.monotonic() - server.started
-            _require_alive(server)
+            require_alive(server)
             if server.who not in seconds and time.monotonic() - server.started > timeout_seconds:
                 raise EnvironmentProblem(
                     f"the {server.who}'s server wasn't ready in {timeout_seconds:.0f} s", received=f"its last lines: {tail(server.log)}"
                 )
         time.sleep(POLL_SECONDS)
     return seconds
+
+
+def require_alive(server: Server) -> None:
+    """Look at a server's memory.
+
+    Raises:
+        ContractError: it ended since it refused its artifact, or it got no more memory, whether it ended or not.
+        EnvironmentProblem: it ended for another reason.
+    """
+    server.memory.look(server.process.pid)
+    code = server.process.poll()
+    if starved(server.log.read_text(errors="replace")):
+        raise ContractError(
+            f"the {server.who}'s server doesn't fit into the memory of its container",
+            expected=f"at most {server.memory.limit / 1e6:,.0f} MB",
+            received=f"{server.memory.taken / 1e6:,.0f} MB when it asked for more; its last lines: {tail(server.log)}",
+            fix="raise serving.memory in the preset, or train a smaller model",
+        )
+    if code is None:
+        return
+    kind = ContractError if code == ContractError.exit_code else EnvironmentProblem
+    raise kind(
+        f"the {server.who}'s server ended with {code}",
+        expected=f"a server that stays, with {server.memory.limit / 1e6:,.0f} MB of memory",
+        received=f"{server.memory.taken / 1e6:,.0f} MB taken; its last lines: {tail(server.log)}",
+    )
 
 
 def free_ports(count: int) -> list[int]:
@@ -85,11 +118,9 @@ def free_ports(count: int) -> list[int]:
 
 
 def resident_bytes(server: Server) -> int:
-    """Memory that the server holds now (VmRSS of proc(5))."""
-    for line in Path(f"/proc/{server.process.pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    return 0
+    """Memory that the server holds now."""
+    server.memory.look(server.process.pid)
+    return server.memory.resident
 
 
 def tail(log: Path) -> str:
@@ -98,12 +129,13 @@ def tail(log: Path) -> str:
     return " | ".join(line.strip() for line in lines[-TAIL_LINES:] if line.strip()) or "nothing"
 
 
-def _start(who: str, name: str, folder: Path, port: int, log: Path) -> Server:
+def _start(who: str, name: str, folder: Path, port: int, log: Path, policy: ServingPolicy) -> Server:
     command = [sys.executable, "-m", "components.serving", "serve", "--model-dir", str(folder), "--model-name", name]
-    command += ["--host", HOST, "--port", str(port), "--grpc", "off", "--stop-with-input"]
-    with open(log, "wb") as stream:
+    command += ["--host", HOST, "--port", str(port), "--grpc", "off", "--stop-with-input", *["--faces"] * policy.faces]
+    with open(log, "wb") as stream, few_cpus(policy.cpus):
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=stream, stderr=subprocess.STDOUT)
-    return Server(who, name, port, process, log, time.monotonic())
+    limit_memory(process.pid, policy.memory_bytes)
+    return Server(who, name, port, process, log, time.monotonic(), Memory(policy.memory_bytes))
 
 
 def _stop(servers: Sequence[Server]) -> None:
@@ -130,13 +162,3 @@ def _is_ready(server: Server) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _require_alive(server: Server) -> None:
-    code = server.process.poll()
-    if code is None:
-        return
-    kind = ContractError if code == ContractError.exit_code else EnvironmentProblem
-    raise kind(
-        f"the {server.who}'s server ended with {code}", expected="a server that stays", received=f"its last lines: {tail(server.log)}"
-    )

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import random
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from components.contracts.errors import ContractError, EnvironmentProblem
+from components.images.decode import encode_png
 from components.serving import process
 from components.serving.check import Golden, compare, difference_of, p95_ratio, read_golden, summarise
-from components.serving.client import Reply
+from components.serving.client import Client, Reply
+from components.serving.limits import few_cpus, limit_memory
+from components.serving.process import Server
 from tests.models import stripe_weights, write_model
 
 LABELS = ("a", "b")
@@ -75,6 +83,39 @@ def test_a_server_that_refuses_its_model_shows_why(tmp_path: Path) -> None:
         pytest.raises(ContractError, match=r"the champion's server ended with 3; .* is not what its manifest says"),
     ):
         process.wait_until_ready(servers)
+
+
+def test_a_server_has_the_cpus_and_the_memory_of_its_container(server: Server) -> None:
+    own = os.sched_getaffinity(0)
+    tasks = [int(task.name) for task in Path(f"/proc/{server.process.pid}/task").iterdir()]
+    assert len(tasks) > 1
+    assert {frozenset(os.sched_getaffinity(task)) for task in tasks} == {frozenset(sorted(own)[-1:])}
+    assert resource.prlimit(server.process.pid, resource.RLIMIT_DATA) == (1 << 30, 1 << 30)
+    process.require_alive(server)
+    assert 50_000_000 < server.memory.resident <= server.memory.peak
+    assert 0 < server.memory.taken < 1 << 30
+
+
+@pytest.mark.parametrize(("cpus", "expected"), [(0.5, 1), (1.0, 1), (1.5, 2), (1000.0, 1000)])
+def test_cpus_are_rounded_up_and_given_back(cpus: float, expected: int) -> None:
+    own = os.sched_getaffinity(0)
+    with few_cpus(cpus):
+        code = "from components.inference.cpus import cpu_limit; print(cpu_limit())"
+        seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert int(seen) == min(expected, len(own))
+    assert os.sched_getaffinity(0) == own
+
+
+def test_a_server_that_needs_more_memory_while_it_answers_is_told_by_name(tmp_path: Path) -> None:
+    write_model(tmp_path / "model", stripe_weights())
+    with process.running([("challenger", "faces", tmp_path / "model")], tmp_path) as [server]:
+        process.wait_until_ready([server])
+        process.require_alive(server)
+        limit_memory(server.process.pid, server.memory.taken + 20_000_000)
+        with Client(process.HOST, server.port, "faces") as client:
+            assert client.predict(encode_png(np.zeros((7000, 7000), np.uint8))).error
+        with pytest.raises(ContractError, match="the challenger's server doesn't fit into the memory of its container"):
+            process.require_alive(server)
 
 
 def test_the_ratio_of_percentiles_comes_with_its_interval() -> None:

@@ -25,6 +25,8 @@ from tests.models import LABELS, night, stripe_weights, write_model
 from tests.serving.conftest import WEIGHTS, processes_about, wait_for
 from tests.serving.drawing import photo
 
+POLICY = ServingPolicy(check_requests=20)
+
 
 @dataclass(frozen=True)
 class Desk:
@@ -37,12 +39,12 @@ class Desk:
         open_store(str(self.root / "store")).put_tree(self.root / "registered", layout.version("small", manifest.version), "model.json")
         return manifest.version
 
-    def command(self, champion: str | None = None) -> list[str]:
+    def command(self, champion: str | None = None, policy: ServingPolicy = POLICY) -> list[str]:
         plan = night(champion)
         open_store(str(self.root / "store")).write(layout.plan(digest(plan)), to_json(plan).encode())
         outputs = {name: {"artifacts": [{"name": name, "uri": str(self.root / name)}]} for name in ("serving_check", "metrics")}
         executor_input = json.dumps({"outputs": {"outputFile": str(self.root / "output.json"), "artifacts": outputs}})
-        preset = to_json(small_preset(serving=ServingPolicy(check_requests=20)))
+        preset = to_json(small_preset(serving=policy))
         command = [
             sys.executable,
             "-m",
@@ -58,8 +60,8 @@ class Desk:
         command += ["--plan", digest(plan), "--model", str(self.root / "model"), "--serving-check", str(self.root / "check")]
         return [*command, "--metrics", str(self.root / "metrics.json"), "--executor-input", executor_input]
 
-    def run(self, champion: str | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(self.command(champion), capture_output=True, text=True, timeout=120, check=False)
+    def run(self, champion: str | None = None, policy: ServingPolicy = POLICY) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.command(champion, policy), capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.fixture
@@ -83,8 +85,9 @@ def test_check_serving_with_a_champion(desk: Desk) -> None:
         assert measured.cold_start_seconds > 0.5
         assert 0 < measured.p50_milliseconds <= measured.p95_milliseconds < 1000
         assert measured.requests_per_second > 1
-        assert measured.resident_bytes > 50_000_000
+        assert 50_000_000 < measured.resident_bytes <= measured.peak_bytes < found.memory_limit_bytes
         assert measured.model_bytes == (desk.root / "model" / "model.tflite").stat().st_size
+    assert (found.cpus, found.memory_limit_bytes) == (1.0, 1 << 30)
     evidence = json.loads((desk.root / "store" / layout.evidence("night-1", "check-serving")).read_text())
     assert evidence["findings"] == json.loads(to_json(found))
     metadata = json.loads((desk.root / "output.json").read_text())["artifacts"]["metrics"]["artifacts"][0]["metadata"]
@@ -101,6 +104,24 @@ def test_wrong_golden_expectations_are_counted(desk: Desk) -> None:
     assert (found.golden_failures, found.champion) == (9, None)
     assert found.golden_max_difference == pytest.approx(0.01, abs=1e-4)
     assert "differs by 0.01" in done.stdout
+
+
+def test_the_predictor_of_photos_is_checked_with_its_detector(desk: Desk) -> None:
+    done = desk.run(policy=ServingPolicy(check_requests=5, faces=True))
+    assert done.returncode == 0, done.stderr
+    found = read_marker(desk.root / "check", "serving_check", ServingFindings)
+    assert (found.golden_images, found.golden_failures) == (9, 0)
+    assert found.golden_max_difference < 1e-5
+
+
+def test_a_model_that_doesnt_fit_into_its_container_ends_in_one_line_and_code_3(desk: Desk) -> None:
+    done = desk.run(policy=ServingPolicy(check_requests=5, memory="64Mi", memory_request="64Mi"))
+    assert done.returncode == 3
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "the challenger's server doesn't fit into the memory of its container; expected at most 67 MB; received " in done.stderr
+    assert "to fix it: raise serving.memory in the preset, or train a smaller model" in done.stderr
+    assert not (desk.root / "check" / "serving_check.json").exists()
+    assert processes_about(str(desk.root)) == []
 
 
 def test_a_tampered_model_ends_in_one_line_and_code_3(desk: Desk) -> None:
