@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -88,6 +89,21 @@ def test_an_epoch_shows_every_row_as_often_and_as_heavy_as_planned():
         assert np.allclose(weights, [weight for _, weight in wanted], atol=1e-4)
         assert {size for _, _, size in shown} <= {BRISK.batch_size - 1, BRISK.batch_size, BRISK.batch_size - 2, BRISK.batch_size - 3}
     assert recorder.epochs[0] != recorder.epochs[1]
+
+
+def test_repetitions_alone_become_synthetic_examples():
+    class Lit(Recorder):
+        def step(self, batch, learning_rate):
+            self.epochs[-1] += [(image.tobytes(), bool(lit)) for image, lit in zip(batch.pixels, batch.changes.brightness, strict=True)]
+            return 1.0, 0
+
+    rows, recorder = data(), Lit([0.1])
+    policy = replace(BRISK, stages=(Stage(epochs=1),), augmentation=Augmentation(flip=False), synthetic=Augmentation(brightness=0.3))
+    fit(recorder, rows, policy, None, NOBODY)
+    wanted = Counter(
+        (image.tobytes(), time > 0) for image, times in zip(rows.training.pixels, rows.repeats, strict=True) for time in range(times)
+    )
+    assert Counter(recorder.epochs[0]) == wanted
 
 
 def test_a_stage_stops_early_and_the_best_weights_are_kept():

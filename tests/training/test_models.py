@@ -121,6 +121,14 @@ def test_a_gray_image_fits_a_backbone():
     assert network(np.zeros((2, 32, 32, 1), np.float32)).shape == (2, 7)
 
 
+@pytest.mark.parametrize("name", ["vgg16", "resnet50"])
+def test_other_backbones_stand_under_the_same_head(name):
+    network = build(name, ImageSpec(32, 32, 3), 5, 0.2, 0.0)
+    assert network.output_shape == (None, 5)
+    assert backbone_of(network).name == name
+    assert [layer.units for layer in network.layers if isinstance(layer, keras.layers.Dense)] == [128, 32, 5]
+
+
 def test_vgg_and_resnet_see_centred_blue_green_red():
     inputs = keras.Input((4, 4, 3))
     prepared = keras.Model(inputs, centred_bgr(inputs))
