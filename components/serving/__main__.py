@@ -43,8 +43,8 @@ def _check(context: Context, arguments: argparse.Namespace) -> ServingFindings:
         ready: dict[str, float] = {}
         for who, folder in folders.items():  # one after the other: they share their CPUs, so that neither has the better ones
             progress.show(0, len(golden), "images", f"starting the {who}'s server")
-            servers += stack.enter_context(process.running([(who, context.preset.model_name, folder)], context.scratch, policy))
-            ready |= process.wait_until_ready(servers[-1:])
+            servers.append(stack.enter_context(process.running(who, context.preset.model_name, folder, context.scratch, policy)))
+            ready[who] = process.wait_until_ready(servers[-1])
         clients = [stack.enter_context(Client(process.HOST, server.port, server.name)) for server in servers]
         replies = _send(clients[0], golden)
         process.require_alive(servers[0])

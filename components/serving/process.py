@@ -1,4 +1,4 @@
-"""Predictor processes on loopback ports, under the limits of their container: start, wait until ready, always stop."""
+"""A predictor process on a loopback port, under the limits of its container: start, wait until ready, always stop."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,6 @@ READY_SECONDS = 120.0
 STOP_SECONDS = 5.0
 POLL_SECONDS = 0.05
 TAIL_LINES = 15
-DEFAULT = ServingPolicy()
 
 
 @dataclass(frozen=True)
@@ -42,43 +41,38 @@ class Server:
 
 
 @contextmanager
-def running(models: Sequence[tuple[str, str, Path]], scratch: Path, policy: ServingPolicy = DEFAULT) -> Iterator[list[Server]]:
-    """Start one predictor per (who, model name, artifact), all at once, and stop them all at the end, whatever happens.
+def running(who: str, name: str, folder: Path, scratch: Path, policy: ServingPolicy) -> Iterator[Server]:
+    """Start a predictor on a model artifact, and stop it at the end, whatever happens.
 
-    Each stays in this process's group, so that what ends the group ends it, and ends itself when its
+    It stays in this process's group, so that what ends the group ends it, and ends itself when its
     standard input closes, which also a kill of this process does.
 
     Args:
-        policy: what a predictor's container may take, and whether it looks for faces.
+        who: it is, in messages. name: of the model in URLs.
+        policy: what the predictor's container may take, and whether it looks for faces.
     """
-    servers: list[Server] = []
+    server = _start(who, name, folder, scratch / f"server-{who}.log", policy)
     try:
-        for (who, name, folder), port in zip(models, free_ports(len(models)), strict=True):
-            servers.append(_start(who, name, folder, port, scratch / f"server-{who}.log", policy))
-        yield servers
+        yield server
     finally:
-        _stop(servers)
+        _stop(server)
 
 
-def wait_until_ready(servers: Sequence[Server], timeout_seconds: float = READY_SECONDS) -> dict[str, float]:
-    """Seconds from start to readiness, by who.
+def wait_until_ready(server: Server, timeout_seconds: float = READY_SECONDS) -> float:
+    """Seconds from start to readiness.
 
     Raises:
-        ContractError: a server refused its artifact, or needs more memory than its container has.
-        EnvironmentProblem: a server ended or wasn't ready in time; the message holds its last lines.
+        ContractError: the server refused its artifact, or needs more memory than its container has.
+        EnvironmentProblem: it ended or wasn't ready in time; the message holds its last lines.
     """
-    seconds: dict[str, float] = {}
-    while len(seconds) < len(servers):
-        for server in servers:
-            if server.who not in seconds and _is_ready(server):
-                seconds[server.who] = time.monotonic() - server.started
-            require_alive(server)
-            if server.who not in seconds and time.monotonic() - server.started > timeout_seconds:
-                raise EnvironmentProblem(
-                    f"the {server.who}'s server wasn't ready in {timeout_seconds:.0f} s", received=f"its last lines: {tail(server.log)}"
-                )
+    while not _is_ready(server):
+        require_alive(server)
+        if time.monotonic() - server.started > timeout_seconds:
+            raise EnvironmentProblem(
+                f"the {server.who}'s server wasn't ready in {timeout_seconds:.0f} s", received=f"its last lines: {tail(server.log)}"
+            )
         time.sleep(POLL_SECONDS)
-    return seconds
+    return time.monotonic() - server.started
 
 
 def require_alive(server: Server) -> None:
@@ -117,19 +111,14 @@ def free_ports(count: int) -> list[int]:
             held.close()
 
 
-def resident_bytes(server: Server) -> int:
-    """Memory that the server holds now."""
-    server.memory.look(server.process.pid)
-    return server.memory.resident
-
-
 def tail(log: Path) -> str:
     """The last lines of a log, in one."""
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     return " | ".join(line.strip() for line in lines[-TAIL_LINES:] if line.strip()) or "nothing"
 
 
-def _start(who: str, name: str, folder: Path, port: int, log: Path, policy: ServingPolicy) -> Server:
+def _start(who: str, name: str, folder: Path, log: Path, policy: ServingPolicy) -> Server:
+    (port,) = free_ports(1)
     command = [sys.executable, "-m", "components.serving", "serve", "--model-dir", str(folder), "--model-name", name]
     command += ["--host", HOST, "--port", str(port), "--grpc", "off", "--stop-with-input", *["--faces"] * policy.faces]
     with open(log, "wb") as stream, few_cpus(policy.cpus):
@@ -138,19 +127,16 @@ def _start(who: str, name: str, folder: Path, port: int, log: Path, policy: Serv
     return Server(who, name, port, process, log, time.monotonic(), Memory(policy.memory_bytes))
 
 
-def _stop(servers: Sequence[Server]) -> None:
-    for server in servers:
-        with suppress(OSError):
-            server.process.terminate()
-        if server.process.stdin:
-            server.process.stdin.close()
-    deadline = time.monotonic() + STOP_SECONDS
-    for server in servers:
-        try:
-            server.process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            server.process.kill()
-            server.process.wait()
+def _stop(server: Server) -> None:
+    with suppress(OSError):
+        server.process.terminate()
+    if server.process.stdin:
+        server.process.stdin.close()
+    try:
+        server.process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.process.kill()
+        server.process.wait()
 
 
 def _is_ready(server: Server) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from components.contracts.preset import ServingPolicy
 from components.serving import process
 from components.serving.process import HOST, Server
 from tests.models import stripe_weights, write_model
@@ -27,9 +28,9 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def server(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with process.running([("challenger", "faces", model_folder)], tmp_path_factory.mktemp("logs")) as servers:
-        process.wait_until_ready(servers)
-        yield servers[0]
+    with process.running("challenger", "faces", model_folder, tmp_path_factory.mktemp("logs"), ServingPolicy()) as server:
+        process.wait_until_ready(server)
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +51,7 @@ def predictor(model: Path, scratch: Path, *arguments: str) -> Iterator[Server]:
         started = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
     server = Server("tested", "faces", port, started, log, time.monotonic())
     try:
-        process.wait_until_ready([server])
+        process.wait_until_ready(server)
         yield server
     finally:
         started.terminate()

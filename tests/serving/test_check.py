@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from components.contracts.errors import ContractError, EnvironmentProblem
+from components.contracts.preset import ServingPolicy
 from components.images.decode import encode_png
 from components.serving import process
 from components.serving.check import Golden, compare, difference_of, p95_ratio, read_golden, summarise
@@ -68,21 +69,21 @@ def test_damaged_golden_images_are_named(tmp_path: Path) -> None:
 def test_a_server_that_isnt_ready_in_time_shows_its_last_lines(tmp_path: Path) -> None:
     write_model(tmp_path / "model", stripe_weights())
     with (
-        process.running([("challenger", "faces", tmp_path / "model")], tmp_path) as servers,
+        process.running("challenger", "faces", tmp_path / "model", tmp_path, ServingPolicy()) as server,
         pytest.raises(EnvironmentProblem, match=r"the challenger's server wasn't ready in 0 s; received its last lines"),
     ):
-        process.wait_until_ready(servers, timeout_seconds=0.0)
-    assert servers[0].process.returncode is not None
+        process.wait_until_ready(server, timeout_seconds=0.0)
+    assert server.process.returncode is not None
 
 
 def test_a_server_that_refuses_its_model_shows_why(tmp_path: Path) -> None:
     write_model(tmp_path / "model", stripe_weights())
     (tmp_path / "model" / "more").write_text("added")
     with (
-        process.running([("champion", "faces", tmp_path / "model")], tmp_path) as servers,
+        process.running("champion", "faces", tmp_path / "model", tmp_path, ServingPolicy()) as server,
         pytest.raises(ContractError, match=r"the champion's server ended with 3; .* is not what its manifest says"),
     ):
-        process.wait_until_ready(servers)
+        process.wait_until_ready(server)
 
 
 def test_a_server_has_the_cpus_and_the_memory_of_its_container(server: Server) -> None:
@@ -108,8 +109,8 @@ def test_cpus_are_rounded_up_and_given_back(cpus: float, expected: int) -> None:
 
 def test_a_server_that_needs_more_memory_while_it_answers_is_told_by_name(tmp_path: Path) -> None:
     write_model(tmp_path / "model", stripe_weights())
-    with process.running([("challenger", "faces", tmp_path / "model")], tmp_path) as [server]:
-        process.wait_until_ready([server])
+    with process.running("challenger", "faces", tmp_path / "model", tmp_path, ServingPolicy()) as server:
+        process.wait_until_ready(server)
         process.require_alive(server)
         limit_memory(server.process.pid, server.memory.taken + 20_000_000)
         with Client(process.HOST, server.port, "faces") as client:
