@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,12 +29,17 @@ def environment_python(image: str) -> Path:
 def run_component(component: str, arguments: Sequence[str | Path]) -> int:
     """Run ``python -m components.<component> ...`` in its environment, on this terminal; its exit code.
 
-    For commands that need a component's own libraries. Ctrl-C reaches it like any other program in the foreground.
+    For commands that need a component's own libraries. Ctrl-C reaches it like any other program in the foreground; SIGTERM
+    is passed on.
     """
     command = [environment_python(f"emotion-{component}"), "-m", f"components.{component}", *arguments]
     process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue  # the terminal sent it to the component too, which ends by itself
+    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue  # the terminal sent it to the component too, which ends by itself
+    finally:
+        signal.signal(signal.SIGTERM, before)
