@@ -11,15 +11,13 @@ ROOT = Path(__file__).resolve().parent.parent
 COMPONENTS = ("ingestion", "validation", "resampling", "training", "evaluation", "serving", "deployment", "reporting")
 SHARED = ("contracts", "runtime", "images", "inference")
 
-_SKIPPED = {"__pycache__"}
-
 
 def component_digest(component: str, root: Path = ROOT) -> str:
     """SHA-256 over all that runs in a component's image: its code, the shared packages, its lock."""
     hasher = hashlib.sha256()
     for package in (component, *SHARED):
         for path in sorted((root / "components" / package).rglob("*")):
-            if path.is_file() and not _SKIPPED.intersection(path.parts):
+            if path.is_file() and "__pycache__" not in path.parts:
                 hasher.update(path.relative_to(root).as_posix().encode() + b"\0")
                 hasher.update(hashlib.sha256(path.read_bytes()).digest())
     return hasher.hexdigest()

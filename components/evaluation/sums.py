@@ -7,7 +7,7 @@ product of one resample or of thousands. With all weights 1 they are the figures
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -29,9 +29,6 @@ class Figures:
     log_loss: Floats
     brier: Floats
     ece: Floats
-
-
-FIGURES = tuple(field.name for field in fields(Figures))
 
 
 def normalised(probabilities: Table) -> Floats:
