@@ -34,7 +34,7 @@ class EarlierSnapshot:
 
     Attributes:
         shards: the image files, in order.
-        rows: `COLUMNS` of every row, in order; `INDEX` too where rows can be reused.
+        rows: `COLUMNS` of every row, in order, the groups as codes; `INDEX` too where rows can be reused.
     """
 
     shards: tuple[Path, ...]
@@ -62,7 +62,8 @@ def find_earlier(store: Store, source_id: str, snapshot_id: str | None, scratch:
     except EmotionError:
         return None  # a night can be read from the source alone
     shards = tuple(folder / shard for shard in marker.shards)
-    rows = pa.concat_tables([pq.read_table(shard, columns=COLUMNS, memory_map=True) for shard in shards])
+    rows = pa.concat_tables([pq.read_table(shard, columns=COLUMNS, memory_map=True) for shard in shards]).combine_chunks()
+    rows = rows.set_column(COLUMNS.index("group_id"), "group_id", rows["group_id"].dictionary_encode())
     content = store.read(layout.snapshot_index(source_id, snapshot_id))
     index = pa.ipc.open_stream(content) if content is not None else None
     if index is not None and index.schema.metadata == {_CODE: reading_code().encode()}:

@@ -45,13 +45,12 @@ def settle(rows: pa.Table, pictures: Numbers, collection: Collection, rules: Spl
     first = _first(content)[:-1]
     flat = rows["contrast"].to_numpy() < rules.policy.min_contrast
     sketch = rows["sketch"].take(pa.array(first)).combine_chunks()
-    group_of_content = _groups(encoded.dictionary, sketch, flat[first], pictures[first], collection, earlier)
-    groups = group_of_content.dictionary_encode()
-    group = _codes(groups)[content]
+    group_of_content, group_ids = _groups(encoded.dictionary, sketch, flat[first], pictures[first], collection, earlier)
+    group = group_of_content[content]
     published = rows["published"].combine_chunks().dictionary_encode()
     split, note = decide(
         Rows(
-            group_ids=groups.dictionary.to_pylist(),
+            group_ids=group_ids.to_pylist(),
             group=group,
             content=content,
             label=_codes(rows["label"].combine_chunks()),
@@ -60,37 +59,58 @@ def settle(rows: pa.Table, pictures: Numbers, collection: Collection, rules: Spl
         ),
         rules,
     )
-    decided = [group_of_content.take(pa.array(content)), pa.array(split, pa.string()), pa.array(note, pa.string())]
+    decided = [group_ids.take(pa.array(group)), pa.array(split, pa.string()), pa.array(note, pa.string())]
     return Settled(pa.table(decided, schema=DECIDED), content, group)
 
 
 def _groups(
     contents: pa.Array, sketch: pa.Array, flat: npt.NDArray[np.bool_], pictures: Numbers, collection: Collection,
     earlier: EarlierSnapshot | None,
-) -> pa.Array:  # fmt: skip
-    """The group id of each distinct content: remembered, its representative's, or its own."""
-    remembered = pa.nulls(len(contents), pa.string())
-    if earlier is not None:
-        known = pc.index_in(contents, value_set=earlier.rows["content_id"].combine_chunks())
-        remembered = earlier.rows["group_id"].combine_chunks().take(known)
-    fresh = pc.is_null(remembered).to_numpy(zero_copy_only=False)
+) -> tuple[Codes, pa.Array]:  # fmt: skip
+    """The group of each distinct content, as a code: remembered, its representative's, or its own. And the ids of the groups."""
+    code, ids = _remembered(contents, pictures, earlier)
+    fresh = code < 0
+    # A group may have kept the name of a picture that went, and that is here again.
+    code[fresh] = _where(contents.filter(pa.array(fresh)), ids)
+    settled = code.copy()
+    settled[fresh] = -1
+    alone = code < 0
+    code[alone] = len(ids) + np.arange(alone.sum())
+    ids = pa.concat_arrays([ids, contents.filter(pa.array(alone))])
     # What was there before comes first, and within that the smallest content id: no order of reading matters.
     order = _ascending(contents)
     order = np.concatenate([order[~fresh[order]], order[fresh[order]]])
     order = order[~flat[order]]  # a nearly constant picture is like any other one
-    if not len(order):
-        return pc.coalesce(remembered, contents)
-    found = np.frombuffer(sketch.buffers()[1], np.uint8, len(sketch) * SKETCH_BYTES, sketch.offset * SKETCH_BYTES)
-    shown = pictures[order]
-    leader = representatives(
-        found.reshape(-1, SKETCH_BYTES)[order],
-        _settled(remembered.take(pa.array(order))),
-        lambda one, other: alike(collection.grid(int(shown[one])), collection.grid(int(shown[other]))),
-    )
-    ids = pc.coalesce(remembered, contents)
-    standing = np.arange(len(contents))
-    standing[order] = order[leader]
-    return ids.take(pa.array(standing))
+    if len(order):
+        found = np.frombuffer(sketch.buffers()[1], np.uint8, len(sketch) * SKETCH_BYTES, sketch.offset * SKETCH_BYTES)
+        shown = pictures[order]
+        leader = representatives(
+            found.reshape(-1, SKETCH_BYTES)[order],
+            _settled(settled[order]),
+            lambda one, other: alike(collection.grid(int(shown[one])), collection.grid(int(shown[other]))),
+        )
+        code[order] = code[order[leader]]
+    used = np.bincount(code, minlength=len(ids)) > 0
+    return (np.cumsum(used) - 1)[code], ids.filter(pa.array(used))
+
+
+def _remembered(contents: pa.Array, pictures: Numbers, earlier: EarlierSnapshot | None) -> tuple[Codes, pa.Array]:
+    """The code of the group that each content had before, or -1; and the ids of those groups."""
+    if earlier is None:
+        return np.full(len(contents), -1), pa.array([], pa.string())
+    groups = earlier.rows["group_id"].combine_chunks()
+    row = np.where(pictures < (len(groups) if earlier.reusable else 0), pictures, -1)
+    row[row < 0] = _where(contents.filter(pa.array(row < 0)), earlier.rows["content_id"])
+    return np.where(row < 0, -1, _codes(groups)[row]), groups.dictionary
+
+
+def _where(wanted: pa.Array, words: pa.Array | pa.ChunkedArray) -> Numbers:
+    """Where each word stands first among many others; -1 where it doesn't. Quick where few are wanted."""
+    if not len(wanted) or not len(words):
+        return np.full(len(wanted), -1)
+    hits = np.flatnonzero(pc.is_in(words, value_set=wanted).to_numpy(zero_copy_only=False))
+    place = _filled(pc.index_in(wanted, value_set=words.take(pa.array(hits))))
+    return np.where(place < 0, -1, hits[place]) if len(hits) else place
 
 
 def _ascending(ids: pa.Array) -> Numbers:
@@ -104,9 +124,8 @@ def _ascending(ids: pa.Array) -> Numbers:
     return pc.sort_indices(ids).to_numpy() if (heads[1:] == heads[:-1]).any() else order
 
 
-def _settled(remembered: pa.Array) -> Codes:
+def _settled(codes: Codes) -> Codes:
     """Of each picture in order: the first of its remembered group, or -1."""
-    codes = _codes(remembered.dictionary_encode())
     return np.where(codes < 0, -1, _first(codes)[codes])
 
 
@@ -119,4 +138,8 @@ def _first(codes: Codes) -> Codes:
 
 def _codes(encoded: pa.DictionaryArray) -> Codes:
     """Codes of a dictionary array; -1 for null."""
-    return pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return _filled(encoded.indices)
+
+
+def _filled(places: pa.Array) -> Numbers:
+    return pc.fill_null(places, -1).to_numpy(zero_copy_only=False).astype(np.int64)

@@ -84,11 +84,8 @@ def cut(sizes: npt.NDArray[np.int64], rows: int, size: int) -> list[tuple[int, i
 
 def write_shard(path: Path, groups: Iterable[pa.Table]) -> None:
     """Write row groups, rows of `EXAMPLES` each."""
-    # Pictures are compressed already, and their smallest and largest bytes are no statistics.
-    others = [name for name in EXAMPLES.names if name != "image"]
-    compression = {name: "NONE" if name == "image" else "ZSTD" for name in EXAMPLES.names}
-    compression["label_distribution.list.element"] = compression.pop("label_distribution")
-    with pq.ParquetWriter(path, EXAMPLES, version="2.6", compression=compression, use_dictionary=_ALIKE, write_statistics=others) as writer:
+    # Next to the pictures, which are compressed already, the other columns are small. Nobody looks for rows by statistics.
+    with pq.ParquetWriter(path, EXAMPLES, version="2.6", compression="NONE", use_dictionary=_ALIKE, write_statistics=False) as writer:
         for group in groups:
             # In one piece each: where a column is in several, the pages in the file depend on them.
             columns = [group[name].combine_chunks().cast(EXAMPLES.field(name).type) for name in EXAMPLES.names]
