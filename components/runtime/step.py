@@ -120,7 +120,7 @@ def _run(component: str, name: str, step: Step, arguments: argparse.Namespace) -
                 findings = step.body(Context(run_id, preset, store, Path(scratch), output), arguments)
                 output.write()
             finally:
-                # What is left is to remove the scratch and to record how it went. A second SIGTERM would cut that short.
+                # What is left is to remove the scratch and to record how it went; SIGTERM would cut that short.
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
     except BaseException as error:
         failed = replace(evidence, status="failed", error=one_line(error), **_cost(began))
@@ -177,6 +177,7 @@ def _explain(step: str, error: BaseException) -> int:
 
 
 def _terminate(signum: int, frame: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: a second one would cut short what the first one set going
     raise Terminated
 
 

@@ -110,7 +110,7 @@ def test_a_step_that_is_asked_to_stop_says_so(tmp_path: Path) -> None:
     assert evidence(tmp_path).status == "failed"
 
 
-def test_a_step_that_is_asked_to_stop_again_and_again_leaves_no_scratch(tmp_path: Path) -> None:
+def test_a_step_that_is_asked_to_stop_again_and_again_cleans_up_all_the_same(tmp_path: Path) -> None:
     ready, scratch = tmp_path / "ready", tmp_path / "scratch"
     scratch.mkdir()
     asked = command(tmp_path, "--do", "pile", "--output", str(ready))
@@ -123,6 +123,7 @@ def test_a_step_that_is_asked_to_stop_again_and_again_leaves_no_scratch(tmp_path
             process.send_signal(signal.SIGTERM)
             time.sleep(0.01)
     assert list(scratch.iterdir()) == []
+    assert not ready.exists(), "the step's own cleaning up"
     assert evidence(tmp_path).status == "failed"
 
 

@@ -26,7 +26,11 @@ def work(context: step.Context, arguments: argparse.Namespace) -> ResampleFindin
             (context.scratch / str(number)).touch()
     if arguments.do in ("wait", "pile"):
         Path(arguments.output).write_text(str(os.getpid()))
-        time.sleep(60)
+        try:
+            time.sleep(60)
+        finally:
+            time.sleep(0.2)
+            Path(arguments.output).unlink()
     context.executor_output.metadata("metrics", accuracy=0.5)
     context.executor_output.confusion_matrix("matrix", ("a", "b"), ((1, 0), (2, 3)))
     return ResampleFindings("none", {"happy": 1}, {"happy": 1}, {})
