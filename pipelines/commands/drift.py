@@ -12,14 +12,14 @@ from components.deployment.registry import Registry, model_names
 from components.runtime.store import Store as OpenStore
 from components.runtime.store import open_store
 from pipelines import presets
-from pipelines.commands.terminal import Store
+from pipelines.commands.terminal import Model, Store
 from pipelines.environments import run_component
 
 
 def drift(
     since: Annotated[str, typer.Option(help="How far to look back: 7d, 12h, 30m, or a date as 2026-11-14 (UTC).")] = "7d",
     store: Store = "store",
-    model: Annotated[str, typer.Option("--model", help="Which model, where the store holds several.")] = "",
+    model: Model = "",
     version: Annotated[str, typer.Option(help="That served; by default what serves now.")] = "",
     json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
 ) -> None:

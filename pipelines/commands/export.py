@@ -11,7 +11,7 @@ import typer
 from components.contracts import layout
 from components.deployment import lineage
 from components.runtime.store import open_store
-from pipelines.commands.terminal import Store
+from pipelines.commands.terminal import Model, Store
 from pipelines.environments import run_component
 
 
@@ -27,7 +27,7 @@ def export(
     form: Annotated[Form, typer.Option("--format", help="h5: model.h5; joblib: emotion_classification.pkl.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write the file into.")] = Path("build"),
     store: Store = "store",
-    model: Annotated[str, typer.Option("--model", help="Which model, where the store holds several.")] = "",
+    model: Model = "",
 ) -> None:
     """Write model.h5 or emotion_classification.pkl of a version of emotion6-cnn, for those who depend on them.
 

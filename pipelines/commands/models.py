@@ -18,7 +18,7 @@ from components.deployment.promotion import Signed
 from components.deployment.registry import Registry, model_names
 from components.runtime.store import open_store
 from pipelines.commands.garbage import gc
-from pipelines.commands.terminal import Store, console
+from pipelines.commands.terminal import Model, Store, console
 
 app = typer.Typer(
     help="The registry: list, show and compare versions; approve, promote, roll back; collect garbage.",
@@ -29,7 +29,6 @@ app = typer.Typer(
 app.command()(gc)
 
 Version = Annotated[str, typer.Argument(help="A version, or its first digits.")]
-Model = Annotated[str, typer.Option("--model", help="Which model, where the store holds several.")]
 By = Annotated[str, typer.Option("--by", help="Who decides; by default the name you are logged in with.")]
 Why = Annotated[str, typer.Option("--why", help="The reason; it is kept for good.")]
 

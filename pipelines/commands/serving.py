@@ -14,10 +14,9 @@ from components.contracts.errors import InputError
 from components.deployment import lineage
 from components.deployment.registry import Registry, model_names
 from components.runtime.store import open_store
-from pipelines.commands.terminal import Store
+from pipelines.commands.terminal import Model, Store
 from pipelines.environments import run_component
 
-Model = Annotated[str, typer.Option("--model", help="Which model, where the store holds several.")]
 Version = Annotated[str, typer.Option("--version", help="A version, or its first digits; the champion by default.")]
 Faces = Annotated[bool, typer.Option("--faces", help="Photos, not crops of faces: find the faces and answer each.")]
 

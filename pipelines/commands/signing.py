@@ -10,8 +10,8 @@ import typer
 from components.deployment import lineage, signatures
 from components.runtime import signing
 from components.runtime.store import open_store
-from pipelines.commands.models import Model, Version
-from pipelines.commands.terminal import Store, console
+from pipelines.commands.models import Version
+from pipelines.commands.terminal import Model, Store, console
 
 
 def sign(

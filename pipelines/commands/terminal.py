@@ -14,4 +14,7 @@ console = Console(file=sys.stdout, highlight=False)
 errors = Console(file=sys.stderr, highlight=False)
 
 Runs = Annotated[Path, typer.Option(help="Folder of runs: reports, summaries, logs.")]
-Store = Annotated[str, typer.Option(help="What outlives runs: snapshots, models, checkpoints. A folder or gs://bucket/prefix.")]
+Store = Annotated[
+    str, typer.Option(help="What outlives runs: snapshots, models, checkpoints. A folder, gs://bucket/prefix or s3://bucket/prefix.")
+]
+Model = Annotated[str, typer.Option("--model", help="Which model, where the store holds several.")]
