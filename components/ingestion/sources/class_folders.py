@@ -59,7 +59,8 @@ class ClassFolders:
     """See `components.ingestion.sources.layouts.Layout`.
 
     Args:
-        objects: what counts, by name: rows of `components.ingestion.sources.columns.LISTED`.
+        objects: what counts, by name: rows of `components.ingestion.sources.columns.LISTED`, and whether each is an ``image``,
+            or an ``archive``, by its name.
         votes: where the labels come from instead of the folders, which then needn't mean classes.
     """
 
@@ -88,10 +89,12 @@ class ClassFolders:
         """The place's images; archives beside them and linked folders count, so that they are told of. None without images."""
         names = texts(objects["name"])
         images = pc.match_substring_regex(names, _IMAGES)
-        others = pc.or_(pc.match_substring_regex(names, _ARCHIVES), pc.ends_with(names, "/"))
+        archives = pc.match_substring_regex(names, _ARCHIVES)
+        others = pc.or_(archives, pc.ends_with(names, "/"))
         shown = pc.invert(pc.match_substring_regex(names, _HIDDEN))
         if not pc.any(pc.and_(images, shown)).as_py():
             return None
+        objects = objects.append_column("image", images).append_column("archive", archives)
         return cls(place, objects.filter(pc.and_(pc.or_(images, others), shown)), taxonomy, votes, source)
 
     @property
@@ -118,7 +121,7 @@ class ClassFolders:
     def _said(self, objects: pa.Table, source: str, origin: str) -> pa.Table:
         names = texts(objects["name"])
         folder, folders = _folders(names, objects["name"])
-        images = folder.filter(pc.match_substring_regex(names, _IMAGES)).unique().to_pylist()
+        images = folder.filter(objects["image"].combine_chunks()).unique().to_pylist()
         parted = [tuple(text.split("/")) if text else () for text in folders]
         wrapper = _wrapper_length([parted[code] for code in images if folders[code] not in ("", _UNSAFE)], self._is_meant)
         meant = [_REFUSED["unsafe-path"] if path == (_UNSAFE,) else self._meaning(path[wrapper:]) for path in parted]
@@ -201,7 +204,7 @@ def _folders(names: pa.Array, raw: pa.ChunkedArray) -> tuple[pa.Array, list[str]
 def _own_refusal(names: pa.Array, objects: pa.Table) -> pa.Array:
     """Why an object is refused whatever folder it is in; nothing where it isn't."""
     again = pa.concat_arrays([pa.array([False]), pc.equal(names[1:], names[:-1])])
-    nested = pc.if_else(pc.match_substring_regex(names, _ARCHIVES), NESTED_ARCHIVE, "")
+    nested = pc.if_else(objects["archive"].combine_chunks(), NESTED_ARCHIVE, "")
     refusal = objects["refusal"].combine_chunks().cast(pa.string())
     return pc.if_else(again, DUPLICATE_PATH, pc.if_else(pc.equal(refusal, ""), nested, refusal))
 
