@@ -1,7 +1,7 @@
 """The last accepted snapshot: rows that needn't be decoded again, and the group that every content belongs to.
 
-Beside a snapshot stands its index, which says of every row under which fingerprint it was read and how its
-picture sketches. It is written again whenever the same snapshot is read from changed files.
+Beside a snapshot stands its index, which says of every row under which fingerprint it was read, how its picture
+sketches and what was drawn for its group. It is written again whenever the same snapshot is read from changed files.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from components.contracts.errors import EmotionError
 from components.ingestion.neighbours import SKETCH_BYTES
 from components.runtime.store import Store
 
-INDEX = pa.schema([("fingerprint", pa.string()), ("sketch", pa.binary(SKETCH_BYTES))])
+# What was drawn for the row's group (`components.ingestion.splits.draws`); null where nothing was.
+DRAWN = pa.schema([("validation", pa.float64()), ("test", pa.float64())])
+INDEX = pa.schema([("fingerprint", pa.string()), ("sketch", pa.binary(SKETCH_BYTES)), *DRAWN])
 COLUMNS = ["example_id", "content_id", "group_id", "source_uri", "contrast"]
 _CODE = b"code"
 
@@ -73,12 +75,12 @@ def find_earlier(store: Store, source_id: str, snapshot_id: str | None, scratch:
     return EarlierSnapshot(shards, rows)
 
 
-def write_index(store: Store, source_id: str, snapshot_id: str, rows: pa.Table) -> None:
-    """Write the index of a snapshot; ``rows`` are its rows in order, with the columns of `INDEX`."""
+def write_index(store: Store, source_id: str, snapshot_id: str, rows: pa.Table, drawn: pa.Table) -> None:
+    """Write the index of a snapshot: of its rows in order fingerprint and sketch, and `DRAWN`."""
     sink = pa.BufferOutputStream()
     schema = INDEX.with_metadata({_CODE: reading_code().encode()})
     with pa.ipc.new_stream(sink, schema) as writer:
-        writer.write_table(rows.select(INDEX.names).cast(schema))
+        writer.write_table(pa.table([rows["fingerprint"], rows["sketch"], *drawn.columns], schema=schema))
     store.write(layout.snapshot_index(source_id, snapshot_id), sink.getvalue().to_pybytes())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
@@ -91,23 +91,23 @@ def ingest(context: Context, plan_digest: str, target: Path, runner: IngestionPo
     table, rejected = summary.columns(night.rows, settled.decided), night.rejected
     _check(table, plan.listing.uri)
     shards = plan_shards(night.sizes)
-    with ThreadPoolExecutor(available_processes()) as threads:
-        written = threads.map(lambda shard: _write(target, shard, night, settled.decided, Collection(*pieces)), shards)
-        counts = summary.counts_by_split(table, policy.labels)
-        names = tuple(shard.name for shard in shards)
-        identity = summary.snapshot_id(table, policy)
-        snapshot = Snapshot(EXAMPLES_VERSION, identity, source_id, policy.labels, counts, read, len(rejected), names)
+    counts = summary.counts_by_split(table, policy.labels)
+    names = tuple(shard.name for shard in shards)
+    snapshot = Snapshot(EXAMPLES_VERSION, summary.snapshot_id(table, policy), source_id, policy.labels, counts, read, len(rejected), names)
+
+    def whole_files() -> Iterator[str]:
+        yield from threads.map(lambda shard: _write(target, shard, night, settled.decided, Collection(*pieces)), shards)
+        shutil.rmtree(home)
+        artifacts.finish(target, "examples", snapshot)
+
+    place_in_store = layout.snapshot(source_id, snapshot.snapshot_id)
+    with ThreadPoolExecutor(available_processes()) as threads, ThreadPoolExecutor(1) as disk:
+        stored = disk.submit(context.store.put_tree, target, place_in_store, MARKERS["examples"], whole_files())
+        write_index(context.store, source_id, snapshot.snapshot_id, night.rows, settled.drawn)
         reasons = summary.left_out_reasons(table)
         duplicates = summary.duplicates(table, settled.content, settled.group, policy.min_contrast)
-        list(written)
-    write_index(context.store, source_id, snapshot.snapshot_id, night.rows)
-    shutil.rmtree(home)
-    artifacts.finish(target, "examples", snapshot)
-    with ThreadPoolExecutor(1) as disk:
-        place_in_store = layout.snapshot(snapshot.source_id, snapshot.snapshot_id)
-        stored = disk.submit(context.store.put_tree, target, place_in_store, MARKERS["examples"])
-        thumbnails = summary.thumbnails(target, shards, table, policy.labels)
-    stored.result()
+        stored.result()
+    thumbnails = summary.thumbnails(target, shards, table, policy.labels)
     return IngestFindings(
         snapshot_id=snapshot.snapshot_id,
         source_id=snapshot.source_id,
@@ -176,8 +176,8 @@ def _done(home: Path, spans: Sequence[Span], rows: int) -> Callable[[], int]:
     return lambda: others + sum(len(spans[number].rows) for number in files_of_parts.done(home))
 
 
-def _write(target: Path, shard: Shard, night: Assembled, decided: pa.Table, collection: Collection) -> None:
-    """Write one image file: what the source, the pictures and the decisions say of its rows."""
+def _write(target: Path, shard: Shard, night: Assembled, decided: pa.Table, collection: Collection) -> str:
+    """Write one image file: what the source, the pictures and the decisions say of its rows. Its name."""
 
     def group(start: int, end: int) -> pa.Table:
         rows, settled = night.rows.slice(start, end - start), decided.slice(start, end - start)
@@ -186,6 +186,7 @@ def _write(target: Path, shard: Shard, night: Assembled, decided: pa.Table, coll
         return pa.table({name: found[name] for name in EXAMPLES.names})
 
     write_shard(target / shard.name, (group(start, end) for start, end in shard.groups))
+    return shard.name
 
 
 def _require_some(night: Assembled, uri: str) -> None:

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ingestion.collection import Collection, Numbers
-from components.ingestion.earlier import EarlierSnapshot
+from components.ingestion.earlier import DRAWN, EarlierSnapshot
 from components.ingestion.neighbours import SKETCH_BYTES, alike, representatives
-from components.ingestion.splits import Codes, Rows, SplitRules, decide
+from components.ingestion.splits import Codes, Draws, Rows, SplitRules, decide, draws
 from components.ingestion.tables import DECIDED
 
 
@@ -25,11 +25,13 @@ class Settled:
 
     Attributes:
         decided: rows of `DECIDED`. content, group: codes; equal ones are the same.
+        drawn: rows of `components.ingestion.earlier.DRAWN`, for the next night.
     """
 
     decided: pa.Table
     content: Codes
     group: Codes
+    drawn: pa.Table
 
 
 def settle(rows: pa.Table, pictures: Numbers, collection: Collection, rules: SplitRules, earlier: EarlierSnapshot | None) -> Settled:
@@ -45,12 +47,22 @@ def settle(rows: pa.Table, pictures: Numbers, collection: Collection, rules: Spl
     first = _first(content)[:-1]
     flat = rows["contrast"].to_numpy() < rules.policy.min_contrast
     sketch = rows["sketch"].take(pa.array(first)).combine_chunks()
-    group_of_content, group_ids = _groups(encoded.dictionary, sketch, flat[first], pictures[first], collection, earlier)
+    group_of_content, group_ids, before = _groups(encoded.dictionary, sketch, flat[first], pictures[first], collection, earlier)
     group = group_of_content[content]
+    drawn: dict[str, Draws] = {}
+
+    def draws_of(purpose: str) -> Draws:
+        drawn[purpose] = np.full(len(group_ids), np.nan)
+        if earlier is not None and earlier.reusable:
+            drawn[purpose][before >= 0] = earlier.rows[purpose].to_numpy()[before[before >= 0]]
+        missing = np.isnan(drawn[purpose])
+        drawn[purpose][missing] = draws(purpose, group_ids.filter(pa.array(missing)).to_pylist())
+        return drawn[purpose]
+
     published = rows["published"].combine_chunks().dictionary_encode()
     split, note = decide(
         Rows(
-            group_ids=group_ids.to_pylist(),
+            draws=draws_of,
             group=group,
             content=content,
             label=_codes(rows["label"].combine_chunks()),
@@ -60,15 +72,19 @@ def settle(rows: pa.Table, pictures: Numbers, collection: Collection, rules: Spl
         rules,
     )
     decided = [group_ids.take(pa.array(group)), pa.array(split, pa.string()), pa.array(note, pa.string())]
-    return Settled(pa.table(decided, schema=DECIDED), content, group)
+    kept = [drawn[name][group] if name in drawn else pa.nulls(len(group), pa.float64()) for name in DRAWN.names]
+    return Settled(pa.table(decided, schema=DECIDED), content, group, pa.table(kept, schema=DRAWN))
 
 
 def _groups(
     contents: pa.Array, sketch: pa.Array, flat: npt.NDArray[np.bool_], pictures: Numbers, collection: Collection,
     earlier: EarlierSnapshot | None,
-) -> tuple[Codes, pa.Array]:  # fmt: skip
-    """The group of each distinct content, as a code: remembered, its representative's, or its own. And the ids of the groups."""
-    code, ids = _remembered(contents, pictures, earlier)
+) -> tuple[Codes, pa.Array, Numbers]:  # fmt: skip
+    """The group of each distinct content, as a code: remembered, its representative's, or its own.
+
+    And of each group its id, and the first row of the earlier snapshot that was in it, or -1.
+    """
+    code, ids, before = _remembered(contents, pictures, earlier)
     fresh = code < 0
     # A group may have kept the name of a picture that went, and that is here again.
     code[fresh] = _where(contents.filter(pa.array(fresh)), ids)
@@ -77,6 +93,7 @@ def _groups(
     alone = code < 0
     code[alone] = len(ids) + np.arange(alone.sum())
     ids = pa.concat_arrays([ids, contents.filter(pa.array(alone))])
+    before = np.concatenate([before, np.full(alone.sum(), -1)])
     # What was there before comes first, and within that the smallest content id: no order of reading matters.
     order = _ascending(contents)
     order = np.concatenate([order[~fresh[order]], order[fresh[order]]])
@@ -91,17 +108,18 @@ def _groups(
         )
         code[order] = code[order[leader]]
     used = np.bincount(code, minlength=len(ids)) > 0
-    return (np.cumsum(used) - 1)[code], ids.filter(pa.array(used))
+    return (np.cumsum(used) - 1)[code], ids.filter(pa.array(used)), before[used]
 
 
-def _remembered(contents: pa.Array, pictures: Numbers, earlier: EarlierSnapshot | None) -> tuple[Codes, pa.Array]:
-    """The code of the group that each content had before, or -1; and the ids of those groups."""
+def _remembered(contents: pa.Array, pictures: Numbers, earlier: EarlierSnapshot | None) -> tuple[Codes, pa.Array, Numbers]:
+    """The code of the group that each content had before, or -1; and of each of those groups its id and its first row."""
     if earlier is None:
-        return np.full(len(contents), -1), pa.array([], pa.string())
+        return np.full(len(contents), -1), pa.array([], pa.string()), np.zeros(0, np.int64)
     groups = earlier.rows["group_id"].combine_chunks()
     row = np.where(pictures < (len(groups) if earlier.reusable else 0), pictures, -1)
     row[row < 0] = _where(contents.filter(pa.array(row < 0)), earlier.rows["content_id"])
-    return np.where(row < 0, -1, _codes(groups)[row]), groups.dictionary
+    codes = _codes(groups)
+    return np.where(row < 0, -1, codes[row]), groups.dictionary, _first(codes)[:-1]
 
 
 def _where(wanted: pa.Array, words: pa.Array | pa.ChunkedArray) -> Numbers:

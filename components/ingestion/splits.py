@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +29,7 @@ NEAR_CONSTANT = "near-constant"
 Words = npt.NDArray[np.object_]
 Codes = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+Draws = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ class Rows:
     """What the decision needs to know of every row; all arrays have one element per row, in the order of the source.
 
     Attributes:
-        group_ids: of the groups. group: index into them. content, label: codes; equal ones are the same.
+        draws: for a purpose the number drawn for each group (see `draws`). group, content, label: codes; equal ones are the same.
         published: train, validation, test, private-test, class-left-out, or nothing where the source says none.
         flat: whether the picture is nearly one level all over.
     """
 
-    group_ids: Sequence[str]
+    draws: Callable[[str], Draws]
     group: Codes
     content: Codes
     label: Codes
@@ -77,14 +77,14 @@ def decide(rows: Rows, rules: SplitRules) -> tuple[Words, Words]:
     return split, note
 
 
-def drawn(purpose: str, group_ids: Sequence[str], share: float) -> Mask:
-    """A share of the groups: bool ``[n]``. Depends on nothing but the purpose and the group, so a draw never changes.
+def draws(purpose: str, group_ids: Sequence[str]) -> Draws:
+    """A number in [0, 1) for each group. Depends on nothing but the purpose and the group, so a draw never changes.
 
-    A group is drawn when the first 13 hex digits of a SHA-256, as a fraction of 1, are below the share.
+    It is the first 13 hex digits of a SHA-256, as a fraction of 1.
     """
     prefix = f"{purpose}:".encode()
-    bound = (math.ceil(share * 16**13) * 16).to_bytes(7, "big")
-    return np.array([hashlib.sha256(prefix + group.encode()).digest() < bound for group in group_ids], bool)
+    heads = b"".join([hashlib.sha256(prefix + group.encode()).digest()[:8] for group in group_ids])
+    return (np.frombuffer(heads, ">u8") >> 12) / 16.0**13
 
 
 def _own_places(rows: Rows, rules: SplitRules) -> tuple[Words, Words]:
@@ -102,7 +102,7 @@ def _own_places(rows: Rows, rules: SplitRules) -> tuple[Words, Words]:
     )
     for name, why, is_published, share in draws:
         if not is_published:
-            chosen = free & drawn(name, rows.group_ids, share)[rows.group]
+            chosen = free & (rows.draws(name) < share)[rows.group]
             split[chosen] = name
             note[chosen] = np.where(published[chosen] == "", "", why)
     return split, note

@@ -31,13 +31,20 @@ DECIDED = pa.schema([EXAMPLES.field(name) for name in ("group_id", "split", "not
 DECODED = pa.schema(
     [
         EXAMPLES.field(name)
-        for name in ("content_id", "image", "width", "height", "channels", "format", "brightness", "contrast", "sharpness", "entropy",
+        for name in ("image", "width", "height", "channels", "format", "brightness", "contrast", "sharpness", "entropy",
                      "perceptual_hash")
     ]
 )  # fmt: skip
 # A picture that was read: `row` is its place in the source.
 PICTURES = pa.schema(
-    [("row", pa.int64()), ("example_id", pa.string()), *DECODED, ("sketch", pa.binary(SKETCH_BYTES)), ("grid", pa.binary(GRID * GRID))]
+    [
+        ("row", pa.int64()),
+        ("example_id", pa.string()),
+        ("content_id", pa.string()),
+        *DECODED,
+        ("sketch", pa.binary(SKETCH_BYTES)),
+        ("grid", pa.binary(GRID * GRID)),
+    ]
 )
 REFUSED = pa.schema([("row", pa.int64()), ("reason", pa.string()), ("detail", pa.string())])
 

@@ -7,7 +7,7 @@ marker is written only where none does: of several writers of one tree the first
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from components.contracts.artifacts import write_atomically
@@ -49,7 +49,8 @@ class BucketStore(ABC):
         for entry in self.scan(prefix):
             yield entry.key
 
-    def put_tree(self, folder: Path, key: str, marker: str) -> None:
+    def put_tree(self, folder: Path, key: str, marker: str, growing: Iterable[str] = ()) -> None:
+        list(growing)
         if self.read(f"{key}/{marker}") is not None:
             return
         for path in sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / marker):

@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -62,19 +62,28 @@ class DiskStore:
     def delete(self, key: str) -> None:
         self._path(key).unlink(missing_ok=True)
 
-    def put_tree(self, folder: Path, key: str, marker: str) -> None:
+    def put_tree(self, folder: Path, key: str, marker: str, growing: Iterable[str] = ()) -> None:
         target = self._path(key)
         if (target / marker).exists():
+            list(growing)
             return
         target.parent.mkdir(parents=True, exist_ok=True)
         # Copied beside its place and renamed: another process sees the whole tree or none of it.
         staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         try:
             with ThreadPoolExecutor(_FILES_AT_ONCE) as threads:
-                copies: list[Future[None]] = []
-                shutil.copytree(folder, staging / "tree", copy_function=lambda *paths: copies.append(threads.submit(_copy_durably, *paths)))
-            for copy in copies:
-                copy.result()
+                copies: dict[str, Future[None]] = {}
+
+                def copy(source: str, copied: str) -> None:
+                    if source not in copies:
+                        copies[source] = threads.submit(_copy_durably, source, copied)
+
+                (staging / "tree").mkdir()
+                for name in growing:
+                    copy(str(folder / name), str(staging / "tree" / name))
+                shutil.copytree(folder, staging / "tree", copy_function=copy, dirs_exist_ok=True)
+            for copied in copies.values():
+                copied.result()
             with self._locked(target):
                 if (target / marker).exists():
                     return  # someone else was first, with the same content

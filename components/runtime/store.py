@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -50,8 +50,13 @@ class Store(Protocol):
     def delete(self, key: str) -> None:
         """Remove a value; nothing happens where there is none."""
 
-    def put_tree(self, folder: Path, key: str, marker: str) -> None:
-        """Copy a folder to ``key/``, its file ``marker`` last. Does nothing where the marker stands already."""
+    def put_tree(self, folder: Path, key: str, marker: str, growing: Iterable[str] = ()) -> None:
+        """Copy a folder to ``key/``, its file ``marker`` last. Copies nothing where the marker stands already.
+
+        Args:
+            growing: names of large files directly in the folder, each given as soon as it is whole; where they end the
+                folder is complete. All of them are taken, whatever is copied.
+        """
 
     def get_tree(self, key: str, marker: str, cache: Path) -> Path:
         """A local folder with everything below ``key/``: the store's own on a disk, a copy in ``cache`` otherwise.

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,29 @@ def test_an_immutable_tree_is_never_written_twice(tmp_path: Path) -> None:
     (folder / "model.json").write_bytes(b"second")
     store.put_tree(folder, "versions/v", "model.json")
     assert store.read("versions/v/model.json") == b"first"
+
+
+def test_files_of_a_tree_are_copied_while_it_grows(tmp_path: Path) -> None:
+    store, folder = DiskStore(tmp_path / "store"), tmp_path / "model"
+    (folder / "saved").mkdir(parents=True)
+    (folder / "saved" / "weights").write_bytes(b"w")
+    taken: list[str] = []
+
+    def growing() -> Iterator[str]:
+        for name in ("one", "two"):
+            (folder / name).write_text(name)
+            yield name
+            taken.append(name)
+        assert list(store.list("versions")) == [], "nothing is seen before all of it is"
+        (folder / "model.json").write_bytes(b"{}")
+
+    store.put_tree(folder, "versions/v", "model.json", growing())
+    later = iter(taken)
+    store.put_tree(folder, "versions/v", "model.json", later)
+    assert taken == ["one", "two"]
+    assert list(later) == [], "taken, although the tree stands"
+    found = {key.rpartition("/")[2]: store.read(key) for key in store.list("versions")}
+    assert found == {"model.json": b"{}", "one": b"one", "two": b"two", "weights": b"w"}
 
 
 @pytest.mark.parametrize("key", ["../outside", "a/../../b", "/etc/passwd"])
