@@ -1,4 +1,4 @@
-"""Draw striped colour images in the layouts of the reference presets: `python -m tests.e2e.draw_layouts LAYOUT OUTPUT LABEL...`.
+"""Draw striped images in the layouts of the reference presets: `python -m tests.e2e.draw_layouts LAYOUT OUTPUT LABEL...`.
 
 Runs in the ingestion environment. A label's images have a bright stripe at a place of its own.
 """
@@ -21,11 +21,12 @@ def main(layout: str, output: Path, labels: list[str]) -> None:
     rng = np.random.default_rng(5)
     if layout == "csv":
         return write_csv(output, labels, rng)
+    size, channels = (48, 1) if layout == "split-folders" else (64, 3)  # FER2013's own, or colour
     for split in SPLITS[layout]:
-        for label, pixels in drawn(labels, PER_CLASS[split], rng, 64, 3):
+        for label, pixels in drawn(labels, PER_CLASS[split], rng, size, channels):
             folder = output / split / label
             folder.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(folder / f"{len(list(folder.iterdir())):03}.png")
+            Image.fromarray(pixels.squeeze()).save(folder / f"{len(list(folder.iterdir())):03}.png")
     return None
 
 
