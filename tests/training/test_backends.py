@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -42,6 +43,16 @@ def test_jax_trains_as_tensorflow_does_and_without_it(alone):
     found = few_steps(alone[0], "jax")
     assert (found["backend"], found["tensorflow"]) == ("jax", False)
     close(alone[1], found)
+
+
+def test_only_the_backend_package_imports_a_backend():
+    guilty = set()
+    for path in (ROOT / "components" / "training").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            guilty |= {path.parent.name for name in names if name.split(".")[0] in ("tensorflow", "jax")}
+    assert guilty == {"backend"}
 
 
 @pytest.mark.slow
