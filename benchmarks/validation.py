@@ -22,6 +22,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = ROOT / ".venvs" / "validation" / "bin" / "python"
@@ -153,8 +157,9 @@ def write_examples(folder: Path, rows: int) -> None:
             **dict.fromkeys(("note", "source"), [""] * len(ids)),
         }
         sizes = {name: np.full(len(ids), size, np.int32) for name, size in {"width": 48, "height": 48, "channels": 1}.items()}
-        means = {"brightness": 127.0, "contrast": 50.0, "sharpness": 1200.0, "entropy": 6.8}
-        measured = {name: rng.normal(mean, mean / 12, len(ids)).astype(np.float32) for name, mean in means.items()}
+        # Mean and deviation. The entropy of 8-bit levels is at most 8, six deviations away.
+        measures = {"brightness": (127.0, 10.0), "contrast": (50.0, 4.0), "sharpness": (1200.0, 100.0), "entropy": (6.8, 0.2)}
+        measured = {name: rng.normal(*about, len(ids)).astype(np.float32) for name, about in measures.items()}
         table = pa.Table.from_pydict({name: {**words, **sizes, **measured}[name] for name in schema.names}, schema=schema)
         pq.write_table(table, folder / shard, version="2.6", compression="ZSTD", row_group_size=GROUP_ROWS)
         shards.append(shard)
@@ -171,14 +176,14 @@ def write_examples(folder: Path, rows: int) -> None:
     (folder.parent / "plan").write_text(digest(plan))
 
 
-def _picture(label: int, rng: object) -> bytes:
+def _picture(label: int, rng: np.random.Generator) -> bytes:
     """A noisy JPEG whose bright stripe tells its label."""
     import io
 
     import numpy as np
     from PIL import Image
 
-    pixels = rng.normal(90, 20, (48, 48))  # type: ignore[attr-defined]
+    pixels = rng.normal(90, 20, (48, 48))
     pixels[6 * label : 6 * label + 6] += 60
     stream = io.BytesIO()
     Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(stream, "JPEG")
