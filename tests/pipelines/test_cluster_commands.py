@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ import yaml
 from rich.console import Console
 
 from components.contracts.errors import EmotionError
-from pipelines import client, publishing
+from pipelines import client, code, publishing
 from pipelines.cli import app
 from pipelines.commands import cluster, drift, rollout, watch
 from pipelines.compiling import compile_pipeline
@@ -189,7 +190,7 @@ def test_two_who_submit_in_the_same_second_are_two_runs(server: KfpServer, told:
 def test_the_latest_runs_are_more_than_a_page(server: KfpServer, told: Callable[[], str]) -> None:
     for number in range(14):
         emotion("submit", *PLACE, "--run-id", f"run-{number}", "--host", server.url)
-    server.runs[3]["display_name"] = "[/bold] of another tool"
+    server.runs[3].update(display_name="[/bold] of another tool", created_at="2031-01-01T00:00:00Z")
     emotion("status", "--count", "13", "--host", server.url)
     assert told().count(" pending ") == 13
     assert "[/bold] of another tool" in told()
@@ -223,9 +224,9 @@ WRONG: list[tuple[tuple[str, ...], int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "code", "message"), WRONG, ids=[" ".join(row[0])[-40:] for row in WRONG])
+@pytest.mark.parametrize(("arguments", "exit_code", "message"), WRONG, ids=[" ".join(row[0])[-40:] for row in WRONG])
 def test_what_cannot_be_is_one_error_and_nothing_is_made(
-    server: KfpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], code: int, message: str
+    server: KfpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], exit_code: int, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name, content in (("two-lines", b"secret\nsecret"), ("bytes", b"\xff\xfe\x00"), ("empty", b"\n")):
@@ -234,7 +235,7 @@ def test_what_cannot_be_is_one_error_and_nothing_is_made(
     monkeypatch.setenv("KF_PIPELINES_ENDPOINT", server.url)
     with pytest.raises(EmotionError, match=message) as refused:
         emotion(*arguments)
-    assert refused.value.exit_code == code
+    assert refused.value.exit_code == exit_code
     assert "\n" not in str(refused.value)
     assert "secret" not in str(refused.value)
     assert {method for method, _ in server.requests} <= {"GET"}
@@ -347,9 +348,9 @@ def test_a_rollouts_options_are_handed_on(monkeypatch: pytest.MonkeyPatch, typed
 def test_the_component_takes_what_is_handed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any, typed: tuple[str, ...]) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
-    code = emotion("rollout", *typed)
+    ended = emotion("rollout", *typed)
     told = capfd.readouterr().err
-    assert (code, "no Kubernetes cluster is configured" in told) == (5, True) or (code, "has no champion" in told) == (2, True), told
+    assert (ended, "no Kubernetes cluster is configured" in told) == (5, True) or (ended, "has no champion" in told) == (2, True), told
 
 
 def test_drifts_options_are_handed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -385,3 +386,43 @@ def test_drifts_options_are_handed_on(monkeypatch: pytest.MonkeyPatch, tmp_path:
         "12h",
         "--json",
     ]
+
+
+# Kubeflow Pipelines' names for what it asks Kubernetes about (backend/src/apiserver/common/const.go): a recurring run is a job.
+RIGHTS: list[tuple[str, str, str, str]] = [
+    ("GET", r"pipelines", "pipelines", "list"),
+    ("POST", r"pipelines", "pipelines", "create"),
+    ("GET", r"pipelines/[^/]+/versions", "pipelines/versions", "list"),
+    ("POST", r"pipelines/upload_version", "pipelines/versions", "create"),
+    ("GET", r"experiments", "experiments", "list"),
+    ("POST", r"experiments", "experiments", "create"),
+    ("GET", r"runs", "runs", "list"),
+    ("GET", r"runs/[^/]+", "runs", "get"),
+    ("POST", r"runs", "runs", "create"),
+    ("GET", r"runs/[^/]+/nodes/[^/]+/log", "runs", "readLog"),
+    ("GET", r"recurringruns", "jobs", "list"),
+    ("POST", r"recurringruns", "jobs", "create"),
+    ("POST", r"recurringruns/[^/]+:enable", "jobs", "enable"),
+    ("POST", r"recurringruns/[^/]+:disable", "jobs", "disable"),
+]
+
+
+@pytest.mark.usefixtures("compiled_once", "told")
+def test_who_submits_has_every_right_that_the_commands_need(server: KfpServer) -> None:
+    for command in (("submit", *PLACE, "--run-id", "tonight"), ("schedule", *PLACE), ("unschedule",), ("schedule", *PLACE), ("status",)):
+        emotion(*command, "--host", server.url)
+    run_id = server.runs[0]["run_id"]
+    server.runs[0]["run_details"] = {"task_details": [{"task_id": "t", "display_name": "train", "pod_name": "pod"}]}
+    server.logs[run_id, "pod"] = "epoch 1\n"
+    for command in (("status", "tonight"), ("logs", "tonight", "train")):
+        emotion(*command, "--host", server.url)
+    used: set[tuple[str, str]] = set()
+    for asked, path in server.requests:
+        place = re.sub(r"^/apis/v\w+/", "", path)
+        if place != "healthz":
+            (right,) = [(resource, verb) for method, form, resource, verb in RIGHTS if method == asked and re.fullmatch(form, place)]
+            used.add(right)
+    assert used == {row[2:] for row in RIGHTS}
+    role = next(yaml.safe_load_all((code.ROOT / "infra" / "kustomize" / "base" / "submit.yaml").read_text()))
+    rules = [rule for rule in role["rules"] if rule["apiGroups"] == ["pipelines.kubeflow.org"]]
+    assert used <= {(resource, verb) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]}
