@@ -66,6 +66,7 @@ def train(context: Context, inputs: Inputs, code_version: str, model: Path, metr
         )
     from components.training.writing import write_model
 
+    _write_tensorboard(context, learned.standing)  # also where another backend, or an earlier run, trained it
     written = write_model(model, learned.network, learned.standing, inputs, data, preset)
     manifest = _manifest(model, preset, learned.network.count_params(), written.calibrated, inputs.snapshot.snapshot_id, code_version)
     artifacts.finish(model, "model", manifest)
