@@ -1,6 +1,6 @@
 """Ingestion against a plain loop, at 31,250 and at 250,000 distinct pictures, and with one in a hundred new.
 
-    make bench NAME=ingestion          about 12 minutes on 2 cores and 6 GB of disk
+    make bench NAME=ingestion          about 7 minutes on 2 cores and 6 GB of disk
     python3 benchmarks/ingestion.py --images 8000      a quick look
 
 Draws distinct 48x48 gray PNGs into zip archives of class folders. Ours is the step itself with two worker
