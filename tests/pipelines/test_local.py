@@ -97,8 +97,10 @@ def test_other_code_is_never_served_from_the_cache(tmp_path: Path) -> None:
     assert run(tmp_path)[2] == ["last"]
 
 
-def test_interrupting_leaves_no_process_behind(tmp_path: Path) -> None:
+def test_interrupting_leaves_no_process_and_no_workspace_behind(tmp_path: Path) -> None:
     (tmp_path / "wait-second").touch()
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     program = textwrap.dedent(f"""
         from pathlib import Path
         from tests.pipelines.test_local import Recorder, compiled
@@ -107,7 +109,8 @@ def test_interrupting_leaves_no_process_behind(tmp_path: Path) -> None:
     """)
     for wish in (signal.SIGINT, signal.SIGKILL):
         (tmp_path / "pids").unlink(missing_ok=True)
-        process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.DEVNULL)
+        environment = {**os.environ, "TMPDIR": str(temporary)}
+        process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
         pids = _pids(tmp_path)
         process.send_signal(wish)
         assert process.wait(40) != 0
@@ -115,10 +118,11 @@ def test_interrupting_leaves_no_process_behind(tmp_path: Path) -> None:
         for pid in pids[1:]:
             if wish == signal.SIGKILL:
                 os.kill(pid, signal.SIGKILL)  # the toy doesn't clean up its own child when its parent vanishes
+    assert list(temporary.glob("kfp-*")) == [], "even a killed run keeps kfp's workspace in its own folder"
 
 
 def _pids(folder: Path) -> list[int]:
-    for _ in range(400):
+    for _ in range(1200):
         if (folder / "pids").exists() and (folder / "pids").read_text().count(" "):
             return [int(pid) for pid in (folder / "pids").read_text().split()]
         time.sleep(0.05)
@@ -126,7 +130,7 @@ def _pids(folder: Path) -> list[int]:
 
 
 def _gone(pids: list[int]) -> None:
-    for _ in range(200):
+    for _ in range(1200):
         if not any(_runs(pid) for pid in pids):
             return
         time.sleep(0.05)
