@@ -74,17 +74,20 @@ def measure(scratch: Path, images: int) -> dict[str, float]:
 
 def ingest(folder: Path, archive: Path, *, accept: bool = False, forget: bool = False) -> tuple[float, float]:
     """Seconds and peak memory of the step ingest, in a process of its own."""
+    os.sync()  # the step waits for its files to be on the disk, and needn't wait for those of the runs before
     began = time.monotonic()
     words = [str(folder), str(archive), *(["accept"] if accept else []), *(["forget"] if forget else [])]
     process = subprocess.Popen([PYTHON, __file__, "--step", *words], cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True)
     peak = [0.0]
-    threading.Thread(target=watch, args=(process.pid, peak), daemon=True).start()
+    if not accept and not forget:  # looking at memory holds the process up, and of those two only the time is compared
+        threading.Thread(target=watch, args=(process.pid, peak), daemon=True).start()
     out, _ = process.communicate()
     if process.returncode:
         raise SystemExit(f"the step failed:\n{out[-3000:]}")
     seconds = json.loads(out.splitlines()[-1])["seconds"]
     told = f"{archive.stem}{', a night later' if accept else ', nothing reused' if forget else ''}"
-    print(f"  {told:42} {seconds:8.1f} s {peak[0] / 1e6:8.0f} MB   ({time.monotonic() - began:.1f} s with imports and resolve)", flush=True)
+    memory = f"{peak[0] / 1e6:8.0f} MB" if peak[0] else " " * 11
+    print(f"  {told:42} {seconds:8.1f} s {memory}   ({time.monotonic() - began:.1f} s with imports and resolve)", flush=True)
     return seconds, peak[0]
 
 

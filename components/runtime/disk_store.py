@@ -80,7 +80,8 @@ class DiskStore:
 
                 (staging / "tree").mkdir()
                 for name in growing:
-                    copy(str(folder / name), str(staging / "tree" / name))
+                    source = str(folder / name)
+                    copies[source] = threads.submit(_link_durably, source, str(staging / "tree" / name))
                 shutil.copytree(folder, staging / "tree", copy_function=copy, dirs_exist_ok=True)
             for copied in copies.values():
                 copied.result()
@@ -141,7 +142,20 @@ class DiskStore:
             yield
 
 
+def _link_durably(source: str, target: str) -> None:
+    """One more name for a file that nobody writes into any more; a copy where the disk can't do that."""
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, a file system without links, somebody else's file
+        shutil.copyfile(source, target)
+    _flush(target)
+
+
 def _copy_durably(source: str, target: str) -> None:
     shutil.copyfile(source, target)
-    with open(target, "rb") as stream:
+    _flush(target)
+
+
+def _flush(path: str) -> None:
+    with open(path, "rb") as stream:
         os.fsync(stream.fileno())

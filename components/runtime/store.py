@@ -54,8 +54,8 @@ class Store(Protocol):
         """Copy a folder to ``key/``, its file ``marker`` last. Copies nothing where the marker stands already.
 
         Args:
-            growing: names of large files directly in the folder, each given as soon as it is whole; where they end the
-                folder is complete. All of them are taken, whatever is copied.
+            growing: names of large files directly in the folder, each given as soon as it is whole and never written again
+                (a disk links them); where they end the folder is complete. All of them are taken, whatever is copied.
         """
 
     def get_tree(self, key: str, marker: str, cache: Path) -> Path:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from components.contracts.errors import ConflictError, ContractError, InputError
 from components.runtime.disk_store import DiskStore
 from components.runtime.store import open_store
+
+SHM = Path("/dev/shm")  # another disk than that of temporary files, on most machines
 
 
 def test_values_are_written_and_read(tmp_path: Path) -> None:
@@ -160,6 +163,17 @@ def test_files_of_a_tree_are_copied_while_it_grows(tmp_path: Path) -> None:
     assert list(later) == [], "taken, although the tree stands"
     found = {key.rpartition("/")[2]: store.read(key) for key in store.list("versions")}
     assert found == {"model.json": b"{}", "one": b"one", "two": b"two", "weights": b"w"}
+    assert (folder / "one").samefile(tmp_path / "store/versions/v/one"), "large files that are whole stand on the disk once"
+    assert not (folder / "model.json").samefile(tmp_path / "store/versions/v/model.json")
+
+
+@pytest.mark.skipif(not SHM.is_dir() or SHM.stat().st_dev == Path(tempfile.gettempdir()).stat().st_dev, reason="one disk only")
+def test_growing_files_are_copied_to_another_disk(tmp_path: Path) -> None:
+    (tmp_path / "one").write_bytes(b"one")
+    (tmp_path / "model.json").write_bytes(b"{}")
+    with tempfile.TemporaryDirectory(dir=SHM) as elsewhere:
+        DiskStore(Path(elsewhere)).put_tree(tmp_path, "v", "model.json", ["one"])
+        assert (Path(elsewhere) / "v" / "one").read_bytes() == b"one"
 
 
 @pytest.mark.parametrize("key", ["../outside", "a/../../b", "/etc/passwd"])
@@ -169,5 +183,5 @@ def test_a_key_never_leaves_the_root(tmp_path: Path, key: str) -> None:
 
 
 def test_an_unknown_scheme_is_refused() -> None:
-    with pytest.raises(InputError, match="can't open the store ftp://x; expected a folder, or a gs:// or s3:// URI"):
+    with pytest.raises(InputError, match="can't open the store ftp://x; expected a folder, or a gs://, s3:// or pvc:// URI"):
         open_store("ftp://x")
