@@ -116,15 +116,23 @@ def run(
 def compile_(
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")] = Path("build/emotion-retraining.yaml"),
     registry: Annotated[str, typer.Option(help="Registry that holds the images; tags are digests of code and lock.")] = "localhost",
+    claim: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="PersistentVolumeClaim of a pvc:// store or source, mounted in every task; `emotion submit` reads it from --store."
+        ),
+    ] = None,
 ) -> None:
     """Compile the pipeline to two YAML documents: pipeline and Kubernetes platform spec.
 
     The same code gives the same bytes.
     """
     from components.contracts.artifacts import write_atomically
-    from pipelines.compiling import compile_pipeline
+    from components.runtime.store import claim_of
+    from pipelines.compiling import compile_pipeline, with_claims
 
-    write_atomically(output, compile_pipeline(code.image_references(registry, gpu=True)).encode())
+    claims = [claim_of(f"pvc://{name}") for name in claim or ()]
+    write_atomically(output, with_claims(compile_pipeline(code.image_references(registry, gpu=True)), claims).encode())
     console.print(f"wrote {output}")
 
 

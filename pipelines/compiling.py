@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from kfp import compiler
 
-from pipelines.resources import GPU_RESOURCE
+from pipelines.resources import GPU_RESOURCE, claim_mounts
 from pipelines.retraining import retraining
 
 _IMAGE_LINE = re.compile(r"^(\s+(?:image: |value: |- ))(emotion-[a-z]+)$", re.MULTILINE)
@@ -53,6 +53,17 @@ def without_gpus(compiled: str) -> str:
     for executor in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
         executor.pop("nodeSelector", None)
         executor["tolerations"] = [one for one in executor.get("tolerations", ()) if one["key"] != GPU_RESOURCE]
+    return yaml.safe_dump_all([pipeline, platform], sort_keys=True)
+
+
+def with_claims(compiled: str, claims: Iterable[str]) -> str:
+    """The same pipeline with PersistentVolumeClaims mounted in every task; unchanged where there are none."""
+    names = sorted(set(claims))
+    if not names:
+        return compiled
+    pipeline, platform = yaml.safe_load_all(compiled)
+    for executor in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
+        executor["pvcMount"] = claim_mounts(names)
     return yaml.safe_dump_all([pipeline, platform], sort_keys=True)
 
 

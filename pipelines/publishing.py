@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,23 @@ from components.contracts.codec import from_json
 from components.contracts.errors import EmotionError, InputError
 from pipelines import code
 from pipelines.client import Kubeflow, called, every
-from pipelines.compiling import compile_pipeline, without_gpus
+from pipelines.compiling import compile_pipeline, with_claims, without_gpus
 
 PIPELINE = "emotion-retraining"
 RECORD = code.ROOT / "build" / "images.json"
 
 
-def compiled_for(registry: str, *, gpus: bool, record: Path = RECORD) -> str:
+def compiled_for(registry: str, *, gpus: bool, claims: Iterable[str] = (), record: Path = RECORD) -> str:
     """The pipeline for a cluster: images by digest where pushing them recorded one, else by tag in ``registry``.
+
+    Args:
+        claims: PersistentVolumeClaims that hold the store or data.
 
     Raises:
         InputError: neither says where an image is, the record is of other code, or of training without CUDA where GPUs are asked for.
     """
     text = compile_pipeline(pinned(code.image_references("", gpu=gpus), _recorded(record), registry))
-    return text if gpus else without_gpus(text)
+    return with_claims(text if gpus else without_gpus(text), claims)
 
 
 def pinned(tags: Mapping[str, str], recorded: Mapping[str, str], registry: str) -> dict[str, str]:

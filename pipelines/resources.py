@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Any
 
 from kfp import dsl, kubernetes
 
 from components.reporting.component import WEBHOOK_FILE
+from components.runtime.store import CLAIMS
 
 GPU_RESOURCE = "nvidia.com/gpu"
 GPU_POOL = ("emotion/pool", "gpu")
@@ -133,6 +136,13 @@ def place(task: dsl.PipelineTask) -> dsl.PipelineTask:
             task.set_env_variable(name, value)
     _choose_nodes(task, wants)
     return task
+
+
+def claim_mounts(claims: Iterable[str]) -> list[dict[str, Any]]:
+    """What `kfp.kubernetes.mount_pvc` writes for each claim. Every task has them, since the frame of each step opens the store."""
+    return [
+        {"constant": claim, "mountPath": str(CLAIMS / claim), "pvcNameParameter": {"runtimeValue": {"constant": claim}}} for claim in claims
+    ]
 
 
 def _choose_nodes(task: dsl.PipelineTask, wants: Resources) -> None:

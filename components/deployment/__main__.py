@@ -98,7 +98,9 @@ def _prepared(
     from components.deployment.rollout import step
 
     wanted = step.wanted(served, policy)
-    return partial(step.roll_out, (tools_of or step.tools_of)(policy, registry, model), wanted)
+    tools = (tools_of or step.tools_of)(policy, registry, model)
+    tools.cluster.require_claim(registry.store.uri)
+    return partial(step.roll_out, tools, wanted)
 
 
 def _signature(context: Context, arguments: argparse.Namespace, manifest: ModelManifest) -> str:

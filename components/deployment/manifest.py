@@ -31,6 +31,7 @@ from components.contracts.codec import to_json
 from components.contracts.errors import InputError
 from components.contracts.preset import ServingPolicy
 from components.deployment.names import label_value, revision_name, service_name
+from components.runtime.store import claim_of
 
 SERVING_IMAGE = "emotion-serving"
 MODEL_FOLDER = "/mnt/models"
@@ -192,7 +193,7 @@ def _container(served: Served, policy: ServingPolicy) -> client.V1Container:
             *_proved(served, policy),
             *_observed(served, policy),
         ],
-        # A custom predictor names its model in this variable; the storage initializer copies it to MODEL_FOLDER.
+        # A custom predictor names its model in this variable: KServe copies it to MODEL_FOLDER, or mounts a claim's folder there.
         env=[client.V1EnvVar(name="STORAGE_URI", value=served.storage_uri)],
         ports=[client.V1ContainerPort(container_port=PORT, protocol="TCP")],
         resources=client.V1ResourceRequirements(
@@ -221,7 +222,15 @@ def _proved(served: Served, policy: ServingPolicy) -> list[str]:
 
 
 def _observed(served: Served, policy: ServingPolicy) -> list[str]:
-    """Arguments that turn shadow traffic and payload logging on."""
+    """Arguments that turn shadow traffic and payload logging on. Raises InputError for features that would go onto a claim."""
+    if policy.payload and claim_of(served.store):
+        # KServe mounts the version read-only, and the kubelet hangs on a claim that a pod names in two volumes.
+        raise InputError(
+            "a predictor only reads a claim",
+            expected="a store in gs:// or s3://",
+            received=served.store,
+            fix="or leave serving.payload out",
+        )
     shadow = ["--shadow", to_json(policy.shadow)] if policy.shadow else []
     payload = ["--payload", to_json(policy.payload), "--payload-store", served.store] if policy.payload else []
     return shadow + payload

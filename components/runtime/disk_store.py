@@ -20,11 +20,15 @@ _FILES_AT_ONCE = 4  # copied: most of the time one waits for the disk
 
 
 class DiskStore:
-    """See `components.runtime.store.Store`."""
+    """See `components.runtime.store.Store`.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        uri: what others know the folder by; its path where empty.
+    """
+
+    def __init__(self, root: Path, uri: str = "") -> None:
         self.root = root.absolute()
-        self.uri = str(self.root)
+        self.uri = uri or str(self.root)
 
     def read(self, key: str) -> bytes | None:
         try:
@@ -125,7 +129,7 @@ class DiskStore:
         return removed
 
     def location(self, key: str) -> str:
-        return str(self._path(key))
+        return f"{self.uri}/{self._path(key).relative_to(self.root)}"
 
     def _path(self, key: str) -> Path:
         path = self.root.joinpath(*key.split("/"))

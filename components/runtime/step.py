@@ -95,7 +95,7 @@ def _parser(component: str, steps: Mapping[str, Step]) -> argparse.ArgumentParse
         command = commands.add_parser(name, help=step.summary, description=step.summary)
         command.add_argument("--run-id", default="", help="name of this run; evidence is kept under it")
         command.add_argument("--job-id", default="", help="id that Kubeflow Pipelines gave the job; names the run where --run-id doesn't")
-        command.add_argument("--store", required=True, help="folder, gs:// or s3:// URI of the store")
+        command.add_argument("--store", required=True, help="folder, gs://, s3:// or pvc:// URI of the store")
         command.add_argument("--preset", required=True, help="the preset as JSON, or @FILE with that JSON")
         command.add_argument("--executor-input", default="", help="set by Kubeflow Pipelines; leave it out at a desk")
         step.add_arguments(command)

@@ -1,13 +1,17 @@
-"""The store: one root that outlives runs, on a disk (also a mounted volume) or in a bucket."""
+"""The store: one root that outlives runs, on a disk, on a volume that a cluster's pods mount, or in a bucket."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from components.contracts.errors import ConflictError, InputError
+from components.contracts.errors import ConflictError, EnvironmentProblem, InputError
+
+CLAIM = "pvc://"
+CLAIMS = Path("/mnt/emotion")  # each claim is mounted in a folder of its own name here
 
 
 @dataclass(frozen=True)
@@ -75,11 +79,14 @@ class Store(Protocol):
         """URI of a key, for people and for serving."""
 
 
-def open_store(uri: str) -> Store:
-    """The store at a path, or at a gs:// or s3:// URI.
+def open_store(uri: str, claims: Path = CLAIMS) -> Store:
+    """The store at a path, or at a gs://, s3:// or pvc:// URI.
+
+    Args:
+        claims: where this machine mounts PersistentVolumeClaims.
 
     Raises:
-        InputError: the scheme isn't one of these.
+        InputError: the scheme isn't one of these. EnvironmentProblem: the claim isn't mounted here.
     """
     if uri.startswith("gs://"):
         from components.runtime.google_store import GoogleStore
@@ -89,11 +96,38 @@ def open_store(uri: str) -> Store:
         from components.runtime.s3_store import S3Store
 
         return S3Store(uri)
-    if "://" in uri:
-        raise InputError(f"can't open the store {uri}", expected="a folder, or a gs:// or s3:// URI")
     from components.runtime.disk_store import DiskStore
 
+    if uri.startswith(CLAIM):
+        return DiskStore(claim_folder(uri, claims), uri.rstrip("/"))
+    if "://" in uri:
+        raise InputError(f"can't open the store {uri}", expected="a folder, or a gs://, s3:// or pvc:// URI")
     return DiskStore(Path(uri))
+
+
+def claim_of(uri: str) -> str:
+    """The PersistentVolumeClaim that a pvc://CLAIM/path means, as KServe writes it too; empty for any other URI. Raises InputError."""
+    if not uri.startswith(CLAIM):
+        return ""
+    found = re.fullmatch(r"pvc://([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)((?:/[^/]+)*)/?", uri)
+    if found is None or {".", ".."} & set(found[2].split("/")):
+        raise InputError(f"{uri} names no folder of a claim", expected="pvc://CLAIM or pvc://CLAIM/path, CLAIM a Kubernetes name")
+    return found[1]
+
+
+def claim_folder(uri: str, claims: Path = CLAIMS) -> Path:
+    """Where a pod finds what a pvc://CLAIM/path means.
+
+    Raises:
+        InputError: the URI is malformed. EnvironmentProblem: the claim isn't mounted here.
+    """
+    mounted = claims / claim_of(uri)
+    if not mounted.is_dir():
+        raise EnvironmentProblem(
+            f"the claim {mounted.name} isn't mounted here", expected=f"its volume at {mounted}", received=uri,
+            fix="run it in a pod that mounts it there, or name the folder where this machine has the volume",
+        )  # fmt: skip
+    return mounted / uri.removeprefix(f"{CLAIM}{mounted.name}").strip("/")
 
 
 def changed_meanwhile(key: str, expected: bytes | None, received: bytes | None) -> ConflictError:

@@ -12,20 +12,32 @@ from components.contracts.codec import to_json
 from components.contracts.errors import InputError
 from components.contracts.preset import Preset
 from components.contracts.preset.sources import joined_uri
+from components.runtime.store import claim_of
 from pipelines import code, presets
 from pipelines.commands.connection import Auth, CaFile, Host, Name, Namespace, PresetName, connect, named, schedule_name
 from pipelines.commands.terminal import console
 
 SCHEDULED_AT = "0 30 2 * * *"
-STORES = ("gs://", "s3://")
+STORES = ("gs://", "s3://", "pvc://")
 
 Data = Annotated[
     list[str] | None,
     typer.Option(
-        help="Images that the cluster reads: gs://, s3:// or kaggle://. Several times: joined. Left out where the preset names them."
+        help="Images that the cluster reads: gs://, s3://, pvc:// or kaggle://. Several times: joined. "
+        "Left out where the preset names them."
     ),
 ]
-RemoteStore = Annotated[str, typer.Option("--store", help="What outlives runs: gs://bucket/prefix or s3://bucket/prefix.")]
+RemoteStore = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        help="What outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path. A claim is mounted in every task at "
+        "/mnt/emotion/CLAIM. It needs: ReadWriteMany, in the run's namespace; its folder writable for user and group 65532, "
+        "as which tasks run (Kubeflow's SDK sets no fsGroup); file locks that hold between nodes (NFS 4 or CephFS, no bucket under "
+        "FUSE). Models are served from it where their namespace (the preset's serving.namespace) has a claim of that name on the "
+        "same volume.",
+    ),
+]
 Registry = Annotated[
     str,
     typer.Option(help="Registry that holds the images. Not needed after `make push`, which recorded their digests in build/images.json."),
@@ -57,6 +69,7 @@ def submit(
     [dim]Examples:[/]
       emotion submit --preset fer2013-cnn --data gs://bucket/fer2013.zip --store gs://bucket/store --host http://localhost:8888
       emotion submit --store s3://mlpipeline/emotion --data s3://mlpipeline/faces --no-gpu --registry localhost:5001
+      emotion submit --preset fer2013-cnn --store pvc://emotion/store --data pvc://emotion/fer2013.zip --host http://localhost:8888
       emotion submit … --host https://kubeflow.example/pipeline --auth cookie-file:~/.dex-cookie --namespace anna
     """
     chosen = presets.preset(preset)
@@ -66,7 +79,7 @@ def submit(
     from pipelines import publishing, watching
     from pipelines.client import speaking
 
-    compiled = publishing.compiled_for(registry, gpus=gpu)
+    compiled = publishing.compiled_for(registry, gpus=gpu, claims=_claims(chosen, data, store))
     client = connect(host, auth, namespace, ca_file)
     with speaking(client.host):
         pipeline, version = publishing.ensure_version(client, compiled)
@@ -119,7 +132,7 @@ def schedule(
     schedules.check_cron(cron)
     schedules.check_time_zone(time_zone)
     wanted = schedule_name(name, preset)
-    compiled = publishing.compiled_for(registry, gpus=gpu)
+    compiled = publishing.compiled_for(registry, gpus=gpu, claims=_claims(chosen, data, store))
     spec = schedules.ScheduleSpec(wanted, cron, time_zone, publishing.version_name(compiled), service_account, parameters)
     client = connect(host, auth, namespace, ca_file)
     with speaking(client.host):
@@ -156,14 +169,29 @@ def unschedule(
 def _parameters(preset: Preset, data: list[str] | None, store: str, *, run_id: str, force: bool) -> dict[str, Any]:
     """What the pipeline takes. Raises InputError."""
     if not data and not preset.data.sources:
-        raise InputError(f"the preset {preset.name} needs images", expected="--data gs://…, s3://… or kaggle://…")
+        raise InputError(f"the preset {preset.name} needs images", expected="--data gs://…, s3://…, pvc://… or kaggle://…")
     _require_reachable(store, "--store", STORES)
-    for uri in data or [where for source in preset.data.sources for where in (source.uri, source.votes) if where]:
+    for uri in _sources(preset, data):
         _require_reachable(uri, "--data", (*STORES, "kaggle://"))
+    if claim_of(store) and preset.serving.payload:
+        raise InputError(
+            f"the preset {preset.name} keeps features of what is served, and a predictor only reads a claim",
+            expected="--store gs://… or s3://…", received=store, fix="or leave serving.payload out of the preset",
+        )  # fmt: skip
     return {
         "preset": to_json(presets.forced(preset) if force else preset), "source": joined_uri(data) if data else "", "store": store,
         "run_id": run_id, "code_version": code.code_version(), "force": force,
     }  # fmt: skip
+
+
+def _sources(preset: Preset, data: list[str] | None) -> list[str]:
+    """URIs of the images and of what gives them their labels."""
+    return data or [where for source in preset.data.sources for where in (source.uri, source.votes) if where]
+
+
+def _claims(preset: Preset, data: list[str] | None, store: str) -> set[str]:
+    """The claims that the run's pods mount."""
+    return {claim_of(uri) for uri in (store, *_sources(preset, data))} - {""}
 
 
 def _require_reachable(uri: str, option: str, schemes: tuple[str, ...]) -> None:
@@ -171,5 +199,6 @@ def _require_reachable(uri: str, option: str, schemes: tuple[str, ...]) -> None:
     if not place or place.startswith("/"):
         raise InputError(
             f"the pods of a cluster can't reach {uri or 'an empty address'}",
-            expected=f"{option} {' or '.join(f'{scheme}…' for scheme in schemes)}", fix="copy it into a bucket",
+            expected=f"{option} {' or '.join(f'{scheme}…' for scheme in schemes)}", fix="copy it into a bucket or onto a volume",
         )  # fmt: skip
+    claim_of(uri)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from components.contracts.preset import PayloadPolicy, RolloutPolicy, ServingPol
 from components.deployment.manifest import Served, inference_service, predictor, service, storage_uri
 from components.deployment.names import SERVICE_LIMIT, label_value, revision_name, service_name, workload_name
 from components.deployment.rollout.rendering import render
+from components.runtime.store import open_store
 from tests.deployment.rollout.support import NEW, OLD, World
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -39,6 +41,18 @@ def of(served, policy):
 def test_golden(name):
     """Meant to change? Write what `inference_service` gives to the golden file and read the difference."""
     assert inference_service(SERVED, POLICIES[name]) == (GOLDEN / f"{name}.yaml").read_text()
+
+
+def test_golden_on_a_claim(tmp_path):
+    """KServe mounts the folder of a pvc:// URI, read-only, where a version in a bucket would be copied to."""
+    (tmp_path / "faces").mkdir()
+    location = open_store("pvc://faces/emotion", tmp_path).location("models/synthetic-faces/versions/0123456789ab")
+    served = replace(SERVED, storage_uri=storage_uri(location), store="pvc://faces/emotion")
+    assert inference_service(served, ServingPolicy()) == (GOLDEN / "standard_claim.yaml").read_text()
+    with pytest.raises(
+        InputError, match="a predictor only reads a claim; expected a store in gs:// or s3://; received pvc://faces/emotion"
+    ):
+        inference_service(served, ServingPolicy(payload=PayloadPolicy()))
 
 
 @pytest.mark.parametrize("mode", ["Standard", "Knative"])

@@ -309,3 +309,14 @@ def test_kaggle_without_credentials_says_how_to_get_them(tmp_path: Path, monkeyp
         open_place("kaggle://owner/faces")
     with pytest.raises(InputError, match="names no data set"):
         open_place("kaggle://faces")
+
+
+def test_a_folder_on_a_claim_is_read_where_the_claim_is_mounted(tmp_path: Path) -> None:
+    mounted = as_folder(tmp_path / "faces" / "raw", class_folders(("train",)))
+    place = open_single("pvc://faces/raw", tmp_path)
+    assert place.uri == str(mounted), "which is how later steps open it again"
+    assert {entry.name for entry in place.entries()} == {entry.name for entry in open_single(str(mounted)).entries()} != set()
+    with pytest.raises(InputError, match="there is no source at .*/faces/other"):
+        open_single("pvc://faces/other", tmp_path)
+    with pytest.raises(EnvironmentProblem, match="the claim elsewhere isn't mounted here"):
+        open_place("pvc://elsewhere/raw")

@@ -8,6 +8,7 @@ import re
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ import yaml
 from rich.console import Console
 
 from components.contracts.errors import EmotionError
-from pipelines import client, code, publishing
+from components.contracts.preset import PayloadPolicy
+from pipelines import client, code, presets, publishing
 from pipelines.cli import app
 from pipelines.commands import cluster, drift, rollout, watch
-from pipelines.compiling import compile_pipeline
+from pipelines.compiling import compile_pipeline, with_claims
 from tests.pipelines.kfp_server import KfpServer, Refused, serving
 
 COMPILED = (Path(__file__).parent / "emotion-retraining.golden.yaml").read_text()
@@ -47,7 +49,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
 
 @pytest.fixture
 def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publishing, "compiled_for", lambda registry, gpus: COMPILED)
+    monkeypatch.setattr(publishing, "compiled_for", lambda registry, gpus, claims: COMPILED)
 
 
 def emotion(*arguments: str) -> Any:
@@ -65,7 +67,9 @@ def options_of(*path: str) -> set[str]:
 def arrived(server: KfpServer, made: dict[str, Any]) -> dict[str, Any]:
     """What reached the server with a run or a recurring run."""
     parameters = made["runtime_config"]["parameters"]
-    compiled = next(iter(yaml.safe_load_all(server.uploads[made["pipeline_version_reference"]["pipeline_version_id"]])))
+    compiled, platform = yaml.safe_load_all(server.uploads[made["pipeline_version_reference"]["pipeline_version_id"]])
+    tasks = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values()
+    (mounted,) = {tuple(sorted(mount["mountPath"] for mount in task.get("pvcMount", ()))) for task in tasks}  # the same in each
     containers = [executor["container"] for executor in compiled["deploymentSpec"]["executors"].values()]
     (experiment,) = [one for one in server.experiments if one["experiment_id"] == made["experiment_id"]]
     return {
@@ -77,6 +81,7 @@ def arrived(server: KfpServer, made: dict[str, Any]) -> dict[str, Any]:
         "registry": {container["image"].rpartition("/")[0].removesuffix("/gpu") for container in containers},
         "gpus": sum("accelerator" in container["resources"] for container in containers),
         "cuda": sum("/gpu/" in container["image"] for container in containers),
+        "mounted": mounted,
         "service_account": made["service_account"],
         "trigger": made.get("trigger", {}).get("cron_schedule", {}).get("cron"),
         "description": made.get("description", ""),
@@ -91,6 +96,10 @@ TABLE: list[tuple[tuple[str, ...], tuple[str, ...], str, Any]] = [
     (("--preset", "ferplus"), NIGHTLY, "name", "ferplus-nightly"),
     (("--data", "s3://other/faces"), BOTH, "source", '["gs://bucket/faces", "s3://other/faces"]'),
     (("--store", "s3://other/store"), BOTH, "store", "s3://other/store"),
+    (("--store", "pvc://faces/store"), BOTH, "store", "pvc://faces/store"),
+    (("--store", "pvc://faces/store"), BOTH, "mounted", ("/mnt/emotion/faces",)),
+    (("--data", "pvc://other/faces"), BOTH, "source", '["gs://bucket/faces", "pvc://other/faces"]'),
+    (("--data", "pvc://other/faces"), BOTH, "mounted", ("/mnt/emotion/other",)),
     (("--registry", "other.example/path/"), BOTH, "registry", {"other.example/path"}),
     (("--no-gpu",), BOTH, "gpus", 0),
     (("--no-gpu",), BOTH, "cuda", 0),
@@ -168,10 +177,14 @@ def test_an_address_with_a_certificate_of_its_own(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("compiled_once")
 def test_a_name_belongs_to_one_schedule_whatever_its_preset(server: KfpServer, told: Callable[[], str]) -> None:
+    made = []
     for preset in ("fer2013-cnn", "ferplus", "ferplus"):
         emotion("schedule", *PLACE, "--preset", preset, "--name", "nightly", "--host", server.url)
+        made.append(len(server.recurring))
+    assert made[0] < made[1] == made[2]  # by one, or by more where the second was made in the same second as the first
     states = [(json.loads(one["runtime_config"]["parameters"]["preset"])["name"], one["status"]) for one in server.recurring]
-    assert states == [("fer2013-cnn", "DISABLED"), ("ferplus", "ENABLED")]
+    assert states[0] == ("fer2013-cnn", "DISABLED")
+    assert [preset for preset, status in states if status == "ENABLED"] == ["ferplus"]
     emotion("unschedule", "--name", "nightly", "--host", server.url)
     emotion("unschedule", "--name", "nightly", "--host", server.url)
     assert told().endswith("nightly: stopped\nnightly: no schedule is enabled\n")
@@ -199,10 +212,23 @@ def test_the_latest_runs_are_more_than_a_page(server: KfpServer, told: Callable[
 WRONG: list[tuple[tuple[str, ...], int, str]] = [
     (("submit", *PLACE, "--preset", "fer2013 cnn"), 2, "unknown preset 'fer2013 cnn'.*did you mean 'fer2013-cnn'"),
     (("submit", "--store", "gs://b/s", "--preset", "ferplus"), 2, "the preset ferplus needs images; expected --data"),
-    (("submit", *PLACE, "--store", "store"), 2, "can't reach store; expected --store gs://… or s3://…; .*copy it into a bucket"),
+    (
+        ("submit", *PLACE, "--store", "store"),
+        2,
+        "can't reach store; expected --store gs://… or s3://… or pvc://…; .*into a bucket or onto a volume",
+    ),
+    (("submit", *PLACE, "--store", "/mnt/emotion/faces"), 2, "can't reach /mnt/emotion/faces; expected --store .* or pvc://…"),
+    (("submit", *PLACE, "--store", "pvc://"), 2, "can't reach pvc://; expected --store"),
+    (("submit", *PLACE, "--store", "pvc://My_Claim/store"), 2, "My_Claim/store names no folder of a claim; expected pvc://CLAIM"),
+    (("schedule", *PLACE, "--data", "pvc://faces/../etc"), 2, "names no folder of a claim"),
+    (("compile", "-o", "out.yaml", "--claim", "a/b/.."), 2, "names no folder of a claim"),
     (("submit", *PLACE, "--store", "file:///store"), 2, "can't reach file:///store; expected --store gs://"),
     (("schedule", *PLACE, "--store", "gs://"), 2, "can't reach gs://; expected --store gs://"),
-    (("submit", *PLACE, "--data", "ftp://host/faces"), 2, "can't reach ftp://host/faces; expected --data gs://… or s3://… or kaggle://…"),
+    (
+        ("submit", *PLACE, "--data", "ftp://host/faces"),
+        2,
+        "can't reach ftp://host/faces; expected --data gs://… or s3://… or pvc://… or kaggle://…",
+    ),
     (("submit", *PLACE, "--data", ""), 2, "can't reach an empty address; expected --data"),
     (("submit", *PLACE, "--run-id", "../night"), 2, "a run can't be called '../night'; expected up to 100 letters"),
     (("schedule", *PLACE, "--name", " "), 2, "a schedule can't be called ' '"),
@@ -239,6 +265,25 @@ def test_what_cannot_be_is_one_error_and_nothing_is_made(
     assert "\n" not in str(refused.value)
     assert "secret" not in str(refused.value)
     assert {method for method, _ in server.requests} <= {"GET"}
+
+
+def test_features_of_what_is_served_need_a_bucket() -> None:
+    """A predictor mounts a claim's folder read-only."""
+    preset = presets.preset("fer2013-cnn")
+    keeping = replace(preset, serving=replace(preset.serving, payload=PayloadPolicy()))
+    for store in ("gs://bucket/store", "s3://bucket/store"):
+        assert cluster._parameters(keeping, ["gs://b/d"], store, run_id="", force=False)["store"] == store
+    assert cluster._parameters(preset, ["gs://b/d"], "pvc://faces", run_id="", force=False)["store"] == "pvc://faces"
+    with pytest.raises(EmotionError, match="keeps features of what is served.*expected --store gs://… or s3://…; received pvc://faces"):
+        cluster._parameters(keeping, ["gs://b/d"], "pvc://faces", run_id="", force=False)
+
+
+def test_a_compiled_pipeline_mounts_the_claims_that_are_named(tmp_path: Path) -> None:
+    emotion("compile", "-o", str(tmp_path / "plain.yaml"))
+    emotion("compile", "-o", str(tmp_path / "mounted.yaml"), "--claim", "faces", "--claim", "other")
+    plain, mounted = ((tmp_path / f"{name}.yaml").read_text() for name in ("plain", "mounted"))
+    assert "pvcMount" not in plain
+    assert mounted == with_claims(plain, ["faces", "other"])
 
 
 def test_a_namespace_that_is_wrong_or_missing(server: KfpServer) -> None:

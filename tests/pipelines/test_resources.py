@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from kfp import compiler, dsl, kubernetes
 
 from components.contracts.preset import RolloutPolicy
 from components.deployment.__main__ import SIGNING_KEY_FILE
 from components.reporting.component import WEBHOOK_FILE
 from pipelines import presets, resources
 from pipelines.code import COMPONENTS
-from pipelines.compiling import compile_pipeline
+from pipelines.compiling import compile_pipeline, with_claims
 from pipelines.resources import TASKS, Resources, Secret
 
 PLACEHOLDERS = {f"emotion-{name}": f"registry.example/emotion-{name}:placeholder" for name in COMPONENTS}
@@ -116,6 +118,35 @@ def test_no_setting_can_change_unseen(compiled: tuple[Any, Any], step: str) -> N
         standing = getattr(TASKS[step], field.name)
         other = not standing if isinstance(standing, bool) else CHANGES[field.name]
         assert differences(compiled, {**TASKS, step: replace(TASKS[step], **{field.name: other})}) == {step}, field.name
+
+
+def test_a_claim_is_mounted_as_kfp_does_in_every_task_and_nothing_else_changes(tmp_path: Path) -> None:
+    @dsl.container_component
+    def step():  # type: ignore[no-untyped-def]  # kfp reads annotations themselves, not their text
+        return dsl.ContainerSpec(image="image")
+
+    @dsl.pipeline
+    def toy():  # type: ignore[no-untyped-def]
+        task = step()
+        for claim in ("faces", "other"):
+            kubernetes.mount_pvc(task, claim, f"/mnt/emotion/{claim}")
+
+    compiler.Compiler().compile(toy, str(tmp_path / "toy.yaml"))
+    (wanted,) = executors((tmp_path / "toy.yaml").read_text()).values()
+    plain = compile_pipeline(PLACEHOLDERS)
+    mounted = with_claims(plain, ["other", "faces", "faces"])
+    assert set(executors(mounted)) == {f"exec-{step}" for step in TASKS}
+    assert executors(mounted) == {name: {**given, "pvcMount": wanted["pvcMount"]} for name, given in executors(plain).items()}
+    assert next(iter(yaml.safe_load_all(mounted))) == next(iter(yaml.safe_load_all(plain)))
+    assert not any("pvcMount" in given for given in executors(plain).values())
+    assert with_claims(plain, []) == plain
+
+
+def executors(compiled: str) -> dict[str, Any]:
+    """What Kubernetes is told of each container."""
+    _, platform = yaml.safe_load_all(compiled)
+    found: dict[str, Any] = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    return found
 
 
 def test_the_run_ends_by_itself_and_is_cleared_away(compiled: tuple[Any, Any]) -> None:

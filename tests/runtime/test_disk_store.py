@@ -183,5 +183,5 @@ def test_a_key_never_leaves_the_root(tmp_path: Path, key: str) -> None:
 
 
 def test_an_unknown_scheme_is_refused() -> None:
-    with pytest.raises(InputError, match="can't open the store ftp://x; expected a folder, or a gs:// or s3:// URI"):
+    with pytest.raises(InputError, match="can't open the store ftp://x; expected a folder, or a gs://, s3:// or pvc:// URI"):
         open_store("ftp://x")

@@ -74,6 +74,13 @@ class Cluster(Protocol):
             Overtaken: somebody changed it since.
         """
 
+    def require_claim(self, store: str) -> None:
+        """Refuse the URI of a store on a claim that predictors can't mount: a pod mounts claims of its own namespace only.
+
+        Raises:
+            EnvironmentProblem: the namespace of the InferenceService has none of that name.
+        """
+
     def request(self, text: str) -> None:
         """Leave a person's request; "" takes it back."""
 

@@ -138,6 +138,7 @@ def start(arguments: argparse.Namespace) -> int:
         raise InputError(f"{preset.model_name} has no champion", fix="`emotion models` says what waits for a person")
     arguments.namespace, arguments.model = preset.serving.namespace, preset.model_name
     cluster = _cluster(arguments)
+    cluster.require_claim(arguments.store)
     seen = cluster.look()
     image = arguments.serving_image or (str(seen.predictor["containers"][0]["image"]) if seen else "")
     if not image:

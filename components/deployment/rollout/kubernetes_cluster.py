@@ -23,6 +23,7 @@ from components.deployment.rollout import reading
 from components.deployment.rollout.cluster import ClusterUnreachable, Overtaken, Seen
 from components.deployment.rollout.rendering import render
 from components.deployment.rollout.state import Revision, Rollout, read
+from components.runtime.store import claim_of
 
 FIELD_MANAGER = "emotion-rollout"
 REQUEST_MANAGER = "emotion-rollout-request"
@@ -148,6 +149,14 @@ class KubernetesCluster:
             "list InferenceServices", self._objects.list_namespaced_custom_object, *self._place(SERVICES), label_selector=selector
         )
         return sorted(item["metadata"]["labels"]["app.kubernetes.io/name"] for item in found["items"])
+
+    def require_claim(self, store: str) -> None:
+        claim, read = claim_of(store), self._core.read_namespaced_persistent_volume_claim
+        if claim and self._call(f"read claim {claim}", read, claim, self._namespace, missing=True) is None:
+            raise EnvironmentProblem(
+                f"the InferenceService's namespace {self._namespace} has no claim {claim}", received=store,
+                fix="serve in the run's own namespace (serving.namespace), or make a claim of that name there on the same volume",
+            )  # fmt: skip
 
     def _standard(self, seen: Seen, rollout: Rollout) -> Seen:
         routes = [self._object(ROUTES, name) for name in (self._name, workload_name(self._name, ""))]

@@ -43,7 +43,10 @@ def wanted(served: Served, policy: ServingPolicy) -> Rollout:
         raise InputError("the preset names no rollout", expected="serving.rollout")
     if "://" not in served.storage_uri or served.storage_uri.startswith("file://"):
         raise InputError(
-            "a cluster can't read this store", expected="gs:// or s3://", received=served.storage_uri, fix="give --store a bucket"
+            "a cluster can't read this store",
+            expected="gs://, s3:// or pvc://",
+            received=served.storage_uri,
+            fix="give --store a bucket or a claim",
         )
     made = predictor(served, policy)
     new = Revision(made["labels"][REVISION_LABEL], served.version, made)

@@ -14,6 +14,7 @@ from components.ingestion.sources.folder import Folder, SingleFile
 from components.ingestion.sources.joined import JoinedPlace
 from components.ingestion.sources.places import ObjectPlace, Place
 from components.ingestion.sources.tarball import Tarball
+from components.runtime.store import CLAIMS, claim_folder
 
 EXPECTED = "a folder, a .zip, a .tar (.gz, .bz2, .xz), a .csv or .jsonl, or gs://, s3:// or kaggle:// of these"
 
@@ -30,9 +31,11 @@ def open_place(source: str) -> Place:
     return open_single(uris[0]) if len(uris) == 1 else JoinedPlace([open_single(uri) for uri in uris])
 
 
-def open_single(uri: str) -> ObjectPlace:
-    """The place that one path or URI means. Raises as `open_place` does."""
+def open_single(uri: str, claims: Path = CLAIMS) -> ObjectPlace:
+    """The place that one path or URI means. Raises as `open_place` does; EnvironmentProblem: a claim isn't mounted here."""
     scheme, remote, _ = uri.partition("://")
+    if scheme == "pvc" and remote:
+        return open_single(str(claim_folder(uri, claims)))
     if remote:
         return _open_remote(scheme, uri)
     path = Path(os.path.abspath(os.path.expanduser(uri)))

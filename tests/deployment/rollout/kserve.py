@@ -53,6 +53,7 @@ class KServe:
     faults: dict[int, str] = field(default_factory=dict)
     accepted: Callable[[Json], bool] = lambda body: True
     service: Json | None = None
+    claims: dict[str, Json] = field(default_factory=dict)
     workloads: dict[str, Workload] = field(default_factory=dict)
     weights: dict[str, int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
@@ -101,6 +102,7 @@ class KServe:
             return 200, {"kind": "PodList", "apiVersion": "v1", "items": self._pods(query["labelSelector"])}
         kinds: dict[str, Callable[[str], Json | None]] = {
             "/deployments/": self._deployment, "/httproutes/": self._httproute, "/services/": self._service, "/revisions/": self._revision,
+            "/persistentvolumeclaims/": self.claims.get,
         }  # fmt: skip
         for part, read in kinds.items():
             if part in path:

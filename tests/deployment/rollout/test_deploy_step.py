@@ -21,7 +21,7 @@ from components.runtime.step import Step, main
 from components.runtime.store import open_store
 from tests.bucket_server import bucket_process
 from tests.deployment.builders import PRESET, write_model, write_verdict
-from tests.deployment.rollout.kserve import Behaviour
+from tests.deployment.rollout.kserve import NAMESPACE, Behaviour
 from tests.deployment.rollout.over_http import api_server
 from tests.deployment.rollout.support import Answers, Killed, World
 
@@ -158,6 +158,22 @@ def test_what_can_not_be_rolled_out_is_not_promoted(site, tmp_path, capsys):
     assert site.run("one") == 2
     assert "a cluster can't read this store" in capsys.readouterr().err
     assert site.registry.pointers().champion is None
+
+
+def test_a_store_on_a_claim_is_served_from_where_predictors_have_the_claim(api, tmp_path, monkeypatch, capsys):
+    (tmp_path / "claims" / "faces").mkdir(parents=True)
+    monkeypatch.setattr(open_store, "__defaults__", (tmp_path / "claims",))
+    site = Site(*api, "pvc://faces/store", tmp_path)
+    version = site.model(b"one")
+    assert site.run("one") == 5
+    assert f"namespace {NAMESPACE} has no claim faces" in capsys.readouterr().err
+    assert site.registry.pointers().champion is None, "promoted before it can be served"
+    site.world.kserve.claims["faces"] = {"metadata": {"name": "faces"}}
+    assert site.run("one") == 0
+    site.world.check({version})
+    container = site.world.kserve.service["spec"]["predictor"]["containers"][0]
+    assert {"name": "STORAGE_URI", "value": f"pvc://faces/store/models/small/versions/{version}"} in container["env"]
+    assert (tmp_path / "claims/faces/store/models/small/versions" / version / "model.json").is_file()
 
 
 def test_the_way_there_takes_no_longer_than_it_says(site):

@@ -68,6 +68,18 @@ def test_errors_are_told_apart(world, status, kind):
         world.cluster.look()
 
 
+def test_a_claim_must_stand_where_the_predictors_do(world):
+    for store in ("gs://bucket/store", "/a/folder"):
+        world.cluster.require_claim(store)
+    assert world.kserve.calls == 0
+    with pytest.raises(
+        EnvironmentProblem, match=f"namespace {NAMESPACE} has no claim faces; received pvc://faces/store; .*serve in"
+    ):
+        world.cluster.require_claim("pvc://faces/store")
+    world.kserve.claims["faces"] = {"kind": "PersistentVolumeClaim", "apiVersion": "v1", "metadata": {"name": "faces"}}
+    world.cluster.require_claim("pvc://faces/store")
+
+
 def test_no_cluster_configured(monkeypatch, tmp_path):
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))

@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
+from components.contracts.errors import EnvironmentProblem
 from tests.deployment.rollout.support import NEW, NEWER, OLD, Answers, World
 
 BASE = Path(__file__).resolve().parents[3] / "infra" / "kustomize" / "base"
@@ -50,6 +52,8 @@ def asked_for(world: World) -> set[tuple[str, str, str]]:
     assert seen.rollout is not None
     world.cluster.addresses(seen.rollout, seen.rollout.new)
     world.cluster.names()
+    with pytest.raises(EnvironmentProblem, match="has no claim faces"):
+        world.cluster.require_claim("pvc://faces/store")
     return asked
 
 
