@@ -242,7 +242,7 @@ def test_a_zip_bomb_is_never_unpacked(tmp_path: Path) -> None:
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
     """A folder that any user may walk into, as pytest's own aren't."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # nobody else may enter pytest's own
         Path(folder).chmod(0o755)
         yield Path(folder)
 
