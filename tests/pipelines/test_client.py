@@ -311,7 +311,7 @@ def test_scheduling_twice_stopping_and_reading_logs(server: KfpServer, monkeypat
     told = Console(file=io.StringIO(), width=200)
     monkeypatch.setattr(cluster, "console", told)
     monkeypatch.setattr(watch, "console", told)
-    monkeypatch.setattr(publishing, "compiled_for", lambda registry, gpus: COMPILED)
+    monkeypatch.setattr(publishing, "compiled_for", lambda registry, gpus, claims: COMPILED)
     place = ("--store", "gs://bucket/store", "--data", "gs://bucket/faces", "--preset", "fer2013-cnn")
 
     def command(*arguments: str) -> None:
