@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -67,13 +66,8 @@ def _run(folder: str, slow: bool) -> tuple[int, float]:
     print(f"\n== tests/{folder} in .venvs/{FOLDERS[folder]}", flush=True)
     began = time.monotonic()
     command = [python, "-m", "pytest", f"tests/{folder}", "-q", "-m", "slow" if slow else "not slow and not docker and not cluster"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, preexec_fn=_heed_interrupts)
+    done = subprocess.run(command, cwd=ROOT, env=environment)
     return done.returncode, time.monotonic() - began
-
-
-def _heed_interrupts() -> None:
-    """A shell starts background jobs with Ctrl-C ignored, and their children inherit it; tests that send one mean it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 if __name__ == "__main__":
