@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,13 +97,6 @@ def write_shard(path: Path, groups: Iterable[pa.Table]) -> None:
             # In one piece each: where a column is in several, the pages in the file depend on them.
             columns = [group[name].combine_chunks().cast(EXAMPLES.field(name).type) for name in EXAMPLES.names]
             writer.write_table(pa.Table.from_arrays(columns, schema=EXAMPLES))
-
-
-def write_rejected(path: Path, rows: Sequence[str], reasons: Sequence[str], details: Sequence[str]) -> pa.Table:
-    """Write and give the table of what was rejected."""
-    table = pa.table([rows, reasons, details], schema=REJECTED)
-    pq.write_table(table, path, version="2.6", compression="ZSTD")
-    return table
 
 
 def write_arrow(path: Path, table: pa.Table) -> None:

@@ -77,7 +77,7 @@ class Terminated(BaseException):
 def main(component: str, steps: Mapping[str, Step], argv: Sequence[str] | None = None) -> int:
     """Run one step of a component and return the process's exit code."""
     arguments = _parser(component, steps).parse_args(argv)
-    before = signal.signal(signal.SIGTERM, _terminate)
+    before = signal.signal(signal.SIGTERM, terminate)
     try:
         _run(component, arguments.step, steps[arguments.step], arguments)
     except (Exception, Terminated, KeyboardInterrupt) as error:  # noqa: BLE001 - the process ends here, in words and a code
@@ -176,7 +176,8 @@ def _explain(step: str, error: BaseException) -> int:
     return 130 if isinstance(error, KeyboardInterrupt) else EnvironmentProblem.exit_code if isinstance(error, OSError) else 1
 
 
-def _terminate(signum: int, frame: object) -> NoReturn:
+def terminate(signum: int, frame: object) -> NoReturn:
+    """What SIGTERM does to a step, or to a tool that is like one. Raises Terminated."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: a second one would cut short what the first one set going
     raise Terminated
 

@@ -7,14 +7,13 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import NoReturn
 
 from components.contracts.artifacts import MARKERS, write_atomically
 from components.contracts.codec import from_json, to_pretty_json
 from components.contracts.errors import EmotionError, EnvironmentProblem, InputError
 from components.contracts.findings import TrainFindings
 from components.contracts.preset import Preset
-from components.runtime.step import TERMINATED, Context, Step, Terminated, main, one_line
+from components.runtime.step import TERMINATED, Context, Step, Terminated, main, one_line, terminate
 from components.runtime.store import open_store
 from components.training.noise import import_keras
 
@@ -109,7 +108,7 @@ def tool(name: str, argv: list[str]) -> int:
     add_arguments, body = TOOLS[name]
     parser = argparse.ArgumentParser(prog=f"python -m components.training {name}", description=body.__doc__)
     add_arguments(parser)
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, terminate)
     try:
         with tempfile.TemporaryDirectory(prefix=f"emotion-{name}-") as scratch:
             body(parser.parse_args(argv), Path(scratch))
@@ -119,10 +118,6 @@ def tool(name: str, argv: list[str]) -> int:
             return error.exit_code
         return {Terminated: TERMINATED, KeyboardInterrupt: 130}.get(type(error), EnvironmentProblem.exit_code)
     return 0
-
-
-def _terminate(signum: int, frame: object) -> NoReturn:
-    raise Terminated
 
 
 if __name__ == "__main__":

@@ -20,15 +20,11 @@ _FAILURES = (BotoCoreError, ClientError)
 _CUT_SHORT = (HTTPClientError, IncompleteReadError, ResponseStreamingError)
 
 
-def open_s3(uri: str, client: Any = None) -> Bucket | RemoteZip | RemoteTar:
-    """The place that an s3:// URI means.
-
-    Args:
-        client: a boto3 client for s3; by default one with the machine's own credentials, region and endpoint.
-    """
+def open_s3(uri: str) -> Bucket | RemoteZip | RemoteTar:
+    """The place that an s3:// URI means, with the machine's own credentials, region and endpoint."""
     name = bucket_of(uri)
     try:
-        client = client or boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempts": ATTEMPTS}))
+        client = boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempts": ATTEMPTS}))
     except BotoCoreError as error:
         raise EnvironmentProblem(f"can't open {uri}: {error}", fix="set AWS_REGION and log in with `aws configure`") from error
     return open_bucket(uri, S3Objects(uri.rstrip("/"), name, client))
