@@ -72,9 +72,7 @@ def test_a_claim_must_stand_where_the_predictors_do(world):
     for store in ("gs://bucket/store", "/a/folder"):
         world.cluster.require_claim(store)
     assert world.kserve.calls == 0
-    with pytest.raises(
-        EnvironmentProblem, match=f"namespace {NAMESPACE} has no claim faces; received pvc://faces/store; .*serve in"
-    ):
+    with pytest.raises(EnvironmentProblem, match=f"namespace {NAMESPACE} has no claim faces; received pvc://faces/store; .*serve in"):
         world.cluster.require_claim("pvc://faces/store")
     world.kserve.claims["faces"] = {"kind": "PersistentVolumeClaim", "apiVersion": "v1", "metadata": {"name": "faces"}}
     world.cluster.require_claim("pvc://faces/store")
