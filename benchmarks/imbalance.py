@@ -10,6 +10,17 @@ recall of the worst class on 15 % of the training groups that are held out; Publ
 chosen by this. Every cell is written when it is done, and a killed training goes on from its last epoch.
 
 Cui et al. 2019 (effective number), Menon et al. 2021 (logit adjustment).
+
+Means of seeds 7 and 8 on the 4,079 held-out rows, 23,939 training rows, 2026-11-21, two cores of an AMD EPYC:
+
+| answer            | macro F1 | worst recall     | accuracy | epochs |
+|-------------------|---------:|-----------------:|---------:|-------:|
+| none              |   52.0 % |   4.8 % disgust  |   61.7 % |     12 |
+| oversampling      |   57.7 % |  32.3 % fear     |   61.1 % |      7 |
+| effective number  |   53.1 % |  27.6 % fear     |   58.3 % |     12 |
+| logit adjustment  |   49.5 % |  22.1 % fear     |   55.1 % |     12 |
+
+Oversampling is therefore what the presets fer2013-fast and fer2013 do. Half a point of accuracy is its price.
 """
 
 from __future__ import annotations
@@ -32,7 +43,7 @@ ANSWERS: dict[str, tuple[str, float]] = {  # name to resampling strategy and fac
     "effective-number": ("effective-number", 0.0),
     "logit-adjustment": ("none", 1.0),
 }
-DEFAULT = "none"  # what the FER2013 presets do
+DEFAULT = "oversample"  # what the FER2013 presets do
 HELD_OUT, TOLERANCE = 0.15, 0.01
 
 

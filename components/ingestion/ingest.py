@@ -27,7 +27,7 @@ from components.ingestion.assembly import Assembled, assemble
 from components.ingestion.collection import Collection
 from components.ingestion.earlier import find_earlier, write_index
 from components.ingestion.flow import Span, available_processes, plan_spans, processes_for, run_flow
-from components.ingestion.memory import be_frugal, give_back
+from components.ingestion.memory import be_frugal, be_quick, give_back
 from components.ingestion.overlays import read_overlays
 from components.ingestion.resolve import listed
 from components.ingestion.settling import settle
@@ -100,6 +100,7 @@ def ingest(context: Context, plan_digest: str, target: Path, runner: IngestionPo
         shutil.rmtree(home)
         artifacts.finish(target, "examples", snapshot)
 
+    be_quick()
     place_in_store = layout.snapshot(source_id, snapshot.snapshot_id)
     with ThreadPoolExecutor(available_processes()) as threads, ThreadPoolExecutor(1) as disk:
         stored = disk.submit(context.store.put_tree, target, place_in_store, MARKERS["examples"], whole_files())
