@@ -48,7 +48,9 @@ FER2013_FAST = Preset(
     resampling=ResamplingPolicy(strategy="oversample"),
     training=TrainingPolicy(
         architecture="fer2013-fast",
-        stages=(Stage(epochs=25, optimizer="sgd", learning_rate=0.1, schedule="cosine", patience=25, warmup_epochs=2.5, weight_decay=0.005),),
+        stages=(
+            Stage(epochs=25, optimizer="sgd", learning_rate=0.1, schedule="cosine", patience=25, warmup_epochs=2.5, weight_decay=0.005),
+        ),
         batch_size=128,
         augmentation=Augmentation(flip=True, rotation_degrees=8, zoom=0.08, shift=0.08, erasing=0.25),
         label_smoothing=0.1,
