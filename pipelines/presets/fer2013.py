@@ -29,9 +29,7 @@ FER2013 = Preset(
     resampling=ResamplingPolicy(strategy="oversample"),
     training=TrainingPolicy(
         architecture="fer2013-wide",
-        stages=(
-            Stage(epochs=90, optimizer="sgd", learning_rate=0.1, schedule="cosine", patience=90, warmup_epochs=3, weight_decay=0.005),
-        ),
+        stages=(Stage(epochs=90, optimizer="sgd", learning_rate=0.1, schedule="cosine", patience=90, warmup_epochs=3, weight_decay=0.005),),
         batch_size=128,
         augmentation=Augmentation(
             flip=True, rotation_degrees=12, zoom=0.15, shift=0.1, brightness=0.05, contrast=0.2, erasing=0.5, mixup=0.2
