@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import IO, Protocol
 
@@ -12,6 +14,7 @@ from components.runtime import progress
 from components.runtime.progress import Progress as Told
 
 _LINES_EVERY = 0.2
+_SECONDS_EVERY = 60.0
 
 
 class Display(Protocol):
@@ -65,11 +68,17 @@ class LiveDisplay:
 
 
 class PlainDisplay:
-    """One line when a step starts and ends, and one per fifth of its way."""
+    """One line when a step starts and ends, and one per fifth of its way, or a minute later than the last.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        now: a clock's seconds.
+    """
+
+    def __init__(self, console: Console, now: Callable[[], float] = time.monotonic) -> None:
         self._console = console
+        self._now = now
         self._told: dict[tuple[str, str], float] = {}
+        self._last = now()
 
     def __enter__(self) -> PlainDisplay:
         return self
@@ -78,19 +87,21 @@ class PlainDisplay:
         return
 
     def started(self, step: str) -> None:
-        self._console.print(f"{step} …", highlight=False)
+        self._say(f"{step} …")
 
     def progressed(self, step: str, done: Told) -> None:
         share = done.done / max(done.total, 1)
         last = self._told.get((step, done.unit), 0.0)
-        if share - last >= _LINES_EVERY or share >= 1 > last:
+        if share - last >= _LINES_EVERY or share >= 1 > last or self._now() - self._last >= _SECONDS_EVERY:
             self._told[step, done.unit] = share
-            self._console.print(f"  {step} {done.done:,}/{done.total:,} {done.unit} {done.note}".rstrip(), highlight=False)
+            self._say(f"  {step} {done.done:,}/{done.total:,} {done.unit} {done.note}".rstrip())
 
     def finished(self, step: str, seconds: float, exit_code: int) -> None:
-        self._console.print(
-            f"{step} {'done' if exit_code == 0 else f'FAILED with exit code {exit_code}'} in {seconds:.1f} s", highlight=False
-        )
+        self._say(f"{step} {'done' if exit_code == 0 else f'FAILED with exit code {exit_code}'} in {seconds:.1f} s")
+
+    def _say(self, line: str) -> None:
+        self._last = self._now()
+        self._console.print(line, highlight=False)
 
 
 def display_for(console: Console) -> LiveDisplay | PlainDisplay:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from components.ingestion.collection import Collection, Numbers
 from components.ingestion.earlier import DRAWN, EarlierSnapshot
 from components.ingestion.neighbours import SKETCH_BYTES, alike, representatives
-from components.ingestion.splits import Codes, Draws, Rows, SplitRules, decide, draws
+from components.ingestion.splits import CODE, WORDS, Codes, Draws, Rows, SplitRules, Words, decide, draws
 from components.ingestion.tables import DECIDED
 
 
@@ -66,12 +66,12 @@ def settle(rows: pa.Table, pictures: Numbers, collection: Collection, rules: Spl
             group=group,
             content=content,
             label=_codes(rows["label"].combine_chunks()),
-            published=np.array(published.dictionary.to_pylist(), object)[_codes(published)],
+            published=np.array([CODE[word] for word in published.dictionary.to_pylist()], np.int8)[_codes(published)],
             flat=flat,
         ),
         rules,
     )
-    decided = [group_ids.take(pa.array(group)), pa.array(split, pa.string()), pa.array(note, pa.string())]
+    decided = [group_ids.take(pa.array(group)), _spelled(split), _spelled(note)]
     kept = [drawn[name][group] if name in drawn else pa.nulls(len(group), pa.float64()) for name in DRAWN.names]
     return Settled(pa.table(decided, schema=DECIDED), content, group, pa.table(kept, schema=DRAWN))
 
@@ -157,6 +157,10 @@ def _first(codes: Codes) -> Codes:
 def _codes(encoded: pa.DictionaryArray) -> Codes:
     """Codes of a dictionary array; -1 for null."""
     return _filled(encoded.indices)
+
+
+def _spelled(codes: Words) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(WORDS)).cast(pa.string())
 
 
 def _filled(places: pa.Array) -> Numbers:

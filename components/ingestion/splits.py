@@ -26,7 +26,14 @@ NEAR_DUPLICATE = "near-duplicate"
 LABEL_CONFLICT = "label-conflict"
 NEAR_CONSTANT = "near-constant"
 
-Words = npt.NDArray[np.object_]
+# What may stand in a row, by code: its split, published or decided, and its note. Empty is nothing.
+WORDS = (
+    "", "train", "validation", "test", PRIVATE_TEST, LEFT_OUT, CLASS_LEFT_OUT, HELD_OUT, DRAWN_FOR_TEST, TWIN_IN_TEST, NEAR_TWIN_IN_TEST,
+    TWIN_IN_VALIDATION, NEAR_TWIN_IN_VALIDATION, EXACT_COPY, NEAR_DUPLICATE, LABEL_CONFLICT, NEAR_CONSTANT,
+)  # fmt: skip
+CODE = {word: code for code, word in enumerate(WORDS)}
+
+Words = npt.NDArray[np.int8]
 Codes = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Draws = npt.NDArray[np.float64]
@@ -51,7 +58,7 @@ class Rows:
 
     Attributes:
         draws: for a purpose the number drawn for each group (see `draws`). group, content, label: codes; equal ones are the same.
-        published: train, validation, test, private-test, class-left-out, or nothing where the source says none.
+        published: the `CODE` of train, validation, test, private-test, class-left-out, or of nothing where the source says none.
         flat: whether the picture is nearly one level all over.
     """
 
@@ -64,11 +71,11 @@ class Rows:
 
 
 def decide(rows: Rows, rules: SplitRules) -> tuple[Words, Words]:
-    """The split and the note of every row: why it isn't the published one (nothing where it is, or none was published)."""
+    """The codes of every row's split and note: why it isn't the published one (nothing where it is, or none was published)."""
     split, note = _own_places(rows, rules)
     policy = rules.policy
     _treat(rows.flat, policy.near_constant, NEAR_CONSTANT, split, note)
-    _treat(_conflicting(rows, split != LEFT_OUT), policy.label_conflicts, LABEL_CONFLICT, split, note)
+    _treat(_conflicting(rows, split != CODE[LEFT_OUT]), policy.label_conflicts, LABEL_CONFLICT, split, note)
     if policy.test_twins == "leave-training":
         _part(rows, "test", ("train", "validation"), TWIN_IN_TEST, NEAR_TWIN_IN_TEST, split, note)
         _part(rows, "validation", ("train",), TWIN_IN_VALIDATION, NEAR_TWIN_IN_VALIDATION, split, note)
@@ -90,12 +97,12 @@ def draws(purpose: str, group_ids: Sequence[str]) -> Draws:
 def _own_places(rows: Rows, rules: SplitRules) -> tuple[Words, Words]:
     """What the row itself and its group's draw say."""
     published = rows.published
-    split, note = published.copy(), np.full(len(published), "", object)
-    unused = (published == CLASS_LEFT_OUT) | (published == PRIVATE_TEST)
+    split, note = published.copy(), np.zeros(len(published), np.int8)
+    unused = (published == CODE[CLASS_LEFT_OUT]) | (published == CODE[PRIVATE_TEST])
     note[unused] = published[unused]
-    split[unused] = LEFT_OUT
-    free = (published == "") | (published == "train")
-    split[free] = "train"
+    split[unused] = CODE[LEFT_OUT]
+    free = (published == CODE[""]) | (published == CODE["train"])
+    split[free] = CODE["train"]
     draws = (
         ("validation", HELD_OUT, rules.validation_published, rules.policy.validation_share),
         ("test", DRAWN_FOR_TEST, rules.test_published, rules.policy.test_share),
@@ -103,16 +110,16 @@ def _own_places(rows: Rows, rules: SplitRules) -> tuple[Words, Words]:
     for name, why, is_published, share in draws:
         if not is_published:
             chosen = free & (rows.draws(name) < share)[rows.group]
-            split[chosen] = name
-            note[chosen] = np.where(published[chosen] == "", "", why)
+            split[chosen] = CODE[name]
+            note[chosen] = np.where(published[chosen] == CODE[""], CODE[""], CODE[why])
     return split, note
 
 
 def _treat(found: Mask, treatment: Treatment, why: str, split: Words, note: Words) -> None:
     """Leave the found rows out, of training or of everything."""
     if treatment != "keep":
-        leaving = found & ((split == "train") | (split == "validation") | ((split == "test") & (treatment == "drop")))
-        split[leaving], note[leaving] = LEFT_OUT, why
+        leaving = found & np.isin(split, _codes("train", "validation", *(["test"] if treatment == "drop" else [])))
+        split[leaving], note[leaving] = CODE[LEFT_OUT], CODE[why]
 
 
 def _conflicting(rows: Rows, used: Mask) -> Mask:
@@ -126,10 +133,10 @@ def _conflicting(rows: Rows, used: Mask) -> Mask:
 
 def _part(rows: Rows, kept: str, others: tuple[str, ...], exact: str, near: str, split: Words, note: Words) -> None:
     """What stands in the split ``kept`` leaves the ``others``, with its whole group."""
-    where = split == kept
-    leaving = np.isin(split, others) & np.isin(rows.group, rows.group[where])
-    note[leaving] = np.where(np.isin(rows.content[leaving], rows.content[where]), exact, near)
-    split[leaving] = LEFT_OUT
+    where = split == CODE[kept]
+    leaving = np.isin(split, _codes(*others)) & np.isin(rows.group, rows.group[where])
+    note[leaving] = np.where(np.isin(rows.content[leaving], rows.content[where]), CODE[exact], CODE[near])
+    split[leaving] = CODE[LEFT_OUT]
 
 
 def _thin(key: Codes, content: Codes, treatment: Treatment, why: str, split: Words, note: Words) -> None:
@@ -137,7 +144,11 @@ def _thin(key: Codes, content: Codes, treatment: Treatment, why: str, split: Wor
     if treatment == "keep":
         return
     for places in (("train", "validation"), ("test",))[: 2 if treatment == "drop" else 1]:
-        rows = np.flatnonzero(np.isin(split, places))
+        rows = np.flatnonzero(np.isin(split, _codes(*places)))
         _, first, code = np.unique(key[rows], return_index=True, return_inverse=True)
         stays = first[code] == np.arange(len(rows)) if key is content else content[rows] == content[rows[first[code]]]
-        split[rows[~stays]], note[rows[~stays]] = LEFT_OUT, why
+        split[rows[~stays]], note[rows[~stays]] = CODE[LEFT_OUT], CODE[why]
+
+
+def _codes(*words: str) -> Words:
+    return np.array([CODE[word] for word in words], np.int8)

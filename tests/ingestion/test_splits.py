@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from components.contracts.preset import DataPolicy, ImageSpec
-from components.ingestion.splits import Rows, SplitRules, decide, draws
+from components.ingestion.splits import CODE, WORDS, Rows, SplitRules, decide, draws
 
 GROUPS = [f"group-{number}" for number in range(4000)]
 
@@ -22,10 +22,9 @@ def settle(
     """Split and note of the rows of one group; by default copies of one picture with one label."""
     zeros = [0] * len(published)
     columns = [np.array(column or zeros) for column in (content, label)]
-    rows = Rows(
-        lambda purpose: draws(purpose, [group]), np.array(zeros), *columns, np.array(published, object), np.array(flat or zeros, bool)
-    )
-    return list(zip(*(column.tolist() for column in decide(rows, rules)), strict=True))
+    said = np.array([CODE[word] for word in published], np.int8)
+    rows = Rows(lambda purpose: draws(purpose, [group]), np.array(zeros), *columns, said, np.array(flat or zeros, bool))
+    return list(zip(*([WORDS[code] for code in column] for column in decide(rows, rules)), strict=True))
 
 
 def group_where(split: str, *published: str) -> str:

@@ -58,6 +58,16 @@ def test_without_a_terminal_each_step_is_a_few_plain_lines() -> None:
     assert lines[-3:] == ["train done in 12.3 s", "gate …", "gate FAILED with exit code 3 in 0.1 s"]
 
 
+def test_without_a_terminal_a_long_step_says_something_every_minute() -> None:
+    screen, clock = console(), [0.0]
+    display = PlainDisplay(screen, now=lambda: clock[0])
+    display.started("train")
+    for second in range(5, 301, 5):
+        clock[0] = float(second)
+        display.progressed("train", Progress(0, 25, "epochs", f"epoch 1: {second // 5} %"))
+    assert said(screen).splitlines() == ["train …", *(f"  train 0/25 epochs epoch 1: {12 * minute} %" for minute in range(1, 6))]
+
+
 def test_on_a_terminal_a_bar_moves() -> None:
     screen = Console(file=io.StringIO(), width=120, force_terminal=True, highlight=False)
     with display_for(screen) as display:
