@@ -48,6 +48,7 @@ class Connection(HttpToolsProtocol):  # type: ignore[misc]
     """uvicorn's own, with a time limit on headers, from the connection's start or a later request's first byte."""
 
     _waiting: asyncio.TimerHandle | None = None
+    _begun = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(OneWrite(transport))
@@ -57,12 +58,17 @@ class Connection(HttpToolsProtocol):  # type: ignore[misc]
         self._done()
         super().connection_lost(exc)
 
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        if self._waiting is None:
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._begun and self._waiting is None:  # most headers come in one piece, and need no timer
             self._wait()
 
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._begun = True
+
     def on_headers_complete(self) -> None:
+        self._begun = False
         self._done()
         super().on_headers_complete()
 
