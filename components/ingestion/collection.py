@@ -50,6 +50,11 @@ class Collection:
         ]
         return pa.concat_tables(slices)
 
+    def images(self, numbers: Numbers) -> list[bytes]:
+        """The encoded pictures with these numbers, in this order."""
+        found: list[bytes] = self.take(numbers)["image"].to_pylist()
+        return found
+
     def _piece(self, number: int) -> pa.Table:
         if number < len(self._groups):
             return self._read(number)

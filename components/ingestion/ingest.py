@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
+from threading import get_ident
 
 import numpy as np
 import pyarrow as pa
@@ -86,8 +88,10 @@ def ingest(context: Context, plan_digest: str, target: Path, runner: IngestionPo
 
     _require_some(night, plan.listing.uri)
     pq.write_table(night.rejected, target / "rejected.parquet", version="2.6", compression="ZSTD")
-    pieces = (earlier.shards if earlier is not None and earlier.reusable else (), parts)
-    settled = settle(night.rows, night.pictures, Collection(*pieces), SplitRules.of(policy, frozenset(reading.published)), earlier)
+    shown = earlier.shards if earlier is not None and earlier.reusable else ()
+    collections = cache(lambda thread: Collection(shown, parts))
+    collection = collections(get_ident())
+    settled = settle(night.rows, night.pictures, collection, SplitRules.of(policy, frozenset(reading.published)), earlier)
     table, rejected = summary.columns(night.rows, settled.decided), night.rejected
     _check(table, plan.listing.uri)
     shards = plan_shards(night.sizes)
@@ -96,7 +100,7 @@ def ingest(context: Context, plan_digest: str, target: Path, runner: IngestionPo
     snapshot = Snapshot(EXAMPLES_VERSION, summary.snapshot_id(table, policy), source_id, policy.labels, counts, read, len(rejected), names)
 
     def whole_files() -> Iterator[str]:
-        yield from threads.map(lambda shard: _write(target, shard, night, settled.decided, Collection(*pieces)), shards)
+        yield from threads.map(lambda shard: _write(target, shard, night, settled.decided, collections(get_ident())), shards)
         shutil.rmtree(home)
         artifacts.finish(target, "examples", snapshot)
 
@@ -107,8 +111,9 @@ def ingest(context: Context, plan_digest: str, target: Path, runner: IngestionPo
         write_index(context.store, source_id, snapshot.snapshot_id, night.rows, settled.drawn)
         reasons = summary.left_out_reasons(table)
         duplicates = summary.duplicates(table, settled.content, settled.group, policy.min_contrast)
+        groups = [group for shard in shards for group in shard.groups]
+        thumbnails = summary.thumbnails(table, settled.content, groups, policy.labels, lambda rows: collection.images(night.pictures[rows]))
         stored.result()
-    thumbnails = summary.thumbnails(target, shards, table, policy.labels)
     return IngestFindings(
         snapshot_id=snapshot.snapshot_id,
         source_id=snapshot.source_id,

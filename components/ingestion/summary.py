@@ -1,4 +1,4 @@
-"""What an examples artifact holds, counted from its own files: snapshot id, counts, duplicates, thumbnails."""
+"""What an examples artifact holds, counted from its rows: snapshot id, counts, duplicates, thumbnails."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import base64
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from PIL import Image
 
 from components.contracts.artifacts import EXAMPLES_VERSION, SPLITS
@@ -22,7 +19,6 @@ from components.contracts.findings import Duplicates
 from components.contracts.preset import DataPolicy
 from components.images.decode import decode
 from components.ingestion.splits import Codes
-from components.ingestion.tables import Shard
 
 THUMBNAILS = 6
 THUMBNAIL_PIXELS = 64
@@ -101,17 +97,19 @@ def tally(words: pa.ChunkedArray) -> dict[str, int]:
     return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
 
 
-def thumbnails(folder: Path, shards: Sequence[Shard], table: pa.Table, labels: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def thumbnails(
+    table: pa.Table, content: Codes, groups: Sequence[tuple[int, int]], labels: Sequence[str], images: Callable[[Codes], list[bytes]]
+) -> dict[str, tuple[str, ...]]:
     """Up to `THUMBNAILS` pictures per label as PNG data URIs, at most `THUMBNAIL_PIXELS` a side.
 
     Of each label from the first row group that has training rows of it, or any rows used; there the
     ones with the smallest ids, which is as good as drawn and always the same.
 
     Args:
-        shards: the image files in the folder. table: `COLUMNS` of their rows.
+        table: `COLUMNS` of all rows. content: their codes; equal ones are the same. groups: first row, and the one after the last.
+        images: the encoded pictures of some rows, in their order.
     """
-    groups = [(shard, number, start, end) for shard in shards for number, (start, end) in enumerate(shard.groups)]
-    ends = np.array([end for *_, end in groups])
+    ends = np.array([end for _, end in groups])
     training, used = pc.equal(table["split"], "train"), pc.not_equal(table["split"], "left-out")
     found: dict[str, tuple[str, ...]] = dict.fromkeys(labels, ())
     for label in labels:
@@ -119,20 +117,17 @@ def thumbnails(folder: Path, shards: Sequence[Shard], table: pa.Table, labels: S
         for wanted in (training, used):
             rows = np.flatnonzero(pc.and_(labelled, wanted).to_numpy())
             if len(rows):
-                shard, number, start, end = groups[np.searchsorted(ends, rows[0], side="right")]
-                found[label] = _chosen(folder / shard.name, number, rows[rows < end] - start)
+                end = ends[np.searchsorted(ends, rows[0], side="right")]
+                found[label] = tuple(map(_data_uri, images(_first_pictures(table["example_id"], content, rows[rows < end]))))
                 break
     return found
 
 
-def _chosen(shard: Path, group: int, rows: npt.NDArray[np.int64]) -> tuple[str, ...]:
-    """Of some rows of a row group the first distinct pictures, by id."""
-    with pq.ParquetFile(shard) as file:
-        table = file.read_row_group(group, columns=["example_id", "content_id", "image"]).take(pa.array(rows)).sort_by("example_id")
-    first: dict[str, int] = {}
-    for row, content in enumerate(table["content_id"].to_pylist()):
-        first.setdefault(content, row)
-    return tuple(_data_uri(table["image"][row].as_py()) for row in list(first.values())[:THUMBNAILS])
+def _first_pictures(ids: pa.ChunkedArray, content: Codes, rows: Codes) -> Codes:
+    """Of some rows the first distinct pictures, by id."""
+    ordered = rows[pc.sort_indices(ids.take(pa.array(rows))).to_numpy()]
+    _, first = np.unique(content[ordered], return_index=True)
+    return ordered[np.sort(first)[:THUMBNAILS]]
 
 
 def _data_uri(content: bytes) -> str:
