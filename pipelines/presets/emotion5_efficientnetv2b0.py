@@ -21,6 +21,7 @@ from components.contracts.preset import (
     ImageSpec,
     Preset,
     PretrainedWeights,
+    ResamplingPolicy,
     Stage,
     TrainingPolicy,
 )
@@ -30,6 +31,7 @@ EMOTION5_EFFICIENTNETV2B0 = Preset(
     model_name="emotion5",
     summary="Five emotions, 224x224 colour; EfficientNetV2B0 pretrained on ImageNet, fine-tuned",
     data=DataPolicy(taxonomy="emotion-5", image=ImageSpec(224, 224, 3), test_share=0.2),
+    resampling=ResamplingPolicy(strategy="none"),
     training=TrainingPolicy(
         architecture="efficientnetv2b0",
         stages=(Stage(epochs=50, optimizer="adam", learning_rate=1e-3, patience=50),),

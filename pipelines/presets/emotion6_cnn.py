@@ -18,6 +18,7 @@ from components.contracts.preset import (
     GatePolicy,
     ImageSpec,
     Preset,
+    ResamplingPolicy,
     Stage,
     TrainingPolicy,
 )
@@ -27,6 +28,7 @@ EMOTION6_CNN = Preset(
     model_name="emotion6",
     summary="Six emotions, 64x64 colour; three convolutions and one hidden layer",
     data=DataPolicy(taxonomy="emotion-6", image=ImageSpec(64, 64, 3), test_share=0.2),
+    resampling=ResamplingPolicy(strategy="none"),
     training=TrainingPolicy(
         architecture="emotion6-cnn",
         stages=(Stage(epochs=25, optimizer="adam", learning_rate=1e-3, patience=25),),

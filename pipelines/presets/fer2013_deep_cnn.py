@@ -15,6 +15,7 @@ from components.contracts.preset import (
     GatePolicy,
     ImageSpec,
     Preset,
+    ResamplingPolicy,
     Stage,
     TrainingPolicy,
     ValidationPolicy,
@@ -26,6 +27,7 @@ FER2013_DEEP_CNN = Preset(
     summary="FER2013, seven classes, 48x48 gray; 38 layers in blocks, 60 epochs",
     data=DataPolicy(taxonomy="basic-7", image=ImageSpec(48, 48, 1)),
     validation=ValidationPolicy(max_reject_rate=0.01, min_train_per_class=100, min_test_per_class=50),
+    resampling=ResamplingPolicy(strategy="none"),
     training=TrainingPolicy(
         architecture="fer2013-deep-cnn",
         stages=(Stage(epochs=60, optimizer="adam", learning_rate=1e-3, schedule="plateau", patience=60),),

@@ -20,6 +20,7 @@ FERPLUS = Preset(
     data=DataPolicy(taxonomy="basic-8", image=ImageSpec(48, 48, 1), votes=VotesPolicy()),
     # Contempt and disgust are rare: 119 training rows each, 13 and 24 test rows in the Kaggle folders.
     validation=ValidationPolicy(max_reject_rate=0.01, min_train_per_class=50, min_test_per_class=10),
+    resampling=FER2013_CNN.resampling,
     training=FER2013_CNN.training,
     gate=FER2013_CNN.gate,
 )

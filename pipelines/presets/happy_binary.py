@@ -16,6 +16,7 @@ from components.contracts.preset import (
     GatePolicy,
     ImageSpec,
     Preset,
+    ResamplingPolicy,
     Stage,
     TrainingPolicy,
 )
@@ -25,6 +26,7 @@ HAPPY_BINARY = Preset(
     model_name="happy-binary",
     summary="Happy or not, 256x256 colour; three convolutions; takes an existing model again",
     data=DataPolicy(taxonomy="happy-binary", image=ImageSpec(256, 256, 3)),
+    resampling=ResamplingPolicy(strategy="none"),
     training=TrainingPolicy(
         architecture="happy-cnn",
         stages=(Stage(epochs=30, optimizer="adam", learning_rate=1e-3, patience=30),),
