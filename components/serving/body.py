@@ -35,11 +35,10 @@ async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int
         Refused: 413 when it is too large, 408 when it doesn't come in time.
         Gone: the client went away.
     """
-    too_large = Refused(413, f"the body is too large; expected at most {max_bytes:,} bytes; to fix it: send smaller or fewer images.")
     announced = headers.get("content-length", "")
     # With "expect: 100-continue" the sender waits for our word before it sends anything.
     if announced.isdigit() and int(announced) > (max_bytes if "expect" in headers else MAX_THROWN_AWAY):
-        raise too_large
+        raise _too_large(max_bytes)
     try:
         async with asyncio.timeout(seconds):
             chunks, size, more = [], 0, True
@@ -53,11 +52,15 @@ async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int
                 if size <= max_bytes:
                     chunks.append(chunk)
                 elif size > MAX_THROWN_AWAY:
-                    raise too_large
+                    raise _too_large(max_bytes)
                 else:
                     chunks.clear()
     except TimeoutError as late:
         raise Refused(408, f"the body didn't come in {seconds:g} s; to fix it: send it faster, or send smaller images.") from late
     if size > max_bytes:
-        raise too_large
+        raise _too_large(max_bytes)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_large(max_bytes: int) -> Refused:
+    return Refused(413, f"the body is too large; expected at most {max_bytes:,} bytes; to fix it: send smaller or fewer images.")

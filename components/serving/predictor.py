@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,9 @@ from components.serving.photos import Answering, PhotoClassifier
 from components.serving.tensors import response_of_faces, response_to
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Work:
-    """One request on its way: its images, and the protocol and id that its answer takes.
+    """One request on its way: its images, then their answers, and the protocol and id that its answer takes.
 
     Attributes:
         request: of the V2 protocol; None in V1. single: the body is one image, so its error is the request's.
@@ -123,7 +123,8 @@ class Predictor(Model):  # type: ignore[misc]
                 metrics.LABELS.labels(each.label).inc()
         if payload.single and answers[0].reason:
             raise InvalidInput(str(_refusal(answers[0])))
-        return replace(payload, answers=answers)
+        payload.answers = answers
+        return payload
 
     async def postprocess(
         self, result: Work, headers: dict[str, str] | None = None, response_headers: dict[str, str] | None = None
