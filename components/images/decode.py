@@ -45,10 +45,6 @@ _DAMAGE = (
 _READERS = (JpegImagePlugin, PngImagePlugin, WebPImagePlugin, BmpImagePlugin, GifImagePlugin, TiffImagePlugin, PpmImagePlugin)
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 
-# Pillow warns of large images before our own limit refuses them, and of odd metadata that doesn't matter here. Said once
-# for the process: what Python has for a block changes the filters of all threads, and puts back what another one changed.
-warnings.filterwarnings("ignore", module=r"PIL\b")
-
 
 class ImageRefused(Exception):
     """An image that can't be used. ``reason`` is one fixed word, ``detail`` is for people."""
@@ -121,20 +117,23 @@ def _opened(content: bytes) -> tuple[Image.Image, str]:
         raise ImageRefused("empty", "the file has no bytes")
     if len(content) > MAX_BYTES:
         raise ImageRefused("too-large", f"{len(content):,} bytes, at most {MAX_BYTES:,} are read")
-    try:
-        image = Image.open(io.BytesIO(content), formats=FORMATS)
-        count = image.width * image.height
-        if count > MAX_PIXELS:
-            raise ImageRefused("too-many-pixels", f"{image.width}x{image.height}, at most {MAX_PIXELS:,} pixels are decoded")
-        with _ONE_LARGE if count > LARGE_PIXELS else nullcontext():
-            image.load()
-            return _plain(_upright(image)), image.format or ""
-    except UnidentifiedImageError as error:
-        raise ImageRefused("not-an-image", f"none of {', '.join(FORMATS)}") from error
-    except Image.DecompressionBombError as error:
-        raise ImageRefused("too-many-pixels", str(error)) from error
-    except _DAMAGE as error:
-        raise ImageRefused("truncated", f"{type(error).__name__}: {error}") from error
+    with warnings.catch_warnings():
+        # Pillow warns of large images before our own limit refuses them, and of odd metadata that doesn't matter here.
+        warnings.simplefilter("ignore")
+        try:
+            image = Image.open(io.BytesIO(content), formats=FORMATS)
+            count = image.width * image.height
+            if count > MAX_PIXELS:
+                raise ImageRefused("too-many-pixels", f"{image.width}x{image.height}, at most {MAX_PIXELS:,} pixels are decoded")
+            with _ONE_LARGE if count > LARGE_PIXELS else nullcontext():
+                image.load()
+                return _plain(_upright(image)), image.format or ""
+        except UnidentifiedImageError as error:
+            raise ImageRefused("not-an-image", f"none of {', '.join(FORMATS)}") from error
+        except Image.DecompressionBombError as error:
+            raise ImageRefused("too-many-pixels", str(error)) from error
+        except _DAMAGE as error:
+            raise ImageRefused("truncated", f"{type(error).__name__}: {error}") from error
 
 
 def _input_of(image: Image.Image, spec: ImageSpec) -> Pixels:
