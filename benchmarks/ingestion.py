@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTHON = ROOT / ".venvs" / "ingestion" / "bin" / "python"
 IMAGES = 250_000
 PARTS = 8  # the small set is one in eight of the large one
-REPEATS = 3  # of the short runs, whose median counts: a second more or less, as another machine's guest takes, is much of them
+REPEATS = 3  # of the short runs, whose median counts: this machine's speed varies by a fifth, which is much of them
 MIN_SPEEDUP, MAX_TIME_GROWTH, MAX_MEMORY_GROWTH, MAX_INCREMENTAL = 1.4, 1.1 * PARTS, 1.3, 0.1
 LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 

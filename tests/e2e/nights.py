@@ -90,6 +90,15 @@ class Desk:
         return sorted((Path(key).stem for key in evidence), key=layout.STEPS.index)
 
 
+def emotion(desk: Desk, *arguments: str) -> str:
+    """What a command prints that works on the desk's store; it has to end well."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160", "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "pipelines.cli", *arguments, "--store", str(desk.store)]
+    done = subprocess.run(command, cwd=desk.folder, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
 def start_cli(desk: Desk, run_id: str, *options: str) -> subprocess.Popen[str]:
     """`emotion run --resume` of a prepared request, as a process of its own."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160", "NO_COLOR": "1"}

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -19,7 +17,7 @@ from components.contracts.layout import STEPS
 from components.contracts.preset import Preset, PretrainedWeights, ServingPolicy, ValidationPolicy
 from pipelines import presets
 from pipelines.code import ROOT
-from tests.e2e.nights import LENIENT, Desk
+from tests.e2e.nights import LENIENT, Desk, emotion
 
 F = TypeVar("F")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -68,10 +66,10 @@ def _shows_what_the_references_show(report: str, found: EvaluateFindings) -> Non
 
 
 def _predicts_and_exports(desk: Desk, version: str, labels: tuple[str, ...], image: Path) -> None:
-    answer = _emotion(desk, "predict", "--image", str(image))
+    answer = emotion(desk, "predict", "--image", str(image))
     assert any(label in answer for label in labels), answer
     for form, file in (("h5", "model.h5"), ("joblib", "emotion_classification.pkl")):
-        _emotion(desk, "export", version, "--format", form, "--output", str(desk.folder / "exported"))
+        emotion(desk, "export", version, "--format", form, "--output", str(desk.folder / "exported"))
         assert (desk.folder / "exported" / file).stat().st_size > 2_000_000, "637,862 weights of four bytes"
 
 
@@ -86,14 +84,6 @@ def _takes_its_model_again(desk: Desk, preset: Preset, source: Path, version: st
 def _findings(desk: Desk, run_id: str, step: str, kind: type[F]) -> F:
     evidence = from_json(Evidence, (desk.store / layout.evidence(run_id, step)).read_bytes())
     return from_plain(kind, evidence.findings, "findings")
-
-
-def _emotion(desk: Desk, *arguments: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160", "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "pipelines.cli", *arguments, "--store", str(desk.store)]
-    done = subprocess.run(command, cwd=desk.folder, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
 
 
 def _small(preset: Preset, folder: Path) -> Preset:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,8 +11,7 @@ import pytest
 from components.contracts.codec import from_json
 from components.contracts.preset import Preset
 from pipelines import preset_source, presets
-from pipelines.code import ROOT
-from tests.e2e.nights import TINY, Desk
+from tests.e2e.nights import TINY, Desk, emotion
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -24,7 +21,7 @@ def test_the_best_of_a_sweep_is_a_diff_of_the_preset(tmp_path: Path) -> None:
     assert desk.run("night-0", TINY, desk.draw(0))["outcome"] == "blessed"
     asked = ["--preset", presets.DEFAULT, "--set", "epochs=1,2", "--set", "augmentation.zoom=0.01..0.2", "--output", str(folder)]
     for trials in (1, 2):
-        told = _emotion(desk, "sweep", *asked, "--trials", str(trials))
+        told = emotion(desk, "sweep", *asked, "--trials", str(trials))
         assert f"trial {trials} of {trials}" in told
         assert told.count("\ntrial ") == 1, "an earlier trial counts and isn't run again"
     with open(folder / "trials.csv", newline="") as stream:
@@ -42,11 +39,3 @@ def test_the_best_of_a_sweep_is_a_diff_of_the_preset(tmp_path: Path) -> None:
     exec(compile(copy.read_text(), "preset", "exec"), values)
     assert values["SYNTHETIC_FACES"] == best
     assert best.training.augmentation.zoom > 0
-
-
-def _emotion(desk: Desk, *arguments: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160", "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "pipelines.cli", *arguments, "--store", str(desk.store)]
-    done = subprocess.run(command, cwd=desk.folder, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
