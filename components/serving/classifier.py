@@ -5,13 +5,13 @@
     print(answer.label or answer.message)
 
 The predictor, `emotion predict` and whatever stands in front of the model (a face detector that hands on
-crops of a photo) all answer through this class. Images go through the runtime one by one: on a CPU a batch
-is no faster per image, and one shape keeps the memory constant.
+crops of a photo) all answer through this class.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,8 +113,18 @@ class Classifier:
         Raises:
             InputError: pixels of another shape or dtype.
         """
-        pixels = self.read(image)
-        if isinstance(pixels, ImageRefused):
-            return Answer(reason=pixels.reason, message=pixels.detail, version=self.version)
-        row: list[float] = self._model.predict(pixels[np.newaxis])[0].tolist()
+        return self.answers([image])[0]
+
+    def answers(self, images: Sequence[Sent]) -> list[Answer]:
+        """Answer images as `answer` does, in one run of the model, whose memory grows with their number."""
+        read = [self.read(image) for image in images]
+        pixels = [each for each in read if not isinstance(each, ImageRefused)]
+        batch = pixels[0][np.newaxis] if len(pixels) == 1 else np.stack(pixels) if pixels else []
+        rows = iter(self._model.predict(batch).tolist() if len(batch) else ())
+        return [self._refused(each) if isinstance(each, ImageRefused) else self._answer(next(rows)) for each in read]
+
+    def _refused(self, why: ImageRefused) -> Answer:
+        return Answer(reason=why.reason, message=why.detail, version=self.version)
+
+    def _answer(self, row: list[float]) -> Answer:
         return Answer(self.labels[row.index(max(row))], dict(zip(self.labels, row, strict=True)), version=self.version)

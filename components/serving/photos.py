@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from components.contracts.preset import ImageSpec
 from components.images.decode import ImageRefused, Pixels, decode, to_input
 from components.serving.classifier import Answer, Classifier, Crop, FaceAnswer, Sent
@@ -47,6 +49,10 @@ class PhotoClassifier:
         except ImageRefused as refused:
             return self._classifier.answer(refused)
         return Answer(faces=tuple(self._faces(picture)), version=self.version)
+
+    def answers(self, images: Sequence[Sent]) -> list[Answer]:
+        """Answer photos one after the other."""
+        return [self.answer(image) for image in images]
 
     def _faces(self, picture: Pixels) -> list[FaceAnswer]:
         answers = []
