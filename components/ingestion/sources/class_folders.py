@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from components.contracts.errors import InputError, UnknownNameError
 from components.contracts.labels import Taxonomy
 from components.ingestion.sources import paths
-from components.ingestion.sources.columns import listing_digest, texts
+from components.ingestion.sources.columns import listing_digest, parted, texts
 from components.ingestion.sources.files import FileReader, rows_from
 from components.ingestion.sources.layouts import SPLIT_NAMES, Reading, Standing, refuse_hopeless
 from components.ingestion.sources.places import ObjectPlace, Place
@@ -36,9 +36,8 @@ _DETAILS = {
 
 
 _IMAGES, _ARCHIVES = paths.ending_with(paths.IMAGE_SUFFIXES), paths.ending_with(paths.ARCHIVE_SUFFIXES)
-# As `paths.is_hidden`, and what `paths.parts` must look at.
-_HIDDEN = r"(^|[/\\])([.][^./\\]|[.][.][^/\\]|__MACOSX($|[/\\]))"
-_ODD = r"[\\:]|^/|//|/$|(^|/)[.][.]?(/|$)"
+# A file name with which a path may be hidden, odd or unsafe whatever its folder is.
+_SPECIAL = r"^([.]|__MACOSX|$)|[\\:]"
 _UNSAFE = "\0"  # stands for the folder of a path that leads out of the source
 
 
@@ -76,7 +75,7 @@ class ClassFolders:
         self._votes = votes
         self._rows = self._said(objects, source, place.origin)
         reason, split = self._rows["reason"], self._rows["published_split"]
-        usable = self._rows.filter(pc.equal(reason, ""))
+        usable = self._rows.select(["label", "left_out", "published_split"]).filter(pc.equal(reason, ""))
         self._unknown = _tally(self._rows["detail"].filter(pc.equal(reason, "unknown-class")))
         self._labels = _tally(usable["label"].filter(pc.invert(usable["left_out"])))
         self._splits = _tally(split)
@@ -91,10 +90,11 @@ class ClassFolders:
         images = pc.match_substring_regex(names, _IMAGES)
         archives = pc.match_substring_regex(names, _ARCHIVES)
         others = pc.or_(archives, pc.ends_with(names, "/"))
-        shown = pc.invert(pc.match_substring_regex(names, _HIDDEN))
+        folders, hidden = _folders(names, objects["name"])
+        shown = pc.invert(hidden)
         if not pc.any(pc.and_(images, shown)).as_py():
             return None
-        objects = objects.append_column("image", images).append_column("archive", archives)
+        objects = objects.append_column("image", images).append_column("archive", archives).append_column("folder", folders)
         return cls(place, objects.filter(pc.and_(pc.or_(images, others), shown)), taxonomy, votes, source)
 
     @property
@@ -120,18 +120,19 @@ class ClassFolders:
 
     def _said(self, objects: pa.Table, source: str, origin: str) -> pa.Table:
         names = texts(objects["name"])
-        folder, folders = _folders(names, objects["name"])
+        column = objects["folder"].combine_chunks()
+        folder, folders = column.indices, column.dictionary.to_pylist()
         images = folder.filter(objects["image"].combine_chunks()).unique().to_pylist()
-        parted = [tuple(text.split("/")) if text else () for text in folders]
-        wrapper = _wrapper_length([parted[code] for code in images if folders[code] not in ("", _UNSAFE)], self._is_meant)
-        meant = [_REFUSED["unsafe-path"] if path == (_UNSAFE,) else self._meaning(path[wrapper:]) for path in parted]
+        split = [tuple(text.split("/")) if text else () for text in folders]
+        wrapper = _wrapper_length([split[code] for code in images if folders[code] not in ("", _UNSAFE)], self._is_meant)
+        meant = [_REFUSED["unsafe-path"] if path == (_UNSAFE,) else self._meaning(path[wrapper:]) for path in split]
         # What is refused for itself needs no look at its folder.
         refused = list(_REFUSED)
         own = pc.fill_null(pc.index_in(_own_refusal(names, objects), pa.array(refused)), -1)
         unsafe = pc.equal(pc.take(pa.array(folders), folder), _UNSAFE)
         which = pc.if_else(pc.or_(unsafe, pc.less(own, 0)), folder, pc.add(own, len(folders)))
         values = zip(*[*meant, *_REFUSED.values()], strict=True)
-        said = {name: pc.take(pa.array(column), which) for name, column in zip(Meaning._fields, values, strict=True)}
+        said = {name: _chosen(column, which) for name, column in zip(Meaning._fields, values, strict=True)}
         if self._votes is not None:
             said |= self._voted(names, said)
         return rows_from(objects, source, origin, **said)
@@ -191,14 +192,29 @@ def unknown_classes(happened: str, unknown: Counter[str], taxonomy: Taxonomy, fi
     )
 
 
-def _folders(names: pa.Array, raw: pa.ChunkedArray) -> tuple[pa.Array, list[str]]:
-    """Of every path the number of its folder, and the folders: their parts with slashes between, or `_UNSAFE`."""
-    odd = pc.match_substring_regex(names, _ODD)
-    plain = pc.replace_substring_regex(names, r"(^|/)[^/]*$", "")
-    looked_at = [paths.parts(name.decode("utf-8", "surrogateescape")) for name in raw.filter(odd).to_pylist()]
-    others = [_UNSAFE if path is None else paths.readable("/".join(path[:-1])) for path in looked_at]
-    encoded = pc.replace_with_mask(plain, odd, pa.array(others, pa.string())).dictionary_encode()
-    return encoded.indices, encoded.dictionary.to_pylist()
+def _folders(names: pa.Array, raw: pa.ChunkedArray) -> tuple[pa.DictionaryArray, pa.Array]:
+    """Of every path its folder, which is its parts with slashes between or `_UNSAFE`, and whether it is hidden."""
+    folders, files = parted(names)
+    special = pc.or_(pc.match_substring_regex(files, _SPECIAL), pc.starts_with(names, "/"))
+    # A folder is looked at once; of a special path all of it.
+    looked_at = [f"{folder}/file" if folder else "file" for folder in folders.dictionary.to_pylist()]
+    own = [name.decode("utf-8", "surrogateescape") for name in raw.filter(special).to_pylist()]
+    places = pa.array(range(len(looked_at), len(looked_at) + len(own)), folders.indices.type)
+    which = pc.replace_with_mask(folders.indices, special, places)
+    looked_at += own
+    found = [paths.parts(path) for path in looked_at]
+    meant = pa.array([_UNSAFE if path is None else paths.readable("/".join(path[:-1])) for path in found], pa.string())
+    hidden = pa.array([paths.is_hidden(path) for path in looked_at], pa.bool_())
+    return pa.DictionaryArray.from_arrays(which, meant), hidden.take(which)
+
+
+def _chosen(words: tuple[str | bool, ...], which: pa.Array) -> pa.Array:
+    """Of each row the word with its number, as a dictionary array; flags as they are."""
+    column = pa.array(words)
+    if pa.types.is_boolean(column.type):
+        return column.take(which)
+    encoded = column.dictionary_encode()
+    return pa.DictionaryArray.from_arrays(encoded.indices.take(which), encoded.dictionary)
 
 
 def _own_refusal(names: pa.Array, objects: pa.Table) -> pa.Array:
@@ -210,7 +226,7 @@ def _own_refusal(names: pa.Array, objects: pa.Table) -> pa.Array:
 
 
 def _tally(words: pa.ChunkedArray) -> Counter[str]:
-    return Counter({found["values"]: found["counts"] for found in pc.value_counts(words.cast(pa.string())).to_pylist()})
+    return Counter({found["values"]: found["counts"] for found in pc.value_counts(words).to_pylist()})
 
 
 def _wrapper_length(folders: Sequence[tuple[str, ...]], is_meant: Callable[[str], bool]) -> int:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -73,6 +74,21 @@ def texts(names: pa.ChunkedArray | pa.Array) -> pa.Array:
         return pa.array([readable(name.decode("utf-8", "surrogateescape")) for name in names.to_pylist()], pa.string())
 
 
+def parted(names: pa.Array) -> tuple[pa.DictionaryArray, pa.Array]:
+    """What stands before and what stands after the last slash of each name."""
+    ends = np.frombuffer(names.buffers()[1], np.int32, len(names) + 1, 4 * names.offset)
+    letters = np.frombuffer(names.buffers()[2] or b"", np.uint8)[: ends[-1]]
+    slashes = np.concatenate([[-1], np.flatnonzero(letters == ord("/"))]).astype(np.int32)
+    last = slashes[np.searchsorted(slashes, ends[1:]) - 1]
+    inside = last >= ends[:-1]
+    cuts = np.stack([ends[:-1], np.where(inside, last, ends[:-1]), np.where(inside, last + 1, ends[:-1])], axis=1).ravel()
+    # Cut there, the text of all names is an array of folders, slashes and files in turn.
+    cuts = np.append(cuts, ends[-1])
+    pieces = pa.StringArray.from_buffers(len(cuts) - 1, pa.py_buffer(cuts), pa.py_buffer(letters))
+    turns = np.arange(0, len(cuts) - 1, 3)
+    return pieces.take(pa.array(turns)).dictionary_encode(), pieces.take(pa.array(turns + 2))
+
+
 def joined(*columns: Any) -> pa.Array:
     """The parts of each row, told apart: one text, as `fingerprint` columns are."""
     parts = [column if isinstance(column, str) else pc.cast(column, pa.string()) for column in columns]
@@ -87,7 +103,9 @@ def listing_digest(objects: pa.Table) -> str:
         lines = pc.binary_join_element_wise(
             part["name"], *(pc.cast(pc.cast(part[name], pa.string()), pa.binary()) for name in ("size", "checksum")), b"\0"
         )
-        digest.update(b"\n".join([*lines.to_pylist(), b""]))
+        ended = pc.binary_join_element_wise(lines, b"", b"\n").combine_chunks()
+        end = np.frombuffer(ended.buffers()[1], np.int32)[len(ended)]
+        digest.update(memoryview(ended.buffers()[2])[:end])  # where all lines stand one behind the other
     return digest.hexdigest()
 
 

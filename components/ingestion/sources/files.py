@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -62,7 +63,7 @@ def rows_from(objects: pa.Table, source: str, origin: str, **told: Any) -> pa.Ta
         told: columns of `ROWS`, and of `Item.said`; no votes, the place's own root and nothing more where they are left out.
     """
     names = texts(objects["name"])
-    nobody = pa.repeat(pa.scalar([], pa.list_(pa.float32())), len(names))
+    nobody = pa.ListArray.from_arrays(pa.array(np.zeros(len(names) + 1, np.int32)), pa.array([], pa.float32()))  # nobody voted
     columns = {"label_distribution": nobody, "root": "", "said": "", **told}
     path, where = names, origin
     if columns["root"]:
