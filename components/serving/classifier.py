@@ -119,9 +119,12 @@ class Classifier:
         """Answer images as `answer` does, in one run of the model, whose memory grows with their number."""
         read = [self.read(image) for image in images]
         pixels = [each for each in read if not isinstance(each, ImageRefused)]
-        batch = pixels[0][np.newaxis] if len(pixels) == 1 else np.stack(pixels) if pixels else []
-        rows = iter(self._model.predict(batch).tolist() if len(batch) else ())
+        rows = iter(self._rows(pixels) if pixels else [])
         return [self._refused(each) if isinstance(each, ImageRefused) else self._answer(next(rows)) for each in read]
+
+    def _rows(self, pixels: Sequence[Pixels]) -> list[list[float]]:
+        found: list[list[float]] = self._model.predict(pixels[0][np.newaxis] if len(pixels) == 1 else np.stack(pixels)).tolist()
+        return found
 
     def _refused(self, why: ImageRefused) -> Answer:
         return Answer(reason=why.reason, message=why.detail, version=self.version)

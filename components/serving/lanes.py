@@ -7,7 +7,7 @@ take turns image by image, so a large one delays a small one by little.
 When more wait than the lanes can take, a lane takes a few images at once, as many as it answers in 20 ms:
 it decodes them one after the other, while the decoder is in the CPU's cache, which the model empties, runs
 the model once, and wakes the event loop once for all of them. On a small model that is a fifth of the CPU per
-request, for what a run takes besides its arithmetic is Python's lock, for which all threads wait.
+request: each run of the model lets go of Python's lock and then waits for it among all threads.
 """
 
 from __future__ import annotations
