@@ -21,7 +21,7 @@ weights, answers equal to four digits; two cores of an AMD EPYC, 2026-11-21, oth
 None is better than LiteRT for all three, one by one and at once. OpenVINO's own default, bfloat16, takes half the time
 and moves probabilities by 0.01, a hundred times what the serving check allows. 8 at once gain LiteRT little by
 themselves; but two threads of Python with a runtime each answer 10 % more images of fer2013-fast in fours than one
-by one (476 to 588 per second, and 612 to 651, in three turns, 2026-11-22), and the server's lanes need an eighth less CPU.
+by one (476 to 588 per second, and 612 to 651, in three turns, 2026-11-22), so the server's lanes do that when many wait.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A lane is a thread with a runtime of its own. While many ask, each lane computes
 none waits for another; a request that is alone gets one runtime with all CPUs. Requests with several images
 take turns image by image, so a large one delays a small one by little.
 
-When more wait than the lanes can take, a lane takes a few images at once, as many as it answers in 20 ms:
+When more wait than the lanes can take, a lane takes a few images at once, as many as it answers in 40 ms:
 it decodes them one after the other, while the decoder is in the CPU's cache, which the model empties, runs
 the model once, and wakes the event loop once for all of them. On a small model that is a fifth of the CPU per
 request: each run of the model lets go of Python's lock and then waits for it among all threads.
@@ -27,7 +27,7 @@ from components.serving.photos import Answering
 MAX_LANES = 4
 MAX_WAITING = 512
 MAX_AT_ONCE = 8
-AT_ONCE_SECONDS = 0.02
+AT_ONCE_SECONDS = 0.04
 
 
 class TooBusyError(Exception):
