@@ -1,6 +1,6 @@
 """A served model: LiteRT on uint8 pixels, verified before its first use.
 
-Why LiteRT, and one image at a time: see the figures in `benchmarks/serving.py`.
+Why LiteRT, and when several images at once: see the figures in `benchmarks/serving.py`.
 """
 
 from __future__ import annotations
