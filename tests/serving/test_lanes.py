@@ -136,3 +136,25 @@ def test_too_many_are_turned_away_at_once_and_leavers_make_room() -> None:
 def test_pixels_of_another_shape_are_an_error_not_an_answer(model_folder: Path) -> None:
     with lanes(Classifier(model_folder, threads=1), cpus=2) as made, pytest.raises(InputError, match="aren't what the model takes"):
         asyncio.run(made.classify([np.zeros((4, 4, 1), np.uint8)]))
+
+
+def test_a_neighbour_of_another_shape_harms_nobody_in_the_same_run_of_the_model(model_folder: Path) -> None:
+    async def ask(made: Lanes) -> list[Any]:
+        await made.classify([PICTURES[0]] * 3)  # how long an image takes is known from here on
+        images = [np.zeros((4, 4, 1), np.uint8) if number == 5 else PICTURES[number % 7] for number in range(12)]
+        return await asyncio.gather(*(made.classify([image]) for image in images), return_exceptions=True)
+
+    ran: list[int] = []
+
+    class Counting(Classifier):
+        def answers(self, images: Any) -> list[Answer]:
+            ran.append(len(images))
+            return super().answers(images)
+
+    classifier = Counting(model_folder, threads=1)
+    expected = [classifier.answer(picture) for picture in PICTURES]
+    with lanes(classifier, cpus=1) as made:
+        found = asyncio.run(ask(made))
+    assert isinstance(found.pop(5), InputError)
+    assert [answers[0] for answers in found] == [expected[number % 7] for number in range(12) if number != 5]
+    assert max(ran) > 1

@@ -1,0 +1,23 @@
+"""The command line without a process of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from pipelines.cli import app
+
+COMMAND = typer.main.get_command(app)
+
+
+def emotion(*arguments: str) -> Any:
+    return COMMAND(list(arguments), standalone_mode=False)
+
+
+def options_of(*path: str) -> set[str]:
+    """The options of a command, its arguments by their names."""
+    command: Any = COMMAND
+    for name in path:
+        command = command.commands[name]
+    return {parameter.opts[0] for parameter in command.params} - {"--help"}
