@@ -26,8 +26,8 @@ Ours, two cores of the same machine with other work beside, seed 7: 67.3 % on Pu
 the 280 test images that have a pixel-exact twin in training. Twice, to the same digit: on 2026-11-21 in 1,853 s, on
 2026-11-22 in 1,889 s and 1.9 GB, of which training (40 epochs) 1,802 s. Training rows that also stand in test are left out.
 With oversampling, the default, and 25 epochs, which is about as many images, the held-out rows of training, 1,345, gave
-65.9 % at their best epoch instead of 66.5 %: a training as long as this one learns the rare class without it, so there
-is none here. (On PublicTest, scored once each: 65.1 %, macro F1 62.5 %, in 2,193 s.)
+65.9 % at their best epoch instead of 66.5 %, which chance may make (a standard error is 1.3 points): a training as long
+as this one gains nothing by it, so there is none here. (PublicTest, scored once each: 65.1 %, macro F1 62.5 %; 2,193 s.)
 """
 
 from components.contracts.preset import (

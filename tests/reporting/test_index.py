@@ -35,6 +35,8 @@ def test_a_report_adds_its_row_and_links_its_page(run):
     assert page.links == [f"{builders.RUN}/report.html"]
     assert page.loads == []
     assert builders.NOT_INFERIOR in page.text
+    assert "1 run, the newest first." in page.text
+    assert "1 run, 1 blessed." in page.text
 
 
 def test_a_report_rendered_again_changes_nothing(run):
