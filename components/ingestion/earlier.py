@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -36,21 +37,29 @@ class EarlierSnapshot:
 
     Attributes:
         shards: the image files, in order.
-        rows: `COLUMNS` of every row, in order, the groups as codes; `INDEX` too where rows can be reused.
+        index: rows of `INDEX`, in order; None where nothing can be reused.
     """
 
     shards: tuple[Path, ...]
-    rows: pa.Table
+    index: pa.Table | None
 
     @property
     def reusable(self) -> bool:
-        return "sketch" in self.rows.column_names
+        return self.index is not None
+
+    @cached_property
+    def rows(self) -> pa.Table:
+        """`COLUMNS` of every row, in order, the groups as codes; `INDEX` too where rows can be reused. Read when first asked for."""
+        rows = pa.concat_tables([pq.read_table(shard, columns=COLUMNS, memory_map=True) for shard in self.shards])
+        rows = rows.set_column(COLUMNS.index("group_id"), "group_id", rows["group_id"].dictionary_encode())
+        tables = [rows] if self.index is None else [rows, self.index]
+        return pa.table({name: column for table in tables for name, column in zip(table.column_names, table.columns, strict=True)})
 
     def places(self, fingerprints: pa.ChunkedArray) -> npt.NDArray[np.int64]:
         """Where the rows with these fingerprints stand in it; -1 for those that it doesn't know."""
-        if not self.reusable:
+        if self.index is None:
             return np.full(len(fingerprints), -1)
-        found = pc.index_in(fingerprints, value_set=self.rows["fingerprint"].combine_chunks(), skip_nulls=True)
+        found = pc.index_in(fingerprints, value_set=self.index["fingerprint"].combine_chunks(), skip_nulls=True)
         return pc.fill_null(found, -1).to_numpy().astype(np.int64)
 
 
@@ -63,21 +72,22 @@ def find_earlier(store: Store, source_id: str, snapshot_id: str | None, scratch:
         marker = read_marker(folder, "examples", Snapshot)
     except EmotionError:
         return None  # a night can be read from the source alone
-    shards = tuple(folder / shard for shard in marker.shards)
-    rows = pa.concat_tables([pq.read_table(shard, columns=COLUMNS, memory_map=True) for shard in shards]).combine_chunks()
-    rows = rows.set_column(COLUMNS.index("group_id"), "group_id", rows["group_id"].dictionary_encode())
-    content = store.read(layout.snapshot_index(source_id, snapshot_id))
-    index = pa.ipc.open_stream(content) if content is not None else None
-    if index is not None and index.schema.metadata == {_CODE: reading_code().encode()}:
-        known = index.read_all()
-        if len(known) == len(rows):
-            rows = pa.table({**dict(zip(rows.column_names, rows.columns, strict=True)), **{name: known[name] for name in INDEX.names}})
-    return EarlierSnapshot(shards, rows)
+    index = _index(store.read(layout.snapshot_index(source_id, snapshot_id)), marker.read - marker.rejected)
+    return EarlierSnapshot(tuple(folder / shard for shard in marker.shards), index)
+
+
+def _index(content: bytes | None, rows: int) -> pa.Table | None:
+    """The index of so many rows, if this code wrote it."""
+    stream = pa.ipc.open_stream(content) if content is not None else None
+    if stream is None or stream.schema.metadata != {_CODE: reading_code().encode()}:
+        return None
+    index = stream.read_all()
+    return index if len(index) == rows else None
 
 
 def write_index(store: Store, source_id: str, snapshot_id: str, rows: pa.Table, drawn: pa.Table) -> None:
     """Write the index of a snapshot: of its rows in order fingerprint and sketch, and `DRAWN`."""
-    sink = pa.BufferOutputStream()
+    sink = pa.BufferOutputStream(memory_pool=pa.system_memory_pool())  # in which a large block grows without being copied
     schema = INDEX.with_metadata({_CODE: reading_code().encode()})
     with pa.ipc.new_stream(sink, schema) as writer:
         writer.write_table(pa.table([rows["fingerprint"], rows["sketch"], *drawn.columns], schema=schema))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -36,7 +37,7 @@ from components.ingestion.settling import settle
 from components.ingestion.sources.layouts import Layout, Reading
 from components.ingestion.sources.opening import localized
 from components.ingestion.sources.places import Place
-from components.ingestion.splits import SplitRules
+from components.ingestion.splits import LEFT_OUT, SplitRules
 from components.ingestion.tables import EXAMPLES, Shard, plan_shards, write_shard
 from components.ingestion.watch import watching
 from components.runtime.step import Context
@@ -78,7 +79,8 @@ def ingest(context: Context, plan_digest: str, target: Path, runner: IngestionPo
     processes = processes_for(spans)
     give_back()
     began = time.monotonic()
-    with watching(_done(home, spans, len(reading.rows)), len(reading.rows), "images"):
+    with ThreadPoolExecutor(1) as meanwhile, watching(_done(home, spans, len(reading.rows)), len(reading.rows), "images"):
+        meanwhile.submit(lambda: earlier.rows if earlier is not None else None)  # which are wanted next
         _read(spans, reading, place, home, runner, processes)
     give_back()
     parts, refused = files_of_parts.read_parts(home, len(spans))
@@ -93,9 +95,9 @@ def ingest(context: Context, plan_digest: str, target: Path, runner: IngestionPo
     collection = collections(get_ident())
     settled = settle(night.rows, night.pictures, collection, SplitRules.of(policy, frozenset(reading.published)), earlier)
     table, rejected = summary.columns(night.rows, settled.decided), night.rejected
-    _check(table, plan.listing.uri)
-    shards = plan_shards(night.sizes)
     counts = summary.counts_by_split(table, policy.labels)
+    _check(counts, plan.listing.uri)
+    shards = plan_shards(night.sizes)
     names = tuple(shard.name for shard in shards)
     snapshot = Snapshot(EXAMPLES_VERSION, summary.snapshot_id(table, policy), source_id, policy.labels, counts, read, len(rejected), names)
 
@@ -202,19 +204,14 @@ def _require_some(night: Assembled, uri: str) -> None:
         raise InputError(f"none of the {len(night.rejected):,} images of {uri} can be used", expected="readable images", received=reasons)
 
 
-def _check(table: pa.Table, uri: str) -> None:
+def _check(counts: dict[str, dict[str, int]], uri: str) -> None:
     """Refuse what no night can be made of. Raises InputError."""
-    used = table.filter(pc.not_equal(table["split"], "left-out"))
-    labels = summary.tally(used["label"])
+    used = {split: Counter(found) for split, found in counts.items() if split != LEFT_OUT}
+    labels = +sum(used.values(), Counter())
     if len(labels) < 2:
         received = ", ".join(f"{label} ({count:,} images)" for label, count in labels.items()) or "none that is used"
         raise InputError(
             f"{uri} holds one class only", expected="at least two classes", received=received, fix="add images of other classes"
         )
-    splits = summary.tally(used["split"])
-    if "train" not in splits:
-        raise InputError(
-            f"{uri} holds no training images",
-            expected="rows to train on",
-            received=f"only {', '.join(splits)}",
-        )
+    if "train" not in used:
+        raise InputError(f"{uri} holds no training images", expected="rows to train on", received=f"only {', '.join(used)}")

@@ -32,6 +32,7 @@ MIN_CORRELATION = 0.97
 MAX_DIFFERENT_BITS = 40
 # Of a key that many pictures share, each is compared with the first so many only.
 MAX_COMPARED = 64
+_SOME_BITS = (1 << 18) - 1  # of a key
 
 Pixels = npt.NDArray[np.uint8]
 Indices = npt.NDArray[np.int64]
@@ -83,11 +84,11 @@ def _candidates(found: Pixels, settled: npt.NDArray[np.bool_]) -> list[tuple[int
     """Pairs (later, earlier) in order, none of them settled at the later."""
     words = found.view(np.uint64)
     pairs: set[tuple[int, int]] = set()
-    for keys in np.ascontiguousarray(found).view(np.uint32).T:
-        # Where few are new, few share half a key with one of them.
-        wanted = np.zeros(1 << 16, bool)
-        wanted[keys[~settled] & 0xFFFF] = True
-        looked_at = np.flatnonzero(wanted[keys & 0xFFFF])
+    for keys in np.ascontiguousarray(np.ascontiguousarray(found).view(np.uint32).T):
+        # Where few are new, few share these bits with one of them.
+        wanted = np.zeros(_SOME_BITS + 1, bool)
+        wanted[keys[~settled] & _SOME_BITS] = True
+        looked_at = np.flatnonzero(wanted[keys & _SOME_BITS])
         later, earlier = (looked_at[places] for places in _sharing(keys[looked_at]))
         fresh = ~settled[later]
         later, earlier = later[fresh], earlier[fresh]

@@ -71,7 +71,7 @@ def duplicates(table: pa.Table, content: Codes, group: Codes, min_contrast: floa
     several = np.flatnonzero(copies[content] > 1)
     label = table["label"].combine_chunks().dictionary_encode()
     pairs = np.unique(content[several] * len(label.dictionary) + label.indices.to_numpy()[several])
-    training = pc.is_in(table["published_split"], pa.array(["train", ""])).to_numpy()
+    training = pc.or_(*(pc.equal(table["published_split"], word) for word in ("train", ""))).to_numpy()
     training_copies = np.bincount(content[training], minlength=len(copies))
     training_groups = np.bincount(group[training], minlength=len(near))
     test = pc.equal(table["published_split"], "test").to_numpy()

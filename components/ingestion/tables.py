@@ -94,9 +94,14 @@ def write_shard(path: Path, groups: Iterable[pa.Table]) -> None:
     # Next to the pictures, which are compressed already, the other columns are small. Nobody looks for rows by statistics.
     with pq.ParquetWriter(path, EXAMPLES, version="2.6", compression="NONE", use_dictionary=_ALIKE, write_statistics=False) as writer:
         for group in groups:
-            # In one piece each: where a column is in several, the pages in the file depend on them.
-            columns = [group[name].combine_chunks().cast(EXAMPLES.field(name).type) for name in EXAMPLES.names]
+            columns = [_in_one_piece(group[field.name], field.type) for field in EXAMPLES]
             writer.write_table(pa.Table.from_arrays(columns, schema=EXAMPLES))
+
+
+def _in_one_piece(column: pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
+    """Where a column is in several, the pages in the file depend on them. One that is whole already isn't copied."""
+    whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    return whole if whole.type == kind else whole.cast(kind)
 
 
 def write_arrow(path: Path, table: pa.Table) -> None:

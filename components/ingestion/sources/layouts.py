@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 # So many rows are read, decoded and kept in memory as one piece, and stand in one row group.
-BATCH_ROWS = 1000
+BATCH_ROWS = 2000
 BATCH_BYTES = 16_000_000
 
 # How sources spell their splits. The private test set of FER2013's contest is nobody's to train or test on here.

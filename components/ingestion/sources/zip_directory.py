@@ -47,7 +47,8 @@ def members(stream: BinaryIO) -> pa.Table:
         "refusal": pa.DictionaryArray.from_arrays(pa.array(refusal), ["", LINK, DEVICE]),
     }
     table = table_of(columns, LISTED)
-    return table.filter(pc.invert(pc.ends_with(table["name"], b"/")))
+    folders = pc.ends_with(table["name"], b"/")
+    return table.filter(pc.invert(folders)) if pc.any(folders).as_py() else table
 
 
 def _places(data: bytes, raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
@@ -77,6 +78,9 @@ def _names(data: bytes, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.u
     cuts = np.minimum(np.stack([starts, starts + lengths], axis=1).ravel(), len(data)).astype(np.int32)
     pieces = pa.BinaryArray.from_buffers(pa.binary(), max(0, len(cuts) - 1), [None, pa.py_buffer(cuts), pa.py_buffer(data)])
     names = pieces.take(pa.array(np.arange(0, len(pieces), 2)))
+    letters = np.frombuffer(names.buffers()[2] or b"", np.uint8)
+    if not ((letters == 0) | (letters > 127)).any():
+        return names  # as nearly always
     odd = pc.or_(pc.invert(pc.string_is_ascii(names.view(pa.string()))), pc.match_substring(names, b"\0"))
     rows = np.flatnonzero(odd.to_numpy(zero_copy_only=False))
     plain = [_name(names[row].as_py(), utf_8=bool(flags[row] & _UTF_8)) for row in rows.tolist()]
