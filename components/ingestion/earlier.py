@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import io
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -50,7 +51,7 @@ class EarlierSnapshot:
     @cached_property
     def rows(self) -> pa.Table:
         """`COLUMNS` of every row, in order, the groups as codes; `INDEX` too where rows can be reused. Read when first asked for."""
-        rows = pa.concat_tables([pq.read_table(shard, columns=COLUMNS, memory_map=True) for shard in self.shards])
+        rows = pa.concat_tables([pq.read_table(shard, columns=COLUMNS, memory_map=True, use_threads=False) for shard in self.shards])
         rows = rows.set_column(COLUMNS.index("group_id"), "group_id", rows["group_id"].dictionary_encode())
         tables = [rows] if self.index is None else [rows, self.index]
         return pa.table({name: column for table in tables for name, column in zip(table.column_names, table.columns, strict=True)})
@@ -87,11 +88,11 @@ def _index(content: bytes | None, rows: int) -> pa.Table | None:
 
 def write_index(store: Store, source_id: str, snapshot_id: str, rows: pa.Table, drawn: pa.Table) -> None:
     """Write the index of a snapshot: of its rows in order fingerprint and sketch, and `DRAWN`."""
-    sink = pa.BufferOutputStream(memory_pool=pa.system_memory_pool())  # in which a large block grows without being copied
+    sink = io.BytesIO()  # whose value is its own memory; that of Arrow's streams is copied
     schema = INDEX.with_metadata({_CODE: reading_code().encode()})
     with pa.ipc.new_stream(sink, schema) as writer:
         writer.write_table(pa.table([rows["fingerprint"], rows["sketch"], *drawn.columns], schema=schema))
-    store.write(layout.snapshot_index(source_id, snapshot_id), sink.getvalue().to_pybytes())
+    store.write(layout.snapshot_index(source_id, snapshot_id), sink.getvalue())
 
 
 def reading_code() -> str:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from components.contracts.errors import InputError, UnknownNameError
 from components.contracts.labels import Taxonomy
 from components.ingestion.sources import paths
-from components.ingestion.sources.columns import listing_digest, parted, texts
+from components.ingestion.sources.columns import ending, listing_digest, parted, texts
 from components.ingestion.sources.files import FileReader, rows_from
 from components.ingestion.sources.layouts import SPLIT_NAMES, Reading, Standing, refuse_hopeless
 from components.ingestion.sources.places import ObjectPlace, Place
@@ -35,7 +35,7 @@ _DETAILS = {
 }
 
 
-_IMAGES, _ARCHIVES = paths.ending_with(paths.IMAGE_SUFFIXES), paths.ending_with(paths.ARCHIVE_SUFFIXES)
+_ARCHIVES = paths.ending_with(paths.ARCHIVE_SUFFIXES)
 # A file name with which a path may be hidden, odd or unsafe whatever its folder is.
 _SPECIAL = r"^([.]|__MACOSX|$)|[\\:]"
 _UNSAFE = "\0"  # stands for the folder of a path that leads out of the source
@@ -85,16 +85,19 @@ class ClassFolders:
     def of(
         cls, place: ObjectPlace, objects: pa.Table, taxonomy: Taxonomy, votes: Votes | None = None, source: str = ""
     ) -> ClassFolders | None:
-        """The place's images; archives beside them and linked folders count, so that they are told of. None without images."""
-        names = texts(objects["name"])
-        images = pc.match_substring_regex(names, _IMAGES)
-        archives = pc.match_substring_regex(names, _ARCHIVES)
+        """The place's images; archives beside them and linked folders count, so that they are told of. None without images.
+
+        Args:
+            objects: every one of the place: rows of `components.ingestion.sources.columns.LISTED`, and which are an ``image`` by name.
+        """
+        names, images = texts(objects["name"]), objects["image"].combine_chunks()
+        archives = ending(names, _ARCHIVES, pc.invert(images))
         others = pc.or_(archives, pc.ends_with(names, "/"))
         folders, hidden = _folders(names, objects["name"])
         shown = pc.invert(hidden)
         if not pc.any(pc.and_(images, shown)).as_py():
             return None
-        objects = objects.append_column("image", images).append_column("archive", archives).append_column("folder", folders)
+        objects = objects.append_column("archive", archives).append_column("folder", folders)
         return cls(place, objects.filter(pc.and_(pc.or_(images, others), shown)), taxonomy, votes, source)
 
     @property

@@ -74,6 +74,11 @@ def texts(names: pa.ChunkedArray | pa.Array) -> pa.Array:
         return pa.array([readable(name.decode("utf-8", "surrogateescape")) for name in names.to_pylist()], pa.string())
 
 
+def ending(names: pa.Array, pattern: str, among: pa.Array) -> pa.Array:
+    """Which of some names match a pattern (`paths.ending_with`); the others aren't looked at."""
+    return pc.replace_with_mask(among, among, pc.match_substring_regex(names.filter(among), pattern))
+
+
 def parted(names: pa.Array) -> tuple[pa.DictionaryArray, pa.Array]:
     """What stands before and what stands after the last slash of each name."""
     ends = np.frombuffer(names.buffers()[1], np.int32, len(names) + 1, 4 * names.offset)

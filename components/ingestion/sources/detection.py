@@ -14,7 +14,7 @@ from components.contracts.labels import Taxonomy
 from components.contracts.preset import VotesPolicy
 from components.ingestion.sources import paths
 from components.ingestion.sources.class_folders import ClassFolders
-from components.ingestion.sources.columns import entries_of, listing, texts
+from components.ingestion.sources.columns import ending, entries_of, listing, texts
 from components.ingestion.sources.fer2013_csv import Fer2013Csv
 from components.ingestion.sources.layouts import Layout
 from components.ingestion.sources.manifest import COLUMNS, Manifest
@@ -24,7 +24,7 @@ from components.ingestion.sources.votes import MAX_TABLE_BYTES, Votes, VoteTable
 HEADER_BYTES = 65_536
 # Tables are told apart by their headers; of more than so many only those nearest to the top are looked at.
 MAX_TABLES = 20
-_TABLES = paths.ending_with(paths.TABLE_SUFFIXES)
+_IMAGES, _TABLES = paths.ending_with(paths.IMAGE_SUFFIXES), paths.ending_with(paths.TABLE_SUFFIXES)
 FER2013_COLUMNS = frozenset({"emotion", "pixels"})
 
 
@@ -47,6 +47,7 @@ def detect(
     objects = listing(place)
     if not len(objects):
         raise InputError(f"{place.uri} is empty", expected="images in class folders, a manifest, or a CSV of FER2013's form")
+    objects = objects.append_column("image", pc.match_substring_regex(texts(objects["name"]), _IMAGES))
     headers = _headers(place, objects)
     manifest = _only(place, [table for table, columns in headers.items() if set(columns) >= COLUMNS], "manifests")
     if manifest is not None:
@@ -81,7 +82,7 @@ def votes_alone(place: ObjectPlace) -> VoteTable | None:
 
 
 def _headers(place: ObjectPlace, objects: pa.Table) -> dict[Entry, tuple[str, ...]]:
-    found = objects.filter(pc.match_substring_regex(objects["name"], _TABLES))
+    found = objects.filter(ending(texts(objects["name"]), _TABLES, pc.invert(objects["image"].combine_chunks())))
     tables = [entry for entry in entries_of(found) if not paths.is_hidden(entry.name) and not entry.refusal]
     tables.sort(key=lambda entry: entry.name.count("/"))
     return {entry: _columns(place, entry) for entry in tables[:MAX_TABLES] if paths.parts(entry.name) is not None}
