@@ -207,7 +207,7 @@ def _require_some(night: Assembled, uri: str) -> None:
 def _check(counts: dict[str, dict[str, int]], uri: str) -> None:
     """Refuse what no night can be made of. Raises InputError."""
     used = {split: Counter(found) for split, found in counts.items() if split != LEFT_OUT}
-    labels = +sum(used.values(), Counter())
+    labels = +sum(used.values(), Counter())  # those of which there are any
     if len(labels) < 2:
         received = ", ".join(f"{label} ({count:,} images)" for label, count in labels.items()) or "none that is used"
         raise InputError(
