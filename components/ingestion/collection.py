@@ -55,6 +55,11 @@ class Collection:
         found: list[bytes] = self.take(numbers)["image"].to_pylist()
         return found
 
+    def look_at(self, numbers: Numbers) -> None:
+        """Have the grids of some pictures, at most `GRIDS_KEPT`, at hand: one after the other as they stand, each file is read once."""
+        for number in np.sort(numbers).tolist():
+            self.grid(number)
+
     def _piece(self, number: int) -> pa.Table:
         if number < len(self._groups):
             return self._read(number)

@@ -15,7 +15,7 @@ a sample of the others were looked at: each shows one photograph; below 0.95 dif
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 
 import numpy as np
@@ -32,6 +32,7 @@ MIN_CORRELATION = 0.97
 MAX_DIFFERENT_BITS = 40
 # Of a key that many pictures share, each is compared with the first so many only.
 MAX_COMPARED = 64
+COMPARED_AT_ONCE = 5000
 _SOME_BITS = (1 << 18) - 1  # of a key
 
 Pixels = npt.NDArray[np.uint8]
@@ -64,19 +65,26 @@ def alike(one: Pixels, other: Pixels) -> bool:
     return covariance > 0 and covariance**2 >= MIN_CORRELATION**2 * spread
 
 
-def representatives(found: Pixels, known: Indices, confirm: Callable[[int, int], bool]) -> Indices:
+def representatives(
+    found: Pixels, known: Indices, confirm: Callable[[int, int], bool], ahead: Callable[[Collection[int]], object] = lambda indices: None
+) -> Indices:
     """Which picture stands for each: index ``[n]``, its own where it is like none before it.
 
     Args:
         found: sketches ``[n, 64]`` of distinct pictures, in the order of precedence.
         known: ``[n]``: a representative settled earlier, or -1. Those never change.
         confirm: whether the pictures at two indices are alike.
+        ahead: is told at which indices stand those, up to twice `COMPARED_AT_ONCE`, that may be compared next.
     """
     settled = known >= 0
     leader = np.where(settled, known, np.arange(len(known)))
-    for later, earlier in _candidates(found, settled):
-        if leader[later] == later and leader[earlier] == earlier and confirm(later, earlier):
-            leader[later] = earlier
+    pairs = _candidates(found, settled)
+    for start in range(0, len(pairs), COMPARED_AT_ONCE):
+        some = pairs[start : start + COMPARED_AT_ONCE]
+        ahead({index for pair in some if leader[pair[0]] == pair[0] and leader[pair[1]] == pair[1] for index in pair})
+        for later, earlier in some:
+            if leader[later] == later and leader[earlier] == earlier and confirm(later, earlier):
+                leader[later] = earlier
     return leader
 
 

@@ -110,6 +110,7 @@ def _groups(
             found.reshape(-1, SKETCH_BYTES)[order],
             _settled(settled[order]),
             lambda one, other: alike(collection.grid(int(shown[one])), collection.grid(int(shown[other]))),
+            lambda places: collection.look_at(shown[list(places)]),
         )
         code[order] = code[order[leader]]
     used = np.bincount(code, minlength=len(ids)) > 0

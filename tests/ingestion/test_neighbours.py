@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from components.ingestion import neighbours
 from components.ingestion.neighbours import MAX_COMPARED, alike, grid, representatives, sketches
 from components.ingestion.neighbours import _planes as planes
 
@@ -72,6 +73,21 @@ def test_every_picture_stands_for_itself_or_follows_one_that_does(seeds: list[in
     assert (leader[leader] == leader).all()
     assert [seeds[index] for index in leader] == seeds
     assert len(set(leader.tolist())) == len(set(seeds))
+
+
+def test_what_is_compared_was_told_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "COMPARED_AT_ONCE", 4)
+    grids = np.stack([grid(np.asarray(photograph(seed % 3))) for seed in range(12)])
+    told: list[set[int]] = []
+
+    def confirm(one: int, other: int) -> bool:
+        assert {one, other} <= told[-1]
+        return alike(grids[one], grids[other])
+
+    leader = representatives(sketches(grids), np.full(12, -1), confirm, lambda indices: told.append(set(indices)))
+    assert leader.tolist() == [0, 1, 2] * 4
+    assert len(told) > 1
+    assert max(map(len, told)) <= 8
 
 
 def test_a_key_that_very_many_share_costs_little() -> None:
