@@ -56,8 +56,9 @@ class Collection:
         return found
 
     def look_at(self, numbers: Numbers) -> None:
-        """Have the grids of some pictures, at most `GRIDS_KEPT`, at hand: one after the other as they stand, each file is read once."""
-        for number in np.sort(numbers).tolist():
+        """Have at hand the grids of those of some pictures, at most `GRIDS_KEPT`, that are in earlier files: each file is read once."""
+        earlier = self._ends[len(self._groups) - 1] if self._groups else 0
+        for number in np.sort(numbers[numbers < earlier]).tolist():
             self.grid(number)
 
     def _piece(self, number: int) -> pa.Table:
