@@ -1,13 +1,14 @@
 """Ingestion against a plain loop, at 31,250 and at 250,000 distinct pictures, and with one in a hundred new.
 
     make bench NAME=ingestion          about 9 minutes on 2 cores and 6 GB of disk
-    python3 benchmarks/ingestion.py --images 8000      a quick look
+    python3 benchmarks/ingestion.py --images 40000     a quick look
 
 Draws distinct 48x48 gray PNGs into zip archives of class folders. Ours is the step itself with two worker
 processes, everything computed: listing, decoding, ids, features, hashes, near-duplicate groups, splits, files,
 and the copy into the store. The peer is one process in a plain loop over the same pictures that reads, decodes,
 identifies, measures and sketches them one by one, and does nothing else. Start-up is what the step takes on 64
-pictures; it is measured, told and taken off ours (the peer's imports aren't timed at all). Memory is the largest
+pictures; it is measured beside every run, since a machine's speed drifts, and taken off that run of ours (the peer's
+imports aren't timed at all). Memory is the largest
 sum of the anonymous memory of the step and its workers, shared pages counted once; mapped files are left out.
 """
 
@@ -30,7 +31,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTHON = ROOT / ".venvs" / "ingestion" / "bin" / "python"
 IMAGES = 250_000
 PARTS = 8  # the small set is one in eight of the large one
-REPEATS = 3  # of short runs, and of nights and full nights in turn, whose medians count: a machine's speed varies by a fifth
+# Of start-up and the small set in turn; of a night, a full one and start-up in turn: medians count, for speed varies by a fifth.
+SHORT_TURNS, NIGHTS = 5, 3
 MIN_SPEEDUP, MAX_TIME_GROWTH, MAX_MEMORY_GROWTH, MAX_INCREMENTAL = 1.4, 1.1 * PARTS, 1.3, 0.1
 LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
@@ -54,7 +56,7 @@ def main() -> int:
 
 
 def measure(scratch: Path, images: int) -> dict[str, float]:
-    """Seconds and bytes of every run."""
+    """Seconds without start-up, and bytes."""
     small, new = images // PARTS, images // 100
     archives = {name: scratch / f"{name}.zip" for name in ("few", "small", "large", "grown")}
     counts = {"few": 64, "small": small, "large": images, "grown": images + new}
@@ -63,16 +65,27 @@ def measure(scratch: Path, images: int) -> dict[str, float]:
     found: dict[str, float] = {}
     found["loop"] = json.loads(run("--loop", str(archives["large"])))["seconds"]
     print(f"  {'plain loop':42} {found['loop']:8.1f} s", flush=True)
-    for name, times in (("few", REPEATS), ("small", REPEATS), ("large", 1)):
-        runs = [ingest(scratch / (name if turn == 0 else f"{name} again {turn}"), archives[name]) for turn in range(times)]
-        found[name], found[f"{name} memory"] = (statistics.median(each) for each in zip(*runs, strict=True))
+    starts: list[float] = []
+
+    def start_up() -> float:
+        starts.append(ingest(scratch / f"few {len(starts)}", archives["few"])[0])
+        return starts[-1]
+
+    turns = [(start_up(), *ingest(scratch / f"small {turn}", archives["small"])) for turn in range(SHORT_TURNS)]
+    found["small"] = statistics.median(seconds - start for start, seconds, _ in turns)
+    found["small memory"] = statistics.median(memory for *_, memory in turns)
+    before = start_up()
+    large, found["large memory"] = ingest(scratch / "large", archives["large"])
+    found["large"] = large - (before + start_up()) / 2
     # The same store a night later, under the same name of the source; then as if nothing could be reused.
     os.replace(archives["grown"], archives["large"])
-    pairs = [night_and_full(scratch, turn, archives["large"]) for turn in range(REPEATS)]
-    found["incremental"], found["full"] = (statistics.median(each) for each in list(zip(*pairs, strict=True))[:2])
-    found["identical"] = float(all(identical for *_, identical in pairs))
+    nights = [(*night_and_full(scratch, turn, archives["large"]), start_up()) for turn in range(NIGHTS)]
+    found["full"] = statistics.median(full - start for _, full, _, start in nights)
+    found["identical"] = float(all(identical for _, _, identical, _ in nights))
     # What an incremental night takes with next to nothing to read.
-    found["few incremental"], _ = ingest(scratch / "few", archives["few"], accept=True)
+    found["night start-up"], _ = ingest(scratch / "few 0", archives["few"], accept=True)
+    found["incremental"] = statistics.median(night for night, *_ in nights) - found["night start-up"]
+    found["start-up"] = statistics.median(starts)
     return found
 
 
@@ -259,10 +272,8 @@ def run(*words: str) -> str:
 
 def report(found: dict[str, float], images: int) -> int:
     """Print the table and the figures; 0 when every bar is met."""
-    start, start_incremental = found["few"], found["few incremental"]
-    large, small = found["large"] - start, found["small"] - start
-    full, incremental = found["full"] - start, found["incremental"] - start_incremental
-    print(f"\nstart-up: {start:.1f} s with two processes, {start_incremental:.1f} s of an incremental night")
+    large, small, full, incremental = (found[name] for name in ("large", "small", "full", "incremental"))
+    print(f"\nstart-up: {found['start-up']:.1f} s with two processes, {found['night start-up']:.1f} s of an incremental night")
     print(f"ours {images / large:,.0f} images per second, plain loop {images / found['loop']:,.0f}\n")
     figures = [
         figure("speed-up over a plain loop", large, found["loop"], found["loop"] / large, MIN_SPEEDUP, at_least=True),
