@@ -8,8 +8,8 @@ processes, everything computed: listing, decoding, ids, features, hashes, near-d
 and the copy into the store. The peer is one process in a plain loop over the same pictures that reads, decodes,
 identifies, measures and sketches them one by one, and does nothing else. Start-up is what the step takes on 64
 pictures; it is measured beside every run, since a machine's speed drifts, and taken off that run of ours (the peer's
-imports aren't timed at all). Memory is the largest
-sum of the anonymous memory of the step and its workers, shared pages counted once; mapped files are left out.
+imports aren't timed at all). Memory is the largest sum of the anonymous memory of the step and its workers, shared
+pages counted once; mapped files are left out.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class Collection:
         return found
 
     def look_at(self, numbers: Numbers) -> None:
-        """Have at hand the grids of those of some pictures, at most `GRIDS_KEPT`, that are in earlier files: each file is read once."""
+        """Have at hand the grids of those of some pictures, at most `GRIDS_KEPT`, in earlier files, reading each row group once."""
         earlier = self._ends[len(self._groups) - 1] if self._groups else 0
         for number in np.sort(numbers[numbers < earlier]).tolist():
             self.grid(number)

@@ -23,6 +23,7 @@ from components.contracts import layout
 from components.contracts.artifacts import MARKERS, Snapshot, read_marker
 from components.contracts.errors import EmotionError
 from components.ingestion.neighbours import SKETCH_BYTES
+from components.ingestion.tables import side_by_side
 from components.runtime.store import Store
 
 # What was drawn for the row's group (`components.ingestion.splits.draws`); null where nothing was.
@@ -53,8 +54,7 @@ class EarlierSnapshot:
         """`COLUMNS` of every row, in order, the groups as codes; `INDEX` too where rows can be reused. Read when first asked for."""
         rows = pa.concat_tables([pq.read_table(shard, columns=COLUMNS, memory_map=True, use_threads=False) for shard in self.shards])
         rows = rows.set_column(COLUMNS.index("group_id"), "group_id", rows["group_id"].dictionary_encode())
-        tables = [rows] if self.index is None else [rows, self.index]
-        return pa.table({name: column for table in tables for name, column in zip(table.column_names, table.columns, strict=True)})
+        return rows if self.index is None else side_by_side(rows, self.index)
 
     def places(self, fingerprints: pa.ChunkedArray) -> npt.NDArray[np.int64]:
         """Where the rows with these fingerprints stand in it; -1 for those that it doesn't know."""

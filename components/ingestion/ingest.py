@@ -38,7 +38,7 @@ from components.ingestion.sources.layouts import Layout, Reading
 from components.ingestion.sources.opening import localized
 from components.ingestion.sources.places import Place
 from components.ingestion.splits import LEFT_OUT, SplitRules
-from components.ingestion.tables import EXAMPLES, Shard, plan_shards, write_shard
+from components.ingestion.tables import Shard, plan_shards, side_by_side, write_shard
 from components.ingestion.watch import watching
 from components.runtime.step import Context
 
@@ -189,9 +189,7 @@ def _write(target: Path, shard: Shard, night: Assembled, decided: pa.Table, coll
 
     def group(start: int, end: int) -> pa.Table:
         rows, settled = night.rows.slice(start, end - start), decided.slice(start, end - start)
-        tables = (rows.rename_columns({"key": "source_uri"}), collection.take(night.pictures[start:end]), settled)
-        found = {name: column for table in tables for name, column in zip(table.column_names, table.columns, strict=True)}
-        return pa.table({name: found[name] for name in EXAMPLES.names})
+        return side_by_side(rows.rename_columns({"key": "source_uri"}), collection.take(night.pictures[start:end]), settled)
 
     write_shard(target / shard.name, (group(start, end) for start, end in shard.groups))
     return shard.name

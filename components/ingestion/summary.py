@@ -19,6 +19,7 @@ from components.contracts.findings import Duplicates
 from components.contracts.preset import DataPolicy
 from components.images.decode import decode
 from components.ingestion.splits import Codes
+from components.ingestion.tables import side_by_side
 
 THUMBNAILS = 6
 THUMBNAIL_PIXELS = 64
@@ -28,7 +29,7 @@ _HASHED_ROWS = 10_000
 
 def columns(rows: pa.Table, decided: pa.Table) -> pa.Table:
     """`COLUMNS` of all rows, of what is said and decided of them."""
-    found = {name: column for table in (rows, decided) for name, column in zip(table.column_names, table.columns, strict=True)}
+    found = side_by_side(rows, decided)
     plain = {name: found[name].cast(pa.float32() if name == "contrast" else pa.string()) for name in COLUMNS}
     return pa.table({name: column.combine_chunks() for name, column in plain.items()})
 
@@ -71,10 +72,11 @@ def duplicates(table: pa.Table, content: Codes, group: Codes, min_contrast: floa
     several = np.flatnonzero(copies[content] > 1)
     label = table["label"].combine_chunks().dictionary_encode()
     pairs = np.unique(content[several] * len(label.dictionary) + label.indices.to_numpy()[several])
-    training = pc.or_(*(pc.equal(table["published_split"], word) for word in ("train", ""))).to_numpy()
+    published = table["published_split"]
+    training = pc.or_(pc.equal(published, "train"), pc.equal(published, "")).to_numpy()
     training_copies = np.bincount(content[training], minlength=len(copies))
     training_groups = np.bincount(group[training], minlength=len(near))
-    test = pc.equal(table["published_split"], "test").to_numpy()
+    test = pc.equal(published, "test").to_numpy()
     twins, near_twins = training_copies[content[test]] > 0, training_groups[group[test]] > 0
     return Duplicates(
         distinct_contents=len(copies),

@@ -61,6 +61,11 @@ class Shard:
     groups: tuple[tuple[int, int], ...]
 
 
+def side_by_side(*tables: pa.Table) -> pa.Table:
+    """The columns of all of them, whose rows are the same; of a name that several have, the last one's."""
+    return pa.table({name: column for table in tables for name, column in zip(table.column_names, table.columns, strict=True)})
+
+
 def plan_shards(sizes: npt.NDArray[np.int64]) -> tuple[Shard, ...]:
     """How rows of these sizes in bytes are cut into files and row groups. Depends on nothing else."""
     groups = cut(sizes, layouts.BATCH_ROWS, layouts.BATCH_BYTES)

@@ -47,7 +47,7 @@ def detect(
     objects = listing(place)
     if not len(objects):
         raise InputError(f"{place.uri} is empty", expected="images in class folders, a manifest, or a CSV of FER2013's form")
-    objects = objects.append_column("image", pc.match_substring_regex(texts(objects["name"]), _IMAGES))
+    objects = objects.append_column("image", pc.match_substring_regex(objects["name"], _IMAGES))
     headers = _headers(place, objects)
     manifest = _only(place, [table for table, columns in headers.items() if set(columns) >= COLUMNS], "manifests")
     if manifest is not None:
@@ -82,7 +82,7 @@ def votes_alone(place: ObjectPlace) -> VoteTable | None:
 
 
 def _headers(place: ObjectPlace, objects: pa.Table) -> dict[Entry, tuple[str, ...]]:
-    found = objects.filter(ending(texts(objects["name"]), _TABLES, pc.invert(objects["image"].combine_chunks())))
+    found = objects.filter(ending(objects["name"].combine_chunks(), _TABLES, pc.invert(objects["image"].combine_chunks())))
     tables = [entry for entry in entries_of(found) if not paths.is_hidden(entry.name) and not entry.refusal]
     tables.sort(key=lambda entry: entry.name.count("/"))
     return {entry: _columns(place, entry) for entry in tables[:MAX_TABLES] if paths.parts(entry.name) is not None}
