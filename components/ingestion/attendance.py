@@ -1,7 +1,7 @@
 """Worker processes that never outlive or stall the step: a signal ends them, and one that dies ends the run.
 
 Left alone, Beam waits for its workers after a signal, and for ever for the answer of one that was
-killed, say for want of memory.
+killed, say for want of memory, and for the end of one that comes when all is over.
 """
 
 from __future__ import annotations
@@ -15,10 +15,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from apache_beam.portability import python_urns
+from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
+    BeamFnControlServicer,
+    SubprocessSdkWorkerHandler,
+    WorkerHandler,
+)
+
 from components.contracts.errors import EnvironmentProblem
 
 WORKER_MODULE = "components.ingestion.worker"
 _BEAM_THREAD = "run_worker"  # it waits for one worker and raises when the worker failed
+
+
+@WorkerHandler.register_environment(python_urns.SUBPROCESS_SDK, bytes)
+class DismissedWorkerHandler(SubprocessSdkWorkerHandler):
+    """Beam's own, which tells only those workers to end that are there when the run ends; one that comes later must know, too."""
+
+    def stop_worker(self) -> None:
+        self.control_conn.push(BeamFnControlServicer._DONE_MARKER)
+        super().stop_worker()
 
 
 @contextmanager

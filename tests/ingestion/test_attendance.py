@@ -29,6 +29,29 @@ flow.os.sched_getaffinity = lambda process: {0, 1}
 layouts.BATCH_ROWS = 2
 sys.exit(main("ingestion", STEPS))
 """
+# Reads a source that is gone. Beam gives the first piece of work to the second worker; the first one isn't there yet when that fails.
+LATE = """
+import os, sys
+from pathlib import Path
+import numpy as np
+from components.contracts.errors import InputError
+from components.contracts.labels import taxonomy
+from components.ingestion import flow
+from components.ingestion.sources.detection import detect
+from components.ingestion.sources.opening import open_place
+from tests.ingestion import late_worker
+
+os.environ[late_worker.AT_ONCE] = "worker_1"
+flow.WORKER_MODULE = late_worker.__name__
+archive = Path(sys.argv[1])
+place = open_place(str(archive))
+reading = detect(place, taxonomy("basic-7")).reading(place, archive.parent)
+archive.unlink()
+try:
+    flow.run_flow(flow.plan_spans(reading.rows, np.arange(16)), reading, place, str(archive.parent), processes=2)
+except InputError as error:
+    print(str(error).partition(" /")[0])
+"""
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 
@@ -112,3 +135,9 @@ def test_left_alone_it_ends_well(night: Bench, step: subprocess.Popen[str]) -> N
     assert "progress 12000/12000 images" in out
     assert night.findings()["runner"] == "FnApiRunner, 2 processes"
     assert night.findings()["accepted"] == 12000
+
+
+def test_a_worker_that_comes_when_all_is_over_is_told_so(tmp_path: Path) -> None:
+    archive = as_zip(tmp_path / "faces.zip", class_folders())
+    done = subprocess.run([sys.executable, "-c", LATE, str(archive)], cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)
+    assert done.stdout.splitlines() == ["there is no source at"], done.stderr
