@@ -12,7 +12,7 @@ from components.ingestion.collection import Numbers
 from components.ingestion.earlier import EarlierSnapshot
 from components.ingestion.overlays import Overlays
 from components.ingestion.quality import example_id
-from components.ingestion.sources.columns import SAID
+from components.ingestion.sources.columns import SAID, whole
 from components.ingestion.splits import CLASS_LEFT_OUT
 from components.ingestion.tables import PICTURES, REJECTED
 
@@ -56,7 +56,8 @@ def assemble(
     numbers[read] = known + np.arange(len(read))
     tables = [table.select(_PICTURE) for table in (*([before] if before is not None else []), *parts, PICTURES.empty_table())]
     accepted = np.flatnonzero(numbers >= 0)
-    pictures = pa.concat_tables(tables).combine_chunks().take(pa.array(numbers[accepted]))
+    together, chosen = pa.concat_tables(tables), pa.array(numbers[accepted])
+    pictures = pa.table({name: together[name].take(chosen) for name in _PICTURE})  # not all columns at once, which takes memory twice
     rows = said if len(accepted) == len(said) else said.take(pa.array(accepted))
     examples = pictures["example_id"] if before is None else _examples(pictures, rows["key"], before["source_uri"], numbers[accepted])
     columns = {name: rows[name] for name in SAID.names} | {name: pictures[name] for name in _PICTURE} | {"example_id": examples}
@@ -81,8 +82,8 @@ def assemble(
 def _examples(pictures: pa.Table, keys: pa.ChunkedArray, keys_before: pa.ChunkedArray, numbers: Numbers) -> pa.ChunkedArray:
     """The example ids; that of a row which is called otherwise than before is made anew."""
     before = numbers < len(keys_before)
-    called = keys_before.combine_chunks().take(pa.array(np.where(before, numbers, 0)))
-    moved = np.flatnonzero(before & pc.not_equal(called, keys.combine_chunks()).to_numpy(zero_copy_only=False))
+    called = whole(keys_before).take(pa.array(np.where(before, numbers, 0)))
+    moved = np.flatnonzero(before & pc.not_equal(called, whole(keys)).to_numpy(zero_copy_only=False))
     if not len(moved):
         return pictures["example_id"]
     places = pa.array(moved)
@@ -90,7 +91,7 @@ def _examples(pictures: pa.Table, keys: pa.ChunkedArray, keys_before: pa.Chunked
     mask = np.zeros(len(numbers), bool)
     mask[moved] = True
     made = pa.array([example_id(content, key) for content, key in pairs])
-    return pc.replace_with_mask(pictures["example_id"].combine_chunks(), pa.array(mask), made)
+    return pc.replace_with_mask(whole(pictures["example_id"]), pa.array(mask), made)
 
 
 def _relabelled(rows: pa.Table, overlays: Overlays) -> tuple[pa.Table, np.ndarray]:

@@ -23,6 +23,7 @@ from components.contracts import layout
 from components.contracts.artifacts import MARKERS, Snapshot, read_marker
 from components.contracts.errors import EmotionError
 from components.ingestion.neighbours import SKETCH_BYTES
+from components.ingestion.sources.columns import whole
 from components.ingestion.tables import side_by_side
 from components.runtime.store import Store
 
@@ -60,7 +61,7 @@ class EarlierSnapshot:
         """Where the rows with these fingerprints stand in it; -1 for those that it doesn't know."""
         if self.index is None:
             return np.full(len(fingerprints), -1)
-        found = pc.index_in(fingerprints, value_set=self.index["fingerprint"].combine_chunks(), skip_nulls=True)
+        found = pc.index_in(fingerprints, value_set=whole(self.index["fingerprint"]), skip_nulls=True)
         return pc.fill_null(found, -1).to_numpy().astype(np.int64)
 
 

@@ -35,7 +35,7 @@ from components.ingestion.memory import be_frugal, give_back
 from components.ingestion.parts import read_span, write_part, write_spans
 from components.ingestion.pictures import read_pictures
 from components.ingestion.sources import layouts
-from components.ingestion.sources.columns import WHERE
+from components.ingestion.sources.columns import WHERE, whole
 from components.ingestion.sources.layouts import Reader, Reading
 from components.ingestion.sources.opening import open_place
 from components.ingestion.sources.places import Place
@@ -78,14 +78,22 @@ def run_flow(spans: Sequence[Span], reading: Reading, place: Place, parts: str, 
         return
     try:
         write_spans(parts, _known(spans, reading.rows))
-        give_back()
         if processes == 1 and not options:
-            _read_here(spans, ReadSpan(place.uri, reading.reader, parts))
+            for span in spans:
+                read(span.number, reading.reader, place, parts)
             return
+        give_back()
         with nullcontext() if options else attended():
             build(spans, reading.reader, place, parts, processes=processes, options=options).run().wait_until_finish()
+        give_back()
     except (RuntimeError, OSError) as error:
         raise _cause(error) from error
+
+
+def read(number: int, reader: Reader, place: Place, parts: str) -> None:
+    """The span of this number to a part."""
+    rows = read_span(parts, number)
+    write_part(parts, number, *read_pictures(reader.contents(place, rows, MAX_BYTES), rows))
 
 
 def build(
@@ -120,9 +128,7 @@ class ReadSpan(beam.DoFn):
         self.place = open_place(self.uri)
 
     def process(self, element: int) -> None:
-        rows = read_span(self.parts, element)
-        contents = self.reader.contents(self.place or open_place(self.uri), rows, MAX_BYTES)
-        write_part(self.parts, element, *read_pictures(contents, rows))
+        read(element, self.reader, self.place or open_place(self.uri), self.parts)
         give_back()
 
 
@@ -139,16 +145,10 @@ def available_processes() -> int:
 
 def _known(spans: Sequence[Span], rows: pa.Table) -> Iterator[pa.Table]:
     """Of each span what its reading needs to know: ``row``, ``key``, and where the contents stand."""
-    known = rows.select(["key", *WHERE.names]).combine_chunks()  # in one piece, so that a word has one code in all spans
+    known = pa.table({name: whole(rows[name]) for name in ("key", *WHERE.names)})  # so that a word has one code in all spans
     for span in spans:
         numbers = pa.array(span.rows, pa.int64())
         yield known.take(numbers).append_column("row", numbers)
-
-
-def _read_here(spans: Sequence[Span], reading: ReadSpan) -> None:
-    reading.setup()
-    for span in spans:
-        reading.process(span.number)
 
 
 def _worker_processes() -> SubprocessSDKEnvironment:

@@ -30,7 +30,7 @@ from components.ingestion.assembly import Assembled, assemble
 from components.ingestion.collection import Collection
 from components.ingestion.earlier import find_earlier, write_index
 from components.ingestion.flow import Span, available_processes, plan_spans, processes_for, run_flow
-from components.ingestion.memory import be_frugal, be_quick, give_back
+from components.ingestion.memory import be_frugal, be_quick
 from components.ingestion.overlays import read_overlays
 from components.ingestion.resolve import listed
 from components.ingestion.settling import settle
@@ -61,6 +61,7 @@ def ingest(context: Context, plan_digest: str, target: Path, runner: IngestionPo
     source_id = plan.listing.source_id
     with ThreadPoolExecutor(1) as meanwhile:
         remembered = meanwhile.submit(find_earlier, context.store, source_id, plan.accepted_snapshot, context.scratch)
+        meanwhile.submit(lambda: getattr(remembered.result(), "rows", None))  # which are wanted soon
         place, found = _as_planned(plan.listing, policy)
     earlier = remembered.result()
     artifacts.start(target)
@@ -77,12 +78,9 @@ def ingest(context: Context, plan_digest: str, target: Path, runner: IngestionPo
     places[~usable] = -1
     spans = plan_spans(reading.rows, np.flatnonzero(usable & (places < 0)))
     processes = processes_for(spans)
-    give_back()
     began = time.monotonic()
-    with ThreadPoolExecutor(1) as meanwhile, watching(_done(home, spans, len(reading.rows)), len(reading.rows), "images"):
-        meanwhile.submit(lambda: earlier.rows if earlier is not None else None)  # which are wanted next
+    with watching(_done(home, spans, len(reading.rows)), len(reading.rows), "images"):
         _read(spans, reading, place, home, runner, processes)
-    give_back()
     parts, refused = files_of_parts.read_parts(home, len(spans))
     night = assemble(reading.rows, places, earlier, parts, refused, overlays)
     read = len(reading.rows) - night.forgotten

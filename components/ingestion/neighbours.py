@@ -66,19 +66,21 @@ def alike(one: Pixels, other: Pixels) -> bool:
 
 
 def representatives(
-    found: Pixels, known: Indices, confirm: Callable[[int, int], bool], ahead: Callable[[Collection[int]], object] = lambda indices: None
-) -> Indices:
+    found: Pixels, order: Indices, known: Indices, confirm: Callable[[int, int], bool],
+    ahead: Callable[[Collection[int]], object] = lambda indices: None,
+) -> Indices:  # fmt: skip
     """Which picture stands for each: index ``[n]``, its own where it is like none before it.
 
     Args:
-        found: sketches ``[n, 64]`` of distinct pictures, in the order of precedence.
+        found: sketches ``[m, 64]``.
+        order: which of them are of distinct pictures ``[n]``, in the order of precedence. An index is a place in it.
         known: ``[n]``: a representative settled earlier, or -1. Those never change.
         confirm: whether the pictures at two indices are alike.
         ahead: is told at which indices stand those, up to twice `COMPARED_AT_ONCE`, that may be compared next.
     """
     settled = known >= 0
     leader = np.where(settled, known, np.arange(len(known)))
-    pairs = _candidates(found, settled)
+    pairs = _candidates(found, order, settled)
     for start in range(0, len(pairs), COMPARED_AT_ONCE):
         some = pairs[start : start + COMPARED_AT_ONCE]
         ahead({index for pair in some if leader[pair[0]] == pair[0] and leader[pair[1]] == pair[1] for index in pair})
@@ -88,21 +90,25 @@ def representatives(
     return leader
 
 
-def _candidates(found: Pixels, settled: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+def _candidates(found: Pixels, order: Indices, settled: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Pairs (later, earlier) in order, none of them settled at the later."""
     words = found.view(np.uint64)
+    index = np.full(len(found), -1)
+    index[order] = np.arange(len(order))
     pairs: set[tuple[int, int]] = set()
-    for keys in np.ascontiguousarray(np.ascontiguousarray(found).view(np.uint32).T):
+    for number in range(KEYS):
+        keys = np.ascontiguousarray(found.view(np.uint32)[:, number])
         # Where few are new, few share these bits with one of them.
         wanted = np.zeros(_SOME_BITS + 1, bool)
-        wanted[keys[~settled] & _SOME_BITS] = True
-        looked_at = np.flatnonzero(wanted[keys & _SOME_BITS])
-        later, earlier = (looked_at[places] for places in _sharing(keys[looked_at]))
+        wanted[keys[order[~settled]] & _SOME_BITS] = True
+        looked_at = np.sort(index[wanted[keys & _SOME_BITS]])
+        looked_at = looked_at[np.searchsorted(looked_at, 0) :]
+        later, earlier = (looked_at[places] for places in _sharing(keys[order[looked_at]]))
         fresh = ~settled[later]
         later, earlier = later[fresh], earlier[fresh]
         for start in range(0, len(later), 1 << 18):
             one, other = later[start : start + (1 << 18)], earlier[start : start + (1 << 18)]
-            near = np.bitwise_count(words[one] ^ words[other]).sum(axis=1, dtype=np.int64) <= MAX_DIFFERENT_BITS
+            near = np.bitwise_count(words[order[one]] ^ words[order[other]]).sum(axis=1, dtype=np.int64) <= MAX_DIFFERENT_BITS
             pairs.update(zip(one[near].tolist(), other[near].tolist(), strict=True))
     return sorted(pairs)
 

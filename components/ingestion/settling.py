@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 
 from components.ingestion.collection import Collection, Numbers
 from components.ingestion.earlier import DRAWN, EarlierSnapshot
-from components.ingestion.neighbours import SKETCH_BYTES, alike, representatives
+from components.ingestion.neighbours import SKETCH_BYTES, Pixels, alike, representatives
+from components.ingestion.sources.columns import whole
 from components.ingestion.splits import CODE, WORDS, Codes, Draws, Rows, SplitRules, Words, decide, draws
 from components.ingestion.tables import DECIDED
 
@@ -45,14 +46,12 @@ def settle(rows: pa.Table, pictures: Numbers, collection: Collection, rules: Spl
         pictures: their numbers in the collection.
         earlier: whose groups are remembered.
     """
-    encoded = rows["content_id"].combine_chunks().dictionary_encode()
-    content = _codes(encoded)
+    ids = whole(rows["content_id"])
+    content = _ranks(ids)
     first = _first(content)[:-1]
     flat = rows["contrast"].to_numpy() < rules.policy.min_contrast
-    distinct = rows["sketch"] if len(first) == len(rows) else rows["sketch"].take(pa.array(first))
-    group_of_content, group_ids, before = _groups(
-        encoded.dictionary, distinct.combine_chunks(), flat[first], pictures[first], collection, earlier
-    )
+    sketches = _stacked(whole(rows["sketch"]))
+    group_of_content, group_ids, before = _groups(ids, first, sketches, flat[first], pictures[first], collection, earlier)
     group = group_of_content[content]
     drawn: dict[str, Draws] = {}
 
@@ -64,13 +63,13 @@ def settle(rows: pa.Table, pictures: Numbers, collection: Collection, rules: Spl
         drawn[purpose][missing] = draws(purpose, group_ids.filter(pa.array(missing)).to_pylist())
         return drawn[purpose]
 
-    published = rows["published"].combine_chunks().dictionary_encode()
+    published = whole(rows["published"]).dictionary_encode()
     split, note = decide(
         Rows(
             draws=draws_of,
             group=group,
             content=content,
-            label=_codes(rows["label"].combine_chunks()),
+            label=_codes(whole(rows["label"])),
             published=np.array([CODE[word] for word in published.dictionary.to_pylist()], np.int8)[_codes(published)],
             flat=flat,
         ),
@@ -82,48 +81,49 @@ def settle(rows: pa.Table, pictures: Numbers, collection: Collection, rules: Spl
 
 
 def _groups(
-    contents: pa.Array, sketch: pa.Array, flat: npt.NDArray[np.bool_], pictures: Numbers, collection: Collection,
+    ids: pa.Array, first: Numbers, sketches: Pixels, flat: npt.NDArray[np.bool_], pictures: Numbers, collection: Collection,
     earlier: EarlierSnapshot | None,
 ) -> tuple[Codes, pa.Array, Numbers]:  # fmt: skip
     """The group of each distinct content, as a code: remembered, its representative's, or its own.
 
     And of each group its id, and the first row of the earlier snapshot that was in it, or -1.
+
+    Args:
+        ids, sketches: of every row. first: row of each content, in the order of their ids.
     """
-    code, ids, before = _remembered(contents, pictures, earlier)
+    code, names, before = _remembered(ids, first, pictures, earlier)
     fresh = code < 0
     # A group may have kept the name of a picture that went, and that is here again.
-    code[fresh] = _where(contents.filter(pa.array(fresh)), ids)
+    code[fresh] = _where(ids.take(pa.array(first[fresh])), names)
     settled = code.copy()
     settled[fresh] = -1
     alone = code < 0
-    code[alone] = len(ids) + np.arange(alone.sum())
-    ids = pa.concat_arrays([ids, contents.filter(pa.array(alone))])
+    code[alone] = len(names) + np.arange(alone.sum())
+    names = pa.concat_arrays([names, ids.take(pa.array(first[alone]))])
     before = np.concatenate([before, np.full(alone.sum(), -1)])
     # What was there before comes first, and within that the smallest content id: no order of reading matters.
-    order = _ascending(contents)
-    order = np.concatenate([order[~fresh[order]], order[fresh[order]]])
-    order = order[~flat[order]]  # a nearly constant picture is like any other one
+    order = np.concatenate([np.flatnonzero(~fresh & ~flat), np.flatnonzero(fresh & ~flat)])  # a nearly constant one is like any other
     if len(order):
-        found = np.frombuffer(sketch.buffers()[1], np.uint8, len(sketch) * SKETCH_BYTES, sketch.offset * SKETCH_BYTES)
         shown = pictures[order]
         leader = representatives(
-            found.reshape(-1, SKETCH_BYTES)[order],
+            sketches,
+            first[order],
             _settled(settled[order]),
             lambda one, other: alike(collection.grid(int(shown[one])), collection.grid(int(shown[other]))),
             lambda places: collection.look_at(shown[list(places)]),
         )
         code[order] = code[order[leader]]
-    used = np.bincount(code, minlength=len(ids)) > 0
-    return (np.cumsum(used) - 1)[code], ids.filter(pa.array(used)), before[used]
+    used = np.bincount(code, minlength=len(names)) > 0
+    return (np.cumsum(used) - 1)[code], names.filter(pa.array(used)), before[used]
 
 
-def _remembered(contents: pa.Array, pictures: Numbers, earlier: EarlierSnapshot | None) -> tuple[Codes, pa.Array, Numbers]:
+def _remembered(ids: pa.Array, first: Numbers, pictures: Numbers, earlier: EarlierSnapshot | None) -> tuple[Codes, pa.Array, Numbers]:
     """The code of the group that each content had before, or -1; and of each of those groups its id and its first row."""
     if earlier is None:
-        return np.full(len(contents), -1), pa.array([], pa.string()), np.zeros(0, np.int64)
-    groups = earlier.rows["group_id"].combine_chunks()
+        return np.full(len(first), -1), pa.array([], pa.string()), np.zeros(0, np.int64)
+    groups = whole(earlier.rows["group_id"])
     row = np.where(pictures < (len(groups) if earlier.reusable else 0), pictures, -1)
-    row[row < 0] = _where(contents.filter(pa.array(row < 0)), earlier.rows["content_id"])
+    row[row < 0] = _where(ids.take(pa.array(first[row < 0])), earlier.rows["content_id"])
     codes = _codes(groups)
     return np.where(row < 0, -1, codes[row]), groups.dictionary, _first(codes)[:-1]
 
@@ -137,14 +137,27 @@ def _where(wanted: pa.Array, words: pa.Array | pa.ChunkedArray) -> Numbers:
     return np.where(place < 0, -1, hits[place]) if len(hits) else place
 
 
-def _ascending(ids: pa.Array) -> Numbers:
-    """Places of distinct ids (SHA-256, hex) in ascending order: sorting their first 64 bits takes a tenth of the time."""
+def _ranks(ids: pa.Array) -> Codes:
+    """Place of each id (SHA-256, hex) among the distinct ones in ascending order; sorting their first 64 bits takes a tenth of the time."""
     ends = np.frombuffer(ids.buffers()[1], np.int32, len(ids) + 1, 4 * ids.offset)
-    pairs = np.frombuffer(ids.buffers()[2], np.uint8)[ends[0] : ends[-1]].view(np.uint16).reshape(len(ids), -1)[:, :8]
+    pairs = np.frombuffer(ids.buffers()[2] or b"", np.uint8)[ends[0] : ends[-1]].view(np.uint16).reshape(len(ids), -1)[:, :8]
     heads = _BYTES[pairs].view(">u8").ravel().astype(np.uint64)
     order = np.argsort(heads)
     heads = heads[order]
-    return pc.sort_indices(ids).to_numpy() if (heads[1:] == heads[:-1]).any() else order
+    again = np.flatnonzero(heads[1:] == heads[:-1])
+    if pc.any(pc.not_equal(ids.take(pa.array(order[again])), ids.take(pa.array(order[again + 1])))).as_py():
+        return pc.rank(ids, tiebreaker="dense").to_numpy().astype(np.int64) - 1
+    steps = np.ones(len(ids), np.int64)
+    steps[again + 1] = 0
+    ranks = np.empty(len(ids), np.int64)
+    ranks[order] = np.cumsum(steps) - 1
+    return ranks
+
+
+def _stacked(sketches: pa.Array) -> Pixels:
+    """Sketches as bytes ``[n, 64]``."""
+    found = np.frombuffer(sketches.buffers()[1], np.uint8, len(sketches) * SKETCH_BYTES, sketches.offset * SKETCH_BYTES)
+    return found.reshape(-1, SKETCH_BYTES)
 
 
 def _settled(codes: Codes) -> Codes:

@@ -18,6 +18,7 @@ from components.contracts.codec import to_json
 from components.contracts.findings import Duplicates
 from components.contracts.preset import DataPolicy
 from components.images.decode import decode
+from components.ingestion.sources.columns import whole
 from components.ingestion.splits import Codes
 from components.ingestion.tables import side_by_side
 
@@ -31,15 +32,15 @@ def columns(rows: pa.Table, decided: pa.Table) -> pa.Table:
     """`COLUMNS` of all rows, of what is said and decided of them."""
     found = side_by_side(rows, decided)
     plain = {name: found[name].cast(pa.float32() if name == "contrast" else pa.string()) for name in COLUMNS}
-    return pa.table({name: column.combine_chunks() for name, column in plain.items()})
+    return pa.table({name: whole(column) for name, column in plain.items()})
 
 
 def snapshot_id(table: pa.Table, policy: DataPolicy) -> str:
     """SHA-256 (hex) over example id, label and split of every row in order, the data policy and the layout's version."""
     digest = hashlib.sha256(f"{EXAMPLES_VERSION}\n{to_json(policy)}\n".encode())
     for start in range(0, len(table), _HASHED_ROWS):
-        rows = table.select(["example_id", "label", "split"]).slice(start, _HASHED_ROWS).combine_chunks()
-        lines = pc.binary_join_element_wise(*(column.chunk(0) for column in rows.columns), "\0")
+        rows = table.slice(start, _HASHED_ROWS)
+        lines = pc.binary_join_element_wise(*(whole(rows[name]) for name in ("example_id", "label", "split")), "\0")
         digest.update(pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines), "\n")[0].as_buffer())
         digest.update(b"\n")
     return digest.hexdigest()
@@ -70,7 +71,7 @@ def duplicates(table: pa.Table, content: Codes, group: Codes, min_contrast: floa
     group_of_content[content] = group
     near = np.bincount(group_of_content)
     several = np.flatnonzero(copies[content] > 1)
-    label = table["label"].combine_chunks().dictionary_encode()
+    label = whole(table["label"]).dictionary_encode()
     pairs = np.unique(content[several] * len(label.dictionary) + label.indices.to_numpy()[several])
     published = table["published_split"]
     training = pc.or_(pc.equal(published, "train"), pc.equal(published, "")).to_numpy()

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from components.contracts.artifacts import EXAMPLE_COLUMNS, REJECTED_COLUMNS
 from components.ingestion.neighbours import GRID, SKETCH_BYTES
 from components.ingestion.sources import layouts
+from components.ingestion.sources.columns import whole
 
 # The validation environment reads these files with pyarrow 10: plain types and format version 2.6 only.
 _TYPES = {
@@ -105,8 +106,8 @@ def write_shard(path: Path, groups: Iterable[pa.Table]) -> None:
 
 def _in_one_piece(column: pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
     """Where a column is in several, the pages in the file depend on them. One that is whole already isn't copied."""
-    whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-    return whole if whole.type == kind else whole.cast(kind)
+    found = whole(column)
+    return found if found.type == kind else found.cast(kind)
 
 
 def write_arrow(path: Path, table: pa.Table) -> None:

@@ -23,7 +23,10 @@ def photograph(seed: int, size: int = 96) -> Image.Image:
 
 def like(first: np.ndarray, other: np.ndarray) -> bool:
     grids = np.stack([grid(first), grid(other)])
-    return representatives(sketches(grids), np.array([-1, -1]), lambda one, two: alike(grids[one], grids[two])).tolist() == [0, 0]
+    return representatives(sketches(grids), np.arange(2), np.array([-1, -1]), lambda one, two: alike(grids[one], grids[two])).tolist() == [
+        0,
+        0,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -55,21 +58,23 @@ def test_groups_do_not_chain() -> None:
     steps = [(a * (1 - share) + far * share).astype(np.uint8) for share in (0.0, 0.16, 0.32)]
     grids = np.stack([grid(step) for step in steps])
     assert [alike(grids[0], grids[1]), alike(grids[1], grids[2]), alike(grids[0], grids[2])] == [True, True, False]
-    found = representatives(sketches(grids), np.full(3, -1), lambda one, other: alike(grids[one], grids[other]))
+    found = representatives(sketches(grids), np.arange(3), np.full(3, -1), lambda one, other: alike(grids[one], grids[other]))
     assert found.tolist() == [0, 0, 2]
 
 
 def test_what_was_settled_before_never_changes() -> None:
     grids = np.stack([grid(np.asarray(photograph(1)))] * 4)
     everything_alike = lambda one, other: True  # noqa: E731
-    assert representatives(sketches(grids), np.array([0, 1, 1, -1]), everything_alike).tolist() == [0, 1, 1, 0]
+    assert representatives(sketches(grids), np.arange(4), np.array([0, 1, 1, -1]), everything_alike).tolist() == [0, 1, 1, 0]
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=30))
 def test_every_picture_stands_for_itself_or_follows_one_that_does(seeds: list[int]) -> None:
     grids = np.stack([grid(np.asarray(photograph(seed))) for seed in seeds])
-    leader = representatives(sketches(grids), np.full(len(seeds), -1), lambda one, other: alike(grids[one], grids[other]))
+    leader = representatives(
+        sketches(grids), np.arange(len(seeds)), np.full(len(seeds), -1), lambda one, other: alike(grids[one], grids[other])
+    )
     assert (leader[leader] == leader).all()
     assert [seeds[index] for index in leader] == seeds
     assert len(set(leader.tolist())) == len(set(seeds))
@@ -84,7 +89,7 @@ def test_what_is_compared_was_told_ahead(monkeypatch: pytest.MonkeyPatch) -> Non
         assert {one, other} <= told[-1]
         return alike(grids[one], grids[other])
 
-    leader = representatives(sketches(grids), np.full(12, -1), confirm, lambda indices: told.append(set(indices)))
+    leader = representatives(sketches(grids), np.arange(12), np.full(12, -1), confirm, lambda indices: told.append(set(indices)))
     assert leader.tolist() == [0, 1, 2] * 4
     assert len(told) > 1
     assert max(map(len, told)) <= 8
@@ -99,7 +104,7 @@ def test_a_key_that_very_many_share_costs_little() -> None:
         asked += 1
         return False
 
-    representatives(sketches(grids), np.full(3000, -1), confirm)
+    representatives(sketches(grids), np.arange(3000), np.full(3000, -1), confirm)
     assert asked <= 3000 * MAX_COMPARED
 
 

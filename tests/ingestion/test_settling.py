@@ -13,7 +13,7 @@ from components.contracts.artifacts import EXAMPLE_COLUMNS
 from components.images.decode import decode
 from components.ingestion.collection import Collection
 from components.ingestion.neighbours import grid
-from components.ingestion.settling import _ascending
+from components.ingestion.settling import _ranks
 from components.ingestion.tables import EXAMPLES, write_shard
 from tests.ingestion.sources import face
 
@@ -23,8 +23,9 @@ IDS = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(500)
 @pytest.mark.parametrize("ids", [IDS, IDS + [IDS[7][:16] + other[16:] for other in IDS[:3]]], ids=["distinct heads", "equal heads"])
 @pytest.mark.parametrize("first", [0, 3])
 def test_contents_are_ordered_by_id(ids: list[str], first: int) -> None:
-    found = _ascending(pa.array(ids, pa.string()).slice(first))
-    assert [ids[first:][place] for place in found] == sorted(ids[first:])
+    ids = ids[first:] + ids[5:50]
+    ascending = sorted(set(ids))
+    assert _ranks(pa.array(["another", *ids], pa.string()).slice(1)).tolist() == [ascending.index(each) for each in ids]
 
 
 def test_an_earlier_file_is_read_from_its_start_to_its_end_for_many_grids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

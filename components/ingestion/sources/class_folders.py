@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 from components.contracts.errors import InputError, UnknownNameError
 from components.contracts.labels import Taxonomy
 from components.ingestion.sources import paths
-from components.ingestion.sources.columns import ending, listing_digest, parted, texts
+from components.ingestion.sources.columns import ending, listing_digest, parted, texts, whole
 from components.ingestion.sources.files import FileReader, rows_from
 from components.ingestion.sources.layouts import SPLIT_NAMES, Reading, Standing, refuse_hopeless
 from components.ingestion.sources.places import ObjectPlace, Place
@@ -69,11 +70,13 @@ class ClassFolders:
         self.uri = place.uri
         self.objects = len(objects)
         self.bytes = pc.sum(objects["size"]).as_py()
-        self.digest = listing_digest(objects)
         self.voted = votes is not None
         self.taxonomy = taxonomy
         self._votes = votes
-        self._rows = self._said(objects, source, place.origin)
+        with ThreadPoolExecutor(1) as meanwhile:
+            counted = meanwhile.submit(listing_digest, objects)
+            self._rows = self._said(objects, source, place.origin)
+        self.digest = counted.result()
         reason, split = self._rows["reason"], self._rows["published_split"]
         usable = self._rows.select(["label", "left_out", "published_split"]).filter(pc.equal(reason, ""))
         self._unknown = _tally(self._rows["detail"].filter(pc.equal(reason, "unknown-class")))
@@ -90,7 +93,7 @@ class ClassFolders:
         Args:
             objects: every one of the place: rows of `components.ingestion.sources.columns.LISTED`, and which are an ``image`` by name.
         """
-        names, images = texts(objects["name"]), objects["image"].combine_chunks()
+        names, images = texts(objects["name"]), whole(objects["image"])
         archives = ending(names, _ARCHIVES, pc.invert(images))
         others = pc.or_(archives, pc.ends_with(names, "/"))
         folders, hidden = _folders(names, objects["name"])
@@ -98,7 +101,8 @@ class ClassFolders:
         if not pc.any(pc.and_(images, shown)).as_py():
             return None
         objects = objects.append_column("archive", archives).append_column("folder", folders)
-        return cls(place, objects.filter(pc.and_(pc.or_(images, others), shown)), taxonomy, votes, source)
+        counted = pc.and_(pc.or_(images, others), shown)
+        return cls(place, objects if pc.all(counted).as_py() else objects.filter(counted), taxonomy, votes, source)
 
     @property
     def standing(self) -> Standing | None:
@@ -123,9 +127,9 @@ class ClassFolders:
 
     def _said(self, objects: pa.Table, source: str, origin: str) -> pa.Table:
         names = texts(objects["name"])
-        column = objects["folder"].combine_chunks()
+        column = whole(objects["folder"])
         folder, folders = column.indices, column.dictionary.to_pylist()
-        images = folder.filter(objects["image"].combine_chunks()).unique().to_pylist()
+        images = folder.filter(whole(objects["image"])).unique().to_pylist()
         split = [tuple(text.split("/")) if text else () for text in folders]
         wrapper = _wrapper_length([split[code] for code in images if folders[code] not in ("", _UNSAFE)], self._is_meant)
         meant = [_REFUSED["unsafe-path"] if path == (_UNSAFE,) else self._meaning(path[wrapper:]) for path in split]
@@ -223,8 +227,8 @@ def _chosen(words: tuple[str | bool, ...], which: pa.Array) -> pa.Array:
 def _own_refusal(names: pa.Array, objects: pa.Table) -> pa.Array:
     """Why an object is refused whatever folder it is in; nothing where it isn't."""
     again = pa.concat_arrays([pa.array([False]), pc.equal(names[1:], names[:-1])])
-    nested = pc.if_else(objects["archive"].combine_chunks(), NESTED_ARCHIVE, "")
-    refusal = objects["refusal"].combine_chunks().cast(pa.string())
+    nested = pc.if_else(whole(objects["archive"]), NESTED_ARCHIVE, "")
+    refusal = whole(objects["refusal"]).cast(pa.string())
     return pc.if_else(again, DUPLICATE_PATH, pc.if_else(pc.equal(refusal, ""), nested, refusal))
 
 

@@ -65,9 +65,14 @@ def table_of(columns: dict[str, Any], schema: pa.Schema) -> pa.Table:
     return pa.table([_column(columns[field.name], field.type, rows) for field in schema], schema=schema)
 
 
+def whole(column: pa.ChunkedArray) -> pa.Array:
+    """A column in one piece; one that is already isn't copied."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
 def texts(names: pa.ChunkedArray | pa.Array) -> pa.Array:
     """Names as valid Unicode."""
-    names = names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
+    names = whole(names) if isinstance(names, pa.ChunkedArray) else names
     try:
         return names.cast(pa.string())
     except pa.ArrowInvalid:
@@ -108,7 +113,7 @@ def listing_digest(objects: pa.Table) -> str:
         lines = pc.binary_join_element_wise(
             part["name"], *(pc.cast(pc.cast(part[name], pa.string()), pa.binary()) for name in ("size", "checksum")), b"\0"
         )
-        ended = pc.binary_join_element_wise(lines, b"", b"\n").combine_chunks()
+        ended = whole(pc.binary_join_element_wise(lines, b"", b"\n"))
         end = np.frombuffer(ended.buffers()[1], np.int32)[len(ended)]
         digest.update(memoryview(ended.buffers()[2])[:end])  # where all lines stand one behind the other
     return digest.hexdigest()

@@ -14,7 +14,7 @@ from components.contracts.labels import Taxonomy
 from components.contracts.preset import VotesPolicy
 from components.ingestion.sources import paths
 from components.ingestion.sources.class_folders import ClassFolders
-from components.ingestion.sources.columns import ending, entries_of, listing, texts
+from components.ingestion.sources.columns import ending, entries_of, listing, texts, whole
 from components.ingestion.sources.fer2013_csv import Fer2013Csv
 from components.ingestion.sources.layouts import Layout
 from components.ingestion.sources.manifest import COLUMNS, Manifest
@@ -82,7 +82,7 @@ def votes_alone(place: ObjectPlace) -> VoteTable | None:
 
 
 def _headers(place: ObjectPlace, objects: pa.Table) -> dict[Entry, tuple[str, ...]]:
-    found = objects.filter(ending(objects["name"].combine_chunks(), _TABLES, pc.invert(objects["image"].combine_chunks())))
+    found = objects.filter(ending(whole(objects["name"]), _TABLES, pc.invert(whole(objects["image"]))))
     tables = [entry for entry in entries_of(found) if not paths.is_hidden(entry.name) and not entry.refusal]
     tables.sort(key=lambda entry: entry.name.count("/"))
     return {entry: _columns(place, entry) for entry in tables[:MAX_TABLES] if paths.parts(entry.name) is not None}
