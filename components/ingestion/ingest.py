@@ -61,7 +61,7 @@ def ingest(context: Context, plan_digest: str, target: Path, runner: IngestionPo
     source_id = plan.listing.source_id
     with ThreadPoolExecutor(1) as meanwhile:
         remembered = meanwhile.submit(find_earlier, context.store, source_id, plan.accepted_snapshot, context.scratch)
-        meanwhile.submit(lambda: getattr(remembered.result(), "rows", None))  # which are wanted soon
+        meanwhile.submit(lambda: (snapshot := remembered.result()) and snapshot.rows)  # which are wanted soon
         place, found = _as_planned(plan.listing, policy)
     earlier = remembered.result()
     artifacts.start(target)

@@ -74,9 +74,9 @@ class ClassFolders:
         self.taxonomy = taxonomy
         self._votes = votes
         with ThreadPoolExecutor(1) as meanwhile:
-            counted = meanwhile.submit(listing_digest, objects)
+            digest = meanwhile.submit(listing_digest, objects)
             self._rows = self._said(objects, source, place.origin)
-        self.digest = counted.result()
+        self.digest = digest.result()
         reason, split = self._rows["reason"], self._rows["published_split"]
         usable = self._rows.select(["label", "left_out", "published_split"]).filter(pc.equal(reason, ""))
         self._unknown = _tally(self._rows["detail"].filter(pc.equal(reason, "unknown-class")))
