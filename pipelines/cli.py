@@ -115,6 +115,7 @@ def run(
 @app.command(name="compile")
 def compile_(
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")] = Path("build/emotion-retraining.yaml"),
+    preset: Annotated[str, typer.Option(help="Whose sizes the tasks get, and the default of the parameter preset.")] = presets.DEFAULT,
     registry: Annotated[str, typer.Option(help="Registry that holds the images; tags are digests of code and lock.")] = "localhost",
     claim: Annotated[
         list[str] | None,
@@ -129,10 +130,13 @@ def compile_(
     """
     from components.contracts.artifacts import write_atomically
     from components.runtime.store import claim_of
-    from pipelines.compiling import compile_pipeline, with_claims
+    from pipelines.compiling import compile_pipeline
+    from pipelines.resources import Cluster, tasks_for
 
-    claims = [claim_of(f"pvc://{name}") for name in claim or ()]
-    write_atomically(output, with_claims(compile_pipeline(code.image_references(registry, gpu=True)), claims).encode())
+    device = presets.preset(preset).training.device
+    claims = tuple(claim_of(f"pvc://{name}") for name in claim or ())
+    cluster = Cluster(tasks_for(device, gpus=device == "gpu"), device, claims, preset, code_version=code.code_version())
+    write_atomically(output, compile_pipeline(code.image_references(registry, gpu=device == "gpu"), cluster).encode())
     console.print(f"wrote {output}")
 
 

@@ -149,9 +149,9 @@ def every(page_of: Callable[..., Any], field: str, **arguments: Any) -> Iterator
             return
 
 
-def called(name: str) -> str:
+def called(name: str, field: str = "display_name") -> str:
     """The server's filter for items of one name."""
-    return json.dumps({"predicates": [{"operation": 1, "key": "display_name", "stringValue": name}]})
+    return json.dumps({"predicates": [{"operation": 1, "key": field, "stringValue": name}]})
 
 
 def _host(host: str, environment: Mapping[str, str]) -> str:

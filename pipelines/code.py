@@ -13,14 +13,14 @@ SHARED = ("contracts", "runtime", "images", "inference")
 
 
 def component_digest(component: str, root: Path = ROOT) -> str:
-    """SHA-256 over all that runs in a component's image: its code, the shared packages, its lock."""
-    hasher = hashlib.sha256()
-    for package in (component, *SHARED):
-        for path in sorted((root / "components" / package).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                hasher.update(path.relative_to(root).as_posix().encode() + b"\0")
-                hasher.update(hashlib.sha256(path.read_bytes()).digest())
-    return hasher.hexdigest()
+    """SHA-256 over a component's code, the shared packages and its lock."""
+    return _digest(root, *(root / "components" / package for package in (component, *SHARED)))
+
+
+def image_digest(component: str, root: Path = ROOT) -> str:
+    """SHA-256 over all that a component's image holds: in that of ingestion the shipped presets, too, which are no code of a step."""
+    digest = component_digest(component, root)
+    return _digest(root, root / "pipelines" / "presets", begin=digest) if component == "ingestion" else digest
 
 
 def image_references(registry: str, root: Path = ROOT, *, gpu: bool = False) -> dict[str, str]:
@@ -31,7 +31,7 @@ def image_references(registry: str, root: Path = ROOT, *, gpu: bool = False) -> 
     """
     prefix = f"{registry.rstrip('/')}/" if registry else ""
     names = {name: f"{'gpu/' if gpu and name == 'training' else ''}emotion-{name}" for name in COMPONENTS}
-    return {f"emotion-{name}": f"{prefix}{path}:{component_digest(name, root)[:16]}" for name, path in names.items()}
+    return {f"emotion-{name}": f"{prefix}{path}:{image_digest(name, root)[:16]}" for name, path in names.items()}
 
 
 def code_version(root: Path = ROOT) -> str:
@@ -51,3 +51,14 @@ def git_commit(root: Path = ROOT) -> str:
     except (OSError, subprocess.CalledProcessError):
         return ""
     return f"{commit}+changes" if changed else commit
+
+
+def _digest(root: Path, *folders: Path, begin: str = "") -> str:
+    """SHA-256 over the paths and contents of all files below some folders."""
+    hasher = hashlib.sha256(begin.encode())
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                hasher.update(path.relative_to(root).as_posix().encode() + b"\0")
+                hasher.update(hashlib.sha256(path.read_bytes()).digest())
+    return hasher.hexdigest()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +16,21 @@ from components.contracts.codec import from_json
 from components.contracts.errors import EmotionError, InputError
 from pipelines import code
 from pipelines.client import Kubeflow, called, every
-from pipelines.compiling import compile_pipeline, with_claims, without_gpus
+from pipelines.compiling import compile_pipeline
+from pipelines.resources import Cluster
 
 PIPELINE = "emotion-retraining"
 RECORD = code.ROOT / "build" / "images.json"
 
 
-def compiled_for(registry: str, *, gpus: bool, claims: Iterable[str] = (), record: Path = RECORD) -> str:
+def compiled_for(registry: str, cluster: Cluster, *, record: Path = RECORD) -> str:
     """The pipeline for a cluster: images by digest where pushing them recorded one, else by tag in ``registry``.
-
-    Args:
-        claims: PersistentVolumeClaims that hold the store or data.
 
     Raises:
         InputError: neither says where an image is, the record is of other code, or of training without CUDA where GPUs are asked for.
     """
-    text = compile_pipeline(pinned(code.image_references("", gpu=gpus), _recorded(record), registry))
-    return with_claims(text if gpus else without_gpus(text), claims)
+    tags = code.image_references("", gpu=cluster.tasks["train"].gpus > 0)
+    return compile_pipeline(pinned(tags, _recorded(record), registry), cluster)
 
 
 def pinned(tags: Mapping[str, str], recorded: Mapping[str, str], registry: str) -> dict[str, str]:
@@ -56,28 +56,50 @@ def version_name(compiled: str) -> str:
     return hashlib.sha256(compiled.encode()).hexdigest()[:24]
 
 
-def ensure_version(client: Kubeflow, compiled: str) -> tuple[str, str]:
-    """Upload the pipeline as a version of `PIPELINE` unless it stands there. Returns the ids of pipeline and version."""
+@dataclass(frozen=True)
+class About:
+    """What a person reads beside an id or a digest. ``name``: short. ``description``: one sentence."""
+
+    name: str
+    description: str
+
+
+def about_version(preset: str, commit: str) -> About:
+    """A version of the pipeline for people: the preset whose sizes and defaults it has, when it was uploaded (UTC), of which commit."""
+    name = " · ".join(filter(None, (preset, f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M}", commit)))
+    return About(name, f"Sizes and defaults of the preset {preset}; compiled from commit {commit or 'unknown'}.")
+
+
+def ensure_version(client: Kubeflow, compiled: str, about: About) -> tuple[str, str]:
+    """Upload the pipeline as a version of `PIPELINE` unless it stands there. Returns the ids of pipeline and version.
+
+    A version's name is the digest of its content, by which it is found again; people see ``about``.
+    """
     namespace = client.get_user_namespace() or None
 
     def pipeline() -> Any:
         return _only(client.list_pipelines, "pipelines", PIPELINE, namespace=namespace)
 
     def create_pipeline() -> Any:
-        wanted = kfp_server_api.V2beta1Pipeline(display_name=PIPELINE, name=PIPELINE, namespace=namespace)
+        description = "Nightly retraining of a facial-emotion classifier behind evaluation gates."
+        wanted = kfp_server_api.V2beta1Pipeline(display_name=PIPELINE, name=PIPELINE, namespace=namespace, description=description)
         return client.pipelines.pipeline_service_create_pipeline(wanted)
 
     found = _ensure(pipeline, create_pipeline)
     name = version_name(compiled)
 
     def version() -> Any:
-        return _only(client.list_pipeline_versions, "pipeline_versions", name, pipeline_id=found.pipeline_id)
+        versions = every(client.list_pipeline_versions, "pipeline_versions", filter=called(name, "name"), pipeline_id=found.pipeline_id)
+        return next((one for one in versions if one.name == name), None)
 
     def upload() -> Any:
+        api = kfp_server_api.PipelineUploadServiceApi(client.pipelines.api_client)  # kfp's own method gives no display name
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "pipeline.yaml"
             path.write_text(compiled)
-            return client.upload_pipeline_version(str(path), name, pipeline_id=found.pipeline_id)
+            return api.upload_pipeline_version(
+                str(path), name=name, display_name=about.name, description=about.description, pipelineid=found.pipeline_id
+            )
 
     return found.pipeline_id, _ensure(version, upload).pipeline_version_id
 
@@ -85,7 +107,8 @@ def ensure_version(client: Kubeflow, compiled: str) -> tuple[str, str]:
 def ensure_experiment(client: Kubeflow, name: str) -> str:
     """Id of the experiment that holds a preset's runs."""
     namespace = client.get_user_namespace() or None
-    wanted = kfp_server_api.V2beta1Experiment(display_name=name, namespace=namespace)
+    description = f"Runs of the preset {name}, by hand and scheduled."
+    wanted = kfp_server_api.V2beta1Experiment(display_name=name, namespace=namespace, description=description)
     found = _ensure(
         lambda: experiment_called(client, name),
         lambda: client.experiments.experiment_service_create_experiment(wanted),
@@ -96,6 +119,18 @@ def ensure_experiment(client: Kubeflow, name: str) -> str:
 def experiment_called(client: Kubeflow, name: str) -> Any:
     """The experiment of a name, or None."""
     return _only(client.list_experiments, "experiments", name, namespace=client.get_user_namespace() or None)
+
+
+def start_run(
+    client: Kubeflow, about: About, experiment_id: str, pipeline_id: str, version_id: str, parameters: Mapping[str, Any], account: str
+) -> Any:
+    """Start a run of a pipeline's version; its pods run as the service account ``account``."""
+    reference = kfp_server_api.V2beta1PipelineVersionReference(pipeline_id=pipeline_id, pipeline_version_id=version_id)
+    wanted = kfp_server_api.V2beta1Run(
+        display_name=about.name, description=about.description, experiment_id=experiment_id, pipeline_version_reference=reference,
+        runtime_config=kfp_server_api.V2beta1RuntimeConfig(parameters=dict(parameters)), service_account=account,
+    )  # fmt: skip
+    return client.runs.run_service_create_run(wanted)
 
 
 def _ensure(look: Callable[[], Any], make: Callable[[], Any]) -> Any:

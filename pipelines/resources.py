@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import Any
 
 from kfp import dsl, kubernetes
 
@@ -58,6 +57,7 @@ class Resources:
     """One task's needs.
 
     Attributes:
+        title: what people see it called.
         cpu, memory: what it is promised, in Kubernetes units. cpu_limit: what it may take; of memory it is the same.
         gpus: of the training pool, whose nodes carry `GPU_POOL` and are tainted with `GPU_RESOURCE`.
         shared_memory: size of /dev/shm, kept in memory and part of ``memory``; empty for the container runtime's 64 MB.
@@ -67,6 +67,7 @@ class Resources:
         caching: False for what must look at the world each time.
     """
 
+    title: str
     cpu: str = "1"
     cpu_limit: str = "2"
     memory: str = "2G"
@@ -84,21 +85,23 @@ class Resources:
         return json.dumps({**figures, "gpus": self.gpus, "gpu": GPU_RESOURCE if self.gpus else ""}, sort_keys=True)
 
 
+# Sizes of a preset that trains on CPUs: no task asks for more than 2 CPUs and 3 GB, so the pipeline fits a cluster on a laptop.
 TASKS: dict[str, Resources] = {
-    "resolve": Resources(memory="1G", retries=2, timeout_seconds=HOUR, caching=False, secrets=(OBJECT_STORE, KAGGLE)),
+    "resolve": Resources("Resolve", memory="1G", retries=2, caching=False, secrets=(OBJECT_STORE, KAGGLE)),
     "ingest": Resources(
-        cpu="2", cpu_limit="4", memory="4G", spot=True, retries=3, timeout_seconds=3 * HOUR, secrets=(OBJECT_STORE, KAGGLE)
+        "Ingest", cpu="2", cpu_limit="4", memory="3G", spot=True, retries=3, timeout_seconds=3 * HOUR, secrets=(OBJECT_STORE, KAGGLE)
     ),
-    "validate": Resources(memory="4G", spot=True, retries=3),
-    "resample": Resources(memory="1G", spot=True, retries=3, timeout_seconds=30 * MINUTE),
-    "train": Resources(cpu="4", cpu_limit="8", memory="16G", gpus=1, shared_memory="4G", spot=True, retries=6, timeout_seconds=8 * HOUR),
-    "evaluate": Resources(cpu="2", cpu_limit="4", memory="4G", spot=True, retries=3),
-    "check-serving": Resources(cpu="2", memory="4G", spot=True, retries=3, timeout_seconds=30 * MINUTE),
-    "gate": Resources(memory="1G", retries=2, timeout_seconds=30 * MINUTE),
-    "register": Resources(memory="1G", retries=2, timeout_seconds=30 * MINUTE, secrets=(OBJECT_STORE, SIGNING)),
-    "deploy": Resources(memory="1G", retries=2, timeout_seconds=2 * HOUR, secrets=(OBJECT_STORE, SIGNING)),
-    "report": Resources(retries=2, timeout_seconds=30 * MINUTE, caching=False, secrets=(OBJECT_STORE, NOTIFICATION)),
+    "validate": Resources("Validate", memory="3G", spot=True, retries=3),
+    "resample": Resources("Resample", memory="1G", spot=True, retries=3, timeout_seconds=30 * MINUTE),
+    "train": Resources("Train", cpu="2", cpu_limit="4", memory="3G", spot=True, retries=6, timeout_seconds=8 * HOUR),
+    "evaluate": Resources("Evaluate", cpu="2", cpu_limit="4", memory="3G", spot=True, retries=3),
+    "check-serving": Resources("Check serving", cpu="2", memory="3G", spot=True, retries=3, timeout_seconds=30 * MINUTE),
+    "gate": Resources("Gate", memory="1G", retries=2, timeout_seconds=30 * MINUTE),
+    "register": Resources("Ask for approval", memory="1G", retries=2, timeout_seconds=30 * MINUTE, secrets=(OBJECT_STORE, SIGNING)),
+    "deploy": Resources("Deploy", memory="1G", retries=2, timeout_seconds=2 * HOUR, secrets=(OBJECT_STORE, SIGNING)),
+    "report": Resources("Report", retries=2, timeout_seconds=30 * MINUTE, caching=False, secrets=(OBJECT_STORE, NOTIFICATION)),
 }
+_LARGE = {"ingest": "4G", "validate": "4G", "evaluate": "4G", "check-serving": "4G"}
 
 BACKOFF_SECONDS = 30
 BACKOFF_FACTOR = 2.0
@@ -113,10 +116,47 @@ RUN = dsl.PipelineConfig(
 )
 
 
-def place(task: dsl.PipelineTask) -> dsl.PipelineTask:
-    """Give a task what the table says, and return it."""
-    step = task.name.rstrip("-0123456789")
-    wants = TASKS[step]
+def tasks_for(device: str, *, gpus: bool) -> dict[str, Resources]:
+    """What each task gets for presets that train on a device.
+
+    Args:
+        device: of the preset, cpu or gpu. gpus: False where the cluster has none: a preset for GPUs then trains on any large node.
+    """
+    if device == "cpu":
+        return TASKS
+    train = replace(TASKS["train"], cpu="4", cpu_limit="8", memory="16G", gpus=int(gpus), shared_memory="4G")
+    return {**TASKS, **{step: replace(TASKS[step], memory=memory) for step, memory in _LARGE.items()}, "train": train}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What the pipeline is compiled for.
+
+    Attributes:
+        tasks: what each step gets. device: whose sizes these are; `resolve` refuses a preset that needs more.
+        claims: PersistentVolumeClaims that hold the store or data, mounted in every task: each step opens the store.
+        preset, source, store, code_version: defaults of the pipeline's parameters, which a form in the UI shows.
+    """
+
+    tasks: Mapping[str, Resources] = field(default_factory=lambda: TASKS)
+    device: str = "cpu"
+    claims: tuple[str, ...] = ()
+    preset: str = ""
+    source: str = ""
+    store: str = ""
+    code_version: str = ""
+
+    def place(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
+        """Give a task what the table says, and return it."""
+        step = task.name.rstrip("-0123456789")
+        _place(task, step, self.tasks[step])
+        for claim in sorted(set(self.claims)):
+            kubernetes.mount_pvc(task, claim, str(CLAIMS / claim))
+        return task
+
+
+def _place(task: dsl.PipelineTask, step: str, wants: Resources) -> None:
+    task.set_display_name(wants.title)
     task.set_cpu_request(wants.cpu).set_cpu_limit(wants.cpu_limit)
     task.set_memory_request(wants.memory).set_memory_limit(wants.memory)
     task.set_caching_options(enable_caching=wants.caching)
@@ -135,14 +175,6 @@ def place(task: dsl.PipelineTask) -> dsl.PipelineTask:
         for name, value in secret.environment.items():
             task.set_env_variable(name, value)
     _choose_nodes(task, wants)
-    return task
-
-
-def claim_mounts(claims: Iterable[str]) -> list[dict[str, Any]]:
-    """What `kfp.kubernetes.mount_pvc` writes for each claim. Every task has them, since the frame of each step opens the store."""
-    return [
-        {"constant": claim, "mountPath": str(CLAIMS / claim), "pvcNameParameter": {"runtimeValue": {"constant": claim}}} for claim in claims
-    ]
 
 
 def _choose_nodes(task: dsl.PipelineTask, wants: Resources) -> None:

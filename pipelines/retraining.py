@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from kfp import dsl
 from kfp.dsl import Artifact, Dataset, Input, Model
+from kfp.dsl.base_component import BaseComponent
 
 from components.deployment.component import deploy, register
 from components.evaluation.component import evaluate, gate
@@ -18,66 +19,98 @@ from components.resampling.component import resample
 from components.serving.component import check_serving
 from components.training.component import train
 from components.validation.component import validate
-from pipelines.resources import RUN, place
+from pipelines.resources import RUN, Cluster
 
 
 @contextmanager
-def when(condition: object, name: str) -> Iterator[None]:
-    """A condition with a name that is unique across nested pipelines.
+def when(condition: object, name: str, title: str) -> Iterator[None]:
+    """A condition with a name that is unique across nested pipelines, and a title for people.
 
     kfp numbers conditions per pipeline, and renumbers those that collide in the order of a protobuf
     map, which differs from process to process.
     """
     with dsl.If(condition, name=name) as group:
         group.name = f"condition-{name}"
+        group.display_name = title
         yield
 
 
-@dsl.pipeline(name="promote")
-def promote(word: str, preset: str, store: str, run_id: str, model: Input[Model], verdict: Input[Artifact]) -> None:
-    """Blessed: the challenger becomes the champion. Needs approval: it waits in the registry for a person."""
-    common = {"preset": preset, "store": store, "run_id": run_id}
-    with when(word == "blessed", "blessed"):
-        place(deploy(**common, model=model, verdict=verdict))
-    with when(word == "needs-approval", "needs-approval"):
-        place(register(**common, model=model, verdict=verdict))
+def retraining(cluster: Cluster) -> BaseComponent:
+    """The pipeline with the sizes, volumes and default parameters of a cluster."""
+    place = cluster.place
 
-
-@dsl.pipeline(name="retrain")
-def retrain(decision: str, preset: str, store: str, run_id: str, plan: str, code_version: str, examples: Input[Dataset]) -> None:
-    """Valid data: train a challenger and judge it."""
-    with when(decision == "go", "valid-data"):
+    @dsl.pipeline(name="promote", description="Promote the blessed challenger, or ask a person.")
+    def promote(word: str, preset: str, store: str, run_id: str, model: Input[Model], verdict: Input[Artifact]) -> None:
         common = {"preset": preset, "store": store, "run_id": run_id}
-        sampling = place(resample(**common, examples=examples))
-        trained = place(train(**common, code_version=code_version, examples=examples, sampling_plan=sampling.outputs["sampling_plan"]))
-        model = trained.outputs["model"]
-        scored = place(evaluate(**common, plan=plan, examples=examples, model=model))
-        checked = place(check_serving(**common, plan=plan, model=model))
-        judged = place(gate(**common, plan=plan, evaluation=scored.outputs["evaluation"], serving_check=checked.outputs["serving_check"]))
-        promote(word=judged.outputs["word"], **common, model=model, verdict=judged.outputs["verdict"])
+        with when(word == "blessed", "blessed", "Blessed"):
+            place(deploy(**common, model=model, verdict=verdict))
+        with when(word == "needs-approval", "needs-approval", "Needs approval"):
+            place(register(**common, model=model, verdict=verdict))
 
+    @dsl.pipeline(name="retrain", description="Train a challenger on valid data and judge it.")
+    def retrain(decision: str, preset: str, store: str, run_id: str, plan: str, code_version: str, examples: Input[Dataset]) -> None:
+        with when(decision == "go", "valid-data", "Valid data"):
+            common = {"preset": preset, "store": store, "run_id": run_id}
+            sampling = place(resample(**common, examples=examples))
+            trained = place(train(**common, code_version=code_version, examples=examples, sampling_plan=sampling.outputs["sampling_plan"]))
+            model = trained.outputs["model"]
+            scored = place(evaluate(**common, plan=plan, examples=examples, model=model))
+            checked = place(check_serving(**common, plan=plan, model=model))
+            measured = {"evaluation": scored.outputs["evaluation"], "serving_check": checked.outputs["serving_check"]}
+            judged = place(gate(**common, plan=plan, **measured))
+            promoted = promote(word=judged.outputs["word"], **common, model=model, verdict=judged.outputs["verdict"])
+            promoted.set_display_name("Promote")
 
-@dsl.pipeline(name="night")
-def night(work: str, preset: str, store: str, run_id: str, plan: str, code_version: str) -> None:
-    """New data, code or preset: read the images and judge them."""
-    with when(work == "new", "new-work"):
-        common = {"preset": preset, "store": store, "run_id": run_id, "plan": plan}
-        read = place(ingest(**common))
-        checked = place(validate(**common, examples=read.outputs["examples"]))
-        retrain(decision=checked.outputs["decision"], **common, code_version=code_version, examples=read.outputs["examples"])
+    @dsl.pipeline(name="night", description="Read new images and judge them.")
+    def night(work: str, preset: str, store: str, run_id: str, plan: str, code_version: str) -> None:
+        with when(work == "new", "new-work", "New data, code or preset"):
+            common = {"preset": preset, "store": store, "run_id": run_id, "plan": plan}
+            read = place(ingest(**common))
+            checked = place(validate(**common, examples=read.outputs["examples"]))
+            trained = retrain(
+                decision=checked.outputs["decision"], **common, code_version=code_version, examples=read.outputs["examples"]
+            )  # fmt: skip
+            trained.set_display_name("Train and judge a challenger")
 
+    @dsl.pipeline(
+        name="emotion-retraining",
+        display_name="Emotion retraining",
+        description="Nightly retraining of a facial-emotion classifier behind evaluation gates.",
+        pipeline_config=RUN,
+    )
+    def emotion_retraining(
+        preset: str = cluster.preset,
+        source: str = cluster.source,
+        store: str = cluster.store,
+        run_id: str = "",
+        code_version: str = cluster.code_version,
+        force: bool = False,
+    ) -> None:
+        """resolve → ingest → validate → resample → train → evaluate → check serving → gate → deploy; report always.
 
-@dsl.pipeline(
-    name="emotion-retraining",
-    description="Nightly retraining of a facial-emotion classifier behind evaluation gates.",
-    pipeline_config=RUN,
-)
-def retraining(preset: str, source: str, store: str, run_id: str = "", code_version: str = "", force: bool = False) -> None:
-    """resolve → ingest → validate → resample → train → evaluate → check serving → gate → deploy; report always."""
-    page = place(report(preset=preset, store=store, run_id=run_id))
-    with dsl.ExitHandler(page, name="night-watch"):
-        found = place(resolve(preset=preset, source=source, store=store, run_id=run_id, code_version=code_version, force=force))
-        night(
-            work=found.outputs["work"], preset=preset, store=store, run_id=found.outputs["run"],
-            plan=found.outputs["plan"], code_version=code_version,
-        )  # fmt: skip
+        Args:
+            preset: Name of a shipped preset, or the JSON text of one. The tasks of this version have the sizes of the
+                default's; a preset that needs more is refused.
+            source: Address of the images (gs://, s3://, pvc:// or kaggle://), or a JSON list of several; empty where the preset names them.
+            store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path.
+            run_id: Name of the run in the store; empty for its id in Kubeflow Pipelines.
+            code_version: Digest of the code and locks that the steps run with; part of what makes a run new.
+            force: Retrain even when nothing is new.
+        """
+        job = dsl.PIPELINE_JOB_ID_PLACEHOLDER  # the driver replaces it only where it is the whole value of a task's parameter
+        page = place(report(store=store, run_id=run_id, job_id=job))
+        with dsl.ExitHandler(page, name="night-watch") as watched:
+            watched.display_name = "Retrain"
+            found = place(
+                resolve(
+                    preset=preset, source=source, store=store, run_id=run_id, job_id=job, compiled_for=cluster.device,
+                    code_version=code_version, force=force,
+                )
+            )  # fmt: skip
+            new = night(
+                work=found.outputs["work"], preset=found.outputs["preset_digest"], store=store, run_id=found.outputs["run"],
+                plan=found.outputs["plan"], code_version=code_version,
+            )  # fmt: skip
+            new.set_display_name("Read new data")
+
+    return emotion_retraining

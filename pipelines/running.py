@@ -27,6 +27,7 @@ from pipelines.display import Display
 from pipelines.environments import environment_python, run_component
 from pipelines.local import run_pipeline
 from pipelines.local_containers import Containers, engine_at, require_images
+from pipelines.resources import Cluster
 
 Runner = Literal["processes", "docker"]
 
@@ -155,7 +156,7 @@ def execute(request: RunRequest, runs: Path, display: Display) -> dict[str, Any]
     key = f"{layout.run(request.run_id)}/summary.json"
     before = store.read(key)
     exit_codes = run_pipeline(
-        for_a_desk(compile_pipeline(code.image_references("localhost"))),
+        for_a_desk(compile_pipeline(code.image_references("localhost"), Cluster())),
         {
             "preset": request.preset_json,
             "source": request.source,

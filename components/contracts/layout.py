@@ -18,6 +18,9 @@ models/<model_name>/cards/<version>.md      model card, beside the version that 
 served/<model_name>/<yyyy-mm-dd>/<part>.jsonl  what was served on a day (UTC): features and probabilities, no picture
 checkpoints/<key>/...                       survives retries and preemption
 plans/<digest>.json                         night plans
+presets/<digest>.json                       presets that runs used
+runs/<run_id>/workflow                      id of the workflow that claimed the run's name, on a cluster
+runs/<run_id>/preset.json                   the run's preset, as resolve stored it
 runs/<run_id>/evidence/<step>.json          what each step found
 runs/<run_id>/evaluation/...                evaluation artifact with serving_check.json: what the gate judged
 runs/<run_id>/{report.html,summary.json,...}
@@ -120,8 +123,22 @@ def plan(plan_digest: str) -> str:
     return f"plans/{plan_digest}.json"
 
 
+def preset(preset_digest: str) -> str:
+    return f"presets/{preset_digest}.json"
+
+
 def run(run_id: str) -> str:
     return f"runs/{run_id}"
+
+
+def workflow(run_id: str) -> str:
+    """Key of the id of the workflow that a run's name belongs to."""
+    return f"runs/{run_id}/workflow"
+
+
+def run_preset(run_id: str) -> str:
+    """Key of the preset of a run."""
+    return f"runs/{run_id}/preset.json"
 
 
 def evaluation(run_id: str) -> str:

@@ -7,9 +7,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from components.contracts.artifacts import write_atomically
 from components.contracts.errors import EmotionError
 from components.contracts.findings import IngestFindings, ResolveFindings
 from components.contracts.preset import IngestionPolicy
+from components.runtime.preset import store_preset
 from components.runtime.step import Context, Step, main
 from components.runtime.store import open_store
 
@@ -20,18 +22,32 @@ def _resolve_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="folder, archive, table, or gs://, s3:// or kaggle:// of these; a JSON list of several; empty where the preset names them",
     )
+    parser.add_argument(
+        "--compiled-for", default="", choices=("", "cpu", "gpu"), help="device whose task sizes the pipeline version has; empty at a desk"
+    )
     parser.add_argument("--code-version", default="", help="digest of the code and locks that the steps run with")
     parser.add_argument("--force", type=_boolean, default=False, metavar="True|False", help="work even if nothing is new")
     parser.add_argument("--work-output", default="", help="file for the word: new or nothing-new")
     parser.add_argument("--plan-output", default="", help="file for the digest of the night's plan")
     parser.add_argument("--run-output", default="", help="file for the name of the run")
+    parser.add_argument("--preset-output", default="", help="file for the digest of the preset")
 
 
 def _resolve(context: Context, arguments: argparse.Namespace) -> ResolveFindings:
-    from components.ingestion.resolve import resolve, write_outputs
+    from components.ingestion.resolve import check_compiled_for, resolve
 
+    preset_digest = store_preset(context.store, context.run_id, context.preset)  # first: a report of what then fails reads it
+    check_compiled_for(context.preset, arguments.compiled_for)
     findings = resolve(context, arguments.source, arguments.code_version, force=arguments.force)
-    write_outputs(findings, context.run_id, work=arguments.work_output, plan=arguments.plan_output, run=arguments.run_output)
+    outputs = {
+        arguments.work_output: findings.plan.work,
+        arguments.plan_output: findings.plan_digest,
+        arguments.run_output: context.run_id,
+        arguments.preset_output: preset_digest,
+    }
+    for path, text in outputs.items():
+        if path:
+            write_atomically(Path(path), text.encode())
     print(f"{findings.plan.work}: {findings.plan.reason}", flush=True)
     return findings
 

@@ -13,20 +13,38 @@ def resolve(
     source: str,
     store: str,
     run_id: str,
+    job_id: str,
+    compiled_for: str,
     code_version: str,
     force: bool,
     work: dsl.OutputPath(str),  # type: ignore[valid-type]
     plan: dsl.OutputPath(str),  # type: ignore[valid-type]
     run: dsl.OutputPath(str),  # type: ignore[valid-type]
+    preset_digest: dsl.OutputPath(str),  # type: ignore[valid-type]
 ):
-    """Is there anything new tonight? ``work`` is new or nothing-new, ``plan`` the digest of the night plan."""
+    """Decide whether there is anything to do: compare source, preset and code with the last judged run.
+
+    Args:
+        preset: Name of a shipped preset, or the JSON text of one.
+        source: Address of the images, or a JSON list of several; empty where the preset names them.
+        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path.
+        run_id: Name of the run; empty for the id of the workflow.
+        job_id: Id of the workflow. A name that another workflow's run has is not taken twice.
+        compiled_for: Device whose task sizes this pipeline version has: cpu or gpu.
+        code_version: Digest of the code and locks that the steps run with.
+        force: Retrain even when nothing is new.
+        work: Word for what follows: new or nothing-new.
+        plan: Digest of the run plan, which later steps read from the store.
+        run: Name of the run in the store.
+        preset_digest: Digest of the preset, which later steps read from the store.
+    """
     return dsl.ContainerSpec(
         image=IMAGE,
         command=COMMAND,
         args=[
-            "resolve", "--preset", preset, "--store", store, "--run-id", run_id, "--job-id", dsl.PIPELINE_JOB_ID_PLACEHOLDER,
-            "--source", source, "--code-version", code_version, "--force", force,
-            "--work-output", work, "--plan-output", plan, "--run-output", run,
+            "resolve", "--preset", preset, "--store", store, "--run-id", run_id, "--job-id", job_id,
+            "--source", source, "--compiled-for", compiled_for, "--code-version", code_version, "--force", force,
+            "--work-output", work, "--plan-output", plan, "--run-output", run, "--preset-output", preset_digest,
             "--executor-input", "{{$}}",
         ],
     )  # fmt: skip

@@ -7,16 +7,14 @@ import hashlib
 import json
 import os
 from datetime import datetime, timezone
-from pathlib import Path
 
 from components.contracts import layout
-from components.contracts.artifacts import write_atomically
 from components.contracts.codec import digest, from_json, to_json
 from components.contracts.drift import DriftRecord
-from components.contracts.errors import EmotionError
+from components.contracts.errors import EmotionError, InputError
 from components.contracts.findings import ResolveFindings
 from components.contracts.night import ListedSource, Listing, NightPlan
-from components.contracts.preset import DataPolicy
+from components.contracts.preset import DataPolicy, Preset
 from components.contracts.preset.sources import separate_uris
 from components.contracts.registry import Pointers
 from components.ingestion.listings import changed_since, keep
@@ -64,11 +62,21 @@ def source_id(source: str) -> str:
     return f"{name}-{mark}"
 
 
-def write_outputs(findings: ResolveFindings, run_id: str, *, work: str, plan: str, run: str) -> None:
-    """Write the step's outputs as plain text files, each where its path isn't empty."""
-    for path, text in ((work, findings.plan.work), (plan, findings.plan_digest), (run, run_id)):
-        if path:
-            write_atomically(Path(path), text.encode())
+def check_compiled_for(preset: Preset, compiled_for: str) -> None:
+    """Refuse a preset that needs more than the tasks of this pipeline version get.
+
+    Args:
+        compiled_for: device whose sizes the version has; empty where tasks have none, as at a desk.
+
+    Raises:
+        InputError: the preset trains on a GPU, and the version was compiled for a preset that doesn't.
+    """
+    if (compiled_for, preset.training.device) == ("cpu", "gpu"):
+        raise InputError(
+            f"the preset {preset.name} needs more than this pipeline version's tasks get",
+            expected="a preset with training.device cpu", received="gpu",
+            fix=f"`emotion submit --preset {preset.name} …` uploads a version with its sizes",
+        )  # fmt: skip
 
 
 def _make(context: Context, gathered: Gathered, listing: Listing, code_version: str, *, force: bool) -> NightPlan:

@@ -13,6 +13,7 @@ from components.contracts import layout
 from components.contracts.artifacts import write_atomically
 from components.contracts.codec import json_object, to_json, to_pretty_json
 from components.contracts.errors import EmotionError, EnvironmentProblem
+from components.contracts.preset import Preset
 from components.reporting.cost import cost_of, read_prices
 from components.reporting.index import row_of
 from components.reporting.model_card import model_card
@@ -22,6 +23,7 @@ from components.reporting.outcome import Outcome, judge, pipeline_error
 from components.reporting.page import render, render_plain
 from components.reporting.publishing import add_to_index, rebuild_index, write_home_page
 from components.reporting.summary import last_night, summarize
+from components.runtime.preset import preset_of_run
 from components.runtime.step import Context, Step, main, one_line, peak_memory_bytes
 from components.runtime.store import Store, open_store
 
@@ -41,19 +43,21 @@ def report(context: Context, arguments: argparse.Namespace) -> None:
     # Rendered again at a desk there is no status to go by: what the pipeline said that night still holds.
     problem = pipeline_error(arguments.status) if arguments.status else str(earlier.get("pipeline_error") or "")
     outcome = judge(night, problem)
+    preset = context.given_preset or _preset(store, context.run_id)
     cost = cost_of(night.steps, *read_prices(_read(store, layout.PRICES)))
-    summary = summarize(night, outcome, context.preset, store.location(f"{run}/report.html"), cost) | {"pipeline_error": problem or None}
+    summary = summarize(night, outcome, preset, store.location(f"{run}/report.html"), cost) | {"pipeline_error": problem or None}
     # What others added to the summary, such as the time that the whole command took, stays.
     store.write(f"{run}/summary.json", to_pretty_json(earlier | summary).encode())
     told = message(summary, outcome)
     store.write(f"{run}/notification.json", to_pretty_json(told).encode())
-    page = _page(context, night, outcome, summary).encode()
+    page = _page(preset, night, outcome, summary).encode()
     store.write(f"{run}/report.html", page)
     _write_page(arguments.page, page)
-    if night.evaluate:
-        card = model_card(night, night.evaluate, outcome, context.preset).encode()
-        store.write(layout.card(context.preset.model_name, night.evaluate.challenger.version), card)
-    _remember(context, night, outcome)
+    if preset and night.evaluate:
+        card = model_card(night, night.evaluate, outcome, preset).encode()
+        store.write(layout.card(preset.model_name, night.evaluate.challenger.version), card)
+    if preset:
+        _remember(store, preset, night, outcome)
     _add_to_index(store, summary)
     ours = {"name": "report", "seconds": round(time.monotonic() - began, 3), "cached": False, "status": "succeeded"}
     summary["steps"].append({**ours, "peak_memory_bytes": peak_memory_bytes()})
@@ -75,9 +79,18 @@ def _notify(store: Store, key: str, told: dict[str, str], webhook_file: Path | N
         print(f"a second attempt of this step will tell it again: {one_line(error)}", file=sys.stderr)
 
 
-def _page(context: Context, night: Night, outcome: Outcome, summary: dict[str, Any]) -> str:
+def _preset(store: Store, run_id: str) -> Preset | None:
+    """The preset that resolve stored; None where resolve never came so far, or what it stored can't be read."""
     try:
-        return render(night, outcome, summary, context.preset)
+        return preset_of_run(store, run_id)
+    except (EmotionError, OSError) as error:
+        print(f"the run's preset can't be read: {one_line(error)}", file=sys.stderr)
+        return None
+
+
+def _page(preset: Preset | None, night: Night, outcome: Outcome, summary: dict[str, Any]) -> str:
+    try:
+        return render(night, outcome, summary, preset)
     except Exception as error:  # noqa: BLE001 - the page is most needed where something unforeseen happened
         print(f"the full page couldn't be drawn: {one_line(error)}", file=sys.stderr)
         return render_plain(night, outcome, one_line(error))
@@ -89,12 +102,12 @@ def _write_page(path: Path, content: bytes) -> None:
     write_atomically(path, content)
 
 
-def _remember(context: Context, night: Night, outcome: Outcome) -> None:
+def _remember(store: Store, preset: Preset, night: Night, outcome: Outcome) -> None:
     """Point `last-night` here, unless a later night was judged already: an old run may be rendered again."""
     value = last_night(night, outcome)
-    key = layout.pointer(context.preset.model_name, "last-night")
-    if value is not None and not _is_later(context.store, key, night):
-        context.store.write(key, to_json(value).encode())
+    key = layout.pointer(preset.model_name, "last-night")
+    if value is not None and not _is_later(store, key, night):
+        store.write(key, to_json(value).encode())
 
 
 def _is_later(store: Store, key: str, night: Night) -> bool:

@@ -9,13 +9,21 @@ WEBHOOK_FILE = "/var/run/secrets/emotion/notification/webhook-url"  # a mounted 
 
 
 @dsl.container_component
-def report(preset: str, store: str, run_id: str, status: dsl.PipelineTaskFinalStatus, page: Output[HTML]):
-    """Build the page and the summary from the evidence of the steps, whatever happened."""
+def report(store: str, run_id: str, job_id: str, status: dsl.PipelineTaskFinalStatus, page: Output[HTML]):
+    """Build the page and the summary from the evidence of the steps, whatever happened.
+
+    Args:
+        store: Root of what outlives runs, where the steps left their evidence.
+        run_id: Name of the run; empty for the id of the workflow.
+        job_id: Id of the workflow, by which the run's name in the store is found.
+        status: How the pipeline ended, from Kubeflow Pipelines.
+        page: The report: one HTML page that loads nothing.
+    """
     return dsl.ContainerSpec(
         image=IMAGE,
         command=COMMAND,
         args=[
-            "report", "--preset", preset, "--store", store, "--run-id", run_id, "--job-id", dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+            "report", "--store", store, "--run-id", run_id, "--job-id", job_id,
             "--status", status, "--webhook-file", WEBHOOK_FILE, "--page", page.path,
             "--executor-input", "{{$}}",
         ],

@@ -17,11 +17,13 @@ Drawn = dict[str, Markup]
 P = ParamSpec("P")
 
 
-def drawings(night: Night, preset: Preset) -> Drawn:
+def drawings(night: Night, preset: Preset | None) -> Drawn:
     """Charts by name; one that can't be drawn leaves a note in its place."""
     drawn: Drawn = {}
     if night.resample:
-        drawn["balance"] = _try(bars.class_balance, preset.data.labels, night.resample.before, night.resample.after)
+        drawn["balance"] = _try(
+            bars.class_balance, preset.data.labels if preset else tuple(night.resample.before), night.resample.before, night.resample.after
+        )
     if night.train:
         for key in ("accuracy", "loss"):
             drawn[key] = _try(curves.learning_curve, key, night.train.history, night.train.best_epoch, night.train.stages)

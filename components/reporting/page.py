@@ -29,11 +29,11 @@ MAX_REJECTED = 100
 BESIDE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(?:[./][A-Za-z0-9_-]+)*")
 
 
-def render(night: Night, outcome: Outcome, summary: Mapping[str, Any], preset: Preset) -> str:
+def render(night: Night, outcome: Outcome, summary: Mapping[str, Any], preset: Preset | None) -> str:
     """The page of a night, whatever of it there is.
 
     Args:
-        summary: as `components.reporting.summary.summarize` gives it.
+        summary: as `components.reporting.summary.summarize` gives it. preset: None where resolve stored none.
     """
     return render_template(
         "page.html.j2",
@@ -41,11 +41,11 @@ def render(night: Night, outcome: Outcome, summary: Mapping[str, Any], preset: P
         outcome=outcome,
         summary=summary,
         preset=preset,
-        preset_json=json.dumps(json.loads(to_json(preset)), indent=2, ensure_ascii=False),
+        preset_json=json.dumps(json.loads(to_json(preset)), indent=2, ensure_ascii=False) if preset else "",
         titles=TITLES,
         figures=drawings(night, preset),
         pictures=pictures(night),
-        policies=_policies(preset.data),
+        policies=_policies(preset.data) if preset else (),
         splits=[split for split in SPLITS if night.ingest and split in night.ingest.counts],
         classes=_classes(night.ingest) if night.ingest else (),
         bars=timeline(night),

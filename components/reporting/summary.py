@@ -11,11 +11,11 @@ from components.reporting.night import Night
 from components.reporting.outcome import Outcome
 
 
-def summarize(night: Night, outcome: Outcome, preset: Preset, report: str, cost: Cost) -> dict[str, Any]:
+def summarize(night: Night, outcome: Outcome, preset: Preset | None, report: str, cost: Cost) -> dict[str, Any]:
     """The summary of a night.
 
     Args:
-        report: location of the page in the store.
+        preset: of the run; None where resolve stored none. report: location of the page in the store.
         cost: of all steps but the report.
     """
     plan = night.resolve.plan if night.resolve else None
@@ -23,8 +23,8 @@ def summarize(night: Night, outcome: Outcome, preset: Preset, report: str, cost:
     compared = gate.champion if gate else plan.champion.version if plan and plan.champion else None
     return {
         "run_id": night.run_id,
-        "preset": preset.name,
-        "model_name": preset.model_name,
+        "preset": preset.name if preset else "unknown",
+        "model_name": preset.model_name if preset else "unknown",
         "outcome": outcome.word,
         "headline": outcome.headline,
         "verdict": gate.word if gate else None,

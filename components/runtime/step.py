@@ -34,6 +34,8 @@ from components.contracts.errors import EmotionError, EnvironmentProblem, InputE
 from components.contracts.findings import Evidence
 from components.contracts.preset import Preset
 from components.runtime.executor_output import ExecutorOutput
+from components.runtime.preset import read_preset
+from components.runtime.runs import claim_run
 from components.runtime.store import Store, open_store
 
 TERMINATED = 143
@@ -44,15 +46,22 @@ class Context:
     """What the frame gives a step's body.
 
     Attributes:
-        run_id: of this run. scratch: an empty folder that is removed afterwards.
-        executor_output: metadata for Kubeflow Pipelines.
+        run_id: of this run. given_preset: None for a step that was given none.
+        scratch: an empty folder that is removed afterwards. executor_output: metadata for Kubeflow Pipelines.
     """
 
     run_id: str
-    preset: Preset
+    given_preset: Preset | None
     store: Store
     scratch: Path
     executor_output: ExecutorOutput
+
+    @property
+    def preset(self) -> Preset:
+        """The run's preset. Raises InputError where none was given."""
+        if self.given_preset is None:
+            raise InputError("the step was given no preset", expected="--preset with its JSON, @FILE or digest")
+        return self.given_preset
 
 
 @dataclass(frozen=True)
@@ -96,19 +105,17 @@ def _parser(component: str, steps: Mapping[str, Step]) -> argparse.ArgumentParse
         command.add_argument("--run-id", default="", help="name of this run; evidence is kept under it")
         command.add_argument("--job-id", default="", help="id that Kubeflow Pipelines gave the job; names the run where --run-id doesn't")
         command.add_argument("--store", required=True, help="folder, gs://, s3:// or pvc:// URI of the store")
-        command.add_argument("--preset", required=True, help="the preset as JSON, or @FILE with that JSON")
+        command.add_argument("--preset", default="", help="the preset: JSON, @FILE with it, or the digest under which resolve stored it")
         command.add_argument("--executor-input", default="", help="set by Kubeflow Pipelines; leave it out at a desk")
         step.add_arguments(command)
     return parser
 
 
 def _run(component: str, name: str, step: Step, arguments: argparse.Namespace) -> None:
-    text = arguments.preset
-    preset = from_json(Preset, Path(text[1:]).read_bytes() if text.startswith("@") else text, "preset")
+    if not arguments.store:
+        raise InputError("no store was named", expected="--store with a folder, gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path")
     store = open_store(arguments.store)
-    run_id = arguments.run_id or arguments.job_id
-    if not run_id:
-        raise InputError("the run has no name", expected="--run-id NAME")
+    run_id = claim_run(store, arguments.run_id, arguments.job_id)
     key = layout.evidence(run_id, name)
     evidence = Evidence(name, run_id, "running", _now(), environment=_environment(component), **_attempts_before(store, key))
     store.write(key, to_pretty_json(evidence).encode())
@@ -117,6 +124,7 @@ def _run(component: str, name: str, step: Step, arguments: argparse.Namespace) -
         with tempfile.TemporaryDirectory(prefix=f"emotion-{name}-") as scratch:
             try:
                 output = ExecutorOutput(arguments.executor_input)
+                preset = read_preset(arguments.preset, store) if arguments.preset else None
                 findings = step.body(Context(run_id, preset, store, Path(scratch), output), arguments)
                 output.write()
             finally:

@@ -23,6 +23,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from components.contracts.artifacts import write_atomically
+from components.contracts.codec import to_pretty_json
 from infra.environments import lock_of
 from infra.images.base import base_image
 from infra.images.engine import Engine, NoEngine, start
@@ -30,7 +31,9 @@ from infra.images.sbom import write_bill
 from infra.images.secrets import build_secrets
 from infra.images.signing import require_cosign, sign
 from pipelines.code import COMPONENTS, ROOT, git_commit, image_references
+from pipelines.presets import PRESETS
 
+PRESETS_FOLDER = ROOT / "build" / "presets"
 RECORD = ROOT / "build" / "images.json"
 
 
@@ -44,6 +47,7 @@ def build(engine: Engine, components: tuple[str, ...], base: str, *, gpu: bool =
         CalledProcessError: a build failed; its output holds why.
     """
     references = image_references("localhost", gpu=gpu)
+    write_presets(PRESETS_FOLDER)
     built = {component: references[f"emotion-{component}"] for component in components}
     with build_secrets() as secrets:
         for number, (component, reference) in enumerate(built.items(), 1):
@@ -54,6 +58,16 @@ def build(engine: Engine, components: tuple[str, ...], base: str, *, gpu: bool =
             engine.run("build", "--network", "host", *secrets, *_arguments(component, base, gpu), "--tag", reference, ROOT)
             print(f" {time.monotonic() - began:.0f} s", flush=True)
     return built
+
+
+def write_presets(folder: Path) -> None:
+    """Write every shipped preset as JSON: the image of resolve holds them, so that a run may name one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in folder.glob("*.json"):
+        if stale.stem not in PRESETS:
+            stale.unlink()
+    for name, preset in PRESETS.items():
+        write_atomically(folder / f"{name}.json", to_pretty_json(preset).encode())
 
 
 def push(engine: Engine, built: dict[str, str], registry: str) -> dict[str, str]:

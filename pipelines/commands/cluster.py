@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime, timezone
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,10 @@ from components.runtime.store import claim_of
 from pipelines import code, presets
 from pipelines.commands.connection import Auth, CaFile, Host, Name, Namespace, PresetName, connect, named, schedule_name
 from pipelines.commands.terminal import console
+
+if TYPE_CHECKING:
+    from pipelines.publishing import About
+    from pipelines.resources import Cluster
 
 SCHEDULED_AT = "0 30 2 * * *"
 STORES = ("gs://", "s3://", "pvc://")
@@ -43,7 +47,11 @@ Registry = Annotated[
     typer.Option(help="Registry that holds the images. Not needed after `make push`, which recorded their digests in build/images.json."),
 ]
 Gpu = Annotated[
-    bool, typer.Option("--gpu/--no-gpu", help="Train on the GPU pool, in the image that `make push GPU=1` makes, or on any node.")
+    bool | None,
+    typer.Option(
+        "--gpu/--no-gpu",
+        help="Train on the GPU pool, in the image of `make push GPU=1`, or on any node. By default as training.device of the preset.",
+    ),
 ]
 ServiceAccount = Annotated[str, typer.Option(help="Identity of the run's pods: it opens the store (workload identity).")]
 
@@ -55,7 +63,7 @@ def submit(
     run_id: Annotated[str, typer.Option(help="Name of the run. Submitted again under the same name, a run isn't started twice.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Retrain even when nothing is new.")] = False,
     registry: Registry = "",
-    gpu: Gpu = True,
+    gpu: Gpu = None,
     service_account: ServiceAccount = "emotion-run",
     host: Host = "",
     auth: Auth = "",
@@ -79,17 +87,16 @@ def submit(
     from pipelines import publishing, watching
     from pipelines.client import speaking
 
-    compiled = publishing.compiled_for(registry, gpus=gpu, claims=_claims(chosen, data, store))
+    compiled = publishing.compiled_for(registry, _cluster(chosen, data, store, gpu))
     client = connect(host, auth, namespace, ca_file)
     with speaking(client.host):
-        pipeline, version = publishing.ensure_version(client, compiled)
+        pipeline, version = publishing.ensure_version(client, compiled, publishing.about_version(chosen.name, code.git_commit()))
         experiment = publishing.ensure_experiment(client, preset)
         run = watching.standing_run(client, experiment, name) if run_id else None
         started = run is None
         if run is None:
-            run = client.run_pipeline(
-                experiment, name, pipeline_id=pipeline, version_id=version, params=parameters, service_account=service_account
-            )
+            about = _about_run(name, chosen, data)
+            run = publishing.start_run(client, about, experiment, pipeline, version, parameters, service_account)
     console.print(f"{'submitted' if started else 'already there'}: [bold]{name}[/] ({run.run_id})", soft_wrap=True)
     console.print(f"version {publishing.version_name(compiled)} · watch it with: emotion status {name} --watch", soft_wrap=True)
 
@@ -108,7 +115,7 @@ def schedule(
     ] = "UTC",
     name: Name = "",
     registry: Registry = "",
-    gpu: Gpu = True,
+    gpu: Gpu = None,
     service_account: ServiceAccount = "emotion-run",
     host: Host = "",
     auth: Auth = "",
@@ -132,11 +139,11 @@ def schedule(
     schedules.check_cron(cron)
     schedules.check_time_zone(time_zone)
     wanted = schedule_name(name, preset)
-    compiled = publishing.compiled_for(registry, gpus=gpu, claims=_claims(chosen, data, store))
+    compiled = publishing.compiled_for(registry, _cluster(chosen, data, store, gpu))
     spec = schedules.ScheduleSpec(wanted, cron, time_zone, publishing.version_name(compiled), service_account, parameters)
     client = connect(host, auth, namespace, ca_file)
     with speaking(client.host):
-        pipeline, version = publishing.ensure_version(client, compiled)
+        pipeline, version = publishing.ensure_version(client, compiled, publishing.about_version(chosen.name, code.git_commit()))
         experiment = publishing.ensure_experiment(client, preset)
         standing, created = schedules.schedule(client, spec, experiment, pipeline, version)
     console.print(f"{'scheduled' if created else 'stands'}: [bold]{spec.name}[/] at {cron} ({time_zone})", soft_wrap=True)
@@ -184,14 +191,27 @@ def _parameters(preset: Preset, data: list[str] | None, store: str, *, run_id: s
     }  # fmt: skip
 
 
+def _cluster(preset: Preset, data: list[str] | None, store: str, gpu: bool | None) -> Cluster:
+    """What the pipeline is compiled for: the preset's sizes, and what a form in the UI shows as defaults."""
+    from pipelines.resources import Cluster, tasks_for
+
+    gpus = preset.training.device == "gpu" if gpu is None else gpu
+    device = "gpu" if gpus else preset.training.device
+    claims = tuple(sorted({claim_of(uri) for uri in (store, *_sources(preset, data))} - {""}))
+    source = joined_uri(data) if data else ""
+    return Cluster(tasks_for(device, gpus=gpus), device, claims, preset.name, source, store, code.code_version())
+
+
+def _about_run(name: str, preset: Preset, data: list[str] | None) -> About:
+    from pipelines.publishing import About
+
+    commit = code.git_commit()
+    return About(name, f"{preset.name} on {', '.join(_sources(preset, data))}" + (f"; commit {commit}" if commit else ""))
+
+
 def _sources(preset: Preset, data: list[str] | None) -> list[str]:
     """URIs of the images and of what gives them their labels."""
     return data or [where for source in preset.data.sources for where in (source.uri, source.votes) if where]
-
-
-def _claims(preset: Preset, data: list[str] | None, store: str) -> set[str]:
-    """The claims that the run's pods mount."""
-    return {claim_of(uri) for uri in (store, *_sources(preset, data))} - {""}
 
 
 def _require_reachable(uri: str, option: str, schemes: tuple[str, ...]) -> None:

@@ -40,6 +40,7 @@ EMOTION5_EFFICIENTNETV2B0 = Preset(
         dropout=0.25,
         l2=0.01,
         pretrained=PretrainedWeights("imagenet"),
+        device="gpu",
     ),
     gate=GatePolicy(min_accuracy=0.6, min_macro_f1=0.55, first_model="promote"),
 )

@@ -41,6 +41,7 @@ FER2013 = Preset(
         average_weights=0.999,
         test_time_augmentation="flip",
         precision="mixed",
+        device="gpu",
     ),
     gate=GatePolicy(min_accuracy=0.6, min_macro_f1=0.55, max_model_bytes=80_000_000, first_model="promote"),
 )

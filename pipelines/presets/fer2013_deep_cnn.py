@@ -34,6 +34,7 @@ FER2013_DEEP_CNN = Preset(
         batch_size=64,
         augmentation=Augmentation(flip=True, rotation_degrees=10, zoom=0.1, shift=0.1),
         dropout=0.5,
+        device="gpu",
     ),
     gate=GatePolicy(min_accuracy=0.5, min_macro_f1=0.4, first_model="promote"),
 )

@@ -34,6 +34,7 @@ HAPPY_BINARY = Preset(
         augmentation=Augmentation(flip=False),
         dropout=0.5,
         reuse_model=True,
+        device="gpu",
     ),
     gate=GatePolicy(min_accuracy=0.6, min_macro_f1=0.55, max_model_bytes=80_000_000, first_model="promote"),
 )

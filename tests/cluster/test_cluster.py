@@ -21,8 +21,8 @@ import pytest
 from components.contracts import layout
 from components.contracts.codec import to_json
 from pipelines.code import COMPONENTS, code_version, image_references
-from pipelines.compiling import compile_pipeline, without_gpus
-from pipelines.resources import SERVICE_ACCOUNT
+from pipelines.compiling import compile_pipeline
+from pipelines.resources import SERVICE_ACCOUNT, Cluster
 from tests.e2e.nights import TINY, Desk
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(5400)]
@@ -109,7 +109,7 @@ def test_a_small_night_is_judged(tmp_path: Path) -> None:
     place = f"emotion-test-{uuid.uuid4().hex[:8]}"
     faces = shutil.make_archive(str(tmp_path / "faces"), "zip", Desk(tmp_path).draw(0))
     package = tmp_path / "pipeline.yaml"
-    package.write_text(without_gpus(compile_pipeline(image_references(REGISTRY))))
+    package.write_text(compile_pipeline(image_references(REGISTRY), Cluster()))
     arguments = {
         "preset": to_json(TINY),
         "source": f"s3://{BUCKET}/{place}/faces.zip",

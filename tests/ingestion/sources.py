@@ -110,9 +110,12 @@ class Bench:
     def store(self) -> DiskStore:
         return DiskStore(self.root / "store")
 
-    def resolve(self, source: object, *, run: str = "r1", code: str = "c1", force: str = "False") -> int:
+    def resolve(
+        self, source: object, *, run: str = "r1", job: str = "", code: str = "c1", force: str = "False", compiled_for: str = ""
+    ) -> int:
         return self._step(
-            "resolve", run, "--source", str(source), "--code-version", code, "--force", force,
+            "resolve", run, "--job-id", job, "--source", str(source), "--code-version", code, "--force", force,
+            "--compiled-for", compiled_for, "--preset-output", str(self.root / "out" / "preset"),
             "--work-output", str(self.root / "out" / "work"), "--plan-output", str(self.root / "out" / "plan"),
             "--run-output", str(self.root / "out" / "run"),
         )  # fmt: skip

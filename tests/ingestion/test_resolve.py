@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from components.contracts.night import Pointer
 from components.contracts.registry import Pointers
 from components.ingestion.policy import LastNight, decide
 from components.ingestion.resolve import source_id
+from components.runtime.preset import preset_of_run, read_preset
 from tests.ingestion.sources import Bench, as_folder, as_zip, bench, class_folders, csv_row, face
 
 HEADER = "emotion,pixels,Usage"
@@ -257,3 +259,51 @@ def test_resolve_loads_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+class TestWorkflows:
+    """Kubeflow Pipelines gives each workflow an id; a cloned or resubmitted run has the name of another workflow's."""
+
+    JOB, CLONE = "0b5f8a3e-5d43-4c1f-9a55-1e2d3c4b5a69", "77aa8a3e-5d43-4c1f-9a55-1e2d3c4b5a69"
+
+    def test_a_second_attempt_takes_up_the_plan_of_the_first(self, night: Bench, tmp_path: Path) -> None:
+        faces = as_folder(tmp_path / "faces", class_folders())
+        assert night.resolve(faces, job=self.JOB) == 0
+        record(night, run="other")  # judged meanwhile: made anew, the plan would say that nothing is new
+        assert night.resolve(faces, job=self.JOB) == 0
+        assert (night.output("work"), night.output("run")) == ("new", "r1")
+
+    def test_another_workflow_of_that_name_makes_a_plan_and_a_run_of_its_own(self, night: Bench, tmp_path: Path) -> None:
+        faces = as_folder(tmp_path / "faces", class_folders())
+        assert night.resolve(faces, job=self.JOB) == 0
+        record(night)
+        assert night.resolve(faces, job=self.CLONE) == 0
+        assert (night.output("work"), night.output("run")) == ("nothing-new", "r1-77aa8a3e")
+        first, second = (json.loads(night.store.read(layout.evidence(run, "resolve")) or b"") for run in ("r1", "r1-77aa8a3e"))
+        assert [one["findings"]["plan"]["work"] for one in (first, second)] == ["new", "nothing-new"]
+
+    def test_a_placeholder_that_nobody_replaced_names_no_run(self, night: Bench, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        faces = as_folder(tmp_path / "faces", class_folders())
+        assert night.resolve(faces, run="", job="{{$.pipeline_job_uuid}}") == 2
+        assert "a run can't be called '{{$.pipeline_job_uuid}}'" in capfd.readouterr().err
+        assert list(night.store.list("runs")) == []
+
+
+def test_the_preset_is_stored_before_anything_can_fail(night: Bench, tmp_path: Path) -> None:
+    assert night.resolve(tmp_path / "nowhere") == 2
+    assert preset_of_run(night.store, "r1") == night.preset
+    assert night.resolve(as_folder(tmp_path / "faces", class_folders())) == 0
+    assert read_preset(night.output("preset"), night.store) == night.preset
+
+
+@pytest.mark.parametrize(("device", "compiled_for", "code"), [("gpu", "cpu", 2), ("gpu", "gpu", 0), ("cpu", "gpu", 0), ("gpu", "", 0)])
+def test_a_preset_that_needs_more_than_the_pipeline_version_gives_is_refused(
+    tmp_path: Path, device: str, compiled_for: str, code: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    night = bench(tmp_path)
+    night.preset = replace(night.preset, training=replace(night.preset.training, device=device))
+    assert night.resolve(as_folder(tmp_path / "faces", class_folders()), compiled_for=compiled_for) == code
+    refused = (
+        "resolve failed: the preset small needs more than this pipeline version's tasks get; expected a preset with training.device cpu"
+    )
+    assert (refused in capfd.readouterr().err) == (code == 2)

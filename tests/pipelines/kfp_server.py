@@ -115,32 +115,35 @@ class KfpServer:
         raise Refused(405 if method in ("PUT", "PATCH") else 404, f"{method} /{path} isn't served")
 
     def _create_unique(
-        self, among: list[dict[str, Any]], key: str, given: dict[str, Any], scope: tuple[str, ...], allowed: set[str]
-    ) -> dict[str, Any]:
+        self, among: list[dict[str, Any]], key: str, given: dict[str, Any], scope: tuple[str, ...], allowed: set[str],
+        unique: str = "display_name",
+    ) -> dict[str, Any]:  # fmt: skip
         _only(given, {"display_name", *allowed})
-        name = given.get("display_name")
+        name = given.get(unique)
         if not name:
             raise Refused(400, "the name is empty")
         if given.get("namespace") and not self.multi_user:
             raise Refused(400, "in single-user mode the namespace must be empty")
         if self.multi_user and key == "experiment_id" and not given.get("namespace"):
             raise Refused(400, "with several users an experiment needs a namespace")
-        if any(other["display_name"] == name and all(other.get(part) == given.get(part) for part in scope) for other in among):
+        if any(other[unique] == name and all(other.get(part) == given.get(part) for part in scope) for other in among):
             raise Refused(409, f"the name {name} already exists")
         made = {key: str(uuid.uuid4()), **given, "created_at": self._time()}
         among.append(made)
         return made
 
     def _upload(self, query: dict[str, str], body: bytes, headers: Any) -> dict[str, Any]:
-        _only(query, {"name", "pipelineid", "description"})
+        _only(query, {"name", "display_name", "pipelineid", "description"})
         pipeline = self._found(self.pipelines, "pipeline_id", query.get("pipelineid", ""))
         text = _uploaded(headers.get("content-type") or "", body)
         documents = list(yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
         if not documents or "pipelineInfo" not in documents[0] or not all("platforms" in other for other in documents[1:]):
             raise Refused(400, "the file holds no pipeline")
+        given = {field: query.get(field, "") for field in ("name", "display_name", "description")}
+        given["display_name"] = given["display_name"] or given["name"]  # backend/src/apiserver/server/pipeline_upload_server.go
         made = self._create_unique(
-            self.versions, "pipeline_version_id", {"display_name": query.get("name", ""), "pipeline_id": pipeline["pipeline_id"]},
-            ("pipeline_id",), {"pipeline_id"},
+            self.versions, "pipeline_version_id", {**given, "pipeline_id": pipeline["pipeline_id"]}, ("pipeline_id",),
+            {"name", "description", "pipeline_id"}, unique="name",
         )  # fmt: skip
         self.uploads[made["pipeline_version_id"]] = text
         self.parameters[made["pipeline_version_id"]] = documents[0]["root"]["inputDefinitions"]["parameters"]

@@ -24,8 +24,10 @@ from pipelines import client, code, publishing, watching
 from pipelines.cli import app
 from pipelines.client import Kubeflow, credentials, speaking
 from pipelines.commands import cluster, watch
+from pipelines.resources import Cluster
 from tests.pipelines.kfp_server import KfpServer, Refused, serving
 
+ABOUT = publishing.about_version("faces", "0123456789ab")
 COMPILED = (Path(__file__).parent / "emotion-retraining.golden.yaml").read_text()
 PARAMETERS = {"preset": "{}", "source": "gs://bucket/faces", "store": "gs://bucket/store"}
 
@@ -166,20 +168,20 @@ class TestRefusals:
 class TestVersions:
     def test_the_same_yaml_is_uploaded_once(self, server: KfpServer) -> None:
         kubeflow = Kubeflow(server.url)
-        first = publishing.ensure_version(kubeflow, COMPILED)
-        assert publishing.ensure_version(Kubeflow(server.url), COMPILED) == first
+        first = publishing.ensure_version(kubeflow, COMPILED, ABOUT)
+        assert publishing.ensure_version(Kubeflow(server.url), COMPILED, ABOUT) == first
         assert len(server.versions) == 1
-        assert server.versions[0]["display_name"] == publishing.version_name(COMPILED)
+        assert (server.versions[0]["name"], server.versions[0]["display_name"]) == (publishing.version_name(COMPILED), ABOUT.name)
         assert server.uploads[first[1]] == COMPILED
-        publishing.ensure_version(kubeflow, COMPILED.replace("30s", "31s"))
+        publishing.ensure_version(kubeflow, COMPILED.replace("30s", "31s"), ABOUT)
         assert len(server.versions) == 2
         assert len(server.pipelines) == 1
 
     def test_a_version_is_found_on_whatever_page(self, server: KfpServer) -> None:
         kubeflow = Kubeflow(server.url)
         for number in range(23):
-            publishing.ensure_version(kubeflow, COMPILED.replace("30s", f"{number}s"))
-        publishing.ensure_version(kubeflow, COMPILED.replace("30s", "7s"))
+            publishing.ensure_version(kubeflow, COMPILED.replace("30s", f"{number}s"), ABOUT)
+        publishing.ensure_version(kubeflow, COMPILED.replace("30s", "7s"), ABOUT)
         assert len(server.versions) == 23
         pipeline = server.pipelines[0]["pipeline_id"]
         listed = list(client.every(kubeflow.list_pipeline_versions, "pipeline_versions", pipeline_id=pipeline))
@@ -196,9 +198,9 @@ class TestVersions:
         server.before = meet
         create = server._create_unique
 
-        def said_in_another_way(*given: Any) -> Any:
+        def said_in_another_way(*given: Any, **options: Any) -> Any:
             try:
-                return create(*given)
+                return create(*given, **options)
             except Refused as error:
                 raise Refused(status, str(error)) from error
 
@@ -207,7 +209,7 @@ class TestVersions:
         found: list[Any] = []
 
         def upload(kubeflow: Kubeflow) -> None:
-            found.append((publishing.ensure_version(kubeflow, COMPILED), publishing.ensure_experiment(kubeflow, "faces")))
+            found.append((publishing.ensure_version(kubeflow, COMPILED, ABOUT), publishing.ensure_experiment(kubeflow, "faces")))
 
         threads = [threading.Thread(target=upload, args=(one,)) for one in clients]
         for thread in threads:
@@ -240,7 +242,7 @@ class TestImages:
         tags = code.image_references("")
         pushed = {name.removeprefix("emotion-"): f"registry.example/{tag}@sha256:{'b' * 64}" for name, tag in tags.items()}
         (tmp_path / "images.json").write_text(json.dumps(pushed))
-        compiled = next(iter(yaml.safe_load_all(publishing.compiled_for("", gpus=False, record=tmp_path / "images.json"))))
+        compiled = next(iter(yaml.safe_load_all(publishing.compiled_for("", Cluster(), record=tmp_path / "images.json"))))
         containers = [executor["container"] for executor in compiled["deploymentSpec"]["executors"].values()]
         assert {container["image"] for container in containers} == set(pushed.values())
         assert not any("accelerator" in container["resources"] for container in containers)
@@ -248,7 +250,7 @@ class TestImages:
 
 class TestRuns:
     def run(self, server: KfpServer, kubeflow: Kubeflow, name: str) -> Any:
-        pipeline, version = publishing.ensure_version(kubeflow, COMPILED)
+        pipeline, version = publishing.ensure_version(kubeflow, COMPILED, ABOUT)
         experiment = publishing.ensure_experiment(kubeflow, "faces")
         return kubeflow.run_pipeline(experiment, name, pipeline_id=pipeline, version_id=version, params=PARAMETERS)
 
@@ -311,7 +313,7 @@ def test_scheduling_twice_stopping_and_reading_logs(server: KfpServer, monkeypat
     told = Console(file=io.StringIO(), width=200)
     monkeypatch.setattr(cluster, "console", told)
     monkeypatch.setattr(watch, "console", told)
-    monkeypatch.setattr(publishing, "compiled_for", lambda registry, gpus, claims: COMPILED)
+    monkeypatch.setattr(publishing, "compiled_for", lambda registry, cluster: COMPILED)
     place = ("--store", "gs://bucket/store", "--data", "gs://bucket/faces", "--preset", "fer2013-cnn")
 
     def command(*arguments: str) -> None:
@@ -346,7 +348,7 @@ def test_scheduling_twice_stopping_and_reading_logs(server: KfpServer, monkeypat
 def test_a_profile_of_a_shared_kubeflow(server: KfpServer) -> None:
     server.multi_user = True
     kubeflow = Kubeflow(server.url, namespace="anna")
-    publishing.ensure_version(kubeflow, COMPILED)
+    publishing.ensure_version(kubeflow, COMPILED, ABOUT)
     publishing.ensure_experiment(kubeflow, "faces")
     assert server.pipelines[0]["namespace"] == server.experiments[0]["namespace"] == "anna"
 

@@ -9,16 +9,17 @@ import pytest
 import yaml
 
 from pipelines.code import COMPONENTS, ROOT, code_version, component_digest, image_references
-from pipelines.compiling import compile_pipeline, for_a_desk, without_gpus
-from pipelines.resources import TASKS
+from pipelines.compiling import compile_pipeline, for_a_desk
+from pipelines.resources import TASKS, Cluster, tasks_for
 
 GOLDEN = Path(__file__).parent / "emotion-retraining.golden.yaml"
+LARGE = Cluster(tasks_for("gpu", gpus=True), "gpu", preset="fer2013")
 PLACEHOLDERS = {f"emotion-{name}": f"registry.example/emotion-{name}:placeholder" for name in COMPONENTS}
 
 
 @pytest.fixture(scope="module")
 def text() -> str:
-    return compile_pipeline(PLACEHOLDERS)
+    return compile_pipeline(PLACEHOLDERS, LARGE)
 
 
 def test_the_compiled_pipeline_is_the_golden_file(text: str) -> None:
@@ -27,7 +28,7 @@ def test_the_compiled_pipeline_is_the_golden_file(text: str) -> None:
 
 
 def test_two_processes_compile_the_same_bytes(text: str) -> None:
-    program = "from tests.pipelines.test_compiling import *; import sys; sys.stdout.write(compile_pipeline(PLACEHOLDERS))"
+    program = "from tests.pipelines.test_compiling import *; import sys; sys.stdout.write(compile_pipeline(PLACEHOLDERS, LARGE))"
     other = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert other.stdout == text
 
@@ -42,16 +43,45 @@ def test_there_are_two_documents_and_every_image_is_replaced(text: str) -> None:
     assert set(platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]) == set(executors)
 
 
-def test_a_cluster_without_gpus_runs_it_too(text: str) -> None:
-    pipeline, platform = yaml.safe_load_all(without_gpus(text))
+def test_a_cluster_without_gpus_runs_it_too() -> None:
+    pipeline, platform = yaml.safe_load_all(compile_pipeline(PLACEHOLDERS, Cluster(tasks_for("gpu", gpus=False), "gpu")))
     training = pipeline["deploymentSpec"]["executors"]["exec-train"]["container"]
     assert "accelerator" not in training["resources"]
-    assert training["resources"]["resourceCpuRequest"] == TASKS["train"].cpu
+    assert training["resources"]["resourceCpuRequest"] == LARGE.tasks["train"].cpu
     recorded = {variable["name"]: variable["value"] for variable in training["env"]}["EMOTION_RESOURCES"]
     assert json.loads(recorded)["gpus"] == 0
     placed = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-train"]
     assert "nodeSelector" not in placed
     assert [one["key"] for one in placed["tolerations"]] == ["cloud.google.com/gke-spot"]
+
+
+def test_a_form_in_the_ui_can_be_filled_by_hand() -> None:
+    cluster = Cluster(preset="ferplus", source="gs://bucket/faces", store="gs://bucket/store", code_version="0123")
+    pipeline = next(iter(yaml.safe_load_all(compile_pipeline(PLACEHOLDERS, cluster))))
+    parameters = pipeline["root"]["inputDefinitions"]["parameters"]
+    assert {name: given["defaultValue"] for name, given in parameters.items()} == {
+        "preset": "ferplus", "source": "gs://bucket/faces", "store": "gs://bucket/store", "run_id": "", "code_version": "0123",
+        "force": False,
+    }  # fmt: skip
+    assert all(len(given["description"]) > 20 for given in parameters.values())
+    assert "a preset that needs more is refused" in parameters["preset"]["description"]
+
+
+def test_the_id_of_the_workflow_is_the_whole_value_of_a_task_parameter_and_stands_nowhere_else(text: str) -> None:
+    """The driver replaces it there alone (backend/src/v2/driver/resolve.go)."""
+    given = {name: task["inputs"]["parameters"].get("job_id") for name, task in tasks(text).items()}
+    constant = {"runtimeValue": {"constant": "{{$.pipeline_job_uuid}}"}}
+    assert {name: value for name, value in given.items() if value} == {"resolve": constant, "report": constant}
+    assert text.count("{{$.pipeline_job") == 2
+
+
+def test_people_read_titles(text: str) -> None:
+    pipeline = next(iter(yaml.safe_load_all(text)))
+    dags = [pipeline["root"]["dag"], *(part["dag"] for part in pipeline["components"].values() if "dag" in part)]
+    titles = {name: task["taskInfo"]["name"] for dag in dags for name, task in dag["tasks"].items()}
+    assert {name: title for name, title in titles.items() if name in TASKS} == {step: row.title for step, row in TASKS.items()}
+    groups = {"Retrain", "Read new data", "New data, code or preset", "Train and judge a challenger", "Valid data", "Promote"}
+    assert groups | {"Blessed", "Needs approval"} == {title for name, title in titles.items() if name not in TASKS}
 
 
 def tasks(text: str) -> dict[str, dict[str, object]]:
@@ -64,6 +94,7 @@ def test_a_desk_run_fails_at_once_and_has_no_variables_of_a_pod(text: str) -> No
     assert all("retryPolicy" in task for task in tasks(text).values())
     at_a_desk = for_a_desk(text)
     assert not any("retryPolicy" in task for task in tasks(at_a_desk).values())
+    assert "pipeline_job" not in at_a_desk
     pipeline = next(iter(yaml.safe_load_all(at_a_desk)))
     assert not any("env" in executor["container"] for executor in pipeline["deploymentSpec"]["executors"].values())
 
@@ -81,10 +112,20 @@ def test_an_image_is_named_by_its_content(tmp_path: Path) -> None:
     assert image_references("registry.example", tmp_path)["emotion-training"].startswith("registry.example/emotion-training:")
 
 
+def test_shipped_presets_are_part_of_the_image_that_holds_them_and_no_code(tmp_path: Path) -> None:
+    (tmp_path / "pipelines" / "presets").mkdir(parents=True)
+    (tmp_path / "components" / "ingestion").mkdir(parents=True)
+    before = image_references("", tmp_path), component_digest("ingestion", tmp_path)
+    (tmp_path / "pipelines" / "presets" / "mine.py").write_text("MINE = 1\n")
+    after = image_references("", tmp_path), component_digest("ingestion", tmp_path)
+    assert {name for name in before[0] if before[0][name] != after[0][name]} == {"emotion-ingestion"}
+    assert before[1] == after[1]
+
+
 def test_the_code_version_is_stable() -> None:
     assert code_version() == code_version()
     assert len(code_version()) == 16
 
 
 if __name__ == "__main__":
-    GOLDEN.write_text(compile_pipeline(PLACEHOLDERS))
+    GOLDEN.write_text(compile_pipeline(PLACEHOLDERS, LARGE))

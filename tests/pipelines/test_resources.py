@@ -17,19 +17,20 @@ from components.deployment.__main__ import SIGNING_KEY_FILE
 from components.reporting.component import WEBHOOK_FILE
 from pipelines import presets, resources
 from pipelines.code import COMPONENTS
-from pipelines.compiling import compile_pipeline, with_claims
-from pipelines.resources import TASKS, Resources, Secret
+from pipelines.compiling import compile_pipeline
+from pipelines.resources import TASKS, Cluster, Resources, Secret, tasks_for
 
 PLACEHOLDERS = {f"emotion-{name}": f"registry.example/emotion-{name}:placeholder" for name in COMPONENTS}
+LARGE = tasks_for("gpu", gpus=True)
 CHANGES: dict[str, Any] = {
-    "cpu": "3", "cpu_limit": "7", "memory": "5G", "gpus": 2, "shared_memory": "3G", "retries": 9, "timeout_seconds": 77,
+    "title": "Other", "cpu": "3", "cpu_limit": "7", "memory": "5G", "gpus": 2, "shared_memory": "3G", "retries": 9, "timeout_seconds": 77,
     "secrets": (Secret("other", "/elsewhere", {"OTHER": "file"}),),
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def compiled() -> tuple[Any, Any]:
-    pipeline, platform = yaml.safe_load_all(compile_pipeline(PLACEHOLDERS))
+    pipeline, platform = yaml.safe_load_all(compile_pipeline(PLACEHOLDERS, Cluster(LARGE, "gpu")))
     return pipeline, platform["platforms"]["kubernetes"]
 
 
@@ -49,12 +50,12 @@ def differences(compiled: tuple[Any, Any], table: Mapping[str, Resources]) -> se
 
 
 def _of_task(task: Mapping[str, Any]) -> Any:
-    return task["retryPolicy"], task["cachingOptions"].get("enableCache", False)
+    return task["taskInfo"]["name"], task["retryPolicy"], task["cachingOptions"].get("enableCache", False)
 
 
 def _wanted_task(wants: Resources) -> Any:
     policy = {"maxRetryCount": wants.retries, "backoffDuration": "30s", "backoffFactor": 2.0, "backoffMaxDuration": "900s"}
-    return policy, wants.caching
+    return wants.title, policy, wants.caching
 
 
 def _of_container(container: Mapping[str, Any]) -> Any:
@@ -109,15 +110,23 @@ def _constant(value: str) -> dict[str, Any]:
 
 
 def test_the_yaml_holds_every_row_of_the_table(compiled: tuple[Any, Any]) -> None:
-    assert differences(compiled, TASKS) == set()
+    assert differences(compiled, LARGE) == set()
+    assert differences(compiled, TASKS) == {"ingest", "validate", "train", "evaluate", "check-serving"}
 
 
-@pytest.mark.parametrize("step", TASKS)
+def test_the_pipeline_of_the_drawn_faces_fits_a_laptop() -> None:
+    """No task asks for more than 2 CPUs, 3 GB or a GPU."""
+    assert presets.preset(presets.DEFAULT).training.device == "cpu"
+    for row in tasks_for("cpu", gpus=False).values():
+        assert (float(row.cpu) <= 2, float(row.memory.removesuffix("G")) <= 3, row.gpus) == (True, True, 0)
+
+
+@pytest.mark.parametrize("step", LARGE)
 def test_no_setting_can_change_unseen(compiled: tuple[Any, Any], step: str) -> None:
     for field in fields(Resources):
-        standing = getattr(TASKS[step], field.name)
+        standing = getattr(LARGE[step], field.name)
         other = not standing if isinstance(standing, bool) else CHANGES[field.name]
-        assert differences(compiled, {**TASKS, step: replace(TASKS[step], **{field.name: other})}) == {step}, field.name
+        assert differences(compiled, {**LARGE, step: replace(LARGE[step], **{field.name: other})}) == {step}, field.name
 
 
 def test_a_claim_is_mounted_as_kfp_does_in_every_task_and_nothing_else_changes(tmp_path: Path) -> None:
@@ -133,13 +142,12 @@ def test_a_claim_is_mounted_as_kfp_does_in_every_task_and_nothing_else_changes(t
 
     compiler.Compiler().compile(toy, str(tmp_path / "toy.yaml"))
     (wanted,) = executors((tmp_path / "toy.yaml").read_text()).values()
-    plain = compile_pipeline(PLACEHOLDERS)
-    mounted = with_claims(plain, ["other", "faces", "faces"])
+    plain = compile_pipeline(PLACEHOLDERS, Cluster())
+    mounted = compile_pipeline(PLACEHOLDERS, Cluster(claims=("other", "faces", "faces")))
     assert set(executors(mounted)) == {f"exec-{step}" for step in TASKS}
     assert executors(mounted) == {name: {**given, "pvcMount": wanted["pvcMount"]} for name, given in executors(plain).items()}
     assert next(iter(yaml.safe_load_all(mounted))) == next(iter(yaml.safe_load_all(plain)))
     assert not any("pvcMount" in given for given in executors(plain).values())
-    assert with_claims(plain, []) == plain
 
 
 def executors(compiled: str) -> dict[str, Any]:

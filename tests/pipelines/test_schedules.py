@@ -20,6 +20,7 @@ from pipelines.client import Kubeflow
 from pipelines.schedules import ScheduleSpec, check_cron, check_time_zone
 from tests.pipelines.kfp_server import KfpServer, Refused, serving
 
+ABOUT = publishing.about_version("faces", "0123456789ab")
 COMPILED = (Path(__file__).parent / "emotion-retraining.golden.yaml").read_text()
 PARAMETERS = {"preset": "{}", "source": "gs://bucket/faces", "store": "gs://bucket/store"}
 
@@ -47,7 +48,7 @@ def spec(cron: str = "0 30 2 * * *", name: str = "nightly") -> ScheduleSpec:
 
 
 def scheduled(kubeflow: Kubeflow, wanted: ScheduleSpec) -> tuple[Any, bool]:
-    pipeline, version = publishing.ensure_version(kubeflow, COMPILED)
+    pipeline, version = publishing.ensure_version(kubeflow, COMPILED, ABOUT)
     experiment = publishing.ensure_experiment(kubeflow, "faces")
     return schedules.schedule(kubeflow, wanted, experiment, pipeline, version)
 
@@ -133,7 +134,7 @@ def together(server: KfpServer, wanted: list[ScheduleSpec]) -> list[Any]:
     """Every call in a thread of its own; what each returned or raised."""
     clients = [Kubeflow(server.url) for _ in wanted]
     for kubeflow in clients[:1]:
-        publishing.ensure_version(kubeflow, COMPILED)
+        publishing.ensure_version(kubeflow, COMPILED, ABOUT)
         publishing.ensure_experiment(kubeflow, "faces")
     results: list[Any] = [None] * len(wanted)
 

@@ -35,6 +35,7 @@ from components.contracts.findings.evaluation import Looks, Resolution
 from components.contracts.night import Listing, NightPlan, Pointer
 from components.contracts.preset import DataPolicy, GatePolicy, ImageSpec, Preset, Stage, TrainingPolicy
 from components.runtime.disk_store import DiskStore
+from components.runtime.preset import store_preset
 from tests.reporting.faces import face
 from tests.reporting.scored import LABELS, evaluation
 
@@ -286,12 +287,13 @@ def _moved(value: Evidence, run_id: str, by: timedelta) -> Evidence:
 def write(store: DiskStore, night: dict[str, Evidence], run_id: str = RUN) -> None:
     for step, value in night.items():
         store.write(layout.evidence(run_id, step), to_pretty_json(value).encode())
+    store_preset(store, run_id, PRESET)
 
 
 def arguments(store: Path, page: Path, run_id: str = RUN, status: str = "") -> list[str]:
     """The command line that component.py writes."""
     return [
-        "report", "--preset", to_json(PRESET), "--store", str(store), "--run-id", run_id, "--job-id", "job-1", "--status", status,
+        "report", "--store", str(store), "--run-id", run_id, "--job-id", "job-1", "--status", status,
         "--page", str(page), "--executor-input", "",
     ]  # fmt: skip
 

@@ -1,11 +1,14 @@
 import base64
 import hashlib
+import json
 from dataclasses import replace
 
 import pytest
 
 from components.reporting import page as pages
+from components.reporting.__main__ import STEPS
 from components.runtime.disk_store import DiskStore
+from components.runtime.step import main
 from tests.reporting import builders
 from tests.reporting.markup import Page, external_styles
 
@@ -223,8 +226,21 @@ def test_a_step_may_be_torn(run, tmp_path, broken):
 
 def test_a_run_without_any_evidence(run):
     reported = run()
-    assert reported.summary["outcome"] == "failed"
-    assert "Resolve never began" in check(reported.page).text
+    assert (reported.summary["outcome"], reported.summary["preset"]) == ("failed", "unknown")
+    text = check(reported.page).text
+    assert "Resolve never began" in text
+    assert "none in the store: Resolve, which stores it, didn’t come so far" in text
+
+
+def test_a_clone_of_a_run_has_a_page_of_its_own(run, tmp_path):
+    """A run cloned in Kubeflow's UI has the name of the first one's; what that one left stays as it is."""
+    first = run(builders.every_night()["blessed"])
+    clone = [argument.replace("job-1", "clone-id") for argument in builders.arguments(first.store.root, tmp_path / "clone")]
+    assert main("reporting", STEPS, clone) == 0
+    assert first.text("report.html") == first.page
+    assert json.loads(first.text("summary.json"))["outcome"] == "blessed"
+    summary = json.loads(first.store.read(f"runs/{builders.RUN}-clone-id/summary.json"))
+    assert (summary["outcome"], summary["failed_step"]) == ("failed", "resolve")
 
 
 def test_an_empty_folder_in_the_pages_place_gives_way(run, tmp_path):

@@ -128,6 +128,7 @@ class TrainingPolicy:
         pretrained: what a backbone starts from; None: random weights.
         reuse_model: take the champion of the same architecture, labels and input, where there is one, instead of training.
         memory_budget_bytes: decoded images up to this size stay in memory; more are decoded again in every epoch.
+        device: what training needs on a cluster, and so how large its tasks are; at a desk it takes what there is.
         devices: one, or all GPUs of the machine, each with a share of every batch.
         precision: mixed computes in 16 bits on devices that have it (with TensorFlow, CPUs too), and is float32 elsewhere.
         monitor: the held-out score that early stopping and the best checkpoint follow.
@@ -150,6 +151,7 @@ class TrainingPolicy:
     pretrained: PretrainedWeights | None = None
     reuse_model: bool = False
     memory_budget_bytes: int = 4_000_000_000
+    device: Literal["cpu", "gpu"] = "cpu"
     devices: Literal["one", "all"] = "one"
     precision: Literal["float32", "mixed"] = "float32"
     monitor: Literal["accuracy", "loss"] = "accuracy"
