@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+
+from components.runtime.source_digest import source_digest
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -12,15 +15,12 @@ COMPONENTS = ("ingestion", "validation", "resampling", "training", "evaluation",
 SHARED = ("contracts", "runtime", "images", "inference")
 
 
-def component_digest(component: str, root: Path = ROOT) -> str:
-    """SHA-256 over a component's code, the shared packages and its lock."""
-    return _digest(root, *(root / "components" / package for package in (component, *SHARED)))
-
-
 def image_digest(component: str, root: Path = ROOT) -> str:
-    """SHA-256 over all that a component's image holds: in that of ingestion the shipped presets, too, which are no code of a step."""
-    digest = component_digest(component, root)
-    return _digest(root, root / "pipelines" / "presets", begin=digest) if component == "ingestion" else digest
+    """SHA-256 over all that a component's image holds: its code, the shared packages, its lock; in that of ingestion the presets."""
+    folders = [root / "components" / package for package in (component, *SHARED)]
+    if component == "ingestion":
+        folders.append(root / "pipelines" / "presets")
+    return _digest(root, folders, _of_bytes)
 
 
 def image_references(registry: str, root: Path = ROOT, *, gpu: bool = False) -> dict[str, str]:
@@ -35,10 +35,12 @@ def image_references(registry: str, root: Path = ROOT, *, gpu: bool = False) -> 
 
 
 def code_version(root: Path = ROOT) -> str:
-    """Digest of all code that can change a model or a decision; the report's looks aren't part of it."""
-    digests = [component_digest(name, root) for name in COMPONENTS if name != "reporting"]
-    digests.append(hashlib.sha256((root / "pipelines" / "retraining.py").read_bytes()).hexdigest())
-    return hashlib.sha256("\n".join(digests).encode()).hexdigest()[:16]
+    """Digest of all code that can change a model or a decision, and of the locks.
+
+    The report's looks aren't part of it, nor are comments and docstrings.
+    """
+    folders = [root / "components" / name for name in (*COMPONENTS, *SHARED) if name != "reporting"]
+    return _digest(root, [*folders, root / "pipelines" / "retraining.py"], source_digest)[:16]
 
 
 def git_commit(root: Path = ROOT) -> str:
@@ -53,12 +55,15 @@ def git_commit(root: Path = ROOT) -> str:
     return f"{commit}+changes" if changed else commit
 
 
-def _digest(root: Path, *folders: Path, begin: str = "") -> str:
-    """SHA-256 over the paths and contents of all files below some folders."""
-    hasher = hashlib.sha256(begin.encode())
-    for folder in folders:
-        for path in sorted(folder.rglob("*")):
+def _digest(root: Path, places: list[Path], digest_of: Callable[[Path], bytes]) -> str:
+    """SHA-256 over the paths and the digests of some files, and of all below some folders."""
+    hasher = hashlib.sha256()
+    for place in places:
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
             if path.is_file() and "__pycache__" not in path.parts:
-                hasher.update(path.relative_to(root).as_posix().encode() + b"\0")
-                hasher.update(hashlib.sha256(path.read_bytes()).digest())
+                hasher.update(path.relative_to(root).as_posix().encode() + b"\0" + digest_of(path))
     return hasher.hexdigest()
+
+
+def _of_bytes(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()

@@ -25,6 +25,7 @@ from components.contracts.errors import EmotionError
 from components.ingestion.neighbours import SKETCH_BYTES
 from components.ingestion.sources.columns import whole
 from components.ingestion.tables import side_by_side
+from components.runtime.source_digest import source_digest
 from components.runtime.store import Store
 
 # What was drawn for the row's group (`components.ingestion.splits.draws`); null where nothing was.
@@ -97,11 +98,11 @@ def write_index(store: Store, source_id: str, snapshot_id: str, rows: pa.Table, 
 
 
 def reading_code() -> str:
-    """Digest of what turns bytes into a row: this package, the decoder, and the libraries under them."""
+    """Digest of what turns bytes into a row: this package, the decoder, and the libraries under them. Comments don't count."""
     here = Path(__file__).parent
     digest = hashlib.sha256()
     for name in ("pillow", "numpy"):
         digest.update(f"{name} {importlib.metadata.version(name)}\n".encode())
     for path in sorted([*here.glob("*.py"), *here.glob("sources/*.py"), *(here.parent / "images").glob("*.py")]):
-        digest.update(path.name.encode() + path.read_bytes())
+        digest.update(path.name.encode() + source_digest(path))
     return digest.hexdigest()
