@@ -16,6 +16,7 @@ from infra.environments import lock_of
 from infra.images.build import RECORD
 from infra.images.engine import Engine, find_engine
 from infra.images.secrets import build_secrets
+from pipelines import presets
 from pipelines.code import COMPONENTS, image_references
 
 pytestmark = pytest.mark.docker
@@ -64,6 +65,15 @@ def test_it_holds_no_code_but_its_own(found: Engine, image: tuple[str, str]) -> 
     folders = run(found, reference, "ls", "/app/components").split()
     assert sorted(folders) == sorted([component, "contracts", "runtime", "images", "inference"])
     assert "component.py" not in run(found, reference, "ls", f"/app/components/{component}").split()
+
+
+def test_the_image_of_resolve_knows_the_shipped_presets_by_name(found: Engine, image: tuple[str, str]) -> None:
+    component, reference = image
+    listed = run(found, reference, "sh", "-c", "cd /app && ls presets 2>/dev/null || true").split()
+    assert listed == (sorted(f"{name}.json" for name in presets.PRESETS) if component == "ingestion" else [])
+    if component == "ingestion":
+        script = "from components.runtime.preset import read_preset; print(read_preset('fer2013-cnn', None).name)"
+        assert run(found, reference, "python", "-c", script).strip() == "fer2013-cnn"
 
 
 def test_it_holds_no_kfp_and_no_compiler(found: Engine, image: tuple[str, str]) -> None:

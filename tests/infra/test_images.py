@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from components.contracts.codec import from_json
+from components.contracts.preset import Preset
 from infra.images import engine
-from infra.images.build import source_address
+from infra.images.build import source_address, write_presets
 from infra.images.secrets import debian_mirror, index_lines
 from pipelines.code import COMPONENTS, ROOT, SHARED
+from pipelines.presets import PRESETS
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
@@ -37,6 +40,16 @@ class TestContainerfile:
 
     def test_it_runs_as_nobody(self, component: str) -> None:
         assert re.search(r"^USER 65532:65532$", self.text(component), re.MULTILINE)
+
+
+def test_the_shipped_presets_are_data_of_the_image_of_resolve(tmp_path: Path) -> None:
+    (tmp_path / "gone.json").write_text("{}")
+    write_presets(tmp_path)
+    assert {path.stem: from_json(Preset, path.read_bytes()) for path in tmp_path.iterdir()} == PRESETS
+    copying = {
+        name: (ROOT / "components" / name / "Containerfile").read_text().count("COPY build/presets /app/presets") for name in COMPONENTS
+    }
+    assert copying == {name: int(name == "ingestion") for name in COMPONENTS}
 
 
 def test_the_machines_index_is_told_to_pip_and_uv(tmp_path: Path) -> None:
