@@ -124,6 +124,7 @@ def schedule(
 ) -> None:
     """Run the pipeline every night; one night at a time, and a missed one is left out.
 
+    The schedule holds the preset's whole text and the digests of the images, so what it runs never changes by itself.
     Scheduled again with nothing changed, nothing happens; with another preset, code, time or place, the new schedule is
     created and then the old one is disabled. After a kill the next call puts in order what was left.
 
