@@ -140,8 +140,9 @@ def _run(component: str, name: str, step: Step, arguments: argparse.Namespace) -
 
 def _attempts_before(store: Store, key: str) -> dict[str, Any]:
     """What earlier attempts of this step in this run took; one that was killed outright couldn't tell."""
+    content = store.read(key) or b""
     try:
-        earlier = from_json(Evidence, store.read(key) or b"", "evidence")
+        earlier = from_json(Evidence, content, "evidence")
     except EmotionError:
         return {}
     return {"attempts": earlier.attempts + 1, "earlier_seconds": round(earlier.earlier_seconds + earlier.seconds, 3)}

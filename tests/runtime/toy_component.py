@@ -6,11 +6,14 @@ import argparse
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from components.contracts.errors import InputError
 from components.contracts.findings import ResampleFindings
 from components.runtime import progress, step
+from components.runtime.retry import Retry
+from components.runtime.store import Store, open_store, update
 
 
 def work(context: step.Context, arguments: argparse.Namespace) -> ResampleFindings:
@@ -24,6 +27,8 @@ def work(context: step.Context, arguments: argparse.Namespace) -> ResampleFindin
     if arguments.do == "pile":
         for number in range(3000):
             (context.scratch / str(number)).touch()
+    if arguments.do == "use the store":
+        use(context.store)
     if arguments.do in ("wait", "pile"):
         Path(arguments.output).write_text(str(os.getpid()))
         try:
@@ -36,10 +41,26 @@ def work(context: step.Context, arguments: argparse.Namespace) -> ResampleFindin
     return ResampleFindings("none", {"happy": 1}, {"happy": 1}, {})
 
 
+def use(store: Store) -> None:
+    """Call everything of a store, and fail where it doesn't hold what was written."""
+    for number in range(9):
+        store.write(f"toy/{number}", str(number).encode())
+        assert store.read(f"toy/{number}") == str(number).encode()
+    store.compare_and_set("toy/pointer", None, b"1")
+    update(store, "toy/pointer", lambda before: (before or b"") + b"2")
+    assert store.read("toy/pointer") == b"12"
+    store.delete("toy/0")
+    assert store.read("toy/0") is None
+    assert list(store.list("toy")) == [*(f"toy/{number}" for number in range(1, 9)), "toy/pointer"]
+
+
 def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--do", default="succeed")
     parser.add_argument("--output", default="")
 
 
 if __name__ == "__main__":
+    deadline = os.environ.get("TOY_DEADLINE_SECONDS")
+    if deadline:
+        step.open_store = partial(open_store, retry=Retry(float(deadline), first_wait_seconds=0.02))  # type: ignore[assignment]
     sys.exit(step.main("resampling", {"resample": step.Step("a toy", declare, work)}))
