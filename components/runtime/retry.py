@@ -1,17 +1,20 @@
 """Repeat what failed for a passing reason, with a deadline, and tell it in the log.
 
     fault                                                          who repeats the work
-    the pod is lost: deleted, evicted, preempted                   Argo, as often as the task's `retries` say (policy `OnError`)
+    the pod is gone: deleted, drained, preempted, its node lost    Argo, as often as the task's `retries` say (policy `OnError`)
     a bucket or Kaggle answers with one of `PASSING_STATUSES`      the step itself, by `Retry`
     no connection, a broken one, a time-out, an answer cut short   the step itself, by `Retry`
     a compare-and-set that lost where the change can be made anew  the step itself, by `components.runtime.store.update`
     any other answer (400, 401, 403, 404); no such host; a         nobody: the step fails at once and says how to fix it
     certificate that isn't trusted; no space, no permission;
     data or settings that are refused; a champion that changed
+    the pod stays as failed: evicted for its node's memory or      nobody: to Argo it failed, like a step that ended by itself;
+    disk, out of memory, past its time limit, node shut down       the next night runs
 
-Argo never starts a step again that ended by itself: Kubeflow Pipelines 2.17.0 sets `retryPolicy: OnError` in
-manifests/kustomize/third-party/argo/base/workflow-controller-configmap-patch.yaml. So the clients' own retries are switched
-off, and this is the only one.
+Kubeflow Pipelines 2.17.0 sets `retryPolicy: OnError` (manifests/kustomize/third-party/argo/base/
+workflow-controller-configmap-patch.yaml). Argo Workflows 4.0.5 calls a pod that is gone an error, and one that ended badly a
+failure (workflow/controller/operator.go: `podReconciliation`, `inferFailedReason`). The clients' own retries are switched off:
+this is the only one in a step, so deadlines don't multiply.
 """
 
 from __future__ import annotations
