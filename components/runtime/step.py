@@ -33,6 +33,7 @@ from components.contracts.codec import from_json, plain, to_pretty_json
 from components.contracts.errors import EmotionError, EnvironmentProblem, InputError
 from components.contracts.findings import Evidence
 from components.contracts.preset import Preset
+from components.runtime.disk_store import close_to_others
 from components.runtime.executor_output import ExecutorOutput
 from components.runtime.store import Store, open_store
 
@@ -77,6 +78,7 @@ class Terminated(BaseException):
 def main(component: str, steps: Mapping[str, Step], argv: Sequence[str] | None = None) -> int:
     """Run one step of a component and return the process's exit code."""
     arguments = _parser(component, steps).parse_args(argv)
+    close_to_others()
     before = signal.signal(signal.SIGTERM, terminate)
     try:
         _run(component, arguments.step, steps[arguments.step], arguments)

@@ -85,6 +85,8 @@ class Store(Protocol):
 def open_store(uri: str, claims: Path = CLAIMS, retry: Retry | None = None) -> Store:
     """The store at a path, or at a gs://, s3:// or pvc:// URI.
 
+    A disk's sets the umask of the process: what everybody could write into is no store (`close_to_others`).
+
     Args:
         claims: where this machine mounts PersistentVolumeClaims.
         retry: of a bucket's passing faults; the default where it is left out.
@@ -100,8 +102,9 @@ def open_store(uri: str, claims: Path = CLAIMS, retry: Retry | None = None) -> S
         from components.runtime.s3_store import S3Store
 
         return S3Store(uri, retry)
-    from components.runtime.disk_store import DiskStore
+    from components.runtime.disk_store import DiskStore, close_to_others
 
+    close_to_others()
     if uri.startswith(CLAIM):
         return DiskStore(claim_folder(uri, claims), uri.rstrip("/"))
     if "://" in uri:

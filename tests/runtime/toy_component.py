@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 import time
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,7 @@ def work(context: step.Context, arguments: argparse.Namespace) -> ResampleFindin
         for number in range(3000):
             (context.scratch / str(number)).touch()
     if arguments.do == "use the store":
-        use(context.store)
+        use(context.store, context.scratch)
     if arguments.do in ("wait", "pile"):
         Path(arguments.output).write_text(str(os.getpid()))
         try:
@@ -41,7 +42,7 @@ def work(context: step.Context, arguments: argparse.Namespace) -> ResampleFindin
     return ResampleFindings("none", {"happy": 1}, {"happy": 1}, {})
 
 
-def use(store: Store) -> None:
+def use(store: Store, scratch: Path) -> None:
     """Call everything of a store, and fail where it doesn't hold what was written."""
     for number in range(9):
         store.write(f"toy/{number}", str(number).encode())
@@ -51,6 +52,13 @@ def use(store: Store) -> None:
     assert store.read("toy/pointer") == b"12"
     store.delete("toy/0")
     assert store.read("toy/0") is None
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    (folder / "inner").mkdir(0o700)
+    for name in ("model.json", "large", "inner/weights"):
+        (folder / name).write_text(name)
+        (folder / name).chmod(0o600 if name != "large" else 0o664)
+    store.put_tree(folder, "trees/v", "model.json", ["large"])
+    assert (store.get_tree("trees/v", "model.json", scratch / "cache") / "inner" / "weights").read_text() == "inner/weights"
     assert list(store.list("toy")) == [*(f"toy/{number}" for number in range(1, 9)), "toy/pointer"]
 
 
