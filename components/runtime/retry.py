@@ -33,6 +33,7 @@ T = TypeVar("T")
 # What Google's, Amazon's and Kaggle's clients hold to be transient ("Retry strategy" in Cloud Storage's documentation,
 # "Standard retry mode" in the AWS SDKs' reference guide).
 PASSING_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+STOPPING_SECONDS = 10.0  # instead of any longer deadline once the process was asked to stop: it is killed after 30
 CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 60.0  # of one attempt: until the connection stands, and between two parts of an answer
 
 
@@ -70,13 +71,30 @@ class Retry:
                 attempts += 1
                 began = began or time.monotonic()
                 spent = time.monotonic() - began
-                if spent >= self.deadline_seconds:
+                deadline = min(self.deadline_seconds, STOPPING_SECONDS) if _stopping else self.deadline_seconds
+                if spent >= deadline:
                     print(f"can't {what}: {reason}; {attempts} attempts in {spent:.0f} s, no more", file=sys.stderr, flush=True)
                     raise
-                pause = min(wait * random.uniform(0.5, 1.0), self.deadline_seconds - spent)
+                pause = min(wait * random.uniform(0.5, 1.0), deadline - spent)
                 print(f"can't {what}: {reason}; again in {pause:.2g} s", file=sys.stderr, flush=True)
-                time.sleep(pause)
+                _sleep(pause)
                 wait = min(2 * wait, self.longest_wait_seconds)
+
+
+_stopping = False
+
+
+def stop_soon() -> None:
+    """Have every call of this process, in whichever thread, give up within `STOPPING_SECONDS`. For signal handlers: takes no lock."""
+    global _stopping
+    _stopping = True
+
+
+def _sleep(seconds: float) -> None:
+    """Sleep, but no longer than a second after `stop_soon` was called."""
+    stopping_before, until = _stopping, time.monotonic() + seconds
+    while _stopping == stopping_before and (left := until - time.monotonic()) > 0:
+        time.sleep(min(left, 1.0))
 
 
 def status_reason(status: int | None) -> str:

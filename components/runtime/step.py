@@ -33,6 +33,7 @@ from components.contracts.codec import from_json, plain, to_pretty_json
 from components.contracts.errors import EmotionError, EnvironmentProblem, InputError
 from components.contracts.findings import Evidence
 from components.contracts.preset import Preset
+from components.runtime import retry
 from components.runtime.disk_store import close_to_others
 from components.runtime.executor_output import ExecutorOutput
 from components.runtime.store import Store, open_store
@@ -182,6 +183,7 @@ def _explain(step: str, error: BaseException) -> int:
 def terminate(signum: int, frame: object) -> NoReturn:
     """What SIGTERM does to a step, or to a tool that is like one. Raises Terminated."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: a second one would cut short what the first one set going
+    retry.stop_soon()
     raise Terminated
 
 

@@ -15,6 +15,7 @@ from kfp import compiler, dsl, kubernetes
 from components.contracts.preset import RolloutPolicy
 from components.deployment.__main__ import SIGNING_KEY_FILE
 from components.reporting.component import WEBHOOK_FILE
+from components.runtime.retry import Retry
 from pipelines import presets, resources
 from pipelines.code import COMPONENTS
 from pipelines.compiling import compile_pipeline, with_claims
@@ -177,6 +178,11 @@ def test_a_lost_pod_is_started_again_however_long_it_ran(compiled: tuple[Any, An
     for step, wants in TASKS.items():
         waits = sum(resources.BACKOFF_SECONDS * resources.BACKOFF_FACTOR**n for n in range(wants.retries))
         assert 2 * wants.timeout_seconds + waits < (resources.RUN.active_deadline_seconds or 0), step
+
+
+def test_a_step_that_waits_for_its_store_says_so_before_its_time_is_up() -> None:
+    """Once for its work and once for the record of the failure."""
+    assert all(2 * Retry().deadline_seconds < task.timeout_seconds for task in TASKS.values())
 
 
 def test_only_what_may_be_lost_runs_on_spot_nodes_and_it_is_retried() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import gc
 import itertools
 import os
@@ -24,6 +25,7 @@ from components.contracts.findings import Evidence
 from components.runtime import google_store, retry, s3_store
 from components.runtime.disk_store import DiskStore
 from components.runtime.retry import Retry
+from components.runtime.step import TERMINATED
 from components.runtime.store import open_store, update
 from tests.bucket_server import bucket_process
 from tests.faulty_proxy import Proxy, proxy_before
@@ -145,24 +147,60 @@ def test_a_conflict_is_never_waited_for(server: tuple[str, str], capfd: pytest.C
 
 
 def test_the_waits_grow_and_the_last_attempt_is_at_the_deadline(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    clock, waits = [100.0], []
-
-    def sleep(seconds: float) -> None:
-        waits.append(seconds)
-        clock[0] += seconds
-
-    monkeypatch.setattr(retry.time, "sleep", sleep)
+    clock = [100.0]
+    monkeypatch.setattr(retry.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
     monkeypatch.setattr(retry.time, "monotonic", lambda: clock[0])
-
-    def broken() -> None:
-        raise OSError("broken")
-
     with pytest.raises(OSError, match="broken"):
         Retry().call("read it", broken, lambda error: "broken")
-    assert sum(waits) == pytest.approx(300.0)
-    assert all(2**n / 2 <= wait <= 2**n for n, wait in enumerate(waits[:6]))
+    *lines, last = capfd.readouterr().err.splitlines()
+    waits = [float(line.removeprefix("can't read it: broken; again in ").removesuffix(" s")) for line in lines]
+    assert sum(waits) == pytest.approx(300.0, rel=0.05)
+    assert clock[0] == pytest.approx(400.0)
+    assert all(2**n / 2 * 0.9 <= wait <= 2**n for n, wait in enumerate(waits[:6]))
     assert all(30 <= wait <= 60 for wait in waits[6:-1])
-    assert capfd.readouterr().err.splitlines()[-1] == f"can't read it: broken; {len(waits) + 1} attempts in 300 s, no more"
+    assert last == f"can't read it: broken; {len(waits) + 1} attempts in 300 s, no more"
+
+
+def broken() -> None:
+    raise OSError("broken")
+
+
+def test_a_process_that_is_asked_to_stop_waits_for_nothing_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+        if clock[0] >= 150:
+            retry.stop_soon()
+
+    monkeypatch.setattr(retry, "_stopping", False)
+    monkeypatch.setattr(retry.time, "sleep", sleep)
+    monkeypatch.setattr(retry.time, "monotonic", lambda: clock[0])
+    with pytest.raises(OSError, match="broken"):
+        Retry().call("read it", broken, lambda error: "broken")
+    assert clock[0] <= 151.0, "one wait ends, whatever it was to be"
+    with pytest.raises(OSError, match="broken"):
+        Retry().call("write down how it ended", broken, lambda error: "broken")
+    assert clock[0] == pytest.approx(160.0, abs=1.0)
+
+
+def test_a_step_that_waits_for_its_store_stops_soon_when_it_is_asked_to(server: tuple[str, str]) -> None:
+    with through(server, lambda path, number: "503") as proxy:
+        environment = {**os.environ, server[1]: proxy.url, "TOY_DEADLINE_SECONDS": "300"}
+        command = [sys.executable, "-m", "tests.runtime.toy_component", "resample", "--run-id", "run-1", "--preset", f"@{PRESET}"]
+        with subprocess.Popen(
+            [*command, "--store", f"{server[0]}/stopping"], env=environment, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stderr is not None
+            assert "answered 503; again in" in process.stderr.readline()
+            process.terminate()
+            _, stderr = process.communicate(timeout=30)
+    assert process.returncode == TERMINATED
+    assert "resample failed: The step was asked to stop; to fix it: run it again." in stderr
+
+
+def test_the_example_holds() -> None:
+    assert doctest.testmod(retry) == (0, 1)
 
 
 def test_an_update_is_made_anew_from_what_stands_there(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
