@@ -61,8 +61,9 @@ class Resources:
         cpu, memory: what it is promised, in Kubernetes units. cpu_limit: what it may take; of memory it is the same.
         gpus: of the training pool, whose nodes carry `GPU_POOL` and are tainted with `GPU_RESOURCE`.
         shared_memory: size of /dev/shm, kept in memory and part of ``memory``; empty for the container runtime's 64 MB.
-        spot: may run on nodes that can be taken away; the work that was lost with one is done again by a retry.
-        retries: how often Argo starts a lost pod again (deleted, drained, preempted, its node gone), after 30 s, then twice as
+        spot: may run on nodes that can be taken away. A pod that is gone with its node is started again; one that a node ended
+            while it shut down in order has failed, and a later night on the same data goes on from its checkpoint.
+        retries: how often Argo starts a lost pod again (deleted, drained, preempted, gone with its node), after 30 s, then twice as
             long each time; a step can be run again at any time. Of a step that ends by itself Argo starts none again: what
             passes is repeated inside the step. `components.runtime.retry` says which fault is repeated by whom.
         timeout_seconds: of one attempt.

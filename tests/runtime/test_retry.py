@@ -12,6 +12,7 @@ import sys
 import urllib.parse
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -217,6 +218,15 @@ def test_an_update_is_made_anew_from_what_stands_there(tmp_path: Path, capfd: py
     assert update(store, "ledger", append) == store.read("ledger") == b"a!!b"
     assert seen == [b"a", b"a!", b"a!!"]
     assert capfd.readouterr().err.count(f"can't change {tmp_path}/ledger: someone else was quicker; again in 0.0") == 2
+
+
+def test_updates_of_many_at_once_lose_nothing(server: tuple[str, str]) -> None:
+    def append(number: int) -> None:
+        update(open_store(f"{server[0]}/updates"), "ledger", lambda before: (before or b"") + bytes([number]))
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(append, range(12)))
+    assert sorted(open_store(f"{server[0]}/updates").read("ledger") or b"") == list(range(12))
 
 
 def test_an_update_that_changes_nothing_writes_nothing_and_one_that_refuses_is_not_repeated(tmp_path: Path) -> None:
