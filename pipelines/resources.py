@@ -61,8 +61,11 @@ class Resources:
         cpu, memory: what it is promised, in Kubernetes units. cpu_limit: what it may take; of memory it is the same.
         gpus: of the training pool, whose nodes carry `GPU_POOL` and are tainted with `GPU_RESOURCE`.
         shared_memory: size of /dev/shm, kept in memory and part of ``memory``; empty for the container runtime's 64 MB.
-        spot: may run on nodes that can be taken away; what it lost is made again by a retry.
-        retries: of a failed task, after 30 s, then twice as long each time; a step can be run again at any time.
+        spot: may run on nodes that can be taken away. A pod that is gone with its node is started again; one that a node ended
+            while it shut down in order has failed, and a later night on the same data goes on from its checkpoint.
+        retries: how often Argo starts a lost pod again (deleted, drained, preempted, gone with its node), after 30 s, then twice as
+            long each time; a step can be run again at any time. Of a step that ends by itself Argo starts none again: what
+            passes is repeated inside the step. `components.runtime.retry` says which fault is repeated by whom.
         timeout_seconds: of one attempt.
         caching: False for what must look at the world each time.
     """
@@ -105,14 +108,16 @@ _LARGE = {"ingest": "4G", "validate": "4G", "evaluate": "4G", "check-serving": "
 
 BACKOFF_SECONDS = 30
 BACKOFF_FACTOR = 2.0
-BACKOFF_MAX_SECONDS = 15 * MINUTE
+# Not a bound on one wait: so long after the first attempt began Argo starts no other, and ends the pod of one that is under way
+# (`Backoff.MaxDuration` in Argo Workflows 4.0.5, workflow/controller/operator.go). As long as the whole run.
+BACKOFF_MAX_SECONDS = 23 * HOUR
 
 # The whole run. The deadline ends a run without its report, so it stands above the sum of the tasks' timeouts, and
 # below a day: the next night waits for this one. What is done is kept for a week, what failed for a month.
 RUN = dsl.PipelineConfig(
     ttl_seconds_after_success=7 * 24 * HOUR,
     ttl_seconds_after_failure=30 * 24 * HOUR,
-    active_deadline_seconds=23 * HOUR,
+    active_deadline_seconds=BACKOFF_MAX_SECONDS,
 )
 
 

@@ -30,6 +30,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -213,7 +214,8 @@ def read_marker(folder: Path, artifact: str, kind: type[T]) -> T:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that it is seen whole or not at all, and survives a crash right after."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Process ids repeat: pods that share a volume have the same.
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
         with open(temporary, "wb") as stream:
             stream.write(content)

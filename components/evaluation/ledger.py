@@ -11,12 +11,10 @@ from dataclasses import dataclass
 
 from components.contracts import layout
 from components.contracts.codec import from_json, to_pretty_json
-from components.contracts.errors import ConflictError
-from components.runtime.store import Store
+from components.runtime.store import Store, update
 
 SKETCH = 64
 SAME_ROWS = 0.5
-ATTEMPTS = 100
 
 
 @dataclass(frozen=True)
@@ -79,16 +77,13 @@ def record(store: Store, model_name: str, look: Look) -> Look:
     Raises:
         ConflictError: others kept changing the ledger.
     """
-    key = layout.looks(model_name)
-    for _ in range(ATTEMPTS):
-        content = store.read(key)
+    numbered = look
+
+    def change(content: bytes | None) -> bytes | None:
+        nonlocal numbered
         ledger = Ledger() if content is None else from_json(Ledger, content, f"the looks of {model_name}")
         extended, numbered = with_look(ledger, look)
-        if extended is ledger:
-            return numbered
-        try:
-            store.compare_and_set(key, content, to_pretty_json(extended).encode())
-        except ConflictError:
-            continue
-        return numbered
-    raise ConflictError(f"the looks of {model_name} were changed by others {ATTEMPTS} times in a row", fix="run the gate again")
+        return content if extended is ledger else to_pretty_json(extended).encode()
+
+    update(store, layout.looks(model_name), change)
+    return numbered

@@ -49,7 +49,7 @@ def forget(store: Store, name: str, by: str, scratch: Path) -> Forgotten:
         name: example id, content id, or path in the source.
 
     Raises:
-        InputError: no snapshot holds it. ConflictError: somebody else writes at the same time.
+        InputError: no snapshot holds it. ConflictError: others keep writing at the same time.
     """
     snapshots = list(_snapshots(store, scratch))
     contents: set[str] = set()

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from components.contracts import layout
 from components.contracts.errors import InputError
-from components.runtime.store import Store
+from components.runtime.store import Store, update
 
 RELABELS = ("example_id", "source_uri", "old_label", "label", "by", "at")
 TOMBSTONES = ("content_id", "source_uri", "by", "at")
@@ -64,20 +64,26 @@ def read_rows(store: Store, source_id: str, name: str) -> list[dict[str, str]]:
 
 
 def add_rows(store: Store, source_id: str, name: str, rows: Iterable[Mapping[str, str]]) -> int:
-    """Append the rows that don't stand there yet, and say how many. Raises ConflictError when somebody else writes meanwhile."""
+    """Append the rows that don't stand there yet, and say how many. Raises ConflictError when others keep writing there."""
     columns = FILES[name]
     key = layout.overlay(source_id, f"{name}.csv")
-    before = store.read(key)
-    present = parse(before, columns, key) if before else []
     deciding = [column for column in columns if column not in ("by", "at")]
-    known = {tuple(row[column] for column in deciding) for row in present}
-    new = [row for row in rows if tuple(row[column] for column in deciding) not in known]
-    if new:
+    rows = list(rows)
+    new: list[Mapping[str, str]] = []
+
+    def change(before: bytes | None) -> bytes | None:
+        present = parse(before, columns, key) if before else []
+        known = {tuple(row[column] for column in deciding) for row in present}
+        new[:] = [row for row in rows if tuple(row[column] for column in deciding) not in known]
+        if not new:
+            return before
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows([*present, *new])
-        store.compare_and_set(key, before, text.getvalue().encode())
+        return text.getvalue().encode()
+
+    update(store, key, change)
     return len(new)
 
 

@@ -25,7 +25,7 @@ from components.reporting.publishing import add_to_index, rebuild_index, write_h
 from components.reporting.summary import last_night, summarize
 from components.runtime.preset import preset_of_run
 from components.runtime.step import Context, Step, main, one_line, peak_memory_bytes
-from components.runtime.store import Store, open_store
+from components.runtime.store import Store, open_store, update
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -105,14 +105,16 @@ def _write_page(path: Path, content: bytes) -> None:
 def _remember(store: Store, preset: Preset, night: Night, outcome: Outcome) -> None:
     """Point `last-night` here, unless a later night was judged already: an old run may be rendered again."""
     value = last_night(night, outcome)
+    if value is None:
+        return
+    content = to_json(value).encode()
     key = layout.pointer(preset.model_name, "last-night")
-    if value is not None and not _is_later(store, key, night):
-        store.write(key, to_json(value).encode())
+    update(store, key, lambda standing: standing if _is_later(store, standing, night) else content)
 
 
-def _is_later(store: Store, key: str, night: Night) -> bool:
-    standing = json_object(_read(store, key))
-    run_id = standing.get("run_id")
+def _is_later(store: Store, content: bytes | None, night: Night) -> bool:
+    """Whether `last-night` points to a night that began after this one."""
+    run_id = json_object(content).get("run_id")
     if not isinstance(run_id, str) or run_id == night.run_id:
         return False
     theirs = json_object(_read(store, layout.evidence(run_id, "resolve"))).get("started_at")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -14,6 +15,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from components.reporting.outcome import TITLES, Outcome
+from components.runtime.retry import status_reason
 
 PAUSES = (1.0, 4.0, 15.0)  # seconds between attempts
 TIMEOUT_SECONDS = 10
@@ -65,7 +67,9 @@ def send(body: dict[str, str], webhook_file: Path, pauses: Sequence[float] = PAU
         problem, wait = _post(url, json.dumps(body).encode())
         if not problem or wait is None or pause is None:
             break
-        sleep(min(max(wait, pause), MAX_PAUSE_SECONDS))
+        seconds = min(max(wait, pause), MAX_PAUSE_SECONDS)
+        print(f"{problem}; again in {seconds:.2g} s", file=sys.stderr, flush=True)
+        sleep(seconds)
     return problem
 
 
@@ -98,8 +102,8 @@ def _post(url: str, body: bytes) -> tuple[str, float | None]:
         with urllib.request.build_opener(_NoRedirect).open(request, timeout=TIMEOUT_SECONDS):
             return "", None
     except urllib.error.HTTPError as error:
-        again = error.code == 429 or error.code >= 500
-        return f"the webhook answered {error.code}", _seconds(error.headers.get("Retry-After")) if again else None
+        again = _seconds(error.headers.get("Retry-After")) if status_reason(error.code) else None
+        return f"the webhook answered {error.code}", again
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)
         return f"the webhook can't be reached: {type(reason).__name__}", 0.0

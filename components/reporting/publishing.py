@@ -7,51 +7,29 @@ from pathlib import Path
 from components.contracts import layout
 from components.contracts.artifacts import write_atomically
 from components.contracts.codec import from_json, json_object, to_json
-from components.contracts.errors import ConflictError, EmotionError
+from components.contracts.errors import EmotionError
 from components.reporting.index import Index, Row, render_index, row_of
-from components.runtime.store import Store
-
-ATTEMPTS = 20
+from components.runtime.store import Store, update
 
 
 def add_to_index(store: Store, row: Row) -> None:
     """Put a run's row into the store's index and write the page anew.
 
-    Reports of several runs may do so at once: none loses the other's row, and the page is written again
-    until it shows what the index holds.
+    Reports of several runs may do so at once: none loses the other's row.
 
     Raises:
-        ConflictError: others changed the index every time.
+        ConflictError: others kept changing the index.
     """
-    key = layout.runs_index("json")
-    for _ in range(ATTEMPTS):
-        before = store.read(key)
-        index = (_parsed(before) or gathered(store)).with_row(row)
-        after = to_json(index).encode()
-        try:
-            if after != before:
-                store.compare_and_set(key, before, after)
-        except ConflictError:
-            continue
-        _write_page(store, index)
-        if store.read(key) == after:
-            return
-    raise ConflictError(f"{key} was changed by others {ATTEMPTS} times", fix="run `emotion report --index`")
+
+    def change(before: bytes | None) -> bytes:
+        return to_json((_parsed(before) or gathered(store)).with_row(row)).encode()
+
+    _write_page(store, update(store, layout.runs_index("json"), change))
 
 
 def rebuild_index(store: Store) -> Index:
-    """Make the index again from the summary of every run, and write its page."""
-    key = layout.runs_index("json")
-    for _ in range(ATTEMPTS):
-        before = store.read(key)
-        index = gathered(store)
-        try:
-            store.compare_and_set(key, before, to_json(index).encode())
-        except ConflictError:
-            continue
-        _write_page(store, index)
-        return index
-    raise ConflictError(f"{key} was changed by others {ATTEMPTS} times", fix="run `emotion report --index` again")
+    """Make the index again from the summary of every run, and write its page. Raises as `add_to_index` does."""
+    return _write_page(store, update(store, layout.runs_index("json"), lambda _: to_json(gathered(store)).encode()))
 
 
 def write_home_page(store: Store, home: Path) -> Path:
@@ -78,8 +56,15 @@ def gathered(store: Store) -> Index:
     return Index(rows)
 
 
-def _write_page(store: Store, index: Index) -> None:
-    store.write(layout.runs_index("html"), render_index(index, index.rows).encode())
+def _write_page(store: Store, content: bytes | None) -> Index:
+    """Write the page of an index, again until it shows what the index holds, which is returned."""
+    while True:
+        index = _parsed(content) or gathered(store)
+        store.write(layout.runs_index("html"), render_index(index, index.rows).encode())
+        now = store.read(layout.runs_index("json"))
+        if now == content:
+            return index
+        content = now  # a report that ended meanwhile may have written its page first
 
 
 def _parsed(content: bytes | None) -> Index | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from components.contracts.artifacts import write_atomically
 from components.contracts.errors import ConflictError, ContractError, EnvironmentProblem, InputError
+from components.runtime.retry import Retry
 from components.runtime.store import Entry
 
 
@@ -20,9 +21,11 @@ class BucketStore(ABC):
 
     Args:
         uri: ``scheme://bucket`` or ``scheme://bucket/prefix``.
+        retry: how long a call is repeated that fails for a passing reason.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, retry: Retry | None = None) -> None:
+        self.retry = retry or Retry()
         scheme, _, rest = uri.partition("://")
         self._bucket_name, _, prefix = rest.partition("/")
         if not self._bucket_name:

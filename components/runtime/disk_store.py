@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import os
 import shutil
 import stat
-import tempfile
+import threading
+import uuid
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +19,7 @@ from components.contracts.errors import ContractError, InputError
 from components.runtime.store import Entry, changed_meanwhile
 
 _FILES_AT_ONCE = 4  # copied: most of the time one waits for the disk
+_UMASK = threading.Lock()  # it can't be read without being set
 
 
 class DiskStore:
@@ -73,22 +76,9 @@ class DiskStore:
             return
         target.parent.mkdir(parents=True, exist_ok=True)
         # Copied beside its place and renamed: another process sees the whole tree or none of it.
-        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        staging = _hidden_beside(target)
         try:
-            with ThreadPoolExecutor(_FILES_AT_ONCE) as threads:
-                copies: dict[str, Future[None]] = {}
-
-                def copy(source: str, copied: str) -> None:
-                    if source not in copies:
-                        copies[source] = threads.submit(_copy_durably, source, copied)
-
-                (staging / "tree").mkdir()
-                for name in growing:
-                    source = str(folder / name)
-                    copies[source] = threads.submit(_link_durably, source, str(staging / "tree" / name))
-                shutil.copytree(folder, staging / "tree", copy_function=copy, dirs_exist_ok=True)
-            for copied in copies.values():
-                copied.result()
+            _copy_tree(folder, staging / "tree", growing)
             with self._locked(target):
                 if (target / marker).exists():
                     return  # someone else was first, with the same content
@@ -102,7 +92,7 @@ class DiskStore:
         target = self._path(key)
         if not target.exists():
             return
-        trash = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        trash = _hidden_beside(target)
         try:
             with self._locked(target), contextlib.suppress(FileNotFoundError):
                 os.rename(target, trash / "tree")
@@ -144,6 +134,43 @@ class DiskStore:
         with open(path.with_name(f".{path.name}.lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+@functools.cache
+def close_to_others() -> None:
+    """Have this process, and those that it starts, make no file or folder that everybody may write into.
+
+    Argo's executor starts containers with umask 0 (workflow/executor/osspecific/umask_linux.go of 4.0.5). The group stays as
+    the umask has it, so that users who share a volume through a group can; a stricter umask stays.
+    """
+    with _UMASK:
+        os.umask(os.umask(0o077) | 0o002)
+
+
+def _hidden_beside(target: Path) -> Path:
+    """A new hidden folder; unlike Python's temporary folders it has the modes of its neighbours, so that a group can sweep it."""
+    folder = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}")
+    folder.mkdir()
+    return folder
+
+
+def _copy_tree(folder: Path, target: Path, growing: Iterable[str]) -> None:
+    """Copy a folder's content. Modes are those of new files and folders: the artifact's own may be too narrow, or too wide."""
+    target.mkdir()
+    with ThreadPoolExecutor(_FILES_AT_ONCE) as threads:
+        copies: dict[Path, Future[None]] = {}
+        for name in growing:
+            copies[folder / name] = threads.submit(_link_durably, str(folder / name), str(target / name))
+        for inner, folders, names in os.walk(folder, followlinks=True):
+            copied = target / Path(inner).relative_to(folder)
+            for name in folders:
+                (copied / name).mkdir()
+            for name in names:
+                source = Path(inner, name)
+                if source not in copies:
+                    copies[source] = threads.submit(_copy_durably, str(source), str(copied / name))
+    for copy in copies.values():
+        copy.result()
 
 
 def _link_durably(source: str, target: str) -> None:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
-from google.api_core.exceptions import GoogleAPIError, NotFound, PreconditionFailed
-from google.auth.exceptions import GoogleAuthError
+import requests
+from google.api_core.exceptions import GoogleAPICallError, GoogleAPIError, NotFound, PreconditionFailed
+from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
 from google.cloud import storage
-from google.cloud.storage.retry import DEFAULT_RETRY
+from google.cloud.storage.exceptions import DataCorruption
 
 from components.contracts.errors import EnvironmentProblem
 from components.runtime.bucket_store import BucketStore
+from components.runtime.retry import ANSWER_SECONDS, CONNECT_SECONDS, Retry, connection_reason, status_reason
 from components.runtime.store import Entry, changed_meanwhile
 
-# A whole object is written at once and seen whole, so an attempt that failed midway can be repeated;
-# by default the client repeats only uploads that name a generation.
-_RETRY = DEFAULT_RETRY.with_timeout(60.0)
-_FAILURES = (GoogleAPIError, GoogleAuthError, OSError)  # requests' errors are OSErrors
+# Of every call. The client's own retry tells nobody; a whole object is written at once and seen whole, so any may be repeated.
+ONCE: dict[str, Any] = {"retry": None, "timeout": (CONNECT_SECONDS, ANSWER_SECONDS)}
+FAILURES = (GoogleAPIError, GoogleAuthError, DataCorruption, OSError)  # requests' errors are OSErrors
+_BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError, ConnectionError, DataCorruption)
+
+T = TypeVar("T")
 
 
 def open_bucket(uri: str, name: str) -> storage.Bucket:
@@ -33,11 +38,38 @@ def open_bucket(uri: str, name: str) -> storage.Bucket:
         raise EnvironmentProblem(f"can't open {uri}: {error}", fix="log in with `gcloud auth application-default login`") from error
 
 
-class GoogleStore(BucketStore):
-    """See `components.runtime.store.Store`. The client retries transient errors with backoff."""
+def passing_reason(error: Exception) -> str:
+    """Why what the client raised may be gone next time, for `Retry.call`."""
+    if isinstance(error, GoogleAPICallError):
+        return status_reason(error.code)
+    # The credentials' own server: it isn't there yet when a pod begins.
+    unreached = isinstance(error, TransportError) or (isinstance(error, RefreshError) and isinstance(error.__cause__, TransportError))
+    if unreached or isinstance(error, _BROKEN) or (isinstance(error, GoogleAuthError) and error.retryable):
+        return connection_reason(error)
+    return ""
 
-    def __init__(self, uri: str) -> None:
-        super().__init__(uri)
+
+def listed(bucket: storage.Bucket, prefix: str, fields: str, retry: Retry, what: str) -> Iterator[storage.Blob]:
+    """Every object whose name starts with ``prefix``, with the named fields; each page is asked for until it comes."""
+    token: str | None = None
+    while True:
+        asked = {"prefix": prefix or None, "fields": f"items({fields}),nextPageToken", "page_token": token}
+
+        def page(asked: dict[str, Any] = asked) -> tuple[list[storage.Blob], str | None]:
+            found = bucket.list_blobs(**asked, **ONCE)
+            return list(next(found.pages, ())), found.next_page_token
+
+        blobs, token = retry.call(what, page, passing_reason)
+        yield from blobs
+        if not token:
+            return
+
+
+class GoogleStore(BucketStore):
+    """See `components.runtime.store.Store`. What fails for a passing reason is repeated as ``retry`` says."""
+
+    def __init__(self, uri: str, retry: Retry | None = None) -> None:
+        super().__init__(uri, retry)
         self._bucket = open_bucket(uri, self._bucket_name)
 
     def read(self, key: str) -> bytes | None:
@@ -46,7 +78,7 @@ class GoogleStore(BucketStore):
     def write(self, key: str, content: bytes) -> None:
         try:
             self._upload(key, content)
-        except _FAILURES as error:
+        except FAILURES as error:
             raise self._problem("write", key, error) from error
 
     def compare_and_set(self, key: str, expected: bytes | None, content: bytes) -> None:
@@ -56,40 +88,49 @@ class GoogleStore(BucketStore):
         try:
             self._upload(key, content, if_generation_match=generation)
         except PreconditionFailed:
-            # Either someone else was quicker, or an answer was lost and the client's second attempt met its first.
+            # Either someone else was quicker, or an answer was lost and the second attempt met its first.
             current = self.read(key)
             if current != content:
                 raise changed_meanwhile(key, expected, current) from None
-        except _FAILURES as error:
+        except FAILURES as error:
             raise self._problem("write", key, error) from error
 
     def scan(self, prefix: str) -> Iterator[Entry]:
         try:
-            for blob in self._bucket.list_blobs(prefix=self._folder(prefix), fields="items(name,size,updated),nextPageToken"):
+            for blob in listed(self._bucket, self._folder(prefix), "name,size,updated", self.retry, f"list {self.location(prefix)}"):
                 yield Entry(self._key(blob.name), blob.size, blob.updated.timestamp())
-        except _FAILURES as error:
+        except FAILURES as error:
             raise self._problem("list", prefix, error) from error
 
     def delete(self, key: str) -> None:
+        blob = self._bucket.blob(self._name(key))
         try:
-            self._bucket.blob(self._name(key)).delete(retry=_RETRY)
+            self._repeated("delete", key, lambda: blob.delete(**ONCE))
         except NotFound:
             return
-        except _FAILURES as error:
+        except FAILURES as error:
             raise self._problem("delete", key, error) from error
 
     def _read(self, key: str) -> tuple[bytes | None, int]:
         """Content and generation, of the same moment; None and 0 where there is no object."""
-        blob = self._bucket.blob(self._name(key))
-        try:
+        name = self._name(key)
+
+        def download() -> tuple[bytes, int]:
+            blob = self._bucket.blob(name)
             # The answer of the download itself tells the generation.
-            return bytes(blob.download_as_bytes()), int(blob.generation or 0)
+            return bytes(blob.download_as_bytes(**ONCE)), int(blob.generation or 0)
+
+        try:
+            return self._repeated("read", key, download)
         except NotFound:
             return None, 0
-        except _FAILURES as error:
+        except FAILURES as error:
             raise self._problem("read", key, error) from error
 
     def _upload(self, key: str, content: bytes, if_generation_match: int | None = None) -> None:
-        self._bucket.blob(self._name(key)).upload_from_string(
-            content, content_type="application/octet-stream", if_generation_match=if_generation_match, retry=_RETRY
-        )
+        asked = {"content_type": "application/octet-stream", "if_generation_match": if_generation_match}
+        blob = self._bucket.blob(self._name(key))
+        self._repeated("write", key, lambda: blob.upload_from_string(content, **asked, **ONCE))
+
+    def _repeated(self, verb: str, key: str, work: Callable[[], T]) -> T:
+        return self.retry.call(f"{verb} {self.location(key)}", work, passing_reason)

@@ -33,6 +33,8 @@ from components.contracts.codec import from_json, plain, to_pretty_json
 from components.contracts.errors import EmotionError, EnvironmentProblem, InputError
 from components.contracts.findings import Evidence
 from components.contracts.preset import Preset
+from components.runtime import retry
+from components.runtime.disk_store import close_to_others
 from components.runtime.executor_output import ExecutorOutput
 from components.runtime.preset import read_preset
 from components.runtime.runs import claim_run
@@ -86,6 +88,7 @@ class Terminated(BaseException):
 def main(component: str, steps: Mapping[str, Step], argv: Sequence[str] | None = None) -> int:
     """Run one step of a component and return the process's exit code."""
     arguments = _parser(component, steps).parse_args(argv)
+    close_to_others()
     before = signal.signal(signal.SIGTERM, terminate)
     try:
         _run(component, arguments.step, steps[arguments.step], arguments)
@@ -148,8 +151,9 @@ def _run(component: str, name: str, step: Step, arguments: argparse.Namespace) -
 
 def _attempts_before(store: Store, key: str) -> dict[str, Any]:
     """What earlier attempts of this step in this run took; one that was killed outright couldn't tell."""
+    content = store.read(key) or b""
     try:
-        earlier = from_json(Evidence, store.read(key) or b"", "evidence")
+        earlier = from_json(Evidence, content, "evidence")
     except EmotionError:
         return {}
     return {"attempts": earlier.attempts + 1, "earlier_seconds": round(earlier.earlier_seconds + earlier.seconds, 3)}
@@ -187,6 +191,7 @@ def _explain(step: str, error: BaseException) -> int:
 def terminate(signum: int, frame: object) -> NoReturn:
     """What SIGTERM does to a step, or to a tool that is like one. Raises Terminated."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: a second one would cut short what the first one set going
+    retry.stop_soon()
     raise Terminated
 
 

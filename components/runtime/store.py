@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from components.contracts.errors import ConflictError, EnvironmentProblem, InputError
+from components.runtime.retry import Retry
 
 CLAIM = "pvc://"
 CLAIMS = Path("/mnt/emotion")  # each claim is mounted in a folder of its own name here
+# Of a compare-and-set that lost: each time somebody else's change went through, so it is soon worth trying again.
+CONTENTION = Retry(deadline_seconds=60.0, first_wait_seconds=0.05, longest_wait_seconds=2.0)
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Store(Protocol):
     """Keys are slash-separated, relative to the root; values are bytes.
 
     Raises (all methods):
-        EnvironmentProblem: no space, no permission, no connection after retries.
+        EnvironmentProblem: no space, no permission, no answer until the deadline of `components.runtime.retry.Retry`.
     """
 
     uri: str
@@ -79,11 +82,14 @@ class Store(Protocol):
         """URI of a key, for people and for serving."""
 
 
-def open_store(uri: str, claims: Path = CLAIMS) -> Store:
+def open_store(uri: str, claims: Path = CLAIMS, retry: Retry | None = None) -> Store:
     """The store at a path, or at a gs://, s3:// or pvc:// URI.
+
+    A disk's sets the umask of the process: what everybody could write into is no store (`close_to_others`).
 
     Args:
         claims: where this machine mounts PersistentVolumeClaims.
+        retry: of a bucket's passing faults; the default where it is left out.
 
     Raises:
         InputError: the scheme isn't one of these. EnvironmentProblem: the claim isn't mounted here.
@@ -91,13 +97,14 @@ def open_store(uri: str, claims: Path = CLAIMS) -> Store:
     if uri.startswith("gs://"):
         from components.runtime.google_store import GoogleStore
 
-        return GoogleStore(uri)
+        return GoogleStore(uri, retry)
     if uri.startswith("s3://"):
         from components.runtime.s3_store import S3Store
 
-        return S3Store(uri)
-    from components.runtime.disk_store import DiskStore
+        return S3Store(uri, retry)
+    from components.runtime.disk_store import DiskStore, close_to_others
 
+    close_to_others()
     if uri.startswith(CLAIM):
         return DiskStore(claim_folder(uri, claims), uri.rstrip("/"))
     if "://" in uri:
@@ -128,6 +135,44 @@ def claim_folder(uri: str, claims: Path = CLAIMS) -> Path:
             fix="run it in a pod that mounts it there, or name the folder where this machine has the volume",
         )  # fmt: skip
     return mounted / uri.removeprefix(f"{CLAIM}{mounted.name}").strip("/")
+
+
+def update(store: Store, key: str, change: Callable[[bytes | None], bytes | None], retry: Retry = CONTENTION) -> bytes | None:
+    """Replace a value by what ``change`` makes of it, again from what stands there where someone else was quicker.
+
+    Args:
+        change: from the value (None: there is none) to the new one; None, or the value itself, is never written. It may be
+            called several times, and may raise to refuse.
+
+    Returns:
+        The new value.
+
+    Raises:
+        ConflictError: others kept changing it until the deadline of ``retry``.
+    """
+
+    def attempt() -> bytes | None:
+        before = store.read(key)
+        after = change(before)
+        if after is not None and after != before:
+            try:
+                store.compare_and_set(key, before, after)
+            except ConflictError as error:
+                raise _Overtaken from error
+        return after
+
+    try:
+        return retry.call(
+            f"change {store.location(key)}", attempt, lambda error: "someone else was quicker" if isinstance(error, _Overtaken) else ""
+        )
+    except _Overtaken as overtaken:
+        raise ConflictError(
+            f"others kept changing {store.location(key)} for {retry.deadline_seconds:g} s", fix="run it again when fewer do"
+        ) from overtaken
+
+
+class _Overtaken(Exception):
+    """A compare-and-set lost; not a ConflictError, which a change may raise to refuse."""
 
 
 def changed_meanwhile(key: str, expected: bytes | None, received: bytes | None) -> ConflictError:

@@ -9,6 +9,7 @@ import urllib.parse
 import warnings
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from google.cloud import storage
 
 from components.ingestion.sources import google_objects, s3_objects
+from components.runtime.retry import Retry
 from tests.buckets import EMULATOR, emulated_bucket
 from tests.faulty_proxy import proxy_before
 from tests.ingestion.sources import as_folder, bench, class_folders
@@ -35,7 +37,8 @@ def broken_at_first(path: str, asked: int) -> str:
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "tests")
-    monkeypatch.setattr(google_objects, "FIRST_WAIT_SECONDS", 0.05)
+    for module in (google_objects, s3_objects):
+        monkeypatch.setattr(module, "Retry", partial(Retry, first_wait_seconds=0.05))
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the clients leave their sockets to the collector
@@ -76,15 +79,17 @@ def test_broken_answers_change_nothing(server: tuple[str, str], tmp_path: Path, 
 def test_a_server_that_never_answers_gives_one_clear_error(
     server: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(google_objects, "RETRY_SECONDS", 1.0)
-    monkeypatch.setattr(s3_objects, "ATTEMPTS", 2)
+    for module in (google_objects, s3_objects):
+        monkeypatch.setattr(module, "Retry", partial(Retry, deadline_seconds=1.0, first_wait_seconds=0.05))
     with through(server, lambda path, asked: "503") as proxy:
         monkeypatch.setenv(server[1], proxy.url)
         assert bench(tmp_path).resolve(f"{server[0]}/night") == 5
-    error = capfd.readouterr().err
-    assert f"can't read {server[0]}/night" in error
-    assert "503" in error
-    assert error.count("\n") == 1
+    *waits, last, failure = capfd.readouterr().err.splitlines()
+    assert all(f"{server[0]}/night: answered 503; again in " in line for line in waits)
+    assert len(waits) > 2
+    assert last.endswith("in 1 s, no more")
+    assert f"can't read {server[0]}/night" in failure
+    assert "503" in failure
     assert proxy.met["503"] > 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from components.contracts.artifacts import Snapshot, read_marker
 from components.contracts.errors import InputError, UnknownNameError
 from components.ingestion.__main__ import decide
 from components.ingestion.decisions import forget, relabel
-from components.ingestion.overlays import RELABELS, Overlays, add_rows, overlays_digest, parse
+from components.ingestion.overlays import RELABELS, Overlays, add_rows, overlays_digest, parse, read_rows
 from tests.ingestion.sources import Bench, as_folder, bench, class_folders
 from tests.ingestion.test_incremental import accept
 
@@ -110,3 +111,17 @@ def test_the_last_word_about_a_row_holds(tmp_path: Path) -> None:
 
     assert read_overlays(store, "s").label("e", "uri", "happy") == "fear"
     assert Overlays().label("e", "uri", "happy") == "happy"
+
+
+def test_people_who_decide_at_once_lose_nothing(tmp_path: Path) -> None:
+    night = bench(tmp_path)
+
+    def decide_upon(number: int) -> int:
+        row = {"content_id": f"c{number}", "source_uri": "", "by": "a", "at": "1"}
+        return add_rows(night.store, "s", "tombstones", [row, {**row, "content_id": "shared"}])
+
+    with ThreadPoolExecutor(8) as threads:
+        added = list(threads.map(decide_upon, range(16)))
+    contents = [row["content_id"] for row in read_rows(night.store, "s", "tombstones")]
+    assert sorted(contents) == sorted([*(f"c{number}" for number in range(16)), "shared"])
+    assert sum(added) == 17

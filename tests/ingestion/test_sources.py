@@ -10,6 +10,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+import requests
 
 from components.contracts.errors import EnvironmentProblem, InputError
 from components.contracts.labels import taxonomy
@@ -20,6 +21,7 @@ from components.ingestion.sources.detection import detect
 from components.ingestion.sources.kaggle import open_kaggle
 from components.ingestion.sources.opening import localized, open_place, open_single
 from components.ingestion.sources.votes import ANSWERS, Votes, VoteTable
+from components.runtime.retry import Retry
 from tests.ingestion.sources import Bench, Row, as_folder, as_zip, bench, class_folders, csv_row, face, rows_read
 
 HEADER = "emotion,pixels,Usage"
@@ -296,6 +298,42 @@ def test_a_data_set_of_kaggle_is_a_folder_whose_files_change_with_its_version(tm
     assert client.asked == ["owner/faces"]
     assert {entry.checksum for entry in before} == {"version:3"}
     assert detect(place, taxonomy("basic-7")).objects == 16
+
+
+class BrokenKaggle(Kaggle):
+    """Kaggle's client, whose downloads fail at first."""
+
+    def __init__(self, folder: Path, *failures: Exception) -> None:
+        super().__init__(folder)
+        self.failures = list(failures)
+
+    def dataset_download(self, handle: str) -> str:
+        fetched = super().dataset_download(handle)
+        if self.failures:
+            raise self.failures.pop(0)
+        return fetched
+
+
+def answered(status: int) -> requests.HTTPError:
+    answer = requests.Response()
+    answer.status_code = status
+    return requests.HTTPError(f"{status} Error", response=answer)
+
+
+def test_what_passes_at_kaggle_is_waited_for_and_nothing_else(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    folder, soon = as_folder(tmp_path / "versions" / "3", class_folders()), Retry(deadline_seconds=0.2, first_wait_seconds=0.01)
+    failures = [answered(503), answered(429), requests.ConnectionError("reset"), requests.Timeout("late")]
+    client = BrokenKaggle(folder, *failures)
+    assert open_kaggle("kaggle://owner/faces", client, soon).root == folder
+    assert len(client.asked) == 5
+    assert capfd.readouterr().err.count("can't fetch kaggle://owner/faces: ") == 4
+    for failure, problem in ((answered(404), InputError), (answered(403), InputError), (answered(400), EnvironmentProblem)):
+        client = BrokenKaggle(folder, failure)
+        with pytest.raises(problem):
+            open_kaggle("kaggle://owner/faces", client, soon)
+        assert len(client.asked) == 1
+    with pytest.raises(EnvironmentProblem, match="can't fetch kaggle://owner/faces: 503 Error"):
+        open_kaggle("kaggle://owner/faces", BrokenKaggle(folder, *[answered(503)] * 1000), soon)
 
 
 def test_kaggle_without_credentials_says_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from kfp import compiler, dsl, kubernetes
 from components.contracts.preset import RolloutPolicy
 from components.deployment.__main__ import SIGNING_KEY_FILE
 from components.reporting.component import WEBHOOK_FILE
+from components.runtime.retry import Retry
 from pipelines import presets, resources
 from pipelines.code import COMPONENTS
 from pipelines.compiling import compile_pipeline
@@ -54,7 +55,7 @@ def _of_task(task: Mapping[str, Any]) -> Any:
 
 
 def _wanted_task(wants: Resources) -> Any:
-    policy = {"maxRetryCount": wants.retries, "backoffDuration": "30s", "backoffFactor": 2.0, "backoffMaxDuration": "900s"}
+    policy = {"maxRetryCount": wants.retries, "backoffDuration": "30s", "backoffFactor": 2.0, "backoffMaxDuration": "82800s"}
     return wants.title, policy, wants.caching
 
 
@@ -173,6 +174,23 @@ def test_a_run_that_only_takes_long_is_never_cut_off_before_its_report() -> None
 def test_deploying_may_take_as_long_as_a_rollout_drives() -> None:
     policies = [preset.serving.rollout or RolloutPolicy() for preset in presets.PRESETS.values()]
     assert TASKS["deploy"].timeout_seconds > max(policy.drive_seconds for policy in policies)
+
+
+def test_a_lost_pod_is_started_again_however_long_it_ran(compiled: tuple[Any, Any]) -> None:
+    """Argo counts the longest duration of the backoff from the first attempt, and ends what runs then."""
+    pipeline, _ = compiled
+    dags = [pipeline["root"]["dag"], *(part["dag"] for part in pipeline["components"].values() if "dag" in part)]
+    policies = [task["retryPolicy"] for dag in dags for task in dag["tasks"].values() if "retryPolicy" in task]
+    assert {int(policy["backoffMaxDuration"].removesuffix("s")) for policy in policies} == {resources.RUN.active_deadline_seconds}
+    assert all(wants.retries for wants in TASKS.values())
+    for step, wants in TASKS.items():
+        waits = sum(resources.BACKOFF_SECONDS * resources.BACKOFF_FACTOR**n for n in range(wants.retries))
+        assert 2 * wants.timeout_seconds + waits < (resources.RUN.active_deadline_seconds or 0), step
+
+
+def test_a_step_that_waits_for_its_store_says_so_before_its_time_is_up() -> None:
+    """Once for its work and once for the record of the failure."""
+    assert all(2 * Retry().deadline_seconds < task.timeout_seconds for task in TASKS.values())
 
 
 def test_only_what_may_be_lost_runs_on_spot_nodes_and_it_is_retried() -> None:

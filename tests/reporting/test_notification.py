@@ -83,19 +83,21 @@ def test_it_is_posted_as_slack_takes_it(webhook: Webhook, secret: Path) -> None:
     [
         ([503, 500, 200], 3, ""),
         ([429, 200], 2, ""),
+        ([408, 502, 200], 3, ""),
         ([500], 4, "the webhook answered 500"),
         ([404], 1, "the webhook answered 404"),
         ([403], 1, "the webhook answered 403"),
     ],
 )
 def test_a_busy_webhook_is_asked_again_and_a_refusal_is_final(
-    webhook: Webhook, secret: Path, statuses: list[int], attempts: int, problem: str
+    webhook: Webhook, secret: Path, statuses: list[int], attempts: int, problem: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     webhook.statuses = statuses
     slept: list[float] = []
     assert send(BODY, secret, sleep=slept.append) == problem
     assert len(webhook.received) == attempts
     assert slept == [1.0, 4.0, 15.0][: attempts - 1]
+    assert capfd.readouterr().err.count("again in") == attempts - 1
 
 
 @pytest.mark.parametrize(("asked", "waited"), [("7", 7.0), ("9999", MAX_PAUSE_SECONDS), ("soon", 1.0)])

@@ -3,6 +3,9 @@ from datetime import timedelta
 
 import pytest
 
+from components.reporting import __main__ as reporting
+from components.runtime.disk_store import DiskStore
+from components.runtime.step import main
 from tests.reporting import builders
 
 FIELDS = {
@@ -104,3 +107,19 @@ def test_an_old_run_rendered_again_is_not_taken_for_the_last_night(run):
     later = builders.evidence(builders.judged("rejected"), run_id="next", began=builders.BEGAN + timedelta(days=1))
     assert last_night(run(later, run_id="next"))["run_id"] == "next"
     assert last_night(run())["run_id"] == "next"
+
+
+def test_an_older_run_whose_report_ends_last_is_not_taken_for_the_last_night(run, tmp_path, monkeypatch):
+    later = builders.evidence(builders.judged("rejected"), run_id="next", began=builders.BEGAN + timedelta(days=1))
+    look = reporting._is_later
+
+    def look_and_be_overtaken(*arguments):
+        found = look(*arguments)
+        monkeypatch.setattr(reporting, "_is_later", look)
+        store = DiskStore(tmp_path / "store")
+        builders.write(store, later, "next")
+        assert main("reporting", reporting.STEPS, builders.arguments(store.root, tmp_path / "page", "next", "")) == 0
+        return found
+
+    monkeypatch.setattr(reporting, "_is_later", look_and_be_overtaken)
+    assert last_night(run(builders.every_night()["blessed"]))["run_id"] == "next"

@@ -4,6 +4,7 @@ import multiprocessing
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,22 @@ def test_growing_files_are_copied_to_another_disk(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=SHM) as elsewhere:
         DiskStore(Path(elsewhere)).put_tree(tmp_path, "v", "model.json", ["one"])
         assert (Path(elsewhere) / "v" / "one").read_bytes() == b"one"
+
+
+def test_writers_of_one_key_never_mix_what_they_write(tmp_path: Path) -> None:
+    store, torn = DiskStore(tmp_path), []
+
+    def write(number: int) -> None:
+        for _ in range(10):
+            store.write("index.html", bytes([number]) * 300_000)
+            content = store.read("index.html") or b""
+            if len(content) != 300_000 or len(set(content)) != 1:
+                torn.append(number)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(write, range(8)))  # threads of one process have one process id, like the pods that share a volume
+    assert not torn
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
 
 
 @pytest.mark.parametrize("key", ["../outside", "a/../../b", "/etc/passwd"])

@@ -26,7 +26,7 @@ WINDOW_BYTES = 1_000_000
 class Objects(Protocol):
     """The objects of one bucket, by their full names, through its provider's own client.
 
-    Transient errors are retried with backoff. A read is pinned to the version that was listed.
+    What fails for a passing reason is repeated (`components.runtime.retry`). A read is pinned to the version that was listed.
 
     Raises (all methods):
         EnvironmentProblem: the bucket can't be reached or read.

@@ -7,9 +7,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from components.contracts.errors import EnvironmentProblem, InputError
 from components.ingestion.sources.folder import Folder
 from components.ingestion.sources.places import Entry
+from components.runtime.retry import Retry, connection_reason, status_reason
 
 _FIX = (
     "make an API token at kaggle.com/settings, then set KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY, or keep ~/.kaggle/kaggle.json"
@@ -28,11 +31,12 @@ class Dataset(Folder):
         return entry if entry.refusal else entry._replace(checksum=f"version:{self.root.name}")
 
 
-def open_kaggle(uri: str, client: Any = None) -> Dataset:
+def open_kaggle(uri: str, client: Any = None, retry: Retry | None = None) -> Dataset:
     """The place that a kaggle:// URI means.
 
     Args:
         client: has `get_kaggle_credentials()` and `dataset_download(handle)` as kagglehub does, which it is by default.
+        retry: of what fails for a passing reason; a download goes on where it broke off.
 
     Raises:
         InputError: the name isn't one of a data set, or Kaggle has none of it.
@@ -49,7 +53,8 @@ def open_kaggle(uri: str, client: Any = None) -> Dataset:
     if credentials is None:
         raise EnvironmentProblem(f"there are no credentials of Kaggle to read {uri} with", fix=_FIX)
     try:
-        return Dataset(uri, Path(client.dataset_download(handle)))
+        fetched = (retry or Retry()).call(f"fetch {uri}", lambda: Path(client.dataset_download(handle)), _passing_reason)
+        return Dataset(uri, fetched)
     except OSError as error:  # also what its HTTP errors are
         status = getattr(getattr(error, "response", None), "status_code", 0)
         told = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
@@ -58,6 +63,14 @@ def open_kaggle(uri: str, client: Any = None) -> Dataset:
                 f"Kaggle has no data set {handle} for you ({told})", fix="check its name, and that you accepted its terms on its page"
             ) from error
         raise EnvironmentProblem(f"can't fetch {uri}: {told}", fix="check the connection and the credentials") from error
+
+
+def _passing_reason(error: Exception) -> str:
+    """Why what kagglehub raised may be gone next time, for `Retry.call`."""
+    if isinstance(error, requests.HTTPError):
+        return status_reason(getattr(error.response, "status_code", None))
+    broken = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+    return connection_reason(error) if isinstance(error, broken) else ""
 
 
 class _Kagglehub:
@@ -70,5 +83,9 @@ class _Kagglehub:
 
     def dataset_download(self, handle: str) -> str:
         import kagglehub
+        from kagglehub.exceptions import DataCorruptionError
 
-        return str(kagglehub.dataset_download(handle))
+        try:
+            return str(kagglehub.dataset_download(handle))
+        except DataCorruptionError as error:
+            raise requests.ConnectionError(str(error)) from error
