@@ -23,6 +23,7 @@ NAME ?=
 REGISTRY ?=
 GPU ?=
 KEY ?=
+SCRIPTS := .ci/run $(wildcard infra/*/*.sh)
 RUN_OPTIONS := $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data '$(DATA)') $(if $(NIGHT),--night $(NIGHT)) $(if $(RUNNER),--runner $(RUNNER))
 
 .PHONY: help
@@ -53,12 +54,13 @@ test-slow: install ## Kills, soaks and long runs
 	@$(PYTHON) tests/run.py --slow
 
 .PHONY: check
-check: ## Lint, types and spelling
+check: ## Lint, types, spelling and shell scripts
 	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) check
 	@$(VENVS)/check/bin/ruff check .
 	@$(VENVS)/check/bin/ruff format --check .
 	@$(VENVS)/check/bin/mypy
 	@$(VENVS)/check/bin/codespell
+	@$(VENVS)/check/bin/shellcheck --external-sources $(SCRIPTS)
 
 .PHONY: format
 format: ## Format the code

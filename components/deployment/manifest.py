@@ -35,6 +35,7 @@ from components.runtime.store import claim_of
 
 SERVING_IMAGE = "emotion-serving"
 MODEL_FOLDER = "/mnt/models"
+STORAGE_CONTAINER = "emotion"  # a ClusterStorageContainer of infra/kustomize
 PORT = 8080
 USER = 65532  # nobody's; the same in every image
 GRACE_SECONDS = 45  # the predictor drains for up to 30
@@ -125,6 +126,8 @@ def predictor(served: Served, policy: ServingPolicy) -> Json:
         annotations=dict(SHIELD),
         service_account_name=policy.service_account,
         automount_service_account_token=False,
+        # KServe's own initializer has no security context, which a restricted namespace demands; a claim needs no initializer.
+        storage_container_name=STORAGE_CONTAINER if served.storage_uri.startswith(("gs://", "s3://")) else None,
         # Knative refuses security settings and tolerations of a whole pod unless its administrator allows them.
         security_context=None if knative else _pod_security(),
         termination_grace_period_seconds=None if knative else GRACE_SECONDS,

@@ -12,6 +12,7 @@ if [ -f /run/secrets/ca ]; then
     export SSL_CERT_FILE=/run/secrets/ca PIP_CERT=/run/secrets/ca
 fi
 if [ -f /run/secrets/index ]; then
+    # shellcheck source=/dev/null
     . /run/secrets/index
 fi
 if [ "$#" -gt 0 ]; then

@@ -5,7 +5,7 @@
 #   infra/local/up.sh minikube           the same on minikube
 #   infra/local/up.sh minikube --gpus    with this machine's NVIDIA GPUs
 #
-# It can be run again at any time: what stands is left as it is. The training task asks for 16 GB of memory.
+# It can be run again at any time: what stands is left as it is. No task of the drawn faces asks for more than 2 CPUs and 3 GB of memory.
 # Needs an engine that runs privileged containers, kubectl, helm, kind or minikube, and the internet; kubectl fetches
 # Kubeflow Pipelines with git, and KServe's installer edits its settings with jq.
 set -euo pipefail
@@ -105,7 +105,7 @@ if not ingress.get("enableGatewayApi"):
 
 # The predictor and the steps read the store with the keys that Kubeflow Pipelines made for it.
 copy_keys() {
-    local user password address=http://minio-service.kubeflow:9000
+    local user password address=http://seaweedfs.kubeflow:8333
     user=$(on -n kubeflow get secret mlpipeline-minio-artifact -o jsonpath='{.data.accesskey}' | base64 -d)
     password=$(on -n kubeflow get secret mlpipeline-minio-artifact -o jsonpath='{.data.secretkey}' | base64 -d)
     on -n kubeflow create secret generic emotion-object-store --dry-run=client -o yaml \
@@ -114,7 +114,7 @@ copy_keys() {
     on -n emotion create secret generic emotion-store --dry-run=client -o yaml \
         --from-file=AWS_ACCESS_KEY_ID=<(printf %s "$user") --from-file=AWS_SECRET_ACCESS_KEY=<(printf %s "$password") | on apply -f -
     on -n emotion annotate secret emotion-store --overwrite \
-        serving.kserve.io/s3-endpoint=minio-service.kubeflow:9000 serving.kserve.io/s3-usehttps=0 serving.kserve.io/s3-region=us-east-1
+        serving.kserve.io/s3-endpoint=seaweedfs.kubeflow:8333 serving.kserve.io/s3-usehttps=0 serving.kserve.io/s3-region=us-east-1
 }
 
 # The overlay, with the image that was built.
@@ -130,7 +130,8 @@ kind: Kustomization
 resources: [../../infra/kustomize/overlays/$PLACE]
 images: [{name: emotion-serving, newName: ${image%:*}, newTag: "${image##*:}"}]
 END
-    on apply -k build/kustomize
+    # Not kubectl's own apply: it sends the whole selector of a PodDisruptionBudget each time, and calls that a change.
+    on apply --server-side -k build/kustomize
 }
 
 doing="making the cluster"

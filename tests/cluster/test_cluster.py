@@ -118,7 +118,7 @@ def test_a_small_night_is_judged(tmp_path: Path) -> None:
         "code_version": code_version(),
         "force": False,
     }
-    with forwarded("minio-service", 9000) as storage, forwarded("ml-pipeline", 8888) as api:
+    with forwarded("seaweedfs", 8333) as storage, forwarded("ml-pipeline", 8888) as api:
         store = bucket(storage)
         store.upload_file(faces, BUCKET, f"{place}/faces.zip")
         client = kfp.Client(host=api)
