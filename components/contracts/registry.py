@@ -5,13 +5,13 @@ Everything that a promotion moves stands in a single document, `Pointers`, so th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from components.contracts.findings.evaluation import Verdict
 from components.contracts.night import Pointer
 
-Action = Literal["promote", "approve", "reject", "rollback", "withdraw"]
+Action = Literal["promote", "approve", "reject", "rollback", "withdraw", "anchor"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Decision:
         number: 1 for a model's first decision; no number is left out.
         version: that was decided upon. run_id: the run that made or judged it.
             ``withdraw``: a rollout sent it back, and the previous champion is champion again, or none where there was none.
+            ``anchor``: it is the anchor from now on; the champion stays.
         replaced: version of the champion that stood until then, if any.
         by: ``gate``, ``rollout``, or the name of a person.
         at: UTC, ISO 8601.
@@ -52,7 +53,9 @@ class Pointers:
     Attributes:
         champion: the version that is wanted in service; what does serve is another pointer, `serving`.
         previous: the champion before it, which a rollback brings back.
-        anchor: the best version ever; rises on a claim of superiority, never falls.
+        anchor: the best version that ever served, or that was promoted where no cluster serves; rises on a claim of superiority.
+        anchor_before: the anchor before it, which is the anchor again should this one be sent back.
+        anchor_candidate: becomes the anchor once a rollout has brought it all of the traffic.
         decision: the latest one; the document and its decision change together.
         withdrawn: versions that a person or a rollout sent back; only a person makes one of them champion again.
         condemned: versions that garbage collection removes; none of them becomes champion while it stands here.
@@ -66,6 +69,18 @@ class Pointers:
     withdrawn: tuple[str, ...] = ()
     condemned: tuple[Condemned, ...] = ()
     revision: int = 0
+    anchor_before: Pointer | None = None
+    anchor_candidate: Pointer | None = None
+
+    def mended(self) -> Pointers:
+        """The same without an anchor that was sent back, as earlier versions of this code left it.
+
+        The anchor is then the one before it, else the champion.
+        """
+        if self.anchor is None or self.anchor.version not in self.withdrawn:
+            return self
+        standing = (each for each in (self.anchor_before, self.champion) if each and each.version not in self.withdrawn)
+        return replace(self, anchor=next(standing, None), anchor_before=None)
 
 
 @dataclass(frozen=True)

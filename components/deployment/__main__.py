@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from components.contracts import artifacts, layout
 from components.contracts.artifacts import MARKERS, ModelManifest, read_marker, verified_model
-from components.contracts.errors import ContractError
 from components.contracts.findings import DeployFindings, RegisterFindings, RolloutFindings, Verdict
 from components.contracts.preset import ServingPolicy
 from components.deployment.approval import ask
@@ -76,14 +75,13 @@ def deploy(context: Context, arguments: argparse.Namespace, tools_of: ToolsOf | 
     roll_out = _prepared(served, policy, arguments.model, registry, tools_of)  # what can't be rolled out isn't promoted
     withdrawn = registry.was_withdrawn(manifest.version, context.run_id)  # by this step, before it was killed
     if not withdrawn:
-        registry.promote(arguments.model, context.run_id, verdict, Signed(GATE, " ".join(verdict.reasons) or "all checks passed", _now()))
+        signed = Signed(GATE, " ".join(verdict.reasons) or "all checks passed", _now())
+        registry.promote(arguments.model, context.run_id, verdict, signed, awaits_rollout=policy.rollout is not None)
     context.store.write(f"{layout.run(context.run_id)}/{MANIFEST}", text.encode())
     folder = artifacts.start(arguments.deployment)
     artifacts.write_atomically(folder / MANIFEST, text.encode())
     rollout = roll_out(withdrawn=withdrawn) if roll_out else None
     now = registry.pointers()
-    if now.anchor is None:
-        raise ContractError(f"{name} has no anchor after its promotion", fix="run the step again")
     findings = DeployFindings(name, manifest.version, now.champion, now.previous, now.anchor, uri, text, rollout)
     artifacts.finish(folder, "deployment", findings)
     return findings

@@ -11,6 +11,7 @@ from components.contracts.findings import Verdict
 from components.contracts.registry import ApprovalRequest, Decision, Pointers
 from components.deployment.promotion import Signed, approved, rejected
 from components.deployment.registry import Registry
+from components.runtime.preset import preset_of_run
 
 ANSWERS = ("approve", "reject")
 
@@ -75,11 +76,17 @@ def approve(registry: Registry, request: ApprovalRequest, signed: Signed) -> Poi
     def step(now: Pointers) -> Pointers:
         if _answered(registry, request, "approve"):
             return now
-        new = approved(now, request.verdict, request.run_id, signed)
+        new = approved(now, request.verdict, request.run_id, signed, awaits_rollout=_awaits_rollout(registry, request.run_id))
         registry.require(request.verdict.challenger)
         return new
 
     return registry.change(step)
+
+
+def _awaits_rollout(registry: Registry, run_id: str) -> bool:
+    """Whether the run's preset rolls its versions out on a cluster; a run without a stored preset is taken by what serves."""
+    preset = preset_of_run(registry.store, run_id)
+    return registry.serving() is not None if preset is None else preset.serving.rollout is not None
 
 
 def reject(registry: Registry, request: ApprovalRequest, signed: Signed) -> Pointers:

@@ -13,6 +13,7 @@ from components.contracts.registry import Action, Decision, Pointers
 
 GATE = "gate"
 ROLLOUT = "rollout"
+REGISTRY = "registry"
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,11 @@ def require_word(word: str, verdict: Verdict, manifest: ModelManifest, model_nam
         )
 
 
-def promoted(now: Pointers, verdict: Verdict, run_id: str, signed: Signed) -> Pointers:
+def promoted(now: Pointers, verdict: Verdict, run_id: str, signed: Signed, *, awaits_rollout: bool = False) -> Pointers:
     """The gate's blessing carried out. A version that is the champion already stays so, whoever made it that.
+
+    Args:
+        awaits_rollout: whether a rollout has yet to bring it to the traffic; only then may it become the anchor.
 
     Raises:
         ConflictError: champion or anchor isn't the one that the verdict names, this very version
@@ -78,15 +82,34 @@ def promoted(now: Pointers, verdict: Verdict, run_id: str, signed: Signed) -> Po
             f"{version} was rolled back, so the gate's word isn't enough for it",
             fix=f"`emotion models promote {version} --why ...` makes it champion again",
         )
-    return _crowned(now, verdict, run_id, decided(now, "promote", version, run_id, signed))
+    return _crowned(now, verdict, run_id, decided(now, "promote", version, run_id, signed), awaits_rollout=awaits_rollout)
 
 
-def approved(now: Pointers, verdict: Verdict, run_id: str, signed: Signed) -> Pointers:
-    """A person's yes to a version that needs approval. Raises ConflictError as `promoted` does."""
+def approved(now: Pointers, verdict: Verdict, run_id: str, signed: Signed, *, awaits_rollout: bool = False) -> Pointers:
+    """A person's yes to a version that needs approval. Arguments and errors as `promoted` has them."""
     decision = decided(now, "approve", verdict.challenger, run_id, signed)
     if now.champion is not None and now.champion.version == verdict.challenger:
         return changed(now, decision=decision)
-    return _crowned(now, verdict, run_id, decision)
+    return _crowned(now, verdict, run_id, decision, awaits_rollout=awaits_rollout)
+
+
+def served(now: Pointers, version: str, signed: Signed) -> Pointers:
+    """A version has all of the traffic: it is the anchor from now on, where its promotion claimed so. Else nothing changes."""
+    candidate = now.anchor_candidate
+    if candidate is None or candidate.version != version:
+        return now
+    decision = decided(now, "anchor", version, candidate.run_id, signed)
+    return changed(now, anchor=candidate, anchor_before=now.anchor, anchor_candidate=None, decision=decision)
+
+
+def mended(now: Pointers, signed_at: str) -> Pointers:
+    """The pointers of an earlier version of this code, whose anchor was sent back, with a decision that says so. Else as they are."""
+    anew = now.mended()
+    if anew == now or now.anchor is None:
+        return now
+    word = f"{now.anchor.version} was sent back and can't be the anchor; {anew.anchor.version if anew.anchor else 'none'} is"
+    about = anew.anchor or now.anchor
+    return changed(anew, decision=decided(now, "anchor", about.version, about.run_id, Signed(REGISTRY, word, signed_at)))
 
 
 def rejected(now: Pointers, verdict: Verdict, run_id: str, signed: Signed) -> Pointers:
@@ -95,7 +118,7 @@ def rejected(now: Pointers, verdict: Verdict, run_id: str, signed: Signed) -> Po
 
 
 def rolled_back(now: Pointers, signed: Signed) -> Pointers:
-    """The previous champion is champion again, the anchor stays, and the gate can't bring back what was withdrawn.
+    """The previous champion is champion again, and the gate can't bring back what was withdrawn; nor is that the anchor any longer.
 
     Raises:
         InputError: there is no previous champion.
@@ -113,15 +136,16 @@ def rolled_back(now: Pointers, signed: Signed) -> Pointers:
         champion=replace(now.previous, since=signed.at),
         previous=None,
         withdrawn=(*(version for version in now.withdrawn if version != away), away),
+        anchor_candidate=None,
         decision=decided(now, "rollback", now.previous.version, now.previous.run_id, signed),
-    )
+    ).mended()
 
 
 def withdrawn(now: Pointers, version: str, serving: Pointer | None, signed: Signed) -> Pointers:
     """What a rollout sent back is no champion any longer: ``serving`` is, which has the traffic again, or none.
 
-    That needn't be the previous champion, which may never have served. The anchor stays, and the gate can't bring
-    the version back. A version that isn't champion changes nothing.
+    That needn't be the previous champion, which may never have served. The gate can't bring the version back, and it is
+    no anchor. A version that isn't champion changes nothing.
     """
     if now.champion is None or now.champion.version != version:
         return now
@@ -130,12 +154,13 @@ def withdrawn(now: Pointers, version: str, serving: Pointer | None, signed: Sign
         champion=replace(serving, since=signed.at) if serving else None,
         previous=None,
         withdrawn=(*(other for other in now.withdrawn if other != version), version),
+        anchor_candidate=None,
         decision=decided(now, "withdraw", version, now.champion.run_id, signed),
-    )
+    ).mended()
 
 
 def reinstated(now: Pointers, version: str, run_id: str, signed: Signed) -> Pointers:
-    """An earlier champion is champion again because a person says so; the anchor stays.
+    """An earlier champion is champion again because a person says so; the anchor stays, and no other one is waited for.
 
     Raises:
         ConflictError: garbage collection removes it.
@@ -148,6 +173,7 @@ def reinstated(now: Pointers, version: str, run_id: str, signed: Signed) -> Poin
         champion=Pointer(version, run_id, signed.at),
         previous=now.champion,
         withdrawn=tuple(kept for kept in now.withdrawn if kept != version),
+        anchor_candidate=None,
         decision=decided(now, "promote", version, run_id, signed),
     )
 
@@ -173,18 +199,21 @@ def changed(now: Pointers, **changes: Any) -> Pointers:
     return replace(now, **changes, revision=now.revision + 1)
 
 
-def _crowned(now: Pointers, verdict: Verdict, run_id: str, decision: Decision) -> Pointers:
+def _crowned(now: Pointers, verdict: Verdict, run_id: str, decision: Decision, *, awaits_rollout: bool) -> Pointers:
     version = verdict.challenger
     require_spared(now, version)
     _require_judged_against("champion", now.champion, verdict.champion)
     _require_judged_against("anchor", now.anchor, verdict.anchor)
     champion = Pointer(version, run_id, decision.at)
     rises = now.anchor is None or verdict.better_than_anchor
+    at_once = rises and not awaits_rollout
     return changed(
         now,
         champion=champion,
         previous=now.champion,
-        anchor=champion if rises else now.anchor,
+        anchor=champion if at_once else now.anchor,
+        anchor_before=now.anchor if at_once else now.anchor_before,
+        anchor_candidate=champion if rises and awaits_rollout else None,
         withdrawn=tuple(kept for kept in now.withdrawn if kept != version),
         decision=decision,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 from components.contracts import layout
@@ -19,9 +20,9 @@ from components.contracts.errors import ConflictError, ContractError, UnknownNam
 from components.contracts.findings import Verdict
 from components.contracts.night import Pointer
 from components.contracts.registry import Decision, Pointers
-from components.deployment.promotion import Signed, promoted, reinstated, require_spared, rolled_back, withdrawn
+from components.deployment.promotion import Signed, mended, promoted, reinstated, require_spared, rolled_back, served, withdrawn
 from components.runtime.pointers import read_document, read_pointers, read_serving
-from components.runtime.store import Store
+from components.runtime.store import Store, update
 
 ATTEMPTS = 50  # each lost attempt means that someone else's change went through
 
@@ -91,15 +92,18 @@ class Registry:
                 fix="`emotion models promote VERSION --why ...` takes another one",
             )
 
-    def promote(self, model: Path, run_id: str, verdict: Verdict, signed: Signed) -> Pointers:
+    def promote(self, model: Path, run_id: str, verdict: Verdict, signed: Signed, *, awaits_rollout: bool = False) -> Pointers:
         """Carry out the gate's blessing of a model artifact. Doing it again changes nothing.
+
+        Args:
+            awaits_rollout: whether a rollout has yet to bring it to the traffic; see `promoted`.
 
         Raises:
             ConflictError: as `promoted` says; no pointer was changed.
         """
 
         def step(now: Pointers) -> Pointers:
-            new = promoted(now, verdict, run_id, signed)
+            new = promoted(now, verdict, run_id, signed, awaits_rollout=awaits_rollout)
             self.put(model, verdict.challenger)
             return new
 
@@ -136,7 +140,7 @@ class Registry:
 
     def was_withdrawn(self, version: str, run_id: str) -> bool:
         """Whether a rollout sent a version back that this run had promoted, and nobody has brought it back since."""
-        about = [decision for decision in self.decisions() if decision.version == version]
+        about = [one for one in self.decisions() if one.version == version and one.action != "anchor"]
         return bool(about) and (about[-1].action, about[-1].run_id) == ("withdraw", run_id)
 
     def reinstate(self, version: str, signed: Signed) -> Pointers:
@@ -145,7 +149,7 @@ class Registry:
         Raises:
             ContractError: the version never was champion. UnknownNameError: it isn't here.
         """
-        reigns = [decision for decision in self.decisions() if decision.version == version and decision.action != "reject"]
+        reigns = [one for one in self.decisions() if one.version == version and one.action not in ("reject", "anchor")]
         self.manifest(version)
         if not reigns:
             raise ContractError(
@@ -159,18 +163,15 @@ class Registry:
 
         return self.change(step)
 
-    def record_serving(self, served: Pointer | None) -> None:
-        """Say which version does serve; None: nothing does. Doing it again changes nothing.
-
-        Raises:
-            ConflictError: someone else says so meanwhile.
-        """
+    def record_serving(self, serving: Pointer | None, signed: Signed) -> None:
+        """Say which version has all of the traffic, which may make it the anchor; None: nothing serves. Doing it again changes nothing."""
         key = layout.pointer(self.name, "serving")
-        content = self.store.read(key)
-        if served is None:
+        if serving is None:
             self.store.delete(key)
-        elif content is None or from_json(Pointer, content, key).version != served.version:
-            self.store.compare_and_set(key, content, to_pretty_json(served).encode())
+            return
+        content = to_pretty_json(serving).encode()
+        update(self.store, key, lambda now: now if now and from_json(Pointer, now, key).version == serving.version else content)
+        self.change(lambda now: served(now, serving.version, signed))
 
     def change(self, step: Callable[[Pointers], Pointers]) -> Pointers:
         """Replace the pointers by what ``step`` makes of them, again from what stands there when someone else was quicker.
@@ -181,7 +182,8 @@ class Registry:
         for _ in range(ATTEMPTS):
             content, now = read_document(self.store, self.name)
             self._file(now.decision)
-            new = step(now)
+            anew = mended(now, datetime.now(timezone.utc).isoformat(timespec="milliseconds"))
+            new = step(now) if anew == now else anew  # a word of its own, before what was asked for
             if new == now:
                 return now
             try:
@@ -189,7 +191,8 @@ class Registry:
             except ConflictError:
                 continue
             self._file(new.decision)
-            return new
+            if anew == now:
+                return new
         raise ConflictError(f"others keep changing the pointers of {self.name}", fix="run again")
 
     def _file(self, decision: Decision | None) -> None:

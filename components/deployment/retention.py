@@ -70,7 +70,8 @@ def versions(registry: Registry, now: Pointers, before: float) -> list[Standing]
 def needed(registry: Registry, now: Pointers) -> Iterator[tuple[str, str]]:
     """Every version of a model that something needs, with what does."""
     serving = registry.serving()
-    for role, pointer in (("champion", now.champion), ("previous", now.previous), ("anchor", now.anchor), ("serving", serving)):
+    roles = {"champion": now.champion, "previous": now.previous, "anchor": now.anchor, "anchor before": now.anchor_before}
+    for role, pointer in {**roles, "serving": serving}.items():
         if pointer is not None:
             yield pointer.version, role
     for asked in requests(registry):
@@ -84,7 +85,7 @@ def _on_their_way(decisions: Iterable[Decision], serving: Pointer | None) -> set
     """Champions since what serves was last made champion: one of them may be halfway to the traffic."""
     if serving is None:
         return set()
-    crowned = [one.version for one in decisions if one.action != "reject"]
+    crowned = [one.version for one in decisions if one.action not in ("reject", "anchor")]
     since = len(crowned) - crowned[::-1].index(serving.version) if serving.version in crowned else 0
     return set(crowned[since:])
 

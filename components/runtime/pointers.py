@@ -10,8 +10,11 @@ from components.runtime.store import Store
 
 
 def read_pointers(store: Store, model_name: str) -> Pointers:
-    """Champion (wanted), previous and anchor; all None for a model that was never promoted. Raises ContractError for anything else."""
-    return read_document(store, model_name)[1]
+    """Champion (wanted), previous and anchor; all None for a model that was never promoted. Raises ContractError for anything else.
+
+    An anchor that was sent back is none; the next change of the registry writes so.
+    """
+    return read_document(store, model_name)[1].mended()
 
 
 def read_document(store: Store, model_name: str) -> tuple[bytes | None, Pointers]:

@@ -76,12 +76,12 @@ def test_what_is_needed_stays_and_says_what_for(place, tmp_path, models):
 def test_what_serves_and_what_may_be_on_its_way_stays(place, tmp_path, models):
     store = open_store(place())
     registry = nights(store, tmp_path, models, champions=5)
-    registry.record_serving(Pointer(models[1], "run-1", "then"))
+    registry.record_serving(Pointer(models[1], "run-1", "then"), signed("rollout"))
     found = reasons(store, later())
     assert found[models[1]] == ("serving",)
     assert found[models[2]] == ("a rollout may bring it to the traffic",)
     assert collect(store, later(), at()) == []
-    registry.record_serving(Pointer(models[4], "run-4", "now"))
+    registry.record_serving(Pointer(models[4], "run-4", "now"), signed("rollout"))
     assert {standing.name for standing in collect(store, later(), at())} == {models[1], models[2]}
 
 

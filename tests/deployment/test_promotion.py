@@ -7,7 +7,18 @@ from hypothesis import strategies as st
 from components.contracts.errors import ConflictError, ContractError, InputError
 from components.contracts.night import Pointer
 from components.contracts.registry import Pointers
-from components.deployment.promotion import Signed, approved, promoted, reinstated, rejected, require_word, rolled_back
+from components.deployment.promotion import (
+    Signed,
+    approved,
+    mended,
+    promoted,
+    reinstated,
+    rejected,
+    require_word,
+    rolled_back,
+    served,
+    withdrawn,
+)
 from tests.deployment.builders import signed, verdict_on, write_model, write_verdict
 
 OLD = Pointer("old", "run-1", "2026-11-20T00:00:00+00:00")
@@ -59,12 +70,12 @@ def test_a_rollback_brings_the_previous_champion_back_and_withdraws_the_other():
     before = promoted(NOW, verdict_on("new", "old", "best", better_than_anchor=True), "run-2", signed())
     now = rolled_back(before, signed("ada", "5xx in the shop", "later"))
     assert now.champion == replace(OLD, since="later")
-    assert (now.previous, now.anchor, now.withdrawn) == (None, before.champion, ("new",))
+    assert (now.previous, now.anchor, now.withdrawn) == (None, BEST, ("new",))  # what was sent back is no anchor
     assert (now.decision.number, now.decision.action, now.decision.version, now.decision.replaced) == (2, "rollback", "old", "new")
     with pytest.raises(InputError, match="no previous champion .*received old is champion since later; .*models promote VERSION"):
         rolled_back(now, signed())
     with pytest.raises(ConflictError, match="new was rolled back"):
-        promoted(now, verdict_on("new", "old", "new"), "run-9", signed())
+        promoted(now, verdict_on("new", "old", "best"), "run-9", signed())
 
 
 def test_what_was_rolled_back_a_person_may_bring_back():
@@ -89,7 +100,10 @@ def test_a_decision_has_a_name_and_a_reason(by, why, message):
 
 ACTIONS = st.lists(
     st.tuples(
-        st.sampled_from(["promote", "approve", "reject", "rollback", "reinstate"]), st.sampled_from("abcd"), st.booleans(), st.booleans()
+        st.sampled_from(["promote", "roll-out", "approve", "reject", "rollback", "reinstate", "serve", "withdraw"]),
+        st.sampled_from("abcd"),
+        st.booleans(),
+        st.booleans(),
     ),
     max_size=30,
 )
@@ -103,6 +117,9 @@ def test_whatever_happens_no_decision_is_skipped_and_the_anchor_only_rises_on_a_
         verdict = verdict_on(version, champion, now.anchor.version if now.anchor else None, better_than_anchor=better)
         changes = {
             "promote": lambda now, verdict=verdict: promoted(now, verdict, "run", signed()),
+            "roll-out": lambda now, verdict=verdict: promoted(now, verdict, "run", signed(), awaits_rollout=True),
+            "serve": lambda now, version=version: served(now, version, signed()),
+            "withdraw": lambda now, version=version: withdrawn(now, version, now.previous, signed()),
             "approve": lambda now, verdict=verdict: approved(now, verdict, "run", signed()),
             "reject": lambda now, verdict=verdict: rejected(now, verdict, "run", signed()),
             "rollback": lambda now: rolled_back(now, signed()),
@@ -116,16 +133,22 @@ def test_whatever_happens_no_decision_is_skipped_and_the_anchor_only_rises_on_a_
             continue
         assert new.revision == now.revision + 1
         assert new.decision.number == (now.decision.number if now.decision else 0) + 1
-        if new.anchor != now.anchor:
-            assert action in ("promote", "approve")
+        if new.anchor != now.anchor and action in ("promote", "approve"):
             assert better or now.anchor is None
             assert new.anchor.version == new.champion.version == version
-        if now.champion is not None and new.champion.version != now.champion.version:
+        elif new.anchor != now.anchor:
+            assert action in ("serve", "rollback", "withdraw")
+            assert action != "serve" or new.anchor == now.anchor_candidate
+            assert action == "serve" or now.anchor.version in new.withdrawn
+        if now.champion is not None and (new.champion is None or new.champion.version != now.champion.version):
             assert new.decision.replaced == now.champion.version
-            assert action == "rollback" or new.previous == now.champion
-        if action == "promote":
+            assert action in ("rollback", "withdraw") or new.previous == now.champion
+        if action in ("promote", "roll-out"):
             assert version not in now.withdrawn
-        assert new.champion is None or new.champion.version not in new.withdrawn
+        for pointer in (new.champion, new.anchor, new.anchor_candidate):
+            assert pointer is None or pointer.version not in new.withdrawn
+        assert new.anchor_candidate is None or new.anchor_candidate.version == new.champion.version
+        assert new.mended() == new
         now = new
 
 
@@ -143,3 +166,33 @@ def test_only_a_blessing_of_this_very_version_deploys(tmp_path, changes, message
     verdict = write_verdict(tmp_path / "verdict", **{"challenger": manifest.version, "champion": None, **changes})
     with pytest.raises(ContractError, match=message):
         require_word("blessed", verdict, manifest, "small")
+
+
+def test_where_a_cluster_serves_a_version_is_the_anchor_once_it_has_the_traffic():
+    verdict = verdict_on("new", "old", "best", better_than_anchor=True)
+    waiting = promoted(NOW, verdict, "run-2", signed(), awaits_rollout=True)
+    assert (waiting.champion.version, waiting.anchor, waiting.anchor_candidate) == ("new", BEST, waiting.champion)
+    assert served(waiting, "old", signed()) == waiting
+    now = served(waiting, "new", signed("rollout", "it has all of the traffic", "later"))
+    assert (now.anchor, now.anchor_before, now.anchor_candidate) == (waiting.champion, BEST, None)
+    assert (now.decision.action, now.decision.version, now.decision.by) == ("anchor", "new", "rollout")
+    assert served(now, "new", signed()) == now
+
+
+def test_what_a_rollout_sends_back_never_becomes_the_anchor():
+    verdict = verdict_on("new", "old", "best", better_than_anchor=True)
+    now = withdrawn(promoted(NOW, verdict, "run-2", signed(), awaits_rollout=True), "new", OLD, signed("rollout"))
+    assert (now.champion.version, now.anchor, now.anchor_candidate) == ("old", BEST, None)
+    assert served(now, "new", signed()) == now
+    first = withdrawn(promoted(Pointers(), verdict_on("new"), "run-1", signed(), awaits_rollout=True), "new", None, signed("rollout"))
+    assert (first.champion, first.anchor) == (None, None)
+
+
+def test_an_anchor_that_an_earlier_code_left_standing_is_mended_with_a_word():
+    before = Pointers(champion=OLD, anchor=BEST, withdrawn=("best",))
+    now = mended(before, "later")
+    assert (now.anchor, now.decision.action, now.decision.version, now.decision.by) == (OLD, "anchor", "old", "registry")
+    assert now.decision.why == "best was sent back and can't be the anchor; old is"
+    assert mended(now, "later") == now
+    none = mended(Pointers(anchor=BEST, withdrawn=("best",)), "later")
+    assert (none.anchor, none.decision.why) == (None, "best was sent back and can't be the anchor; none is")

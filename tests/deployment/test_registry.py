@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from components.contracts import layout
-from components.contracts.codec import to_pretty_json
+from components.contracts.codec import to_json, to_pretty_json
 from components.contracts.errors import ConflictError, ContractError, UnknownNameError
 from components.contracts.night import Pointer
 from components.contracts.registry import Pointers
@@ -303,9 +303,22 @@ def test_what_serves_is_told_apart_from_what_is_wanted(place, models):
     store = open_store(place())
     registry = Registry(store, "small")
     two_nights(store, models)
-    registry.record_serving(Pointer(models["run-1"][1], "run-1", "then"))
-    registry.record_serving(Pointer(models["run-1"][1], "run-1", "later"))
+    registry.record_serving(Pointer(models["run-1"][1], "run-1", "then"), signed("rollout"))
+    registry.record_serving(Pointer(models["run-1"][1], "run-1", "later"), signed("rollout"))
     assert registry.serving() == Pointer(models["run-1"][1], "run-1", "then")
     assert registry.pointers().champion.run_id == "run-2"
-    registry.record_serving(replace(registry.pointers().champion, since="later"))
+    registry.record_serving(replace(registry.pointers().champion, since="later"), signed("rollout"))
     assert registry.serving().run_id == "run-2"
+
+
+def test_a_store_whose_anchor_was_sent_back_is_mended_with_its_next_change(tmp_path):
+    store = open_store(str(tmp_path / "store"))
+    registry = Registry(store, "small")
+    stale = Pointers(Pointer("old", "run-1", "then"), anchor=Pointer("bad", "run-2", "then"), withdrawn=("bad",), revision=7)
+    store.write(layout.pointers("small"), to_json(stale).encode())
+    assert registry.pointers().anchor.version == "old"  # what a run compares with, before anything was written
+    registry.record_serving(Pointer("old", "run-1", "now"), signed("rollout"))
+    now = registry.pointers()
+    assert (now.anchor.version, now.revision) == ("old", 8)
+    (word,) = registry.decisions()
+    assert (word.number, word.action, word.why) == (1, "anchor", "bad was sent back and can't be the anchor; old is")

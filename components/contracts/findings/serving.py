@@ -113,7 +113,7 @@ class DeployFindings:
     version: str
     champion: Pointer | None
     previous: Pointer | None
-    anchor: Pointer
+    anchor: Pointer | None
     storage_uri: str
     manifest: str
     rollout: RolloutFindings | None = None

@@ -83,7 +83,7 @@ def recorder(registry: Registry) -> Callable[[Rollout], None]:
         serving = _pointer(registry, revision.version, rollout, now) if revision else None
         if rollout.phase == "rolled-back" and (serving is None or serving.version != rollout.new.version):
             registry.withdraw(rollout.new.version, serving, Signed(ROLLOUT, rollout.reason or "the rollout failed", now))
-        registry.record_serving(serving)
+        registry.record_serving(serving, Signed(ROLLOUT, "it has all of the traffic", now))
 
     return record
 

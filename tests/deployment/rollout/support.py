@@ -186,7 +186,8 @@ class World:
             stands = [pointer.version if pointer else None for pointer in (now.champion, now.anchor)]
             if by_hand:
                 now = replace(now, withdrawn=())
-            return promoted(now, verdict_on(version, *stands), f"run-{version[0]}", signed(GATE))
+            verdict = verdict_on(version, *stands, better_than_anchor=True)
+            return promoted(now, verdict, f"run-{version[0]}", signed(GATE), awaits_rollout=True)
 
         self.registry.change(crowned)
 
@@ -218,5 +219,8 @@ class World:
         assert set(self.recorded) <= {*proven, None}, "the registry named an unproven version"
         assert self.traffic() == ({self.serving: 100} if self.serving else {}), "the registry and the traffic disagree"
         assert all(workload.restarts == 0 for workload in self.kserve.workloads.values()), "pods were restarted"
+        now = self.registry.pointers()
+        assert now.anchor is None or now.anchor.version in proven, "the anchor never served"
+        assert now.anchor is None or now.anchor.version not in now.withdrawn, "the anchor was sent back"
         if ended:
             assert self.champion == self.serving, "the champion isn't what serves"

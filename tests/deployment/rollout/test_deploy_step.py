@@ -162,7 +162,7 @@ def test_what_can_not_be_rolled_out_is_not_promoted(site, tmp_path, capsys):
 
 def test_a_store_on_a_claim_is_served_from_where_predictors_have_the_claim(api, tmp_path, monkeypatch, capsys):
     (tmp_path / "claims" / "faces").mkdir(parents=True)
-    monkeypatch.setattr(open_store, "__defaults__", (tmp_path / "claims",))
+    monkeypatch.setattr(open_store, "__defaults__", (tmp_path / "claims", None))
     site = Site(*api, "pvc://faces/store", tmp_path)
     version = site.model(b"one")
     assert site.run("one") == 5
