@@ -66,7 +66,8 @@ class TestPrivilege:
             for rule in role["rules"]:
                 assert "*" not in (*rule["apiGroups"], *rule["resources"], *rule["verbs"])
                 assert "secrets" not in rule["resources"] or rule["resourceNames"]
-                assert not {"delete", "escalate", "bind", "impersonate"}.intersection(rule["verbs"])
+                assert not {"escalate", "bind", "impersonate", "deletecollection"}.intersection(rule["verbs"])
+                assert "delete" not in rule["verbs"] or rule["resources"] == ["horizontalpodautoscalers"]
 
     def test_every_binding_ties_an_account_to_a_role_that_stand_here(self, overlay: str) -> None:
         resources = golden(overlay)

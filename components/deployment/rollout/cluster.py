@@ -84,5 +84,12 @@ class Cluster(Protocol):
     def request(self, text: str) -> None:
         """Leave a person's request; "" takes it back."""
 
+    def remove_leftovers(self, rollout: Rollout) -> int:
+        """Remove the autoscalers of this service's revisions but the one that serves; how many there were.
+
+        KServe deletes the Deployments and Services of removed revisions, and leaves their HorizontalPodAutoscalers to the end
+        of the whole service (pkg/controller/v1beta1/inferenceservice/components/predictor.go, "orphaned").
+        """
+
     def addresses(self, rollout: Rollout, revision: Revision) -> tuple[str, tuple[str, ...]]:
         """A revision's own address, past any split of traffic, and those of its pods: ``http://host:port``."""

@@ -122,6 +122,7 @@ class _Driver:
         elif isinstance(action, Record):
             self._tools.record(rollout)
             self._measured = replace(self._measured, recorded=True)
+            self._tidy(rollout)
         elif isinstance(action, Smoke):
             self._say("smoke test")
             self._measured = replace(self._measured, sample=self._tools.prober.smoke(rollout), smoke=True)
@@ -166,6 +167,14 @@ class _Driver:
         self._measured = replace(self._measured, sample=self._measured.sample + self._tools.prober.probe(rollout, requests))
         self._pause()
 
+    def _tidy(self, rollout: Rollout) -> None:
+        """What KServe leaves behind harms nobody, so the rollout has ended whether it can be removed or not."""
+        try:
+            if count := self._tools.cluster.remove_leftovers(rollout):
+                self._say(f"{count} autoscaler(s) of revisions that are gone were removed")
+        except EnvironmentProblem as error:
+            self._say(f"autoscalers of revisions that are gone stay: {error}")
+
     def _arrive(self, rollout: Rollout) -> None:
         """In another phase or percentage than before, measuring begins anew."""
         place = (rollout.new.name, rollout.phase, rollout.percent)
@@ -199,6 +208,7 @@ def _headline(rollout: Rollout) -> str:
         "promoting": f"{version}: takes over",
         "serving": f"{version}: serves",
         "rolling-back": f"{version}: going back, {rollout.reason}",
+        "draining": f"{version}: without traffic, ends its requests",
         "rolled-back": f"{version}: rolled back, {rollout.reason}",
     }[rollout.phase]
 

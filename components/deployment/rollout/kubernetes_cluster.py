@@ -78,6 +78,7 @@ class KubernetesCluster:
         self._objects = client.CustomObjectsApi(api)
         self._core = client.CoreV1Api(api)
         self._apps = client.AppsV1Api(api)
+        self._scaling = client.AutoscalingV2Api(api)
         self._api = api
         self._namespace = namespace
         self._model_name = model_name
@@ -128,6 +129,20 @@ class KubernetesCluster:
             field_manager=REQUEST_MANAGER,
             _content_type="application/merge-patch+json",
         )
+
+    def remove_leftovers(self, rollout: Rollout) -> int:
+        if rollout.mode == "Knative":  # which has an autoscaler of its own
+            return 0
+        stays = workload_name(self._name, rollout.serving.name) if rollout.serving else ""
+        selector = f"{SERVICE_LABEL}={self._name},component=predictor"
+        found = self._call(
+            "list autoscalers", self._scaling.list_namespaced_horizontal_pod_autoscaler, self._namespace, label_selector=selector
+        )
+        left = [each.metadata.name for each in found.items if each.spec.scale_target_ref.name != stays]
+        for name in left:
+            delete = self._scaling.delete_namespaced_horizontal_pod_autoscaler
+            self._call(f"remove autoscaler {name}", delete, name, self._namespace, missing=True)
+        return len(left)
 
     def addresses(self, rollout: Rollout, revision: Revision) -> tuple[str, tuple[str, ...]]:
         pods = tuple(f"http://{pod['status']['podIP']}:{PORT}" for pod in self._pods(revision) if pod["status"].get("podIP"))

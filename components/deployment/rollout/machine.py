@@ -18,15 +18,22 @@ While nothing is wrong (the first row that fits decides):
     shifting      good health, soak over                            next percentage; after 100: promote
     promoting     not ready, or not all routed                      wait; go back after the ready timeout
     promoting     all routed                                        smoke test again; wrong: go back
+    promoting     smoke test passed, drain not over                 wait
     promoting     smoke test passed                                 serving, without the previous revision
     serving       not recorded                                      record that the new version serves
     serving       recorded                                          end
-    rolling-back  new one without traffic, previous one ready       rolled-back
+    rolling-back  new one without traffic, previous one ready       draining; rolled-back if it never had traffic
     rolling-back  otherwise                                         wait; write it again every so often
+    draining      drain not over                                    wait
+    draining      drain over                                        rolled-back, without the new revision
     rolled-back   not recorded                                      record the previous version, or that none serves
     rolled-back   recorded                                          end
 
-There is no way from rolling-back but rolled-back: it takes precedence over deadline, pause and abort.
+There is no way from rolling-back but to rolled-back: it takes precedence over deadline, pause and abort.
+
+An HTTPRoute that is accepted in its current generation says that the gateway's controller took it, not that each proxy routes
+by it: Gateway API has no such condition for routes ("Programmed" is of Gateways and listeners, apis/v1/httproute_types.go). So
+a revision whose weight fell to 0 stays for `DRAIN_SECONDS`: proxies take the change, requests under way end.
 """
 
 from __future__ import annotations
@@ -42,6 +49,7 @@ from components.deployment.rollout.health import Sample, error_bounds, judge, p9
 from components.deployment.rollout.state import FORWARD, Revision, Rollout
 
 WRITE_AGAIN_SECONDS = 30.0
+DRAIN_SECONDS = 30.0
 
 Outcome = Literal["serving", "rolled-back", "paused"]
 
@@ -120,7 +128,11 @@ def opening(wanted: Rollout, seen: Seen | None, *, again: bool) -> Rollout | Non
         return _adopted(wanted, seen)
     same = current.new.name == wanted.new.name
     if not current.ended:
-        return None if same or current.phase == "rolling-back" else back(current, f"superseded by {wanted.new.version}", wanted.since)
+        return (
+            None
+            if same or current.phase in ("rolling-back", "draining")
+            else back(current, f"superseded by {wanted.new.version}", wanted.since)
+        )
     if same and (current.phase == "serving" or not again):
         return None
     serving = current.serving
@@ -135,6 +147,8 @@ def decide(rollout: Rollout, seen: Seen, measured: Measured, now: float, *, over
     """The next action; the table above."""
     if rollout.phase == "rolling-back":
         return _return(rollout, seen, now)
+    if rollout.phase == "draining":
+        return Wait("requests under way end") if _drains(rollout, now) else Move(replace(rollout, phase="rolled-back", since=now))
     if rollout.phase == "serving":
         return Stop("serving") if measured.recorded else Record()
     if rollout.phase == "rolled-back":
@@ -155,7 +169,8 @@ def decide(rollout: Rollout, seen: Seen, measured: Measured, now: float, *, over
 
 def back(rollout: Rollout, reason: str, now: float) -> Rollout:
     """The rollout on its way back."""
-    return replace(rollout, phase="rolling-back", percent=0, since=now, attempt=1, reason=reason)
+    held = 100 if rollout.phase == "promoting" else rollout.percent
+    return replace(rollout, phase="rolling-back", percent=0, since=now, attempt=1, reason=reason, held_percent=held)
 
 
 def requested(seen: Seen, rollout: Rollout) -> str:
@@ -175,6 +190,8 @@ def _try(rollout: Rollout, seen: Seen, measured: Measured, now: float) -> Action
     if measured.sample.wrong:
         return Move(back(rollout, f"smoke test: {measured.sample.wrong}", now))
     if rollout.phase == "promoting":
+        if rollout.previous is not None and _drains(rollout, now):
+            return Wait("the previous version ends its requests")
         return Move(replace(rollout, phase="serving", since=now, reason="every check passed"))
     steps = (*rollout.steps, _step(replace(rollout, percent=0), measured, now))
     return Move(replace(rollout, phase="shifting", percent=rollout.percentages[0], since=now, steps=steps))
@@ -208,10 +225,16 @@ def _return(rollout: Rollout, seen: Seen, now: float) -> Action:
     else:
         done, missing = seen.new.replicas == 0, "waiting for the pods to go"
     if done:
-        return Move(replace(rollout, phase="rolled-back", since=now))
+        had_traffic = rollout.held_percent > 0 and rollout.previous is not None
+        return Move(replace(rollout, phase="draining" if had_traffic else "rolled-back", since=now))
     if now - rollout.since > WRITE_AGAIN_SECONDS:
         return Move(replace(rollout, since=now, attempt=rollout.attempt + 1))
     return Wait(missing)
+
+
+def _drains(rollout: Rollout, now: float) -> bool:
+    """Whether a gateway may still send requests to the revision without traffic. Knative keeps both revisions."""
+    return rollout.mode == "Standard" and now - rollout.since < DRAIN_SECONDS
 
 
 def _wait(rollout: Rollout, missing: str, now: float) -> Action:

@@ -15,11 +15,12 @@ STOP = "serving.kserve.io/stop"  # KServe removes the pods of a service with thi
 def render(rollout: Rollout) -> dict[str, Any]:
     """The InferenceService as JSON, its state in an annotation.
 
-    Both revisions stand side by side until the new one serves, so each change of traffic, there or back,
-    starts no pod that wasn't ready. A first revision that fails is stopped: there is nothing to go back to.
+    Both revisions stand side by side until the new one serves, or has drained on the way back, so each change of traffic,
+    there or back, starts no pod that wasn't ready and ends none that is still asked. A first revision that fails is
+    stopped: there is nothing to go back to.
     """
     annotations = {ROLLOUT: write(rollout), RUN_ID: rollout.run_id}
-    if rollout.previous is None and rollout.phase in ("rolling-back", "rolled-back"):
+    if rollout.previous is None and rollout.phase in ("rolling-back", "draining", "rolled-back"):
         annotations[STOP] = "true"
     policy = ServingPolicy(namespace=rollout.namespace, mode=rollout.mode)
     if rollout.mode == "Knative":
@@ -42,9 +43,10 @@ def _pair(rollout: Rollout) -> tuple[dict[str, Any], tuple[dict[str, Any], int] 
         return new.predictor, None
     if rollout.phase == "promoting":
         return new.predictor, (previous.predictor, 0)
-    if rollout.phase in ("rolling-back", "rolled-back"):
+    if rollout.phase == "rolled-back":
         return previous.predictor, None
-    canary = {**new.predictor, "minReplicas": replicas(new, rollout.percent)}
+    held = max(rollout.percent, rollout.held_percent)
+    canary = {**new.predictor, "minReplicas": replicas(new, held)}
     return previous.predictor, (canary, rollout.percent)
 
 

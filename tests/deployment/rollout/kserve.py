@@ -3,7 +3,9 @@
 Strict on purpose: an apply needs its content type, field manager and force; a stale resource version is
 409; unknown fields are 400; the webhook's rules on canaries hold; the generation rises with the spec alone;
 annotations of the InferenceService reach the pods unless the predictor's own win, and changed pods restart.
-Traffic follows the spec at once, ready or not, as in KServe 0.20: what goes wrong then counts as a violation.
+Traffic follows the spec at once, ready or not, as in KServe 0.20: what goes wrong then counts as a violation. The gateway
+routes by a route `gateway_lag` seconds after that was written and accepted: Gateway API's HTTPRoute has no condition that says
+when proxies took it. What it still sends to a revision whose pods are gone counts, too.
 """
 
 from __future__ import annotations
@@ -49,12 +51,14 @@ class KServe:
 
     now: Callable[[], float]
     lag: float = 3.0
+    gateway_lag: float = 0.0
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
     faults: dict[int, str] = field(default_factory=dict)
     accepted: Callable[[Json], bool] = lambda body: True
     service: Json | None = None
     claims: dict[str, Json] = field(default_factory=dict)
     workloads: dict[str, Workload] = field(default_factory=dict)
+    autoscalers: set[str] = field(default_factory=set)  # by revision: KServe removes none of them
     weights: dict[str, int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     peaks: dict[str, int] = field(default_factory=dict)  # the most traffic that each version ever had
@@ -65,6 +69,8 @@ class KServe:
     # Knative
     revisions: list[str] = field(default_factory=list)
     rolledout: list[str] = field(default_factory=list)
+    routed: dict[str, int] = field(default_factory=dict)  # by the gateway
+    _on_the_way: list[tuple[float, dict[str, int]]] = field(default_factory=list)
     _seen: str = ""
     _due: float = 0.0
     _applied: set[str] = field(default_factory=set)
@@ -91,13 +97,22 @@ class KServe:
         if found and method == "PATCH":
             self.writes.append(self.calls - 1)
             return self._patch(found[1], query, headers.get("Content-Type", ""), body)
+        name = path.rsplit("/", 1)[1]
+        if method == "DELETE" and "/horizontalpodautoscalers/" in path:
+            revision = name.removeprefix(f"{self._name}-").removesuffix("-predictor")
+            if revision not in self.autoscalers:
+                return 404, {"reason": "NotFound"}
+            self.autoscalers.remove(revision)
+            return 200, {"kind": "Status", "status": "Success"}
         if method != "GET":
             return 405, {"reason": "MethodNotAllowed"}
         if found and found[1] is None:
             return 200, {"items": [self.service] if self.service else []}
         if found:
             return (200, self.service) if self.service and self.service["metadata"]["name"] == found[1] else (404, {"reason": "NotFound"})
-        name = path.rsplit("/", 1)[1]
+        if path.endswith("/horizontalpodautoscalers"):
+            assert query["labelSelector"] == f"serving.kserve.io/inferenceservice={self._name},component=predictor"
+            return 200, {"kind": "HorizontalPodAutoscalerList", "apiVersion": "autoscaling/v2", "items": self._autoscalers()}
         if path.endswith("/pods"):
             return 200, {"kind": "PodList", "apiVersion": "v1", "items": self._pods(query["labelSelector"])}
         kinds: dict[str, Callable[[str], Json | None]] = {
@@ -187,7 +202,16 @@ class KServe:
             self.service["status"].update(conditions=[{"type": "Ready", "status": "True"}], observedGeneration=99)
             if self.mode == "Knative":
                 self._knative_status()
+        self._route_traffic()
         self._look_for_violations()
+
+    def _route_traffic(self) -> None:
+        """What the gateway does by now."""
+        newest = self._on_the_way[-1][1] if self._on_the_way else self.routed
+        if newest != self.weights:
+            self._on_the_way.append((self.now() + self.gateway_lag, dict(self.weights)))
+        while self._on_the_way and self._on_the_way[0][0] <= self.now():
+            self.routed = self._on_the_way.pop(0)[1]
 
     @property
     def mode(self) -> str:
@@ -212,6 +236,7 @@ class KServe:
             merged = stable if predictor is stable else {**stable, **predictor}  # as KServe builds a canary
             self._run(name, merged)
         self.workloads = {name: self.workloads[name] for name in wanted}
+        self.autoscalers.add(stable["name"])
         first = not self.weights
         if first and not self.ready(self.workloads[stable["name"]]):
             self._due = self.now() + 1
@@ -274,7 +299,7 @@ class KServe:
         self.service["status"]["components"] = {"predictor": status}
 
     def _look_for_violations(self) -> None:
-        for name, weight in self.weights.items():
+        for name, weight in self.routed.items():
             workload = self.workloads.get(name)
             if workload is not None:
                 self.peaks[workload.version] = max(weight, self.peaks.get(workload.version, 0))
@@ -298,6 +323,11 @@ class KServe:
                     },
                 }  # fmt: skip
         return None
+
+    def _autoscalers(self) -> list[Json]:
+        names = [f"{self._name}-{revision}-predictor" for revision in sorted(self.autoscalers)]
+        target = {"apiVersion": "apps/v1", "kind": "Deployment"}
+        return [{"metadata": {"name": name}, "spec": {"maxReplicas": 4, "scaleTargetRef": {**target, "name": name}}} for name in names]
 
     def _httproute(self, name: str) -> Json | None:
         if not self.weights or self.mode == "Knative":

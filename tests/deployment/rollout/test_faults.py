@@ -306,3 +306,96 @@ def test_killed_between_the_way_back_and_the_record(world):
     world.check({OLD})
     with pytest.raises(ConflictError, match="was rolled back, so the gate's word isn't enough"):
         world.promote(NEW)
+
+
+LAGS = (0.0, 2.0, 10.0)
+WAYS_BACK = {
+    "5xx at 10 %": (Answers(fails_at=10), 10),
+    "latency at 50 %": (Answers(slow_at=50), 50),
+    "5xx at 100 %": (Answers(fails_at=100), 100),
+}
+
+
+@pytest.mark.parametrize("lag", LAGS)
+@pytest.mark.parametrize("name", WAYS_BACK)
+def test_a_gateway_that_lags_finds_the_pods_that_it_still_routes_to(name, lag):
+    """On the way back: the weight falls to 0, the route says so, the drain, and only then the pods go."""
+    world = World()
+    world.kserve.gateway_lag = lag
+    world.deploy(OLD)
+    world.prober.answers[NEW], most = WAYS_BACK[name]
+    assert world.deploy(NEW).outcome == "rolled-back"
+    assert world.kserve.peaks[NEW] == most
+    world.check({OLD})
+    assert [workload.version for workload in world.kserve.workloads.values()] == [OLD]
+
+
+@pytest.mark.parametrize("lag", LAGS)
+def test_a_gateway_that_lags_on_the_way_forward(lag):
+    world = World()
+    world.kserve.gateway_lag = lag
+    assert [world.deploy(version).outcome for version in (OLD, NEW, NEWER)] == ["serving"] * 3
+    world.check({OLD, NEW, NEWER})
+
+
+def test_the_way_back_keeps_as_many_pods_as_the_traffic_needed():
+    world = World()
+    world.deploy(OLD)
+    world.prober.answers[NEW] = Answers(fails_at=50)
+    world.deploy(NEW)
+    back = [body["spec"]["canary"][0] for body in world.kserve.applies if body["spec"].get("canary")]
+    assert [(one["trafficPercent"], one["predictor"]["minReplicas"]) for one in back] == [(0, 1), (10, 1), (50, 2), (0, 2), (0, 2)]
+    assert "canary" not in world.kserve.applies[-1]["spec"]
+
+
+def test_what_never_had_traffic_goes_at_once():
+    world = World()
+    world.deploy(OLD)
+    world.prober.answers[NEW] = Answers(wrong="HTTP 500")
+    began = world.clock.now()
+    assert world.deploy(NEW).outcome == "rolled-back"
+    assert world.clock.now() - began < 60
+    assert not any("ends its requests" in line for line in world.told)
+
+
+def test_a_new_version_meanwhile_waits_for_the_drain():
+    world = World()
+    world.kserve.gateway_lag = 10.0
+    world.deploy(OLD)
+    world.prober.answers[NEW] = Answers(fails_at=50)
+    world.rest.dies_before = None
+    drain = world.cluster.apply
+
+    def die_once_it_drains(rollout, version):
+        drain(rollout, version)
+        if rollout.phase == "draining":
+            raise Killed
+
+    world.cluster.apply = die_once_it_drains
+    with pytest.raises(Killed):
+        world.deploy(NEW)
+    world.cluster.apply = drain
+    assert world.deploy(NEWER).outcome == "serving"
+    world.check({OLD, NEWER})
+
+
+def test_autoscalers_of_revisions_that_are_gone_are_removed():
+    world = World()
+    for version in (OLD, NEW, NEWER):
+        world.deploy(version)
+        world.settle()
+    assert list(world.kserve.autoscalers) == list(world.kserve.workloads)
+    assert len(world.kserve.autoscalers) == 1
+
+
+def test_a_role_without_that_right_ends_no_rollout():
+    world = World()
+    world.deploy(OLD)
+    handle = world.kserve.handle
+
+    def forbidden(method, url, headers, body):
+        return (403, {"reason": "Forbidden"}) if "horizontalpodautoscalers" in url else handle(method, url, headers, body)
+
+    world.kserve.handle = forbidden
+    assert world.deploy(NEW).outcome == "serving"
+    assert any("autoscalers of revisions that are gone stay: no right to list autoscalers" in line for line in world.told)

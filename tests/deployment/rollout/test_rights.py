@@ -35,6 +35,8 @@ def asked_for(world: World) -> set[tuple[str, str, str]]:
         what = (found["group"] or "", found["resource"])
         if method == "GET":
             asked.add((*what, "get" if found["name"] else "list"))
+        elif method == "DELETE":
+            asked.add((*what, "delete"))
         else:
             assert method == "PATCH"
             asked.add((*what, "patch"))
