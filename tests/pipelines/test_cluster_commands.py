@@ -24,6 +24,7 @@ from pipelines.commands import cluster, watch
 from pipelines.compiling import compile_pipeline, with_claims
 from tests.pipelines.command_line import emotion, options_of
 from tests.pipelines.kfp_server import KfpServer, Refused, serving
+from tests.pipelines.recorded_runs import RUNNING, RecordedRun
 
 COMPILED = (Path(__file__).parent / "emotion-retraining.golden.yaml").read_text()
 PLACE = ("--store", "gs://bucket/store", "--data", "gs://bucket/faces", "--registry", "registry.example")
@@ -361,9 +362,10 @@ def test_who_submits_has_every_right_that_the_commands_need(server: KfpServer) -
     for command in (("submit", *PLACE, "--run-id", "tonight"), ("schedule", *PLACE), ("unschedule",), ("schedule", *PLACE), ("status",)):
         emotion(*command, "--host", server.url)
     run_id = server.runs[0]["run_id"]
-    server.runs[0]["run_details"] = {"task_details": [{"task_id": "t", "display_name": "train", "pod_name": "pod"}]}
-    server.logs[run_id, "pod"] = "epoch 1\n"
-    for command in (("status", "tonight"), ("logs", "tonight", "train")):
+    recorded = RecordedRun().step("resolve", RUNNING)
+    server.report(run_id, recorded.manifest())
+    server.logs[recorded.pod("resolve")] = "listed\n"
+    for command in (("status", "tonight"), ("logs", "tonight", "resolve")):
         emotion(*command, "--host", server.url)
     used: set[tuple[str, str]] = set()
     for asked, path in server.requests:
