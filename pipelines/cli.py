@@ -52,6 +52,7 @@ app.command(name="schedule")(cluster.schedule)
 app.command(name="unschedule")(cluster.unschedule)
 app.command(name="status")(watch.status)
 app.command(name="logs")(watch.logs)
+app.command(name="stop")(watch.stop)
 
 
 @app.command()

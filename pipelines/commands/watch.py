@@ -1,4 +1,4 @@
-"""`emotion status` and `emotion logs`: what a cluster's runs are doing."""
+"""`emotion status`, `emotion logs` and `emotion stop`: what a cluster's runs are doing, and the end of one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from components.contracts.errors import UnknownNameError
+from components.contracts.errors import EmotionError, UnknownNameError
+from components.runtime.step import one_line
 from pipelines import presets
 from pipelines.commands.connection import Auth, CaFile, Host, Name, Namespace, PresetName, connect, schedule_name
 from pipelines.commands.terminal import console
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pipelines.watching import RunStatus
 
 WATCH_SECONDS = 10
+STOP_SECONDS = 60  # Argo ends the steps at once; Kubeflow Pipelines is told within seconds
+STOP_POLL_SECONDS = 2
 LONG_SECONDS = 600  # a pod that waits longer is worth a word: a node is added in less
 COLOURS = {
     "SUCCEEDED": "green", "FAILED": "red", "CANCELED": "red", "CANCELING": "yellow", "RUNNING": "cyan", "PENDING": "yellow",
@@ -104,6 +107,51 @@ def logs(
         console.print(line, soft_wrap=True, markup=False)
 
 
+def stop(run: Run, host: Host = "", auth: Auth = "", namespace: Namespace = "", ca_file: CaFile = None) -> None:
+    """End a run now, and see to its report.
+
+    The steps get a moment to end. What they left in the store stays; a rollout stays where it is, and `emotion rollout` goes on or back.
+    Kubeflow Pipelines begins the run's report, and Argo often ends that too: then it is written from here, by the environment that
+    `make install` makes, where the store is within reach.
+
+    [dim]Example:[/]
+      emotion stop 20261121-023000-fer2013-cnn
+    """
+    from pipelines import stopping, watching
+    from pipelines.client import speaking
+
+    client = connect(host, auth, namespace, ca_file)
+    with speaking(client.host):
+        found = watching.run_called(client, run)
+        began = stopping.stop_run(client, found)
+    console.print(f"{'stopping' if began else 'already stopping'}: [bold]{escape(found.display_name)}[/]", soft_wrap=True)
+    latest = time.monotonic() + STOP_SECONDS
+    while True:
+        with speaking(client.host):
+            current = watching.status_of(client, client.get_run(found.run_id))
+        if current.ended or time.monotonic() >= latest:
+            break
+        time.sleep(STOP_POLL_SECONDS)
+    if not current.ended:
+        console.print(f"it is still ending; `emotion stop {run}` waits on, and sees to its report", soft_wrap=True, markup=False)
+        return
+    console.print(f"stopped: [bold]{escape(found.display_name)}[/]", soft_wrap=True)
+    _see_to_report(current)
+
+
+def _see_to_report(current: RunStatus) -> None:
+    from pipelines import stopping
+
+    step = current.steps.get("report")
+    try:
+        location, by_step = stopping.ensure_report(current)
+    except (EmotionError, OSError) as error:
+        why = f"its step {step.state}: {step.why}" if step else "its step never began"
+        console.print(f"no report was written: {why}; from here: {one_line(error)}", soft_wrap=True, markup=False)
+        return
+    console.print(f"report{'' if by_step else ', written from here'}: {location}", soft_wrap=True, markup=False)
+
+
 def _show_preset(client: Kubeflow, preset: str, name: str, count: int) -> None:
     from pipelines import publishing, schedules, watching
     from pipelines.client import speaking
@@ -167,7 +215,7 @@ def _waiting(current: RunStatus, step: Step) -> str:
         return text
     deadline = current.workflow.deadline if current.workflow else None
     ends = f"the run's deadline ends it on {deadline:%Y-%m-%d at %H:%M} UTC" if deadline else "nothing ends it by itself"
-    return f"{text}. {ends[0].upper()}{ends[1:]}"
+    return f"{text}. {ends[0].upper()}{ends[1:]}; `emotion stop {current.run.display_name}` ends it now"
 
 
 def _unknown(current: RunStatus) -> list[str]:

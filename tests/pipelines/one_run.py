@@ -1,4 +1,4 @@
-"""One run and what it leaves in its store, for the tests of `emotion status` and `logs`."""
+"""One run and what it leaves in its store, for the tests of `emotion status`, `logs` and `stop`."""
 
 from __future__ import annotations
 

@@ -205,13 +205,14 @@ class TestPendingPods:
         told = printed("status", "tonight")
         assert rows(told)["ingest"][:5] == ["waiting", "1", "to", "start", "since"]
         assert SCHEDULER.rstrip(".") in told
+        assert "emotion stop" not in told
 
     def test_after_ten_minutes_it_says_what_ends_it(self, server: KfpServer, printed: Callable[..., str]) -> None:
         recorded = self.began(45).step("ingest", PENDING)
         deadline = datetime.fromisoformat(recorded.workflow["status"]["startedAt"].replace("Z", "+00:00")) + timedelta(hours=23)
         server.report(RUN_ID, recorded.manifest())
         told = printed("status", "tonight")
-        assert f"The run's deadline ends it on {deadline:%Y-%m-%d at %H:%M} UTC" in told
+        assert f"The run's deadline ends it on {deadline:%Y-%m-%d at %H:%M} UTC; `emotion stop tonight` ends it now" in told
 
     def test_a_pod_that_prepares_a_step_or_a_group(self, server: KfpServer, printed: Callable[..., str]) -> None:
         server.report(RUN_ID, RecordedRun().step("resolve", driver=PENDING).manifest())
