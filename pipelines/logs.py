@@ -15,7 +15,7 @@ from pipelines.workflows import Node
 
 @dataclass(frozen=True)
 class Log:
-    """What one attempt of a step printed. ``source`` says where it was read."""
+    """What one attempt of a step printed, or left in the store. ``source`` says where it was read."""
 
     pod: str
     source: str
@@ -23,7 +23,7 @@ class Log:
 
 
 def logs_of(client: Kubeflow, status: RunStatus, step: str) -> tuple[list[Log], list[str]]:
-    """The logs of every attempt that can be read, the earliest first, and in words what can't be.
+    """The logs of every attempt that can be read, the earliest first, and in words what can't be; else what the step left in the store.
 
     The server reads a pod's log, and where that fails, the one that Argo archived (KFP 2.17.0:
     backend/src/apiserver/resource/resource_manager.go, ReadLog); it doesn't say which.
@@ -44,14 +44,17 @@ def logs_of(client: Kubeflow, status: RunStatus, step: str) -> tuple[list[Log], 
             found.append(Log(pod, _source(status, node), client.log(status.run.run_id, pod)))
         except MissingLogError as error:
             missing.append(f"nothing that {pod} printed can be read: {_why(node, str(error))}")
-    if not found:
-        raise InputError(
-            f"nothing that {step} printed can be read",
-            received="; ".join(dict.fromkeys((*missing, *_told_elsewhere(stands, evidence))))
-            or f"no pod of it is told of, it is {stands.state}",
-            fix=f"while its pods are there: `{kubectl_logs(status, step)}`",
-        )
-    return found, missing
+    if found:
+        return found, missing
+    command = f"while its pods are there: `{kubectl_logs(status, step)}`"
+    if evidence:
+        text = f"{step} {evidence.status}" + (f": {evidence.error}" if evidence.error else "")
+        return [Log(evidence.environment.get("pod", step), "the store, since its log can't be read", text)], [*missing, command]
+    raise InputError(
+        f"nothing that {step} printed can be read",
+        received="; ".join((*missing, stands.why) if stands.why else missing) or f"no pod of it is told of, it is {stands.state}",
+        fix=command,
+    )
 
 
 def _pods(step: Step, evidence: Evidence | None) -> list[tuple[str, Node | None]]:
@@ -75,9 +78,3 @@ def _why(node: Node | None, refusal: str) -> str:
         return f"it hasn't started, {node.message or 'no reason is told'}"
     archived = f"; its log is archived as {node.log_key} in Argo's bucket" if node is not None and node.log_key else ""
     return refusal[:200] + archived
-
-
-def _told_elsewhere(step: Step, evidence: Evidence | None) -> list[str]:
-    """What is known of the step all the same."""
-    recorded = [f"in the store it says: {evidence.status}, {evidence.error}".rstrip(", ")] if evidence else []
-    return [*recorded, *([step.why] if step.why and not (evidence and evidence.error) else [])]
