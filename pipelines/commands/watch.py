@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from components.contracts.errors import EmotionError, UnknownNameError
 from components.runtime.step import one_line
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipelines.watching import RunStatus
 
 WATCH_SECONDS = 10
-STOP_SECONDS = 60  # Argo ends the steps at once; Kubeflow Pipelines is told within seconds
+STOP_SECONDS = 60  # a pod gets 30 seconds to end; Kubeflow Pipelines is told within seconds
 STOP_POLL_SECONDS = 2
 LONG_SECONDS = 600  # a pod that waits longer is worth a word: a node is added in less
 COLOURS = {
@@ -129,7 +129,8 @@ def stop(run: Run, host: Host = "", auth: Auth = "", namespace: Namespace = "", 
     while True:
         with speaking(client.host):
             current = watching.status_of(client, client.get_run(found.run_id))
-        if current.ended or time.monotonic() >= latest:
+        ending = any(evidence.status == "running" for evidence in current.evidence.values())  # a step that ends says so in the store
+        if (current.ended and not ending) or time.monotonic() >= latest:
             break
         time.sleep(STOP_POLL_SECONDS)
     if not current.ended:
@@ -198,7 +199,8 @@ def _show_run(host: str, current: RunStatus) -> None:
 
 
 def _table(current: RunStatus) -> Table:
-    table = Table("step", "state", "attempts", "took", "why", box=None, header_style="bold")
+    narrow = [Column(title, no_wrap=True) for title in ("step", "state", "attempts", "took")]
+    table = Table(*narrow, "why", box=None, header_style="bold")
     for name, step in current.steps.items():
         took = "" if step.seconds is None else f"{step.seconds:.0f} s" if step.seconds < 120 else f"{step.seconds / 60:.0f} min"
         table.add_row(name, _coloured(step.state), str(step.attempts or ""), took, escape(_waiting(current, step) or step.why))
@@ -214,27 +216,27 @@ def _waiting(current: RunStatus, step: Step) -> str:
     if not step.began_at or (datetime.now(timezone.utc) - step.began_at).total_seconds() < LONG_SECONDS:
         return text
     deadline = current.workflow.deadline if current.workflow else None
-    ends = f"the run's deadline ends it on {deadline:%Y-%m-%d at %H:%M} UTC" if deadline else "nothing ends it by itself"
-    return f"{text}. {ends[0].upper()}{ends[1:]}; `emotion stop {current.run.display_name}` ends it now"
+    ends = f". The run's deadline ends it on {deadline:%Y-%m-%d at %H:%M} UTC" if deadline else ""
+    return f"{text}{ends}; `emotion stop {current.run.display_name}` ends it now"
 
 
 def _unknown(current: RunStatus) -> list[str]:
     """What can't be said of a run, why, and where to look."""
     from pipelines.watching import kubectl_logs
 
-    unknown = [name for name, step in current.steps.items() if step.state == "unknown"]
-    failed = [name for name, step in current.steps.items() if step.state == "failed"]
-    unexplained = current.ended and current.run.state != "SUCCEEDED" and not failed and not current.summary.get("error")
-    if not (unknown or unexplained or (current.ended and not current.steps)):
+    states = {name: step.state for name, step in current.steps.items()}
+    unknown = [name for name, state in states.items() if state == "unknown"]
+    if unknown:
+        what = f"how {', '.join(unknown)} ended isn't told"
+    elif current.ended and not states:
+        what = "no step is told of"
+    elif current.ended and current.run.state != "SUCCEEDED" and "failed" not in states.values() and not current.summary.get("error"):
+        what = "which step failed isn't told"
+    else:
         return []
-    what = (
-        f"how {', '.join(unknown)} ended isn't told" if unknown else "which step failed isn't told" if unexplained else "no step is told of"
-    )
     store = f"the store can't be read from here: {current.unreadable}" if current.unreadable else "the store holds nothing of it either"
-    return [
-        f"{what}; {store}",
-        f"`{kubectl_logs(current, unknown[0] if unknown else '')}` prints what its pods printed, while they are there",
-    ]
+    command = kubectl_logs(current, unknown[0] if unknown else "")
+    return [f"{what}; {store}", f"`{command}` prints what its pods printed, while they are there"]
 
 
 def _coloured(state: str | None) -> str:

@@ -61,6 +61,27 @@ def test_a_report_that_its_own_step_wrote(
 
 
 @pytest.mark.usefixtures("recorded")
+def test_the_report_waits_for_what_the_steps_say_at_their_end(
+    server: KfpServer, printed: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "STOP_SECONDS", 60)
+    leave(tmp_path, "ingest", "running")
+    looks = iter(range(9))
+
+    def a_step_ends(method: str, path: str) -> None:
+        if path == f"/apis/v1beta1/runs/{RUN_ID}" and next(looks) == 3:
+            leave(tmp_path, "ingest", "failed", "The step was asked to stop; to fix it: run it again.")
+
+    server.before = a_step_ends
+    seen: list[str] = []
+    key = layout.evidence("night-1", "ingest")
+    store = open_store(str(tmp_path / "store"))
+    monkeypatch.setattr(stopping, "run_component", lambda *given: seen.append(json.loads(store.read(key) or b"")["status"]) or 0)
+    printed("stop", "tonight")
+    assert seen == ["failed"]
+
+
+@pytest.mark.usefixtures("recorded")
 def test_a_store_out_of_reach(server: KfpServer, printed: Callable[..., str]) -> None:
     server.runs[0]["runtime_config"]["parameters"]["store"] = "pvc://faces/store"
     told = printed("stop", "tonight")

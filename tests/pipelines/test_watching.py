@@ -187,7 +187,7 @@ class TestNoTasksAtAll:
         server.runs[0].update(state="FAILED")
         server.runs[0]["runtime_config"]["parameters"]["store"] = "pvc://faces/store"
         told = printed("status", "tonight")
-        assert "which step failed isn't told; the store can't be read from here: the claim faces isn't mounted here" in told
+        assert "no step is told of; the store can't be read from here: the claim faces isn't mounted here" in told
         assert f"`kubectl -n kubeflow logs -l pipeline/runid={RUN_ID} -c main --tail=-1 --prefix`" in told
 
 
