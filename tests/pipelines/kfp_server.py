@@ -1,8 +1,9 @@
-"""A server with the rules of Kubeflow Pipelines' API (v2beta1), as far as the emotion command speaks it.
+"""A server with the rules of Kubeflow Pipelines' API (v2beta1, and v1beta1's runs), as far as the emotion command speaks it.
 
 Names of pipelines, of a pipeline's versions and of experiments are unique (409). Recurring runs and runs may share a name.
 Lists come in pages of ten at most, with a token that is good for the same question alone. Times are whole seconds. A recurring
-run can be created, enabled, disabled and deleted, but never changed. What a request must not hold is refused (400).
+run can be created, enabled, disabled and deleted, but never changed. What a request must not hold is refused (400). Files that are
+named are those of Kubeflow Pipelines 2.17.0, below backend/src.
 """
 
 from __future__ import annotations
