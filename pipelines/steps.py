@@ -134,7 +134,11 @@ def _attempted(name: str, task: Node, retry: Node | None, pods: tuple[Node, ...]
     last = pods[-1]
     between = retry is not None and retry.phase == "Running" and last.phase in FAILED_PHASES
     state: State = "waiting" if last.phase == "Pending" or between else _of_phase(task.phase)
-    why = "" if state in ("succeeded", "running") else _joined(last.message, (retry.message if retry else "") or task.message)
+    if state in ("succeeded", "running"):
+        before = _joined(*(pod.message for pod in pods[:-1]))
+        why = f"an earlier attempt: {before}" if before else ""
+    else:
+        why = _joined(last.message, (retry.message if retry else "") or task.message)
     return Step(name, state, len(pods), last.finished_at if between else last.started_at, _seconds(pods, now), why, pods)
 
 

@@ -47,8 +47,7 @@ def failed_at_deploy(server: KfpServer, tmp_path: Path) -> RecordedRun:
 class TestTasksComplete:
     def test_every_step_with_state_attempts_and_duration(self, server: KfpServer, printed: Callable[..., str]) -> None:
         recorded = night("resolve").step("ingest", cached=True).step("validate").step("resample")
-        for step in ("train",):
-            recorded.step(step, LOST, LOST, Attempt(seconds=3000))
+        recorded.step("train", LOST, LOST, Attempt(seconds=3000))
         for step in ("evaluate", "check-serving", "gate", "deploy", "report"):
             recorded.step(step)
         server.report(RUN_ID, recorded.ended().manifest())
@@ -58,7 +57,7 @@ class TestTasksComplete:
         assert list(found) == [*TO_GATE, "deploy", "report"]
         assert found["resolve"] == ["succeeded", "1", "60", "s"]
         assert found["ingest"] == ["cached"]
-        assert found["train"] == ["succeeded", "3", "51", "min"]
+        assert found["train"] == ["succeeded", "3", "51", "min", "an", "earlier", "attempt:", "pod", "deleted"]
 
     def test_a_night_with_nothing_new(self, server: KfpServer, printed: Callable[..., str]) -> None:
         server.report(RUN_ID, night("resolve", "report").ended().manifest())
