@@ -21,7 +21,7 @@ from pipelines import code, doctor, faces, presets
 from pipelines.commands import cluster, data, drift, export, gate, models, reports, rollout, schema, serving, signing, sweep, watch
 from pipelines.commands.terminal import Runs, Store, console, errors
 from pipelines.display import display_for
-from pipelines.outcome import show_outcome
+from pipelines.outcome import exit_code, show_outcome
 
 app = typer.Typer(
     name="emotion",
@@ -29,8 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="Retrain a facial-emotion classifier every night, and promote a model only through evaluation gates.",
-    epilog="Exit codes: 0 blessed, rejected, needs-approval or nothing new · 3 the data was refused · 2 wrong input · 4 conflict · "
-    "5 the machine can't · 130 interrupted · 1 anything else.",
+    epilog="Exit codes: 0 blessed, rejected, needs-approval or nothing new · 3 the data was refused, or a rollout went back · "
+    "2 wrong input · 4 conflict · 5 the machine can't · 130 interrupted · 1 anything else.",
 )
 
 app.add_typer(models.app, name="models")
@@ -52,6 +52,7 @@ app.command(name="schedule")(cluster.schedule)
 app.command(name="unschedule")(cluster.unschedule)
 app.command(name="status")(watch.status)
 app.command(name="logs")(watch.logs)
+app.command(name="stop")(watch.stop)
 
 
 @app.command()
@@ -109,7 +110,7 @@ def run(
         errors.print(f"[yellow]interrupted[/]; nothing was promoted half-way. Continue with: emotion run --resume{_where(runs)}")
         raise typer.Exit(130) from None
     show_outcome(console, summary, runs / request.run_id)
-    raise typer.Exit(running.exit_code(summary))
+    raise typer.Exit(exit_code(summary))
 
 
 @app.command(name="compile")

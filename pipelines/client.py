@@ -21,6 +21,7 @@ import urllib3
 from google.auth.exceptions import GoogleAuthError
 from kfp.client.token_credentials_base import TokenCredentialsBase
 
+from components.contracts.codec import json_object
 from components.contracts.errors import ConflictError, EnvironmentProblem, InputError
 
 IN_CLUSTER_HOST = "http://ml-pipeline.kubeflow:8888"
@@ -30,6 +31,8 @@ TIMEOUT_SECONDS = 60
 PAUSES = (0.5, 1.0, 2.0, 4.0)  # between attempts of what may be asked twice, in seconds
 BUSY = (429, 502, 503, 504)
 PAGE = 100
+
+_LOG_ERROR = '{"error_message":'
 
 AUTH_FORMS = "in-cluster, token-file:PATH, token-env:NAME, iap:CLIENT_ID, cookie-file:PATH, cookie-env:NAME or none"
 
@@ -70,14 +73,42 @@ class Kubeflow(kfp.Client):  # type: ignore[misc]
         """For this client alone: kfp would write it into the home folder, for every later command."""
         self._context_setting["namespace"] = namespace.strip()
 
-    def log(self, run_id: str, node: str) -> str:
-        """What a pod of a run printed. The server offers it beside its API, so kfp has no method for it."""
-        path = "/apis/v1alpha1/runs/{run_id}/nodes/{node}/log"
+    def manifest(self, run_id: str) -> str:
+        """Argo's workflow of a run, as JSON; empty where the server doesn't give it. Only v1beta1 of the API has it."""
+        try:
+            answer = self._ask("/apis/v1beta1/runs/{run_id}", "application/json", run_id=run_id)
+        except kfp_server_api.ApiException as error:
+            if error.status in (401, 403, *BUSY):
+                raise
+            return ""
+        runtime = json_object(answer).get("pipeline_runtime")
+        return str(runtime.get("workflow_manifest") or "") if isinstance(runtime, dict) else ""
+
+    def log(self, run_id: str, pod: str) -> str:
+        """What a pod of a run printed, or printed before it was removed. The server offers it beside its API, so kfp has no method for it.
+
+        Raises:
+            MissingLogError: the server has none. It says so with status 200 and an error in the place of the text
+                (KFP 2.17.0: backend/src/apiserver/server/run_log_server.go).
+        """
+        text = self._ask("/apis/v1alpha1/runs/{run_id}/nodes/{pod}/log", "text/plain", run_id=run_id, pod=pod).decode(errors="replace")
+        printed, mark, rest = text.rpartition(_LOG_ERROR)
+        problem = json_object(mark + rest) if mark else {}
+        if "error_details" not in problem:
+            return text
+        if printed:
+            return printed
+        raise MissingLogError(" ".join(str(problem["error_message"]).split()))
+
+    def _ask(self, path: str, accept: str, **parts: str) -> bytes:
         answer = self._run_api.api_client.call_api(
-            path, "GET", {"run_id": run_id, "node": node}, [], {"Accept": "text/plain"},
-            response_type="str", auth_settings=["Bearer"], _preload_content=False,
+            path, "GET", parts, [], {"Accept": accept}, response_type="str", auth_settings=["Bearer"], _preload_content=False,
         )  # fmt: skip
-        return bytes(answer.data).decode(errors="replace")
+        return bytes(answer.data)
+
+
+class MissingLogError(Exception):
+    """The server has nothing that a pod printed: neither the pod is there, nor an archived log."""
 
 
 def credentials(auth: str, environment: Mapping[str, str]) -> dict[str, Any]:

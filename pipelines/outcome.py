@@ -1,4 +1,4 @@
-"""How a run ends on the screen: the verdict with its reasons, the main figures, and where the report is."""
+"""How a run ends: on the screen the verdict with its reasons, the main figures, and where the report is; and the exit code."""
 
 from __future__ import annotations
 
@@ -18,6 +18,24 @@ _LOOKS = {
     "failed": ("red", "FAILED: the champion stays"),
 }
 _FIGURES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1", "majority_share": "majority share"}
+
+EXIT_CODES = {"blessed": 0, "rejected": 0, "needs-approval": 0, "nothing-new": 0, "stopped": 3, "failed": 1}
+SENT_BACK = 3  # as `emotion rollout` ends
+
+
+def exit_code(summary: dict[str, Any]) -> int:
+    """What a command ends with: 0 for a judged run, 3 for refused data or a rollout that went back, else the failed step's own code.
+
+    Args:
+        summary: of a run; with ``exit_codes`` by step where the run was one of this machine.
+    """
+    outcome = summary["outcome"]
+    if outcome == "failed":
+        failed = [code for step, code in summary.get("exit_codes", {}).items() if code != 0 and step != "report"]
+        return failed[0] if failed and failed[0] > 0 else EXIT_CODES["failed"]
+    if outcome == "rejected" and summary.get("verdict") == "blessed":
+        return SENT_BACK
+    return EXIT_CODES[outcome]
 
 
 def show_outcome(console: Console, summary: dict[str, Any], folder: Path) -> None:

@@ -32,7 +32,6 @@ from pipelines.resources import Cluster
 Runner = Literal["processes", "docker"]
 
 MIN_FREE_BYTES = 500_000_000
-EXIT_CODES = {"blessed": 0, "rejected": 0, "needs-approval": 0, "nothing-new": 0, "stopped": 3, "failed": 1}
 
 
 @dataclass(frozen=True)
@@ -194,15 +193,6 @@ def bring_home(store: Store, run_id: str, folder: Path) -> bool:
         if name in ("report.html", "notification.json", "doubtful_labels.csv") or name.startswith("data_docs/"):
             write_atomically(folder / name, store.read(key) or b"")
     return (folder / "report.html").is_file()
-
-
-def exit_code(summary: dict[str, Any]) -> int:
-    """What the command exits with: 0 for a judged night, 3 for refused data, else the failed step's own code."""
-    outcome = summary["outcome"]
-    if outcome == "failed":
-        failed = [code for step, code in summary["exit_codes"].items() if code != 0 and step != "report"]
-        return failed[0] if failed and failed[0] > 0 else 1
-    return EXIT_CODES[outcome]
 
 
 def _containers(request: RunRequest) -> Containers | None:

@@ -1,21 +1,55 @@
-"""What a cluster's runs are doing: their state, the tasks of one, and what its pods print."""
+"""What a cluster's runs are doing: which there are, how the steps of one stand, and where it is shown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
 from itertools import islice
 from typing import Any
+from urllib.parse import urlsplit
 
 import kfp_server_api
 
 from components.contracts import layout
-from components.contracts.codec import json_object
-from components.contracts.errors import EmotionError, InputError
-from components.runtime.store import open_store
+from components.contracts.codec import from_json, json_object
+from components.contracts.errors import ContractError, EmotionError, InputError
+from components.contracts.findings import Evidence
+from components.runtime.store import Store, open_store
+from pipelines import outcome
 from pipelines.client import Kubeflow, called, every
-from pipelines.resources import TASKS
+from pipelines.resources import STEP_LABEL
+from pipelines.steps import Step, merged, steps_of_tasks, steps_of_workflow
+from pipelines.workflows import Workflow, read_workflow
 
 ENDED = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELED")
+API_PORT = 8888  # of the service ml-pipeline, which serves the API without the UI
+UI_FORWARD = "kubectl -n kubeflow port-forward svc/ml-pipeline-ui 8080:80"
+UI_VARIABLE = "KF_PIPELINES_UI_ENDPOINT"  # kfp's own
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """How a run stands, from what the server tells and what its steps left in the store.
+
+    Attributes:
+        run: as the API gives it. workflow: None where the server tells nothing of it.
+        evidence: of the steps that were looked up. summary: as the report wrote it; empty where there is none.
+        unreadable: why the store can't be read from here, in one line; empty where it can.
+    """
+
+    run: Any
+    workflow: Workflow | None
+    steps: dict[str, Step]
+    evidence: dict[str, Evidence]
+    summary: dict[str, Any]
+    unreadable: str
+
+    @property
+    def ended(self) -> bool:
+        return self.run.state in ENDED
 
 
 def latest_runs(client: Kubeflow, experiment_id: str, count: int) -> list[Any]:
@@ -44,70 +78,90 @@ def run_called(client: Kubeflow, which: str) -> Any:
         raise InputError(f"there is no run {which}", fix="`emotion status` lists the latest") from error
 
 
-def tasks_of(run: Any) -> dict[str, Any]:
-    """The steps of a run that began, in the order of the flow; of a retried one the last attempt."""
-    details = _details(run)
-    named = {step: [task for task in details if task.display_name == step] for step in TASKS}
-    return {step: max(tasks, key=lambda task: str(task.start_time or "")) for step, tasks in named.items() if tasks}
+def status_of(client: Kubeflow, run: Any, titles: Mapping[str, str] | None = None) -> RunStatus:
+    """How a run stands now.
+
+    The nodes of its workflow tell most. The server's list of tasks stands in where they aren't told; it may have stood still
+    long ago, so of a run that has ended, or whose nodes aren't told, the store is asked too.
+
+    Args:
+        titles: step to what its task is called in the UI, where that isn't the step's name.
+    """
+    workflow = read_workflow(client.manifest(run.run_id))
+    nodes = workflow.nodes if workflow else ()
+    details = (run.run_details.task_details if run.run_details else None) or ()
+    told = steps_of_workflow(workflow, datetime.now(timezone.utc)) if workflow and nodes else steps_of_tasks(details, titles or {})
+    ended = run.state in ENDED
+    ask = layout.STEPS if ended or not nodes else [name for name in layout.STEPS if name in told and told[name].state == "failed"]
+    evidence, summary, unreadable = _left_in_store(run, ask)
+    names = dict.fromkeys((*layout.STEPS, *told))
+    steps = {name: merged(told.get(name), evidence.get(name), ended=ended, sure=bool(nodes)) for name in names}
+    return RunStatus(run, workflow, {name: step for name, step in steps.items() if step}, evidence, summary, unreadable)
 
 
-def printed(client: Kubeflow, run: Any, step: str) -> Iterator[tuple[str, str]]:
-    """Pod and what it printed, for every pod of a step that there is.
+def run_id_in_store(run: Any) -> str:
+    """The name under which a run's evidence, summary and report stand in its store."""
+    return str(_parameters(run).get("run_id") or run.run_id)
+
+
+def store_of(run: Any) -> Store:
+    """The store of a run.
 
     Raises:
-        InputError: the step never began, or none of its pods can be read.
+        InputError: the run names none. EmotionError: it can't be opened from here.
     """
-    nodes = sorted(_pods_of(run, step))
-    if not nodes:
-        began = ", ".join(tasks_of(run)) or "none yet"
-        raise InputError(f"{step} has no pod in run {run.display_name}", expected=f"a step that began: {began}")
-    told = 0
-    for node in nodes:
-        try:
-            text = client.log(run.run_id, node)
-        except kfp_server_api.ApiException as error:
-            if error.status in (401, 403):
-                raise
-            continue
-        told += 1
-        yield node, text
-    if not told:
-        labels = f"pipeline/runid={run.run_id},app.kubernetes.io/component={step}"
-        raise InputError(
-            f"the pods of {step} are gone, or keep their words from Kubeflow Pipelines",
-            fix=f"`kubectl -n kubeflow logs -l {labels} -c main --tail=-1`",
-        )
+    uri = _parameters(run).get("store")
+    if not uri:
+        raise InputError(f"the run {run.display_name} names no store", expected="a run of this pipeline, with the parameter store")
+    return open_store(str(uri))
 
 
-def outcome_of(run: Any) -> dict[str, Any]:
-    """The summary that the run's report wrote into its store; empty where there is none yet, or the store can't be read from here."""
-    parameters = (run.runtime_config.parameters if run.runtime_config else None) or {}
+def run_link(host: str, run_id: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Where a run is shown in the UI (KFP 2.17.0: frontend/src/components/Router.tsx); how to get there, where it isn't beside the API.
+
+    Args:
+        host: address that the client speaks to. KF_PIPELINES_UI_ENDPOINT names the UI where it is elsewhere.
+    """
+    path = f"/#/runs/details/{run_id}"
+    if environment.get(UI_VARIABLE):
+        return environment[UI_VARIABLE].rstrip("/") + path
+    if urlsplit(host).port == API_PORT:
+        return f"http://localhost:8080{path} (after `{UI_FORWARD}`)"
+    return host.rstrip("/") + path
+
+
+def exit_code(status: RunStatus) -> int:
+    """What a command ends with that waited for a run: the code of `emotion run` for the same outcome."""
+    if status.run.state != "SUCCEEDED":
+        return outcome.EXIT_CODES["failed"]
+    if status.summary.get("outcome") in outcome.EXIT_CODES:
+        return outcome.exit_code(status.summary)
+    # Without a summary the steps tell one thing: after data that is refused no step comes.
+    refused = "validate" in status.steps and not {"resample", "train", "gate"} & set(status.steps)
+    return outcome.EXIT_CODES["stopped" if refused else "blessed"]
+
+
+def kubectl_logs(status: RunStatus, step: str = "") -> str:
+    """The command that prints what a run's pods print, past Kubeflow Pipelines."""
+    namespace = (status.workflow.namespace if status.workflow else "") or "kubeflow"
+    labels = f"pipeline/runid={status.run.run_id}" + (f",{STEP_LABEL}={step}" if step else "")
+    return f"kubectl -n {namespace} logs -l {labels} -c main --tail=-1 --prefix"
+
+
+def _left_in_store(run: Any, steps: Iterable[str]) -> tuple[dict[str, Evidence], dict[str, Any], str]:
+    """Evidence of some steps and the summary, and why they can't be read."""
+    found: dict[str, Evidence] = {}
+    run_id = run_id_in_store(run)
     try:
-        content = open_store(str(parameters["store"])).read(f"{layout.run(parameters.get('run_id') or run.run_id)}/summary.json")
-    except (KeyError, ValueError, EmotionError, OSError):
-        return {}
-    return json_object(content)
+        store = store_of(run)
+        for step in steps:
+            content = store.read(layout.evidence(run_id, step))
+            with suppress(ContractError):  # of another version: what the server tells still stands
+                found |= {step: from_json(Evidence, content, step)} if content is not None else {}
+        return found, json_object(store.read(f"{layout.run(run_id)}/summary.json")), ""
+    except (EmotionError, OSError, ValueError) as error:
+        return found, {}, " ".join(str(error).split())
 
 
-def _pods_of(run: Any, step: str) -> set[str]:
-    """Nodes below a task that have none below them; the driver, which only prepares, aside."""
-    details = _details(run)
-    by_node = {task.pod_name: task for task in details if task.pod_name}
-    found: set[str] = set()
-    waiting = [task for task in details if task.display_name == step]
-    seen: set[str] = set()
-    while waiting:
-        task = waiting.pop()
-        if task.task_id in seen:
-            continue
-        seen.add(task.task_id)
-        below = [by_node[child.pod_name] for child in task.child_tasks or () if child.pod_name in by_node]
-        below += [other for other in details if other.parent_task_id == task.task_id]
-        if not below and task.pod_name and not str(task.display_name).endswith("-driver"):
-            found.add(task.pod_name)
-        waiting += below
-    return found
-
-
-def _details(run: Any) -> list[Any]:
-    return list((run.run_details.task_details if run.run_details else None) or ())
+def _parameters(run: Any) -> dict[str, Any]:
+    return (run.runtime_config.parameters if run.runtime_config else None) or {}

@@ -1,8 +1,9 @@
-"""A server with the rules of Kubeflow Pipelines' API (v2beta1), as far as the emotion command speaks it.
+"""A server with the rules of Kubeflow Pipelines' API (v2beta1, and v1beta1's runs), as far as the emotion command speaks it.
 
 Names of pipelines, of a pipeline's versions and of experiments are unique (409). Recurring runs and runs may share a name.
 Lists come in pages of ten at most, with a token that is good for the same question alone. Times are whole seconds. A recurring
-run can be created, enabled, disabled and deleted, but never changed. What a request must not hold is refused (400).
+run can be created, enabled, disabled and deleted, but never changed. What a request must not hold is refused (400). Files that are
+named are those of Kubeflow Pipelines 2.17.0, below backend/src.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ class KfpServer:
     Attributes:
         requests: method and path of each. authorized: says of the headers whether they name somebody.
         enabled_counts: how many recurring runs were enabled after each change of one.
+        manifests: workflow of each run, as the persistence agent reported it last. logs: what the pods that are there printed.
+        archived: logs in the object store, by key. terminated: called with the id of a run that is to end.
     """
 
     def __init__(self) -> None:
@@ -56,7 +59,10 @@ class KfpServer:
         self.runs: list[dict[str, Any]] = []
         self.uploads: dict[str, str] = {}
         self.parameters: dict[str, dict[str, Any]] = {}
-        self.logs: dict[tuple[str, str], str] = {}
+        self.manifests: dict[str, dict[str, Any]] = {}
+        self.logs: dict[str, str] = {}
+        self.archived: dict[str, str] = {}
+        self.terminated: Callable[[str], None] = lambda run_id: None
         self.tokens: dict[str, tuple[str, int]] = {}
         self.requests: list[tuple[str, str]] = []
         self.enabled_counts: list[int] = []
@@ -73,9 +79,9 @@ class KfpServer:
         if not self.authorized(headers):
             raise Refused(401, "no credentials")
         if match := re.fullmatch(r"/apis/v1alpha1/runs/([^/]+)/nodes/([^/]+)/log", path):
-            if (match[1], match[2]) not in self.logs:
-                raise Refused(404, "no such pod")
-            return self.logs[match[1], match[2]]
+            return self._log(match[1], match[2])
+        if match := re.fullmatch(r"/apis/v1beta1/runs/([^/]+)", path):
+            return self._run_v1(match[1])
         if not path.startswith("/apis/v2beta1/"):
             raise Refused(404, f"no such path {path}")
         with self.lock:
@@ -112,6 +118,8 @@ class KfpServer:
                 return self._page("runs", self.runs, query)
             case "GET", ["runs", run_id]:
                 return self._found(self.runs, "run_id", run_id)
+            case "POST", ["runs", which] if which.endswith(":terminate"):
+                return self._terminate(which.removesuffix(":terminate"))
         raise Refused(405 if method in ("PUT", "PATCH") else 404, f"{method} /{path} isn't served")
 
     def _create_unique(
@@ -176,6 +184,57 @@ class KfpServer:
         self.runs.append(made)
         return made
 
+    def report(self, run_id: str, workflow: dict[str, Any]) -> None:
+        """Take what the persistence agent tells of a run's workflow (ReportWorkflowResource in apiserver/resource/resource_manager.go).
+
+        Tasks are written from uncompressed nodes alone (reportTasksFromExecution in apiserver/server/report_server.go): a workflow whose
+        nodes are compressed leaves them as they stood.
+        """
+        run = self._found(self.runs, "run_id", run_id)
+        phase, finished = workflow["status"].get("phase", ""), workflow["status"].get("finishedAt")
+        ended = phase in ("Succeeded", "Failed", "Error")
+        terminating = workflow["spec"].get("activeDeadlineSeconds") == 0 and not ended
+        run["state"] = "CANCELING" if terminating else _state(phase)
+        run["finished_at"] = finished or "1970-01-01T00:00:00Z"
+        self.manifests[run_id] = workflow
+        tasks = {task["task_id"]: task for task in run.get("run_details", {}).get("task_details", ())}
+        tasks |= {task["task_id"]: task for task in _task_details(run_id, workflow)}
+        if tasks:
+            run["run_details"] = {"task_details": list(tasks.values())}
+
+    def _run_v1(self, run_id: str) -> dict[str, Any]:
+        """toApiRunDetailV1 in apiserver/server/api_converter.go: the manifest is text in the answer."""
+        run = self._found(self.runs, "run_id", run_id)
+        manifest = json.dumps(self.manifests[run_id]) if run_id in self.manifests else ""
+        return {"run": {"id": run_id, "name": run["display_name"]}, "pipeline_runtime": {"workflow_manifest": manifest}}
+
+    def _log(self, run_id: str, pod: str) -> str:
+        """ReadLog in apiserver/resource/resource_manager.go: from the pod, else from the archive, whose key stands in the nodes.
+
+        Its status is sent before it is read (apiserver/server/run_log_server.go), so a failure is a text with status 200.
+        """
+        if pod in self.logs:
+            return self.logs[pod]
+        manifest = self.manifests.get(run_id, {"metadata": {"name": "none"}, "status": {}})
+        nodes = [node for node in manifest["status"].get("nodes", {}).values() if pod == pod_name(manifest, node)]
+        artifacts = [
+            artifact for node in nodes for artifact in node.get("outputs", {}).get("artifacts", ()) if artifact["name"] == "main-logs"
+        ]
+        key = artifacts[0]["s3"]["key"] if artifacts else f"/artifacts/{manifest['metadata']['name']}/{pod}/main.log"
+        if key in self.archived:
+            return self.archived[key]
+        message = f"Failed to read logs for run {run_id}: Failed to read logs from archive {pod} due to error fetching the log file"
+        return json.dumps({"error_message": message, "error_details": f"{message}: NotFound"}, separators=(",", ":"))
+
+    def _terminate(self, run_id: str) -> dict[str, Any]:
+        """TerminateRun in apiserver/storage/run_store.go and resource/resource_manager.go."""
+        run = self._found(self.runs, "run_id", run_id)
+        if run["state"] not in ("PENDING", "RUNNING", "PAUSED"):
+            raise Refused(400, f"Failed to terminate a run {run_id}. Row not found")
+        run["state"] = "CANCELING"
+        self.terminated(run_id)
+        return {}
+
     def _refer(self, given: dict[str, Any]) -> None:
         self._found(self.experiments, "experiment_id", given.get("experiment_id", ""))
         reference = given.get("pipeline_version_reference", {})
@@ -220,6 +279,36 @@ class KfpServer:
 
     def _time(self) -> str:
         return self.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def pod_name(workflow: dict[str, Any], node: dict[str, Any]) -> str:
+    """The name of a node's pod (RetrievePodName in backend/src/common/util/workflow.go)."""
+    return f"{workflow['metadata']['name']}-{node['templateName']}-{node['id'].rpartition('-')[2]}"
+
+
+def _state(phase: str) -> str:
+    """ToV2 in apiserver/model/run.go."""
+    return {"Error": "FAILED", "Omitted": ""}.get(phase, phase.upper())  # unspecified is left out of an answer
+
+
+def _task_details(run_id: str, workflow: dict[str, Any]) -> list[dict[str, Any]]:
+    """What is told of each node (NodeStatuses in common/util/workflow.go, toModelTask and toApiPipelineTaskDetail in api_converter.go).
+
+    Neither its pod's name nor its message nor its own id; ``child_tasks`` hold Argo's ids of nodes.
+    """
+    return [
+        {
+            "run_id": run_id,
+            "task_id": str(uuid.uuid5(uuid.NAMESPACE_OID, run_id + node["id"])),
+            "display_name": node["displayName"],
+            "create_time": workflow["metadata"]["creationTimestamp"],
+            "start_time": node.get("startedAt") or "0001-01-01T00:00:00Z",
+            "end_time": node.get("finishedAt") or "0001-01-01T00:00:00Z",
+            "state": _state(node["phase"]),
+            "child_tasks": [{"pod_name": child} for child in node.get("children", ())],
+        }
+        for node in workflow["status"].get("nodes", {}).values()
+    ]
 
 
 def _matches(item: dict[str, Any], query: dict[str, str]) -> bool:

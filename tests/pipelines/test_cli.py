@@ -18,6 +18,7 @@ from components.contracts.errors import EnvironmentProblem, InputError
 from pipelines import faces, presets, running
 from pipelines.cli import app
 from pipelines.code import ROOT
+from pipelines.outcome import exit_code
 
 
 def emotion(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -147,7 +148,12 @@ def test_a_night_that_is_none(tmp_path: Path, night: str, message: str) -> None:
     ("outcome", "code"), [("blessed", 0), ("rejected", 0), ("needs-approval", 0), ("nothing-new", 0), ("stopped", 3), ("failed", 2)]
 )
 def test_exit_codes(outcome: str, code: int) -> None:
-    assert running.exit_code({"outcome": outcome, "exit_codes": {"resolve": 0, "ingest": 2, "report": 0}}) == code
+    assert exit_code({"outcome": outcome, "exit_codes": {"resolve": 0, "ingest": 2, "report": 0}}) == code
+
+
+def test_a_rollout_that_went_back_ends_as_the_rollout_command_does() -> None:
+    assert exit_code({"outcome": "rejected", "verdict": "rejected"}) == 0
+    assert exit_code({"outcome": "rejected", "verdict": "blessed"}) == 3
 
 
 def test_no_command_takes_an_option_twice() -> None:

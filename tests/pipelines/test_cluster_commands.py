@@ -23,6 +23,7 @@ from pipelines.commands import cluster, watch
 from pipelines.resources import TASKS
 from tests.pipelines.command_line import emotion, options_of
 from tests.pipelines.kfp_server import KfpServer, Refused, serving
+from tests.pipelines.recorded_runs import RUNNING, RecordedRun
 
 COMPILED = (Path(__file__).parent / "emotion-retraining.golden.yaml").read_text()
 PLACE = ("--store", "gs://bucket/store", "--data", "gs://bucket/faces", "--registry", "registry.example")
@@ -121,7 +122,7 @@ def test_every_option_arrives(server: KfpServer, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.usefixtures("compiled_once", "told")
-@pytest.mark.parametrize("command", ["submit", "schedule", "unschedule", "status", "logs"])
+@pytest.mark.parametrize("command", ["submit", "schedule", "unschedule", "status", "logs", "stop"])
 def test_who_is_asking_and_where(server: KfpServer, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert options_of(command) >= OF_THE_CONNECTION
     monkeypatch.setenv("MY_TOKEN", "secret")
@@ -135,9 +136,9 @@ def test_who_is_asking_and_where(server: KfpServer, command: str, monkeypatch: p
         )
         or route(method, path, query, *rest)
     )
-    given = {"submit": PLACE, "schedule": PLACE, "logs": ("tonight", "train")}.get(command, ())
+    given = {"submit": PLACE, "schedule": PLACE, "logs": ("tonight", "train"), "stop": ("tonight",)}.get(command, ())
     where = ("--auth", "token-env:MY_TOKEN", "--namespace", "anna")
-    if command == "logs":
+    if command in ("logs", "stop"):
         with pytest.raises(EmotionError, match="there is no run tonight"):
             emotion(command, *given, "--host", server.url, *where)
     else:
@@ -231,6 +232,7 @@ WRONG: list[tuple[tuple[str, ...], int, str]] = [
     (("status", "--ca-file", "bytes"), 2, "bytes holds no certificates; expected a PEM file"),
     (("status", "--ca-file", "nowhere"), 2, "nowhere holds no certificates; .*No such file"),
     (("status", "tonight"), 2, "there is no run tonight; .*`emotion status` lists the latest"),
+    (("stop", "tonight"), 2, "there is no run tonight"),
     (("logs", "tonight", "trains"), 2, "unknown step 'trains'.*did you mean 'train'"),
 ]
 
@@ -347,6 +349,7 @@ RIGHTS: list[tuple[str, str, str, str]] = [
     ("GET", r"runs", "runs", "list"),
     ("GET", r"runs/[^/]+", "runs", "get"),
     ("POST", r"runs", "runs", "create"),
+    ("POST", r"runs/[^/]+:terminate", "runs", "terminate"),
     ("GET", r"runs/[^/]+/nodes/[^/]+/log", "runs", "readLog"),
     ("GET", r"recurringruns", "jobs", "list"),
     ("POST", r"recurringruns", "jobs", "create"),
@@ -360,9 +363,11 @@ def test_who_submits_has_every_right_that_the_commands_need(server: KfpServer) -
     for command in (("submit", *PLACE, "--run-id", "tonight"), ("schedule", *PLACE), ("unschedule",), ("schedule", *PLACE), ("status",)):
         emotion(*command, "--host", server.url)
     run_id = server.runs[0]["run_id"]
-    server.runs[0]["run_details"] = {"task_details": [{"task_id": "t", "display_name": "train", "pod_name": "pod"}]}
-    server.logs[run_id, "pod"] = "epoch 1\n"
-    for command in (("status", "tonight"), ("logs", "tonight", "train")):
+    recorded = RecordedRun().step("resolve", RUNNING)
+    server.report(run_id, recorded.manifest())
+    server.logs[recorded.pod("resolve")] = "listed\n"
+    server.terminated = lambda run_id: server.report(run_id, recorded.stopped(report=True).manifest())
+    for command in (("status", "tonight"), ("logs", "tonight", "resolve"), ("stop", "tonight")):
         emotion(*command, "--host", server.url)
     used: set[tuple[str, str]] = set()
     for asked, path in server.requests:

@@ -1,0 +1,79 @@
+"""The end of a run before its time, and its report all the same.
+
+Kubeflow Pipelines ends a run by setting the deadline of its workflow to 0 seconds (KFP 2.17.0: TerminateWorkflow in
+backend/src/apiserver/resource/resource_manager.go). Argo then still begins the exit handler, which writes the report, and doesn't hold
+its pods to the deadline. But it takes a node for one of the exit handler by the nodes around it (v4.0.5: IsPartOfExitHandler in
+pkg/apis/workflow/v1alpha1/workflow_types.go), and where every template has a retry strategy, as Kubeflow Pipelines sets it, the one
+with the exit handler's name isn't among them: a pod of the report that is still pending when Argo looks fails with "Step exceeded its
+deadline". So the report is often lost, and `emotion stop` writes it from here.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import kfp_server_api
+
+from components.contracts import layout
+from components.contracts.codec import to_json
+from components.contracts.errors import EnvironmentProblem, InputError
+from components.runtime.store import Store
+from pipelines import presets
+from pipelines.client import Kubeflow
+from pipelines.environments import run_component
+from pipelines.watching import ENDED, RunStatus, run_id_in_store, store_of
+
+STOPPED = json.dumps({"state": "CANCELED", "error": {"message": "stopped with `emotion stop`"}})
+
+
+def stop_run(client: Kubeflow, run: Any) -> bool:
+    """Have a run end now; False where it is ending already.
+
+    Raises:
+        InputError: it has ended.
+    """
+    if run.state == "CANCELING":
+        return False
+    if run.state not in ENDED:
+        try:
+            client.terminate_run(run.run_id)
+            return True
+        except kfp_server_api.ApiException as error:
+            if error.status != 400:
+                raise
+            run = client.get_run(run.run_id)  # the server ends no run that has ended, or is ending, meanwhile
+            if run.state not in ENDED:
+                if run.state == "CANCELING":
+                    return False
+                raise
+    raise InputError(
+        f"the run {run.display_name} has ended already: {run.state.lower()}", fix=f"`emotion status {run.display_name}` says how"
+    )
+
+
+def ensure_report(status: RunStatus) -> tuple[str, bool]:
+    """Where the report of a stopped run stands, and whether its own step wrote it; else it is written now, by reporting's command.
+
+    Raises:
+        EmotionError: the store or reporting's environment isn't within reach from here, or the report can't be written.
+    """
+    store, run_id = store_of(status.run), run_id_in_store(status.run)
+    location = store.location(f"{layout.run(run_id)}/report.html")
+    if "report" in status.steps and status.steps["report"].state == "succeeded":
+        return location, True
+    with tempfile.TemporaryDirectory(prefix="emotion-stop-") as folder:
+        what = ["report", "--run-id", run_id, "--store", store.uri, "--preset", _preset_of(status.run, store), "--status", STOPPED]
+        code = run_component("reporting", [*what, "--page", Path(folder) / "report.html"])
+    if code:
+        raise EnvironmentProblem("the report can't be written from here", received=f"exit code {code} of reporting's command")
+    return location, False
+
+
+def _preset_of(run: Any, store: Store) -> str:
+    """The preset of a run, as text: what its first step stored, or its parameter, which may be a name."""
+    stored = store.read(f"{layout.run(run_id_in_store(run))}/preset.json")
+    text = stored.decode() if stored else str(((run.runtime_config.parameters if run.runtime_config else None) or {}).get("preset", ""))
+    return text if text.lstrip().startswith("{") else to_json(presets.preset(text))
