@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -52,21 +52,18 @@ def steps_of_workflow(workflow: Workflow, now: datetime) -> dict[str, Step]:
     return {name: step for name, step in found.items() if step is not None}
 
 
-def steps_of_tasks(details: Iterable[Any], titles: Mapping[str, str]) -> dict[str, Step]:
+def steps_of_tasks(details: Iterable[Any]) -> dict[str, Step]:
     """The steps that began, by the server's list of tasks, which tells states and times only.
 
     A pod that waits shows in the entries of executors, and nothing there says whose executor it is: where all of them wait,
-    the steps that go on wait.
-
-    Args:
-        titles: what a step's task may be called instead of its own name.
+    the steps that go on wait. The server calls a task by its key in the pipeline, never by its title.
     """
     tasks = list(details)
     pods = [task.state for task in tasks if str(task.display_name).startswith(f"{EXECUTOR}(")]
     waits = "PENDING" in pods and "RUNNING" not in pods
     found = {}
     for name in STEPS:
-        of_it = [task for task in tasks if task.display_name in (name, titles.get(name, name))]
+        of_it = [task for task in tasks if task.display_name == name]
         if not of_it:
             continue
         task = max(of_it, key=lambda one: str(one.start_time or ""))

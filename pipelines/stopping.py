@@ -18,10 +18,7 @@ from typing import Any
 import kfp_server_api
 
 from components.contracts import layout
-from components.contracts.codec import to_json
 from components.contracts.errors import EnvironmentProblem, InputError
-from components.runtime.store import Store
-from pipelines import presets
 from pipelines.client import Kubeflow
 from pipelines.environments import run_component
 from pipelines.watching import ENDED, RunStatus, run_id_in_store, store_of
@@ -60,20 +57,14 @@ def ensure_report(status: RunStatus) -> tuple[str, bool]:
     Raises:
         EmotionError: the store or reporting's environment isn't within reach from here, or the report can't be written.
     """
-    store, run_id = store_of(status.run), run_id_in_store(status.run)
+    store = store_of(status.run)
+    run_id = run_id_in_store(status.run, store)
     location = store.location(f"{layout.run(run_id)}/report.html")
     if "report" in status.steps and status.steps["report"].state == "succeeded":
         return location, True
     with tempfile.TemporaryDirectory(prefix="emotion-stop-") as folder:
-        what = ["report", "--run-id", run_id, "--store", store.uri, "--preset", _preset_of(status.run, store), "--status", STOPPED]
+        what = ["report", "--run-id", run_id, "--store", store.uri, "--status", STOPPED]
         code = run_component("reporting", [*what, "--page", Path(folder) / "report.html"])
     if code:
         raise EnvironmentProblem("the report can't be written from here", received=f"exit code {code} of reporting's command")
     return location, False
-
-
-def _preset_of(run: Any, store: Store) -> str:
-    """The preset of a run, as text: what its first step stored, or its parameter, which may be a name."""
-    stored = store.read(f"{layout.run(run_id_in_store(run))}/preset.json")
-    text = stored.decode() if stored else str(((run.runtime_config.parameters if run.runtime_config else None) or {}).get("preset", ""))
-    return text if text.lstrip().startswith("{") else to_json(presets.preset(text))

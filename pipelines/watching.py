@@ -17,6 +17,8 @@ from components.contracts import layout
 from components.contracts.codec import from_json, json_object
 from components.contracts.errors import ContractError, EmotionError, InputError
 from components.contracts.findings import Evidence
+from components.runtime.retry import Retry
+from components.runtime.runs import find_run
 from components.runtime.store import Store, open_store
 from pipelines import outcome
 from pipelines.client import Kubeflow, called, every
@@ -24,6 +26,7 @@ from pipelines.resources import STEP_LABEL
 from pipelines.steps import Step, merged, steps_of_tasks, steps_of_workflow
 from pipelines.workflows import Workflow, read_workflow
 
+STORE_SECONDS = 10.0  # a store that only the cluster reaches: what can be told is told without it
 ENDED = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELED")
 API_PORT = 8888  # of the service ml-pipeline, which serves the API without the UI
 UI_FORWARD = "kubectl -n kubeflow port-forward svc/ml-pipeline-ui 8080:80"
@@ -78,19 +81,16 @@ def run_called(client: Kubeflow, which: str) -> Any:
         raise InputError(f"there is no run {which}", fix="`emotion status` lists the latest") from error
 
 
-def status_of(client: Kubeflow, run: Any, titles: Mapping[str, str] | None = None) -> RunStatus:
+def status_of(client: Kubeflow, run: Any) -> RunStatus:
     """How a run stands now.
 
     The nodes of its workflow tell most. The server's list of tasks stands in where they aren't told; it may have stood still
     long ago, so of a run that has ended, or whose nodes aren't told, the store is asked too.
-
-    Args:
-        titles: step to what its task is called in the UI, where that isn't the step's name.
     """
     workflow = read_workflow(client.manifest(run.run_id))
     nodes = workflow.nodes if workflow else ()
     details = (run.run_details.task_details if run.run_details else None) or ()
-    told = steps_of_workflow(workflow, datetime.now(timezone.utc)) if workflow and nodes else steps_of_tasks(details, titles or {})
+    told = steps_of_workflow(workflow, datetime.now(timezone.utc)) if workflow and nodes else steps_of_tasks(details)
     ended = run.state in ENDED
     ask = layout.STEPS if ended or not nodes else [name for name in layout.STEPS if name in told and told[name].state == "failed"]
     evidence, summary, unreadable = _left_in_store(run, ask)
@@ -99,9 +99,9 @@ def status_of(client: Kubeflow, run: Any, titles: Mapping[str, str] | None = Non
     return RunStatus(run, workflow, {name: step for name, step in steps.items() if step}, evidence, summary, unreadable)
 
 
-def run_id_in_store(run: Any) -> str:
+def run_id_in_store(run: Any, store: Store) -> str:
     """The name under which a run's evidence, summary and report stand in its store."""
-    return str(_parameters(run).get("run_id") or run.run_id)
+    return find_run(store, str(_parameters(run).get("run_id") or ""), run.run_id)
 
 
 def store_of(run: Any) -> Store:
@@ -113,7 +113,7 @@ def store_of(run: Any) -> Store:
     uri = _parameters(run).get("store")
     if not uri:
         raise InputError(f"the run {run.display_name} names no store", expected="a run of this pipeline, with the parameter store")
-    return open_store(str(uri))
+    return open_store(str(uri), retry=Retry(deadline_seconds=STORE_SECONDS))
 
 
 def run_link(host: str, run_id: str, environment: Mapping[str, str] = os.environ) -> str:
@@ -122,7 +122,15 @@ def run_link(host: str, run_id: str, environment: Mapping[str, str] = os.environ
     Args:
         host: address that the client speaks to. KF_PIPELINES_UI_ENDPOINT names the UI where it is elsewhere.
     """
-    path = f"/#/runs/details/{run_id}"
+    return _link(host, f"/#/runs/details/{run_id}", environment)
+
+
+def recurring_run_link(host: str, recurring_run_id: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Where a schedule is shown in the UI; as `run_link`."""
+    return _link(host, f"/#/recurringrun/details/{recurring_run_id}", environment)
+
+
+def _link(host: str, path: str, environment: Mapping[str, str]) -> str:
     if environment.get(UI_VARIABLE):
         return environment[UI_VARIABLE].rstrip("/") + path
     if urlsplit(host).port == API_PORT:
@@ -151,9 +159,9 @@ def kubectl_logs(status: RunStatus, step: str = "") -> str:
 def _left_in_store(run: Any, steps: Iterable[str]) -> tuple[dict[str, Evidence], dict[str, Any], str]:
     """Evidence of some steps and the summary, and why they can't be read."""
     found: dict[str, Evidence] = {}
-    run_id = run_id_in_store(run)
     try:
         store = store_of(run)
+        run_id = run_id_in_store(run, store)
         for step in steps:
             content = store.read(layout.evidence(run_id, step))
             with suppress(ContractError):  # of another version: what the server tells still stands

@@ -99,6 +99,7 @@ def submit(
             run = publishing.start_run(client, about, experiment, pipeline, version, parameters, service_account)
     console.print(f"{'submitted' if started else 'already there'}: [bold]{name}[/] ({run.run_id})", soft_wrap=True)
     console.print(f"version {publishing.version_name(compiled)} · watch it with: emotion status {name} --watch", soft_wrap=True)
+    console.print(watching.run_link(client.host, run.run_id), soft_wrap=True, markup=False)
 
 
 def schedule(
@@ -132,7 +133,7 @@ def schedule(
       emotion schedule --preset fer2013-cnn --data gs://bucket/fer2013 --store gs://bucket/store
       emotion schedule --preset fer2013-cnn … --cron '0 0 4 * * 1-5' --time-zone Europe/Berlin
     """
-    from pipelines import publishing, schedules
+    from pipelines import publishing, schedules, watching
     from pipelines.client import speaking
 
     chosen = presets.preset(preset)
@@ -149,6 +150,7 @@ def schedule(
         standing, created = schedules.schedule(client, spec, experiment, pipeline, version)
     console.print(f"{'scheduled' if created else 'stands'}: [bold]{spec.name}[/] at {cron} ({time_zone})", soft_wrap=True)
     console.print(f"version {spec.version} · recurring run {standing.recurring_run_id}", soft_wrap=True)
+    console.print(watching.recurring_run_link(client.host, standing.recurring_run_id), soft_wrap=True, markup=False)
 
 
 def unschedule(

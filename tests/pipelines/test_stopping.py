@@ -129,14 +129,3 @@ def test_what_status_says_of_a_stopped_run(server: KfpServer, printed: Callable[
     told = printed("status", "tonight")
     assert told.startswith("tonight failed: stopped, retry exceeded workflow deadline")
     assert "Step exceeded its deadline" in told
-
-
-def test_the_preset_of_a_run_is_what_it_stored_or_was_given(server: KfpServer, tmp_path: Path) -> None:
-    class Run:
-        run_id = "1"
-        runtime_config = type("Config", (), {"parameters": {"preset": "ferplus"}})
-
-    store = open_store(str(tmp_path / "store"))
-    assert json.loads(stopping._preset_of(Run, store))["name"] == "ferplus"
-    store.write(f"{layout.run('1')}/preset.json", b'{"name": "mine"}')
-    assert stopping._preset_of(Run, store) == '{"name": "mine"}'

@@ -271,17 +271,6 @@ def lose_nodes(server: KfpServer, *, away: bool) -> None:
     server.before = not_served
 
 
-def test_a_task_may_be_called_otherwise_in_the_ui(server: KfpServer) -> None:
-    server.report(RUN_ID, night("resolve").manifest())
-    lose_nodes(server, away=True)
-    for task in server.runs[0]["run_details"]["task_details"]:
-        task["display_name"] = task["display_name"].replace("resolve", "Look for new data")
-    kubeflow = Kubeflow(server.url)
-    run = watching.run_called(kubeflow, "tonight")
-    assert watching.status_of(kubeflow, run).steps == {}
-    assert list(watching.status_of(kubeflow, run, {"resolve": "Look for new data"}).steps) == ["resolve"]
-
-
 @pytest.mark.parametrize(
     ("told", "evidence", "ended", "state"),
     [
