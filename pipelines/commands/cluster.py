@@ -16,6 +16,7 @@ from components.runtime.store import claim_of
 from pipelines import code, presets
 from pipelines.commands.connection import Auth, CaFile, Host, Name, Namespace, PresetName, connect, named, schedule_name
 from pipelines.commands.terminal import console
+from pipelines.hints import hint
 
 SCHEDULED_AT = "0 30 2 * * *"
 STORES = ("gs://", "s3://", "pvc://")
@@ -91,7 +92,9 @@ def submit(
                 experiment, name, pipeline_id=pipeline, version_id=version, params=parameters, service_account=service_account
             )
     console.print(f"{'submitted' if started else 'already there'}: [bold]{name}[/] ({run.run_id})", soft_wrap=True)
-    console.print(f"version {publishing.version_name(compiled)} · watch it with: emotion status {name} --watch", soft_wrap=True)
+    console.print(
+        f"version {publishing.version_name(compiled)} · watch it with: {hint('status', name, watch=True)}", markup=False, soft_wrap=True
+    )
 
 
 def schedule(

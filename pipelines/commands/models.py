@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from components.contracts.errors import InputError, UnknownNameError
@@ -19,8 +20,10 @@ from components.deployment.registry import Registry, model_names
 from components.runtime.store import open_store
 from pipelines.commands.garbage import gc
 from pipelines.commands.terminal import Model, Store, console
+from pipelines.hints import Group, hint
 
 app = typer.Typer(
+    cls=Group,
     help="The registry: list, show and compare versions; approve, promote, roll back; collect garbage.",
     rich_markup_mode="rich",
     invoke_without_command=True,
@@ -55,7 +58,7 @@ def list_(store: Store = "store") -> None:
     opened = open_store(store)
     names = model_names(opened)
     if not names:
-        console.print(f"no models in {opened.uri} yet; `emotion run` makes one")
+        console.print(f"no models in {opened.uri} yet; `{hint('run')}` makes one", markup=False, soft_wrap=True)
         return
     table = Table("model", "version", "is", "preset", "held-out accuracy", "labels", box=None, header_style="bold")
     for registry in (Registry(opened, name) for name in names):
@@ -128,7 +131,8 @@ def _registry(store: str, model: str) -> Registry:
     if model and model not in names:
         raise UnknownNameError("model", model, names)
     if not model and len(names) != 1:
-        raise InputError(f"{opened.uri} holds {len(names)} models", expected="one", received=", ".join(names), fix="name one with --model")
+        fix = "name one with --model" if names else "name another --store; `emotion run` makes a model"
+        raise InputError(f"{opened.uri} holds {len(names) or 'no'} models", expected="one", received=", ".join(names), fix=fix)
     return Registry(opened, model or names[0])
 
 
@@ -146,6 +150,8 @@ def _asked(store: str, which: str) -> tuple[Registry, Asked]:
         for one in approval.requests(registry)
         for name in (one.request.run_id, one.request.verdict.challenger)
     }
+    if not known:
+        raise InputError(f"nothing in {opened.uri} needs approval", received=which, fix="name another --store, or look at `emotion models`")
     raise UnknownNameError("run or version that needs approval", which, known)
 
 
@@ -157,15 +163,19 @@ def _tell(registry: Registry, now: Pointers) -> None:
     serving = registry.serving()
     champion = now.champion.version if now.champion else "nothing"
     console.print(f"{registry.name}: {champion} is champion; the next run compares with it", soft_wrap=True)
-    if serving is not None and serving.version != champion:
-        console.print(f"{serving.version} still serves; `emotion rollout start` brings the champion to the traffic", soft_wrap=True)
+    if now.champion is None or (serving is not None and serving.version == champion):
+        return
+    start = hint("rollout", "start", preset=registry.manifest(champion).preset)
+    state = f"{serving.version} still serves" if serving else "nothing serves yet"
+    console.print(f"{state}; the champion gets the traffic of a cluster with: {start}", markup=False, soft_wrap=True)
 
 
 def _waiting(asked: Asked, now: Pointers) -> str:
     verdict, run = asked.request.verdict, asked.request.run_id
     if not asked.still_counts(now):
         return f"{verdict.challenger} of run {run} needs approval, but was judged against another champion: run again, or reject it"
-    return f"[yellow]{verdict.challenger} needs approval:[/] emotion models approve {run} --by NAME --why TEXT (or reject)"
+    commands = (hint("models", word, run, by="NAME", why="TEXT") for word in ("approve", "reject"))
+    return f"[yellow]{verdict.challenger} needs approval:[/] {escape(' · '.join(commands))}"
 
 
 def _lines(found: lineage.Lineage) -> Iterator[tuple[str, str]]:

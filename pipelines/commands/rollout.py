@@ -10,8 +10,10 @@ from components.contracts.codec import to_json
 from pipelines import presets
 from pipelines.commands.terminal import Store
 from pipelines.environments import run_component
+from pipelines.hints import Group
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     rich_markup_mode="rich",
     help="See and steer how a new version gets the traffic of a cluster: dark launch, smoke test, 10, 50, 100 %, or back.\n\n"
@@ -29,9 +31,9 @@ def status(
     model: Model = "",
     namespace: Namespace = "emotion",
     context: Context = "",
-    store: Annotated[str, typer.Option(help="Also say what the registry in this store wants.")] = "",
+    store: Store = "",
 ) -> None:
-    """Show where the traffic is, and what each step measured.
+    """Show where the traffic is, and what each step measured; with --store also what the registry in it wants.
 
     [dim]Examples:[/]
       emotion rollout status fer2013-cnn --context my-cluster
