@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 # Options that say where something is and who is asking; what to do is never carried from one command to the next.
-CARRIED = ("model", "store", "runs", "namespace", "context", "host", "auth", "profile", "ca_file")
+CARRIED = ("model", "store", "runs", "namespace", "context", "host", "auth", "profile", "ca_file", "registry", "service_account")
 _SHOWN = re.compile(r"(`)(emotion [^`\n]+)(?=`)|((?:with|by|: )\s*)(emotion [^`·;\n]+?)(?=\s*(?:[·;]|$))", re.MULTILINE)
 _present: ContextVar[typer.Context | None] = ContextVar("present", default=None)
 
@@ -32,41 +32,42 @@ class Group(TyperGroup):
         return name, command, rest
 
 
-def hint(*words: str, **options: Any) -> str:
+def hint(*words: str, as_of: Sequence[str] = (), **options: Any) -> str:
     """A command to type next.
 
     Args:
-        words: path and arguments, such as ``"models", "approve", run``. options: by the names of the command's parameters; a true
-            one is a flag, an empty one is left out.
+        words: path and arguments, such as ``"models", "approve", run``. as_of: see `complete`. options: by the names of the
+            command's parameters; a true one is a flag, an empty one is left out.
     """
     line = ["emotion", *words]
     for name, value in options.items():
         flag = f"--{name.rstrip('_').replace('_', '-')}"
         line += [flag] if value is True else [flag, str(value)] if value else []
-    return complete(shlex.join(line))
+    return complete(shlex.join(line), as_of)
 
 
-def complete(line: str, **known: str) -> str:
+def complete(line: str, as_of: Sequence[str] = ()) -> str:
     """A command with the options in force that it takes and doesn't name.
 
     Args:
-        line: ``emotion`` and what follows it. known: more that holds, by the names of parameters, such as the model.
+        line: ``emotion`` and what follows it. as_of: words of another command whose options hold too, after ``emotion``.
     """
-    context = _present.get()
-    words = _words(line)
-    if context is None or not words:
+    present, words = _present.get(), _words(line)
+    if present is None or not words:
         return line
-    command, rest = _command(context.find_root().command, words[1:])
+    root = present.find_root().command
+    command, rest = _command(root, words[1:])
     if not rest and len(words) > 1 and hasattr(command, "commands") and not command.invoke_without_command:
         return line  # a group that does nothing by itself
     hinted = command.make_context("emotion", list(rest), resilient_parsing=True)
-    added = [word for name, value in _in_force(context, known) for word in _addition(command, hinted, name, value)]
+    contexts = [present, *([_parsed(root, list(as_of))] if as_of else [])]
+    added = [word for name in CARRIED for word in _addition(hinted, contexts, name)]
     return " ".join([line, *map(shlex.quote, added)])
 
 
-def complete_all(text: str, **known: str) -> str:
+def complete_all(text: str, as_of: Sequence[str] = ()) -> str:
     """A text with every command in it completed: in backticks, or after a colon or "with" to the end of its line or a dot in the middle."""
-    return _SHOWN.sub(lambda match: (match[1] or match[3]) + complete(match[2] or match[4], **known), text)
+    return _SHOWN.sub(lambda match: (match[1] or match[3]) + complete(match[2] or match[4], as_of), text)
 
 
 def _given(context: Any) -> dict[str, Any]:
@@ -75,26 +76,22 @@ def _given(context: Any) -> dict[str, Any]:
     return {name: context.params[name] for name, source in sources.items() if source and source.name in ("COMMANDLINE", "DEFAULT_MAP")}
 
 
-def _in_force(context: Any, known: Mapping[str, str]) -> Iterator[tuple[Any, Any]]:
-    """Parameters of the present command that were given, and their values; of ``known`` only the name is there."""
-    given = _given(context)
-    parameters = {parameter.name: parameter for parameter in context.command.params}
-    for name in CARRIED:
-        if known.get(name):
-            yield name, known[name]
-        elif name in given:
-            yield parameters[name], given[name]
-
-
-def _addition(command: Any, hinted: Any, present: Any, value: Any) -> list[str]:
-    """How the hinted command takes a value; nothing where it names one itself, or means something else by the name."""
-    name = present if isinstance(present, str) else present.name
-    for parameter in command.params:
-        same = isinstance(present, str) or (parameter.help == present.help and parameter.opts == present.opts)
-        source = hinted.get_parameter_source(name)
-        if parameter.name == name and same and (source is None or source.name == "DEFAULT"):
-            return [str(value)] if parameter.param_type_name == "argument" else [parameter.opts[0], str(value)]
+def _addition(hinted: Any, contexts: Sequence[Any], name: str) -> list[str]:
+    """How the hinted command takes what one of the contexts was given; nothing where it names a value itself, or means something else."""
+    taken = next((parameter for parameter in hinted.command.params if parameter.name == name), None)
+    if taken is None or name in _given(hinted):
+        return []
+    for context in contexts:
+        given = next((parameter for parameter in context.command.params if parameter.name == name), None)
+        value = _given(context).get(name)
+        if value and given is not None and (given.help, given.opts) == (taken.help, taken.opts):
+            return [str(value)] if taken.param_type_name == "argument" else [taken.opts[0], str(value)]
     return []
+
+
+def _parsed(root: Any, words: list[str]) -> Any:
+    command, rest = _command(root, words)
+    return command.make_context("emotion", rest, resilient_parsing=True)
 
 
 def _command(command: Any, words: list[str]) -> tuple[Any, list[str]]:

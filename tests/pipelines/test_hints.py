@@ -64,12 +64,12 @@ def test_a_hint_names_what_holds_for_it_too(present: Any) -> None:
     assert hint("rollout", "start", preset="ferplus") == "emotion rollout start --preset ferplus --store 'gs://b/my store'"
     assert hint("doctor") == "emotion doctor"
     present("rollout pause faces --namespace shop --context desk")
-    assert complete("emotion rollout resume") == "emotion rollout resume faces --namespace shop --context desk"
-    assert complete("emotion rollout resume other --namespace x") == "emotion rollout resume other --namespace x --context desk"
-    assert (
-        complete("emotion rollout resume", store="gs://b/s")
-        == "emotion rollout resume faces --store gs://b/s --namespace shop --context desk"
-    )
+    assert complete("emotion rollout status") == "emotion rollout status faces --namespace shop --context desk"
+    assert complete("emotion rollout status other --namespace x") == "emotion rollout status other --namespace x --context desk"
+    assert complete("emotion rollout resume") == "emotion rollout resume faces --namespace shop"
+    driven = ("rollout", "resume", "other", "--store", "gs://b/s")
+    assert complete("emotion rollout abort", driven) == "emotion rollout abort faces --store gs://b/s --namespace shop"
+    assert complete("emotion status", driven) == "emotion status"
     present("run --preset ferplus --runs 'my runs' --store other")
     assert hint("run", resume=True) == "emotion run --resume --store other --runs 'my runs'"
     present("submit --store gs://b/s --host http://kfp:1 --namespace anna")
