@@ -21,10 +21,12 @@ from pipelines import code, doctor, faces, presets
 from pipelines.commands import cluster, data, drift, export, gate, models, reports, rollout, schema, serving, signing, sweep, watch
 from pipelines.commands.terminal import Runs, Store, console, errors
 from pipelines.display import display_for
+from pipelines.hints import Group, complete_all, hint
 from pipelines.outcome import exit_code, show_outcome
 
 app = typer.Typer(
     name="emotion",
+    cls=Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -107,7 +109,9 @@ def run(
         with display_for(console) as display:
             summary = running.execute(request, runs.absolute(), display)
     except KeyboardInterrupt:
-        errors.print(f"[yellow]interrupted[/]; nothing was promoted half-way. Continue with: emotion run --resume{_where(runs)}")
+        errors.print(
+            f"[yellow]interrupted[/]; nothing was promoted half-way. Continue with: {escape(hint('run', resume=True))}", soft_wrap=True
+        )
         raise typer.Exit(130) from None
     show_outcome(console, summary, runs / request.run_id)
     raise typer.Exit(exit_code(summary))
@@ -189,10 +193,6 @@ def _drawn_faces(preset: str, night: str) -> str:
     return str(folder)
 
 
-def _where(runs: Path) -> str:
-    return "" if runs == Path("runs") else f" --runs {runs}"
-
-
 def _interrupt(signum: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
@@ -203,7 +203,7 @@ def main() -> None:
     try:
         app()
     except EmotionError as error:
-        errors.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
+        errors.print(f"[red]error:[/] {escape(complete_all(str(error)))}", soft_wrap=True)
         sys.exit(error.exit_code)
     except OSError as error:  # a full disk, a folder that may not be written
         errors.print(f"[red]error:[/] {escape(one_line(error))}", soft_wrap=True)

@@ -31,6 +31,7 @@ TIMEOUT_SECONDS = 60
 PAUSES = (0.5, 1.0, 2.0, 4.0)  # between attempts of what may be asked twice, in seconds
 BUSY = (429, 502, 503, 504)
 PAGE = 100
+DEFAULT_NAMESPACE = "kubeflow"  # kfp's word for none in particular
 
 _LOG_ERROR = '{"error_message":'
 
@@ -41,8 +42,8 @@ class Kubeflow(kfp.Client):  # type: ignore[misc]
     """kfp's client; a request ends after a minute, and one that may be asked twice is, where the server is busy.
 
     Raises:
-        InputError: ``auth`` isn't one of `AUTH_FORMS`, or names what isn't there; Kubeflow has several users, and nothing says whose
-            namespace is meant. EnvironmentProblem: nobody answers.
+        InputError: ``auth`` isn't one of `AUTH_FORMS`, or names what isn't there; who answers isn't Kubeflow Pipelines; it has several
+            users, and nothing says whose namespace is meant, or one user, and a namespace is given. EnvironmentProblem: nobody answers.
     """
 
     def __init__(self, host: str = "", auth: str = "", namespace: str = "", ca_file: Path | None = None) -> None:
@@ -50,24 +51,38 @@ class Kubeflow(kfp.Client):  # type: ignore[misc]
         self._silence = logging.NullHandler()
         logging.getLogger().addHandler(self._silence)  # without one, logging prints tracebacks of its own accord
         who = credentials(auth, os.environ)
-        self._several_users = False
+        self._several_users: bool | None = None
         if ca_file:
             _require_certificates(ca_file)
         # Who signs in through a browser is told how by kfp.
         with warnings.catch_warnings(), speaking(chosen, sys.stderr if "client_id" in who else None):
             warnings.simplefilter("ignore", FutureWarning)
-            super().__init__(chosen, namespace=namespace or "kubeflow", ssl_ca_cert=ca_file and str(ca_file), **who)
-            if self._several_users and not self.get_user_namespace():
-                raise InputError("this Kubeflow has several users", expected="--namespace, that of your profile")
+            super().__init__(chosen, namespace=namespace or DEFAULT_NAMESPACE, ssl_ca_cert=ca_file and str(ca_file), **who)
+            several = self.get_kfp_healthz().multi_user if self._several_users is None else self._several_users
+            _check_namespace(several, namespace, self.get_user_namespace())
         rest = self._run_api.api_client.rest_client  # shared by all of the client's services
         rest.request = _patient(rest.request)
         self.host = chosen
 
     def get_kfp_healthz(self, sleep_duration: int = 0) -> kfp_server_api.V2beta1GetHealthzResponse:
-        """Asked once: kfp would ask five times, five seconds apart."""
-        answer = self._healthz_api.healthz_service_get_healthz(_request_timeout=TIMEOUT_SECONDS)
-        self._several_users = bool(answer.multi_user)
-        return answer
+        """Whether Kubeflow has several users. Asked once: kfp would ask five times, five seconds apart.
+
+        Raises:
+            InputError: the answer isn't that of Kubeflow Pipelines, which always holds ``multi_user``
+                (KFP 2.17.0: backend/src/apiserver/main.go, healthzResponse).
+        """
+        host = self._healthz_api.api_client.configuration.host
+        try:
+            answer = self._healthz_api.healthz_service_get_healthz(_request_timeout=TIMEOUT_SECONDS, _preload_content=False)
+        except kfp_server_api.ApiException as error:
+            if error.status in (404, 405, 501):
+                raise _not_kubeflow(host, f"HTTP {error.status}") from error
+            raise
+        several = json_object(answer.data).get("multi_user")
+        if not isinstance(several, bool):
+            raise _not_kubeflow(host, " ".join(answer.data.decode(errors="replace").split())[:100] or "nothing")
+        self._several_users = several
+        return kfp_server_api.V2beta1GetHealthzResponse(multi_user=several)
 
     def set_user_namespace(self, namespace: str) -> None:
         """For this client alone: kfp would write it into the home folder, for every later command."""
@@ -194,6 +209,23 @@ def _host(host: str, environment: Mapping[str, str]) -> str:
             fix="`kubectl -n kubeflow port-forward svc/ml-pipeline 8888:8888`, then --host http://localhost:8888",
         )  # fmt: skip
     return host.rstrip("/")
+
+
+def _check_namespace(several_users: bool, given: str, in_force: str) -> None:
+    if several_users and not in_force:
+        raise InputError("this Kubeflow has several users", expected="--namespace, that of your profile")
+    if not several_users and given not in ("", DEFAULT_NAMESPACE):
+        raise InputError(
+            "this Kubeflow has one user, and its runs are where it is installed", expected="no --namespace", received=given,
+            fix="leave it out: Kubeflow Pipelines would ignore it",
+        )  # fmt: skip
+
+
+def _not_kubeflow(host: str, received: str) -> InputError:
+    return InputError(
+        f"who answers at {host} isn't Kubeflow Pipelines, or a login stands before it", expected="multi_user in its answer to /healthz",
+        received=received, fix="check --host; behind a login, --auth says who you are",
+    )  # fmt: skip
 
 
 def _existing(path: str) -> Path:

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
+from pipelines.hints import hint
+
 _LOOKS = {
     "blessed": ("green", "BLESSED: the challenger is the champion now"),
     "rejected": ("red", "REJECTED: the champion stays"),
@@ -65,7 +67,7 @@ def show_outcome(console: Console, summary: dict[str, Any], folder: Path) -> Non
         console.print(f"cost     {summary['cost']['words']}")
     console.print(f"report   {folder / 'report.html'}", soft_wrap=True)
     if summary["outcome"] == "failed":
-        console.print(f"log      {folder / 'log.txt'}\ncontinue with: emotion run --resume", soft_wrap=True)
+        console.print(f"log      {folder / 'log.txt'}\ncontinue with: {hint('run', resume=True)}", markup=False, soft_wrap=True)
 
 
 def _figures(challenger: dict[str, float], champion: dict[str, float] | None) -> Table:

@@ -30,18 +30,18 @@ def compiled_for(registry: str, cluster: Cluster, *, record: Path = RECORD) -> s
         InputError: neither says where an image is, the record is of other code, or of training without CUDA where GPUs are asked for.
     """
     tags = code.image_references("", gpu=cluster.tasks["train"].gpus > 0)
-    return compile_pipeline(pinned(tags, _recorded(record), registry), cluster)
+    return compile_pipeline(pinned(tags, recorded(record), registry), cluster)
 
 
-def pinned(tags: Mapping[str, str], recorded: Mapping[str, str], registry: str) -> dict[str, str]:
+def pinned(tags: Mapping[str, str], pushed: Mapping[str, str], registry: str) -> dict[str, str]:
     """Where a cluster pulls each image.
 
     Args:
-        tags: symbolic name to ``name:content-digest``. recorded: component to ``registry/name:tag@sha256:…``.
+        tags: symbolic name to ``name:content-digest``. pushed: component to ``registry/name:tag@sha256:…``.
     """
     references = {}
     for symbol, tag in tags.items():
-        reference = recorded.get(symbol.removeprefix("emotion-"), "")
+        reference = pushed.get(symbol.removeprefix("emotion-"), "")
         if reference.partition("@")[0].endswith(f"/{tag}") and reference.startswith(f"{registry.rstrip('/')}/" if registry else ""):
             references[symbol] = reference
         elif registry:
@@ -162,7 +162,8 @@ def _not_pushed(symbol: str, tag: str, reference: str) -> InputError:
     return InputError(f"the pushed image of {symbol} is {what}", expected=tag, received=reference, fix=fix)
 
 
-def _recorded(record: Path) -> dict[str, str]:
+def recorded(record: Path) -> dict[str, str]:
+    """Component to the reference that `make push` recorded; empty where nothing was pushed. Raises InputError."""
     if not record.is_file():
         return {}
     try:

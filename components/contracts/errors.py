@@ -50,6 +50,9 @@ class UnknownNameError(InputError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
+        if not names:
+            super().__init__(f"unknown {kind} {name!r}: there is none yet")
+            return
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
         fix = f"did you mean {near[0]!r}?" if near else f"use one of the known {kind} names"
         super().__init__(f"unknown {kind} {name!r}", expected=f"one of {', '.join(names)}", fix=fix)

@@ -16,6 +16,7 @@ from components.runtime.store import claim_of
 from pipelines import code, presets
 from pipelines.commands.connection import Auth, CaFile, Host, Name, Namespace, PresetName, connect, named, schedule_name
 from pipelines.commands.terminal import console
+from pipelines.hints import hint
 
 if TYPE_CHECKING:
     from pipelines.publishing import About
@@ -98,7 +99,9 @@ def submit(
             about = _about_run(name, chosen, data)
             run = publishing.start_run(client, about, experiment, pipeline, version, parameters, service_account)
     console.print(f"{'submitted' if started else 'already there'}: [bold]{name}[/] ({run.run_id})", soft_wrap=True)
-    console.print(f"version {publishing.version_name(compiled)} · watch it with: emotion status {name} --watch", soft_wrap=True)
+    console.print(
+        f"version {publishing.version_name(compiled)} · watch it with: {hint('status', name, watch=True)}", markup=False, soft_wrap=True
+    )
     console.print(watching.run_link(client.host, run.run_id), soft_wrap=True, markup=False)
 
 

@@ -16,8 +16,9 @@ from components.runtime.store import open_store
 from pipelines import presets
 from pipelines.commands.terminal import Store
 from pipelines.environments import run_component
+from pipelines.hints import Group
 
-app = typer.Typer(no_args_is_help=True, help="What the gate's margin costs, and past verdicts under another policy.")
+app = typer.Typer(cls=Group, no_args_is_help=True, help="What the gate's margin costs, and past verdicts under another policy.")
 
 Policy = Annotated[Path | None, typer.Option(help='JSON file with the fields of the gate policy that differ, such as {"margin": 0.01}.')]
 

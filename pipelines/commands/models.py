@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from components.contracts.errors import InputError, UnknownNameError
@@ -17,10 +18,16 @@ from components.deployment.approval import Asked
 from components.deployment.promotion import Signed
 from components.deployment.registry import Registry, model_names
 from components.runtime.store import open_store
+from pipelines import presets
+from pipelines.commands.cluster import Registry as ImageRegistry
+from pipelines.commands.connection import Auth, CaFile, Host
 from pipelines.commands.garbage import gc
+from pipelines.commands.rollout import Place, Prepared, Profile, drive, prepare, start_task
 from pipelines.commands.terminal import Model, Store, console
+from pipelines.hints import Group, hint
 
 app = typer.Typer(
+    cls=Group,
     help="The registry: list, show and compare versions; approve, promote, roll back; collect garbage.",
     rich_markup_mode="rich",
     invoke_without_command=True,
@@ -30,6 +37,7 @@ app.command()(gc)
 
 Version = Annotated[str, typer.Argument(help="A version, or its first digits.")]
 By = Annotated[str, typer.Option("--by", help="Who decides; by default the name you are logged in with.")]
+RollOut = Annotated[bool, typer.Option("--rollout", help="Then bring it to the traffic at once, as `emotion rollout start` does.")]
 Why = Annotated[str, typer.Option("--why", help="The reason; it is kept for good.")]
 
 
@@ -55,7 +63,7 @@ def list_(store: Store = "store") -> None:
     opened = open_store(store)
     names = model_names(opened)
     if not names:
-        console.print(f"no models in {opened.uri} yet; `emotion run` makes one")
+        console.print(f"no models in {opened.uri} yet; `{hint('run')}` makes one", markup=False, soft_wrap=True)
         return
     table = Table("model", "version", "is", "preset", "held-out accuracy", "labels", box=None, header_style="bold")
     for registry in (Registry(opened, name) for name in names):
@@ -94,24 +102,68 @@ def diff(one: Version, other: Version, store: Store = "store", model: Model = ""
 
 
 @app.command()
-def promote(version: Version, why: Why, by: By = "", store: Store = "store", model: Model = "") -> None:
+def promote(
+    version: Version,
+    why: Why,
+    by: By = "",
+    store: Store = "store",
+    model: Model = "",
+    rollout: RollOut = False,
+    registry: ImageRegistry = "",
+    host: Host = "",
+    auth: Auth = "",
+    profile: Profile = "",
+    ca_file: CaFile = None,
+) -> None:
     """Make an earlier champion champion again."""
-    registry, whole = lineage.find(open_store(store), version, model)
-    _tell(registry, registry.reinstate(whole, _signed(by, why)))
+    found, whole = lineage.find(open_store(store), version, model)
+    prepared = _prepared(found, whole, store, Place(registry, host=host, auth=auth, profile=profile, ca_file=ca_file)) if rollout else None
+    _tell(found, found.reinstate(whole, _signed(by, why)), prepared)
 
 
 @app.command()
-def rollback(why: Why = "rolled back by hand", by: By = "", store: Store = "store", model: Model = "") -> None:
+def rollback(
+    why: Why = "rolled back by hand",
+    by: By = "",
+    store: Store = "store",
+    model: Model = "",
+    rollout: RollOut = False,
+    registry: ImageRegistry = "",
+    host: Host = "",
+    auth: Auth = "",
+    profile: Profile = "",
+    ca_file: CaFile = None,
+) -> None:
     """Make the previous champion champion again. The gate can't bring the withdrawn version back, a person can."""
-    registry = _registry(store, model)
-    _tell(registry, registry.rollback(_signed(by, why)))
+    found = _registry(store, model)
+    previous = found.pointers().previous
+    place = Place(registry, host=host, auth=auth, profile=profile, ca_file=ca_file)
+    prepared = _prepared(found, previous.version, store, place) if rollout and previous else None
+    _tell(found, found.rollback(_signed(by, why)), prepared)
 
 
 @app.command()
-def approve(which: Annotated[str, typer.Argument(help="A run or a version.")], why: Why, by: By = "", store: Store = "store") -> None:
-    """Say yes to a version that needs approval: it becomes champion, if the champion is the one that it was judged against."""
-    registry, asked = _asked(store, which)
-    _tell(registry, approval.approve(registry, asked.request, _signed(by, why)))
+def approve(
+    which: Annotated[str, typer.Argument(help="A run or a version.")],
+    why: Why,
+    by: By = "",
+    store: Store = "store",
+    rollout: RollOut = False,
+    registry: ImageRegistry = "",
+    host: Host = "",
+    auth: Auth = "",
+    profile: Profile = "",
+    ca_file: CaFile = None,
+) -> None:
+    """Say yes to a version that needs approval: it becomes champion, if the champion is the one that it was judged against.
+
+    [dim]Example:[/]
+      emotion models approve 20261121-020000-fer2013-cnn --why "looked at the flips" --store gs://bucket/store --rollout
+    """
+    found, asked = _asked(store, which)
+    place = Place(registry, host=host, auth=auth, profile=profile, ca_file=ca_file)
+    prepared = _prepared(found, asked.request.verdict.challenger, store, place) if rollout else None
+    _tell(found, approval.approve(found, asked.request, _signed(by, why)), prepared)
 
 
 @app.command()
@@ -128,7 +180,8 @@ def _registry(store: str, model: str) -> Registry:
     if model and model not in names:
         raise UnknownNameError("model", model, names)
     if not model and len(names) != 1:
-        raise InputError(f"{opened.uri} holds {len(names)} models", expected="one", received=", ".join(names), fix="name one with --model")
+        fix = "name one with --model" if names else "name another --store; `emotion run` makes a model"
+        raise InputError(f"{opened.uri} holds {len(names) or 'no'} models", expected="one", received=", ".join(names), fix=fix)
     return Registry(opened, model or names[0])
 
 
@@ -146,6 +199,8 @@ def _asked(store: str, which: str) -> tuple[Registry, Asked]:
         for one in approval.requests(registry)
         for name in (one.request.run_id, one.request.verdict.challenger)
     }
+    if not known:
+        raise InputError(f"nothing in {opened.uri} needs approval", received=which, fix="name another --store, or look at `emotion models`")
     raise UnknownNameError("run or version that needs approval", which, known)
 
 
@@ -153,19 +208,37 @@ def _signed(by: str, why: str) -> Signed:
     return Signed(by or getpass.getuser(), why, datetime.now(timezone.utc).isoformat(timespec="milliseconds"))
 
 
-def _tell(registry: Registry, now: Pointers) -> None:
+def _prepared(registry: Registry, version: str, store: str, place: Place) -> Prepared:
+    """The rollout of a version that is to become champion: what refuses it refuses it before that."""
+    preset = presets.preset(registry.manifest(version).preset)
+    return prepare(start_task(preset, store), place)
+
+
+def _tell(registry: Registry, now: Pointers, prepared: Prepared | None) -> None:
+    """Say what is champion, and bring it to the traffic or say how."""
     serving = registry.serving()
     champion = now.champion.version if now.champion else "nothing"
     console.print(f"{registry.name}: {champion} is champion; the next run compares with it", soft_wrap=True)
-    if serving is not None and serving.version != champion:
-        console.print(f"{serving.version} still serves; `emotion rollout start` brings the champion to the traffic", soft_wrap=True)
+    if prepared is not None:
+        drive(prepared)
+    if now.champion is None or (serving is not None and serving.version == champion):
+        return
+    if "://" not in registry.store.uri:
+        console.print(
+            f"no cluster reads {registry.store.uri}; on this machine it answers with: {hint('serve')}", markup=False, soft_wrap=True
+        )
+        return
+    start = hint("rollout", "start", preset=registry.manifest(champion).preset)
+    state = f"{serving.version} still serves" if serving else "nothing serves yet"
+    console.print(f"{state}; the champion gets the traffic of a cluster with: {start}", markup=False, soft_wrap=True)
 
 
 def _waiting(asked: Asked, now: Pointers) -> str:
     verdict, run = asked.request.verdict, asked.request.run_id
     if not asked.still_counts(now):
         return f"{verdict.challenger} of run {run} needs approval, but was judged against another champion: run again, or reject it"
-    return f"[yellow]{verdict.challenger} needs approval:[/] emotion models approve {run} --by NAME --why TEXT (or reject)"
+    commands = (hint("models", word, run, by="NAME", why="TEXT") for word in ("approve", "reject"))
+    return f"[yellow]{verdict.challenger} needs approval:[/] {escape(' · '.join(commands))}"
 
 
 def _lines(found: lineage.Lineage) -> Iterator[tuple[str, str]]:

@@ -19,10 +19,11 @@ from components.runtime.store import open_store
 from pipelines import code, presets
 from pipelines.commands.terminal import Store, console
 from pipelines.environments import run_component
+from pipelines.hints import Group, hint
 
 SCHEMAS = code.ROOT / "components" / "validation" / "schemas"
 
-app = typer.Typer(no_args_is_help=True, help="The curated schema of a preset: types, presence and domains of its columns.")
+app = typer.Typer(cls=Group, no_args_is_help=True, help="The curated schema of a preset: types, presence and domains of its columns.")
 
 
 @app.callback()
@@ -95,7 +96,7 @@ def _statistics(store: OpenStore, preset: str, snapshot: str) -> str:
         raise InputError(
             f"{'several snapshots' if fitting else 'no snapshot with statistics'} in {store.uri} for {wanted}",
             expected=f"one of {', '.join(name[:12] for name in fitting or known)}" if known else "",
-            fix="name one with --snapshot" if known else f"run `emotion run --preset {preset}` first",
+            fix="name one with --snapshot" if known else f"run `{hint('run', preset=preset)}` first",
         )
     return known[fitting[0]]
 

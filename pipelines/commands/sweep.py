@@ -18,6 +18,7 @@ from components.runtime.store import open_store
 from pipelines import preset_source, presets
 from pipelines.commands.terminal import Store, console
 from pipelines.environments import run_component
+from pipelines.hints import hint
 
 
 def sweep(
@@ -79,7 +80,7 @@ def _accepted(store: StoreOf, preset: Preset, wanted: str) -> str:
         raise InputError(
             f"{'no' if not fitting else 'more than one'} accepted snapshot in {store.uri} fits the preset {preset.name}",
             expected=f"--snapshot {' or '.join(name[:12] for name in found)}" if found else "a run of it that the data checks let through",
-            fix=f"run `emotion run --preset {preset.name}` first" if not found else "",
+            fix=f"run `{hint('run', preset=preset.name)}` first" if not found else "",
         )
     return fitting[0]
 

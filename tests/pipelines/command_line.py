@@ -21,3 +21,9 @@ def options_of(*path: str) -> set[str]:
     for name in path:
         command = command.commands[name]
     return {parameter.opts[0] for parameter in command.params} - {"--help"}
+
+
+def groups(command: Any = COMMAND) -> list[Any]:
+    """Every group of commands, the outermost one first."""
+    inner = [group for name in getattr(command, "commands", {}) for group in groups(command.commands[name])]
+    return [command, *inner] if hasattr(command, "commands") else []

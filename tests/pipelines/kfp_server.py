@@ -367,9 +367,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(tls: ssl.SSLContext | None = None) -> Iterator[KfpServer]:
+def serving(tls: ssl.SSLContext | None = None, state: KfpServer | None = None) -> Iterator[KfpServer]:
     """The server on a port of its own, until the end of the block."""
-    state = KfpServer()
+    state = state or KfpServer()
     with ThreadingHTTPServer(("127.0.0.1", 0), type("OfOneTest", (Handler,), {"state": state})) as server:
         server.daemon_threads = True
         if tls:

@@ -131,6 +131,28 @@ class TestRefusals:
         with pytest.raises(InputError, match=r"refused who you are \(401\).*a web page, as a login shows"), speaking(server.url):
             publishing.ensure_experiment(kubeflow, "faces")
 
+    @pytest.mark.parametrize("namespace", ["", "anna"])
+    @pytest.mark.parametrize("answer", ['{"status": "ok"}', "ok", '["multi_user"]', '{"multi_user": null}', "", "<html>It works</html>"])
+    def test_a_web_server_that_isnt_kubeflow(self, server: KfpServer, answer: str, namespace: str) -> None:
+        server.answer = lambda *asked: answer  # type: ignore[method-assign]
+        message = r"isn't Kubeflow Pipelines, or a login stands before it; expected multi_user .*; received .*check --host"
+        with pytest.raises(InputError, match=message):
+            Kubeflow(server.url, namespace=namespace)
+
+    def test_a_web_server_without_that_address(self, server: KfpServer) -> None:
+        def missing(method: str, path: str) -> None:
+            raise Refused(404, "File not found")
+
+        server.before = missing
+        with pytest.raises(InputError, match=r"isn't Kubeflow Pipelines.*received HTTP 404"):
+            Kubeflow(server.url)
+
+    def test_a_namespace_where_there_is_one_user(self, server: KfpServer) -> None:
+        with pytest.raises(InputError, match="one user, and its runs are where it is installed; expected no --namespace; received nosuch"):
+            Kubeflow(server.url, namespace="nosuch")
+        assert [path for _, path in server.requests] == ["/apis/v2beta1/healthz"]
+        Kubeflow(server.url, namespace="kubeflow")
+
     def test_nobody_there(self) -> None:
         with pytest.raises(EnvironmentProblem, match=r"can't be reached; received .*refused.*port-forward"):
             Kubeflow("http://127.0.0.1:9")

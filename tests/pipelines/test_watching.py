@@ -16,7 +16,6 @@ from components.contracts import layout
 from components.contracts.errors import EmotionError
 from components.contracts.findings import Evidence
 from pipelines import steps, watching
-from pipelines.client import Kubeflow
 from pipelines.commands import watch
 from tests.pipelines.command_line import emotion
 from tests.pipelines.kfp_server import KfpServer, Refused
