@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta, timezone
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from components.contracts.errors import InputError
 from pipelines.schedules import check_cron
+from tests.pipelines import kfp_server
 from tests.pipelines.kfp_backend.recurring import (
     Cron,
     Refused,
@@ -20,6 +23,7 @@ from tests.pipelines.kfp_backend.recurring import (
     resource_name,
     workflow_name,
 )
+from tests.pipelines.kfp_server import KfpServer
 
 UTC = ZoneInfo("UTC")
 NIGHTLY = "0 30 2 * * *"
@@ -149,3 +153,75 @@ def test_parameters_that_the_server_refuses(parameters: dict[str, object], messa
 def test_parameters_that_the_server_takes() -> None:
     check_parameters(DEFINITIONS, {"text": "", "count": 1.5, "sure": True, "items": []})
     check_parameters(DEFINITIONS, {"text": ""})
+
+
+class TestServer:
+    """The local API server keeps these rules."""
+
+    BODY = {  # noqa: RUF012
+        "display_name": "Nightly Faces", "experiment_id": "e", "mode": "ENABLE", "max_concurrency": "1", "no_catchup": True,
+        "pipeline_version_reference": {"pipeline_id": "p", "pipeline_version_id": "v"}, "service_account": "emotion-run",
+        "trigger": {"cron_schedule": {"cron": NIGHTLY}}, "runtime_config": {"parameters": {"text": "[[ScheduledTime]]"}},
+    }  # fmt: skip
+
+    def server(self) -> KfpServer:
+        server = KfpServer()
+        server.experiments.append({"experiment_id": "e"})
+        server.versions.append({"pipeline_version_id": "v", "pipeline_id": "p"})
+        server.parameters["v"] = DEFINITIONS
+        server.now = lambda: at("2026-12-01T12:00Z")
+        return server
+
+    def post(self, server: KfpServer, path: str, **changed: object) -> dict[str, Any]:
+        body = {key: value for key, value in (self.BODY | changed).items() if value is not None}
+        answer: dict[str, Any] = server.answer(
+            "POST", f"/apis/v2beta1/{path}", {}, json.dumps(body).encode(), {"content-type": "application/json"}
+        )
+        return answer
+
+    @pytest.mark.parametrize(
+        ("changed", "message"),
+        [
+            ({"max_concurrency": "11"}, "at most 10"),
+            ({"trigger": {"cron_schedule": {"cron": "0 60 2 * * *"}}}, "not a supported format"),
+            ({"runtime_config": {"parameters": {}}}, "text is not optional"),
+            ({"runtime_config": {"parameters": {"text": "", "sure": "true"}}}, "sure requires type bool"),
+            ({"display_name": ""}, "name cannot be empty"),
+        ],
+    )
+    def test_what_is_refused(self, changed: dict[str, object], message: str) -> None:
+        server = self.server()
+        with pytest.raises(kfp_server.Refused, match=message) as refused:
+            self.post(server, "recurringruns", **changed)
+        assert refused.value.status == 400
+        assert server.recurring == []
+
+    def test_a_run_takes_the_schedules_parameters_and_the_workflows_name(self) -> None:
+        server = self.server()
+        made = self.post(server, "recurringruns")
+        assert server.fire() == []
+        server.now = lambda: at("2026-12-02T02:30:04Z")
+        (run,) = server.fire()
+        schedule = f"nightlyfaces{made['recurring_run_id'][:5]}"
+        assert run["display_name"] == workflow_name(schedule, 1)
+        assert (run["scheduled_at"], run["state"], run["recurring_run_id"]) == ("2026-12-02T02:30:00Z", "PENDING", made["recurring_run_id"])
+        assert run["runtime_config"] == {"parameters": {"text": "[[ScheduledTime]]"}}
+        assert self.get(server, run["run_id"]) == run
+        assert server.fire() == []
+
+    def test_the_next_waits_until_the_run_has_ended_and_a_disabled_schedule_fires_nothing(self) -> None:
+        server = self.server()
+        made = self.post(server, "recurringruns")
+        server.now = lambda: at("2026-12-02T02:30:04Z")
+        (first,) = server.fire()
+        server.now = lambda: at("2026-12-03T02:30:04Z")
+        assert server.fire() == []
+        first["state"] = "FAILED"
+        assert [run["scheduled_at"] for run in server.fire()] == ["2026-12-03T02:30:00Z"]
+        server.runs[-1]["state"] = "SUCCEEDED"
+        self.post(server, f"recurringruns/{made['recurring_run_id']}:disable")
+        server.now = lambda: at("2026-12-04T02:30:04Z")
+        assert server.fire() == []
+
+    def get(self, server: KfpServer, run_id: str) -> object:
+        return server.answer("GET", f"/apis/v2beta1/runs/{run_id}", {}, b"", {})
