@@ -16,6 +16,7 @@ from pipelines.resources import TASKS
 from pipelines.sizes import check_size, expected_parameters, workflow_size
 from tests.pipelines.kfp_backend.compiled import Compiled, read
 from tests.pipelines.kfp_backend.driver import RunFacts
+from tests.pipelines.kfp_backend.retries import Attempt, attempts, strategy
 from tests.pipelines.kfp_backend.runs import Backend, Container, Run
 
 GOLDEN = (Path(__file__).parent / "emotion-retraining.golden.yaml").read_text()
@@ -127,3 +128,12 @@ def test_a_run_of_any_shipped_preset_stays_below_the_bounds(preset: str) -> None
     check_size(size)
     by_digest = [task for task in size.tasks if task.name != "resolve"]
     assert max(task.arguments for task in by_digest) < 1_000
+
+
+@pytest.mark.parametrize("step", sorted(TASKS))
+def test_a_pod_that_is_lost_in_the_last_minute_of_its_time_is_made_again(compiled: Compiled, step: str) -> None:
+    """Argo counts a task's longest backoff from the start of its first attempt (see `tests.pipelines.kfp_backend.retries`)."""
+    (task,) = (tasks[step] for dag in compiled.dags() if step in (tasks := dag["tasks"]))
+    seconds = int(compiled.kubernetes[f"exec-{step}"]["activeDeadlineSeconds"])
+    began, message = attempts(strategy(task), [Attempt(seconds - 60, "pod deleted"), Attempt(seconds - 60)])
+    assert (len(began), message) == (2, "")
