@@ -92,7 +92,8 @@ class Cron:
     def next(self, after: datetime, zone: ZoneInfo) -> datetime | None:
         """The first time later than ``after``, hour by hour as the hours really pass; None where five years hold none.
 
-        An hour that the zone skips in spring has no run, one that it repeats in autumn has two.
+        An hour that the zone skips in spring has no run, one that it repeats in autumn has two. Zones that shift by part of an hour
+        aren't covered.
         """
         seconds, minutes, hours, *_ = self.fields
         start = after.astimezone(timezone.utc).replace(microsecond=0) + timedelta(seconds=1)
@@ -100,7 +101,7 @@ class Cron:
         while hour.astimezone(zone).year <= start.astimezone(zone).year + YEARS:
             local = hour.astimezone(zone)
             if not self._on(local):
-                hour += timedelta(hours=24 if (local + timedelta(hours=24)).day != local.day and local.hour == 0 else 1)
+                hour += timedelta(hours=23 if local.hour == 0 else 1)  # a day has 23 hours at least
                 continue
             if local.hour in hours:
                 times = (hour + timedelta(minutes=minute, seconds=second) for minute in sorted(minutes) for second in sorted(seconds))

@@ -3,7 +3,7 @@
 Argo Workflows v4.0.5, workflow/controller/operator.go (mergedTemplateDefaultsInto, processNodeRetries, inferFailedReason,
 podReconciliation) and workflow/controller/workflowpod.go (getDeadline); Kubeflow Pipelines 2.17.0,
 backend/src/v2/compiler/argocompiler/container.go (getTaskRetryStrategyFromInput) and the defaults in
-manifests/kustomize/third-party/argo/base/workflow-controller-configmap-patch.yaml.
+manifests/kustomize/third-party/argo/base/workflow-controller-configmap-patch.yaml, where `failedPodRestart` isn't enabled.
 
 Each task's strategy names a limit and a backoff, but no policy. The workflow's template defaults name one, and the two are merged. A DAG
 template has no strategy of its own and gets the defaults whole.
@@ -35,7 +35,9 @@ class Strategy:
 TEMPLATE_DEFAULTS = Strategy(limit=2, policy="OnError")
 RETRIED_PHASES = {"OnError": {"Error"}, "OnFailure": {"Failed"}, "Always": {"Error", "Failed"}}
 
-# How a node ends for what befalls its pod. A pod that has a message, as kubelet gives it, has failed (inferFailedReason).
+# How a node ends for what befalls its pod. One that is simply gone is an error. One that kubelet ended and gave a message has failed
+# (inferFailedReason): Kubernetes v1.34, pkg/kubelet/active_deadline.go, eviction/helpers.go and nodeshutdown/nodeshutdown_manager.go.
+# So a node that shuts down in good order, as a spot node may, has its pods fail, and they are not made again.
 PHASES = {
     "pod deleted": "Error",
     "init container failed": "Error",
