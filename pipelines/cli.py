@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from components.contracts.codec import to_pretty_json
+from components.contracts.codec import to_json, to_pretty_json
 from components.contracts.errors import EmotionError, EnvironmentProblem, InputError
 from components.contracts.preset import IngestionPolicy
 from components.contracts.preset.sources import joined_uri
@@ -23,6 +23,7 @@ from pipelines.commands.terminal import Runs, Store, console, errors
 from pipelines.display import display_for
 from pipelines.hints import Group, complete_all, hint
 from pipelines.outcome import exit_code, show_outcome
+from pipelines.sizes import WORKFLOW_LIMIT, WorkflowSize, check_size, expected_parameters, workflow_size
 
 app = typer.Typer(
     name="emotion",
@@ -131,7 +132,7 @@ def compile_(
 ) -> None:
     """Compile the pipeline to two YAML documents: pipeline and Kubernetes platform spec.
 
-    The same code gives the same bytes.
+    The same code gives the same bytes. What a run will weigh in Kubernetes is printed, and refused where Argo wouldn't keep it whole.
     """
     from components.contracts.artifacts import write_atomically
     from components.runtime.store import claim_of
@@ -141,8 +142,12 @@ def compile_(
     device = presets.preset(preset).training.device
     claims = tuple(claim_of(f"pvc://{name}") for name in claim or ())
     cluster = Cluster(tasks_for(device, gpus=device == "gpu"), device, claims, preset, code_version=code.code_version())
-    write_atomically(output, compile_pipeline(code.image_references(registry, gpu=device == "gpu"), cluster).encode())
-    console.print(f"wrote {output}")
+    compiled = compile_pipeline(code.image_references(registry, gpu=device == "gpu"), cluster)
+    size = workflow_size(compiled, expected_parameters(to_json(presets.preset(preset))))
+    check_size(size)
+    write_atomically(output, compiled.encode())
+    console.print(f"wrote {output}\n")
+    _show_size(size)
 
 
 @app.command(name="presets")
@@ -177,6 +182,18 @@ def doctor_() -> None:
     console.print(table)
     if any(finding.state == "missing" for finding in findings):
         raise typer.Exit(5)
+
+
+def _show_size(size: WorkflowSize) -> None:
+    """Print what each task and the whole run weigh."""
+    table = Table("step", "arguments", "pod spec patch", "run so far", box=None, header_style="bold")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for task, (_, total) in zip(size.tasks, size.growth, strict=True):
+        table.add_row(task.name, f"{task.arguments:,}", f"{task.patch:,}", f"{total:,}")
+    console.print(table)
+    share = size.patches / size.workflow
+    console.print(f"a run weighs about {size.workflow:,} bytes of at most {WORKFLOW_LIMIT:,}, {share:.0%} of it pod spec patches")
 
 
 def _drawn_faces(preset: str, night: str) -> str:

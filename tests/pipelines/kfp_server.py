@@ -2,8 +2,8 @@
 
 Names of pipelines, of a pipeline's versions and of experiments are unique (409). Recurring runs and runs may share a name.
 Lists come in pages of ten at most, with a token that is good for the same question alone. Times are whole seconds. A recurring
-run can be created, enabled, disabled and deleted, but never changed. What a request must not hold is refused (400). Files that are
-named are those of Kubeflow Pipelines 2.17.0, below backend/src.
+run can be created, enabled, disabled and deleted, but never changed. What a request must not hold is refused (400). `KfpServer.fire`
+stands for the scheduled-workflow controller. Files that are named are those of Kubeflow Pipelines 2.17.0, below backend/src.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 import yaml
+
+from tests.pipelines.kfp_backend import recurring
 
 PAGE = 10
 CODES = {400: 3, 401: 16, 404: 5, 405: 12, 409: 6, 503: 14}
@@ -31,6 +34,7 @@ RECURRING_FIELDS = {
     "no_catchup", "service_account",
 }  # fmt: skip
 RUN_FIELDS = {"display_name", "description", "experiment_id", "pipeline_version_reference", "runtime_config", "service_account"}
+FINAL_STATES = {"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"}
 LIST_QUERY = {"page_token", "page_size", "sort_by", "filter", "namespace"}
 
 
@@ -56,6 +60,7 @@ class KfpServer:
         self.versions: list[dict[str, Any]] = []
         self.experiments: list[dict[str, Any]] = []
         self.recurring: list[dict[str, Any]] = []
+        self.schedules: dict[str, recurring.Schedule] = {}
         self.runs: list[dict[str, Any]] = []
         self.uploads: dict[str, str] = {}
         self.parameters: dict[str, dict[str, Any]] = {}
@@ -70,6 +75,7 @@ class KfpServer:
         self.authorized: Callable[[Any], bool] = lambda headers: True
         self.before: Callable[[str, str], None] = lambda method, path: None
         self.now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
+        self.zone = ZoneInfo("UTC")
         self.url = ""
 
     def answer(self, method: str, path: str, query: dict[str, str], body: bytes, headers: Any) -> Any:
@@ -160,15 +166,40 @@ class KfpServer:
     def _create_recurring(self, given: dict[str, Any]) -> dict[str, Any]:
         _only(given, RECURRING_FIELDS)
         self._refer(given)
+        if not given.get("display_name"):
+            raise Refused(400, "Recurring run's name cannot be empty")
         cron = given.get("trigger", {}).get("cron_schedule", {}).get("cron", "")
-        if len(cron.split()) != 6:
-            raise Refused(400, f"the cron expression {cron!r} has not six fields")
-        if not 1 <= int(given.get("max_concurrency", 0)) <= 10:
-            raise Refused(400, "max_concurrency must be 1 to 10")
+        _admit(recurring.check_recurring, cron, int(given.get("max_concurrency", 0)))
         status = {"ENABLE": "ENABLED", "DISABLE": "DISABLED"}[given["mode"]]
         made = {"recurring_run_id": str(uuid.uuid4()), **given, "status": status, "created_at": self._time()}
         self.recurring.append(made)
+        self.schedules[made["recurring_run_id"]] = recurring.Schedule(
+            recurring.resource_name(given["display_name"], made["recurring_run_id"][:5]), cron,
+            given.get("runtime_config", {}).get("parameters", {}), self.now().replace(microsecond=0), int(given["max_concurrency"]),
+            bool(given.get("no_catchup")),
+        )  # fmt: skip
         self._count()
+        return made
+
+    def fire(self) -> list[dict[str, Any]]:
+        """Start the runs that are due now, one of each schedule, as the scheduled-workflow controller does."""
+        with self.lock:
+            return [made for one in self.recurring if (made := self._fire(one))]
+
+    def _fire(self, one: dict[str, Any]) -> dict[str, Any] | None:
+        schedule = self.schedules[one["recurring_run_id"]]
+        schedule.enabled = one["status"] == "ENABLED"
+        own = [run for run in self.runs if run.get("recurring_run_id") == one["recurring_run_id"]]
+        active = sum(run["state"] not in FINAL_STATES for run in own)
+        fired = schedule.fire(self.now(), active, self.zone)
+        if fired is None:
+            return None
+        fields = ("experiment_id", "pipeline_version_reference", "runtime_config", "service_account")
+        made = {
+            **{field: one[field] for field in fields if field in one}, "run_id": str(uuid.uuid4()), "display_name": fired[0],
+            "recurring_run_id": one["recurring_run_id"], "state": "PENDING", "created_at": self._time(), "scheduled_at": _stamp(fired[1]),
+        }  # fmt: skip
+        self.runs.append(made)
         return made
 
     def _switch(self, recurring_run_id: str, wish: str) -> dict[str, Any]:
@@ -180,6 +211,8 @@ class KfpServer:
     def _create_run(self, given: dict[str, Any]) -> dict[str, Any]:
         _only(given, RUN_FIELDS)
         self._refer(given)
+        if not given.get("display_name"):
+            raise Refused(400, "The run name is empty. Please specify a valid name")
         made = {"run_id": str(uuid.uuid4()), **given, "state": "PENDING", "created_at": self._time()}
         self.runs.append(made)
         return made
@@ -242,11 +275,7 @@ class KfpServer:
         if version["pipeline_id"] != reference.get("pipeline_id"):
             raise Refused(400, "the version is another pipeline's")
         known = self.parameters[version["pipeline_version_id"]]
-        parameters = given.get("runtime_config", {}).get("parameters", {})
-        _only(parameters, set(known))
-        missing = [name for name, kind in known.items() if name not in parameters and not kind.get("isOptional")]
-        if missing:
-            raise Refused(400, f"the parameter {missing[0]} is missing")
+        _admit(recurring.check_parameters, known, given.get("runtime_config", {}).get("parameters", {}))
 
     def _page(self, field: str, items: list[dict[str, Any]], query: dict[str, str]) -> dict[str, Any]:
         _only(query, LIST_QUERY | {"experiment_id"})
@@ -278,7 +307,18 @@ class KfpServer:
         self.enabled_counts.append(sum(one["status"] == "ENABLED" for one in self.recurring))
 
     def _time(self) -> str:
-        return self.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        return _stamp(self.now())
+
+
+def _stamp(time: datetime) -> str:
+    return f"{time.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _admit(check: Callable[..., None], *given: Any) -> None:
+    try:
+        check(*given)
+    except recurring.Refused as error:
+        raise Refused(400, str(error)) from error
 
 
 def pod_name(workflow: dict[str, Any], node: dict[str, Any]) -> str:

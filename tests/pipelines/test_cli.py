@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,10 +16,12 @@ import typer
 
 from components.contracts.codec import to_json
 from components.contracts.errors import EnvironmentProblem, InputError
+from components.contracts.layout import STEPS
 from pipelines import faces, presets, running
 from pipelines.cli import app
 from pipelines.code import ROOT
 from pipelines.outcome import exit_code
+from tests.pipelines import command_line
 
 
 def emotion(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -167,3 +170,19 @@ def test_no_command_takes_an_option_twice() -> None:
     for path, command in found.items():
         names = [name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)]
         assert sorted(names) == sorted(set(names)), path
+
+
+def test_compile_tells_what_a_run_weighs(tmp_path: Path) -> None:
+    done = emotion("compile", "-o", "pipeline.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "pipeline.yaml").is_file()
+    for step in (*STEPS, "register"):
+        assert re.search(rf"^ *{step} +[\d,]+ +[\d,]+ +[\d,]+ *$", done.stdout, re.MULTILINE), step
+    assert re.search(r"a run weighs about \d{3},\d{3} bytes of at most 900,000, \d\d% of it pod spec patches", done.stdout)
+
+
+def test_compile_refuses_what_is_too_heavy_and_writes_nothing(tmp_path: Path) -> None:
+    claims = [word for number in range(30) for word in ("--claim", f"one-of-many-claims-{number}")]
+    with pytest.raises(InputError, match="grows too heavy for one Kubernetes object; expected at most 900,000 bytes"):
+        command_line.emotion("compile", "-o", str(tmp_path / "heavy.yaml"), *claims)
+    assert not (tmp_path / "heavy.yaml").exists()
