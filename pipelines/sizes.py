@@ -80,7 +80,7 @@ class WorkflowSize:
 
 
 def workflow_size(compiled: str, parameters: Mapping[str, Any]) -> WorkflowSize:
-    """Estimate what a run weighs in which every condition holds.
+    """Estimate what a run weighs at most: in which every condition holds that can hold beside the others.
 
     Args:
         compiled: the two YAML documents. parameters: of the run; those with a default may be left out.
@@ -147,15 +147,32 @@ class _Workflow:
     def dag(self, path: str, component: Json, values: Json) -> None:
         """The nodes of a DAG's template and of its tasks."""
         self.add(path, "DAG", {"parent-dag-id": "100"})
+        passed_over = self._passed_over(path, component, values)
         for name, task in _in_order(component["dag"]["tasks"]):
             definition = self.pipeline["components"][task["componentRef"]["name"]]
             inputs = _inputs(task, definition, values)
             driver = {"component": _text(definition), "task": _text(task), "task-name": name, "parent-dag-id": "100"}
             if "dag" in definition:
                 self.add(f"{path}.{name}-driver", "Pod", {**driver, "runtime-config": "", "driver-type": "DAG"}, _DAG_OUTPUTS)
-                self.dag(f"{path}.{name}", definition, inputs)
+                if name in passed_over:
+                    self.tasks += passed_over[name].tasks
+                else:
+                    self.dag(f"{path}.{name}", definition, inputs)
             else:
                 self._container(f"{path}.{name}", name, task, definition, inputs, driver)
+
+    def _passed_over(self, path: str, component: Json, values: Json) -> dict[str, _Workflow]:
+        """Of conditions that ask one parameter for different words only one holds; all but the heaviest, each weighed by itself."""
+        asked: dict[str, dict[str, _Workflow]] = {}
+        for name, task in component["dag"]["tasks"].items():
+            subject, _, word = task.get("triggerPolicy", {}).get("condition", "").partition(" == ")
+            definition = self.pipeline["components"][task["componentRef"]["name"]]
+            if word.startswith("'") and "dag" in definition:
+                branch = _Workflow(self.pipeline, self.kubernetes, weight=0)
+                branch.dag(f"{path}.{name}", definition, _inputs(task, definition, values))
+                asked.setdefault(subject, {})[name] = branch
+        branches = [sorted(group.items(), key=lambda item: item[1].weight) for group in asked.values()]
+        return {name: branch for group in branches for name, branch in group[:-1]}
 
     def _container(self, path: str, name: str, task: Json, definition: Json, inputs: Json, driver: Json) -> None:
         label = definition["executorLabel"]

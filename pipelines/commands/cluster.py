@@ -128,7 +128,8 @@ def schedule(
 ) -> None:
     """Run the pipeline every night; one night at a time, and a missed one is left out.
 
-    The schedule holds the preset's whole text and the digests of the images, so what it runs never changes by itself.
+    The schedule holds the digests of the images, with the shipped presets in them, and the whole text of a preset that isn't
+    shipped, so what it runs never changes by itself.
     Scheduled again with nothing changed, nothing happens; with another preset, code, time or place, the new schedule is
     created and then the old one is disabled. After a kill the next call puts in order what was left.
 
@@ -192,9 +193,14 @@ def _parameters(preset: Preset, data: list[str] | None, store: str, *, run_id: s
             expected="--store gs://… or s3://…", received=store, fix="or leave serving.payload out of the preset",
         )  # fmt: skip
     return {
-        "preset": to_json(presets.forced(preset) if force else preset), "source": joined_uri(data) if data else "", "store": store,
+        "preset": _preset_parameter(presets.forced(preset) if force else preset), "source": joined_uri(data) if data else "", "store": store,
         "run_id": run_id, "code_version": code.code_version(), "force": force,
     }  # fmt: skip
+
+
+def _preset_parameter(preset: Preset) -> str:
+    """The name of a shipped preset, else the text: the image of `resolve`, pinned by its content, holds those that are shipped."""
+    return preset.name if presets.PRESETS.get(preset.name) == preset else to_json(preset)
 
 
 def _cluster(preset: Preset, data: list[str] | None, store: str, gpu: bool | None) -> Cluster:

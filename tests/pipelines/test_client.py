@@ -311,7 +311,7 @@ def test_scheduling_and_submitting_twice(server: KfpServer, monkeypatch: pytest.
     for _ in range(2):
         command("schedule", *place, "--time-zone", "Europe/Berlin")
     assert len(server.recurring) == 1
-    assert json.loads(server.recurring[0]["runtime_config"]["parameters"]["preset"])["name"] == "fer2013-cnn"
+    assert server.recurring[0]["runtime_config"]["parameters"]["preset"] == "fer2013-cnn"
     command("status", "--preset", "fer2013-cnn")
     command("unschedule", "--preset", "fer2013-cnn")
     assert server.recurring[0]["status"] == "DISABLED"
@@ -349,5 +349,5 @@ def test_the_commands_on_a_terminal(server: KfpServer, tmp_path: Path) -> None:
     parameters = server.runs[0]["runtime_config"]["parameters"]
     assert parameters["run_id"] == "tonight"
     assert parameters["force"] is True
-    assert json.loads(parameters["preset"])["name"] == "fer2013-cnn"
+    assert json.loads(parameters["preset"])["training"]["reuse_model"] is False  # forced, so no shipped preset any longer
     assert server.runs[0]["service_account"] == "emotion-run"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 import ssl
 import subprocess
@@ -61,7 +60,7 @@ def arrived(server: KfpServer, made: dict[str, Any]) -> dict[str, Any]:
     return {
         **parameters,
         "name": made["display_name"],
-        "preset": json.loads(parameters["preset"])["name"],
+        "preset": parameters["preset"],
         "experiment": experiment["display_name"],
         "namespace": experiment.get("namespace", ""),
         "registry": {container["image"].rpartition("/")[0].removesuffix("/gpu") for container in containers},
@@ -168,7 +167,7 @@ def test_a_name_belongs_to_one_schedule_whatever_its_preset(server: KfpServer, t
         emotion("schedule", *PLACE, "--preset", preset, "--name", "nightly", "--host", server.url)
         made.append(len(server.recurring))
     assert made[0] < made[1] == made[2]  # by one, or by more where the second was made in the same second as the first
-    states = [(json.loads(one["runtime_config"]["parameters"]["preset"])["name"], one["status"]) for one in server.recurring]
+    states = [(one["runtime_config"]["parameters"]["preset"], one["status"]) for one in server.recurring]
     assert states[0] == ("fer2013-cnn", "DISABLED")
     assert [preset for preset, status in states if status == "ENABLED"] == ["ferplus"]
     emotion("unschedule", "--name", "nightly", "--host", server.url)
