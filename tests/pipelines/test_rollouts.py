@@ -205,7 +205,10 @@ def test_ctrl_c_leaves_the_pod_at_work_and_the_same_command_follows_it(world: Wo
     assert world.command("rollout", "start", "--preset", "small") == 130
     follows = f"Follow it with: emotion rollout start --preset small --store {world.store} --host {world.kfp.url}"
     assert follows in world.printed
-    assert f"Send the traffic back with: emotion rollout abort small --store {world.store} --namespace emotion --host {world.kfp.url}" in world.printed
+    assert (
+        f"Send the traffic back with: emotion rollout abort small --store {world.store} --namespace emotion --host {world.kfp.url}"
+        in world.printed
+    )
     assert world.command("rollout", "start", "--preset", "small") == 0, world.printed
     assert "already under way: rollout-start-small-" in world.printed
     assert len(world.kfp.runs) == before + 1
