@@ -16,6 +16,7 @@ from rich.markup import escape
 from components.contracts.codec import to_json
 from components.contracts.errors import EnvironmentProblem
 from components.contracts.preset import Preset, RolloutPolicy
+from components.runtime.store import claim_of
 from pipelines import presets
 from pipelines.commands.cluster import Registry, ServiceAccount
 from pipelines.commands.connection import Auth, CaFile, Host, connect
@@ -183,16 +184,23 @@ def prepare(task: Task, place: Place) -> Prepared:
     """Everything that may refuse a rollout before anything is changed.
 
     Raises:
-        InputError: nothing says where Kubeflow is, which is said after what would be done there; or where the image is.
+        InputError: nothing says where Kubeflow is, which is said after what would be done there, or where the image is; or the
+            cluster lacks what the pod names.
         EnvironmentProblem: Kubeflow can't be reached.
     """
-    from pipelines import rollouts
+    from pipelines import cluster_checks, rollouts
 
     known = bool(place.host) or "KUBERNETES_SERVICE_HOST" in os.environ
     if not known:
         console.print(rollouts.plan(task, place.service_account), markup=False, soft_wrap=True)
     pipeline = rollouts.compiled(task, place.registry) if known else ""
-    return Prepared(task, pipeline, connect(place.host, place.auth, place.profile, place.ca_file), place)
+    client = connect(place.host, place.auth, place.profile, place.ca_file)
+    claims = filter(None, [claim_of(task.parameters["store"])])
+    checks = cluster_checks.check_named(place.profile or cluster_checks.KUBEFLOW, place.service_account, claims)
+    checks.require_none()
+    for line in checks.unchecked:
+        console.print(f"unchecked: {line}", style="dim", markup=False, soft_wrap=True)
+    return Prepared(task, pipeline, client, place)
 
 
 def drive(prepared: Prepared) -> NoReturn:

@@ -1,6 +1,6 @@
 """Every hint that a command prints stands in ``hints.golden.txt``, found by running the commands, and the command line takes each.
 
-``python -m tests.pipelines.test_printed_hints`` isn't needed to renew it: ``EMOTION_WRITE_GOLDEN=1`` with pytest writes the file.
+``EMOTION_WRITE_GOLDEN=1`` writes the file anew.
 """
 
 from __future__ import annotations
@@ -108,6 +108,7 @@ def test_every_printed_hint_is_taken_by_the_command_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     monkeypatch.setitem(presets.PRESETS, "small", PRESET)
     monkeypatch.setattr(publishing, "compiled_for", lambda *arguments, **options: COMPILED)
     printed = Printed(monkeypatch)
