@@ -18,6 +18,8 @@ from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from kubernetes.utils import parse_quantity
 
+from components.contracts.errors import InputError
+
 if TYPE_CHECKING:
     from pipelines.resources import Resources
 
@@ -36,6 +38,11 @@ class Checks:
 
     problems: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
+
+    def require_none(self) -> None:
+        """Raises InputError with everything that is missing."""
+        if self.problems:
+            raise InputError("; ".join(self.problems))
 
 
 def connect(context: str = "") -> client.ApiClient | None:

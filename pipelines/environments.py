@@ -6,8 +6,10 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Thread
+from typing import IO
 
 from components.contracts.errors import EnvironmentProblem
 from pipelines.code import ROOT
@@ -26,14 +28,37 @@ def environment_python(image: str) -> Path:
     return python
 
 
-def run_component(component: str, arguments: Sequence[str | Path]) -> int:
+def run_component(
+    component: str, arguments: Sequence[str | Path], tell: tuple[Callable[[str], None], Callable[[str], None]] | None = None
+) -> int:
     """Run ``python -m components.<component> ...`` in its environment, on this terminal; its exit code.
 
     For commands that need a component's own libraries. Ctrl-C reaches it like any other program in the foreground; SIGTERM
     is passed on.
+
+    Args:
+        tell: called with each line of its output and of its errors, where they don't go to the terminal as they are.
     """
     command = [environment_python(f"emotion-{component}"), "-m", f"components.{component}", *arguments]
-    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    pipe = subprocess.PIPE if tell else None
+    with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
+        pipes = zip((process.stdout, process.stderr), tell, strict=True) if tell else ()
+        readers = [Thread(target=_read, args=pair) for pair in pipes]
+        for reader in readers:
+            reader.start()
+        code = _wait(process)
+        for reader in readers:
+            reader.join()
+    return code
+
+
+def _read(stream: IO[str], tell: Callable[[str], None]) -> None:
+    for line in stream:
+        tell(line.rstrip("\n"))
+
+
+def _wait(process: subprocess.Popen[str]) -> int:
     before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     try:
         while True:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 
 from components.contracts.codec import to_json
 from components.contracts.errors import EnvironmentProblem
 from components.contracts.preset import Preset, RolloutPolicy
+from components.runtime.store import claim_of
 from pipelines import presets
 from pipelines.commands.cluster import Registry, ServiceAccount
 from pipelines.commands.connection import Auth, CaFile, Host, connect
@@ -109,7 +112,8 @@ def start(
     chosen = presets.preset(preset)
     if context:
         image = ["--serving-image", serving_image] if serving_image else []
-        _from_here("start", "--preset", to_json(with_policy(chosen)), "--store", store, "--context", context, *image)
+        as_of = _as_of(chosen.model_name, chosen.serving.namespace, store)
+        _from_here(as_of, "start", "--preset", to_json(with_policy(chosen)), "--store", store, "--context", context, *image)
     drive(prepare(start_task(chosen, store, serving_image), Place(registry, service_account, host, auth, profile, ca_file)))
 
 
@@ -180,16 +184,23 @@ def prepare(task: Task, place: Place) -> Prepared:
     """Everything that may refuse a rollout before anything is changed.
 
     Raises:
-        InputError: nothing says where Kubeflow is, which is said after what would be done there; or where the image is.
+        InputError: nothing says where Kubeflow is, which is said after what would be done there, or where the image is; or the
+            cluster lacks what the pod names.
         EnvironmentProblem: Kubeflow can't be reached.
     """
-    from pipelines import rollouts
+    from pipelines import cluster_checks, rollouts
 
     known = bool(place.host) or "KUBERNETES_SERVICE_HOST" in os.environ
     if not known:
         console.print(rollouts.plan(task, place.service_account), markup=False, soft_wrap=True)
     pipeline = rollouts.compiled(task, place.registry) if known else ""
-    return Prepared(task, pipeline, connect(place.host, place.auth, place.profile, place.ca_file), place)
+    client = connect(place.host, place.auth, place.profile, place.ca_file)
+    claims = filter(None, [claim_of(task.parameters["store"])])
+    checks = cluster_checks.check_named(place.profile or cluster_checks.KUBEFLOW, place.service_account, claims)
+    checks.require_none()
+    for line in checks.unchecked:
+        console.print(f"unchecked: {line}", style="dim", markup=False, soft_wrap=True)
+    return Prepared(task, pipeline, client, place)
 
 
 def drive(prepared: Prepared) -> NoReturn:
@@ -198,7 +209,7 @@ def drive(prepared: Prepared) -> NoReturn:
 
     task, client = prepared.task, prepared.client
     # What the pod tells to type next was told without knowing where the desk's Kubeflow is.
-    as_of = ("rollout", "resume", *filter(None, [task.model]), "--namespace", task.namespace, "--store", task.parameters["store"])
+    as_of = _as_of(task.model, task.namespace, task.parameters["store"])
     run = None
     try:
         run, started = rollouts.begin(client, task, prepared.pipeline, prepared.place.service_account)
@@ -237,8 +248,19 @@ def _steer(words: tuple[str, ...], model: str, namespace: str, store: str, conte
 
 def _run(command: str, model: str, namespace: str, context: str, *rest: str) -> NoReturn:
     where = ["--namespace", namespace, *(["--context", context] if context else [])]
-    _from_here(command, *([model] if model else []), *where, *rest)
+    _from_here(_as_of(model, namespace, "STORE"), command, *([model] if model else []), *where, *rest)
 
 
-def _from_here(*arguments: str) -> NoReturn:
-    raise typer.Exit(run_component("deployment", ["rollout", *arguments]))
+def _from_here(as_of: Sequence[str], *arguments: str) -> NoReturn:
+    """Run a command of the component on this machine; what it tells to type next is completed."""
+    context = copy_context()  # the readers of its output are threads, which know of no present command
+
+    def told(console: Console) -> Callable[[str], None]:
+        return lambda line: console.print(context.copy().run(complete_all, line, as_of), markup=False, soft_wrap=True)
+
+    raise typer.Exit(run_component("deployment", ["rollout", *arguments], (told(console), told(errors))))
+
+
+def _as_of(model: str, namespace: str, store: str) -> tuple[str, ...]:
+    """The options of a rollout as of a command, for what is told to be typed next."""
+    return ("rollout", "resume", *filter(None, [model]), "--namespace", namespace, "--store", store)

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from components.contracts.errors import InputError
 from pipelines.cluster_checks import check_named, connect, fits
 from pipelines.resources import TASKS, Resources
+from tests.pipelines import kfp_server
+from tests.pipelines.command_line import emotion
 from tests.pipelines.kubernetes_server import KubernetesServer, serving, write_kubeconfig
 
 SMALL: Resources = replace(TASKS["gate"], cpu="1", memory="1G", gpus=0, spot=False)
@@ -104,6 +107,15 @@ def test_a_login_program_that_isnt_installed_is_quiet(
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "exec"))
     assert check_named("kubeflow", "emotion-run").problems == []
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_rollout_names_what_there_is(server: KubernetesServer) -> None:
+    with kfp_server.serving() as kubeflow:
+        where = ("--store", "pvc://faces/store", "--registry", "r.example", "--host", kubeflow.url)
+        with pytest.raises(InputError, match=r"no service account nosuch; to fix it: .*no claim faces; to fix it: ") as refused:
+            emotion("rollout", "start", "--preset", "fer2013", *where, "--service-account", "nosuch")
+        assert refused.value.exit_code == 2
+        assert {method for method, _ in kubeflow.requests} == {"GET"}
 
 
 class TestNodes:
