@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from components.contracts.codec import to_json
 from components.contracts.errors import InputError
@@ -88,8 +89,10 @@ def submit(
     from pipelines import publishing, watching
     from pipelines.client import speaking
 
-    compiled = publishing.compiled_for(registry, _cluster(chosen, data, store, gpu))
+    cluster = _cluster(chosen, data, store, gpu)
+    compiled = publishing.compiled_for(registry, cluster)
     client = connect(host, auth, namespace, ca_file)
+    _look_at_cluster(cluster, namespace, service_account)
     with speaking(client.host):
         pipeline, version = publishing.ensure_version(client, compiled, publishing.about_version(chosen.name, code.git_commit()))
         experiment = publishing.ensure_experiment(client, preset)
@@ -145,9 +148,11 @@ def schedule(
     schedules.check_cron(cron)
     schedules.check_time_zone(time_zone)
     wanted = schedule_name(name, preset)
-    compiled = publishing.compiled_for(registry, _cluster(chosen, data, store, gpu))
+    cluster = _cluster(chosen, data, store, gpu)
+    compiled = publishing.compiled_for(registry, cluster)
     spec = schedules.ScheduleSpec(wanted, cron, time_zone, publishing.version_name(compiled), service_account, parameters)
     client = connect(host, auth, namespace, ca_file)
+    _look_at_cluster(cluster, namespace, service_account)
     with speaking(client.host):
         pipeline, version = publishing.ensure_version(client, compiled, publishing.about_version(chosen.name, code.git_commit()))
         experiment = publishing.ensure_experiment(client, preset)
@@ -193,8 +198,8 @@ def _parameters(preset: Preset, data: list[str] | None, store: str, *, run_id: s
             expected="--store gs://… or s3://…", received=store, fix="or leave serving.payload out of the preset",
         )  # fmt: skip
     return {
-        "preset": _preset_parameter(presets.forced(preset) if force else preset), "source": joined_uri(data) if data else "", "store": store,
-        "run_id": run_id, "code_version": code.code_version(), "force": force,
+        "preset": _preset_parameter(presets.forced(preset) if force else preset),
+        "source": joined_uri(data) if data else "", "store": store, "run_id": run_id, "code_version": code.code_version(), "force": force,
     }  # fmt: skip
 
 
@@ -212,6 +217,23 @@ def _cluster(preset: Preset, data: list[str] | None, store: str, gpu: bool | Non
     claims = tuple(sorted({claim_of(uri) for uri in (store, *_sources(preset, data))} - {""}))
     source = joined_uri(data) if data else ""
     return Cluster(tasks_for(device, gpus=gpus), device, claims, preset.name, source, store, code.code_version())
+
+
+def _look_at_cluster(cluster: Cluster, namespace: str, service_account: str) -> None:
+    """Refuse what the cluster lacks, and warn of tasks that fit on no node; what can't be seen from here is said.
+
+    Raises:
+        InputError: the namespace, the service account or a claim isn't there.
+    """
+    from pipelines import cluster_checks
+
+    named = cluster_checks.check_named(namespace or cluster_checks.KUBEFLOW, service_account, cluster.claims)
+    named.require_none()
+    room = cluster_checks.fits(cluster.tasks)
+    for line in room.problems:
+        console.print(f"[yellow]warning:[/] {escape(line)}; unless a pool grows for it, its pod will wait", soft_wrap=True)
+    for line in dict.fromkeys((*named.unchecked, *room.unchecked)):
+        console.print(f"unchecked: {line}", style="dim", markup=False, soft_wrap=True)
 
 
 def _about_run(name: str, preset: Preset, data: list[str] | None) -> About:

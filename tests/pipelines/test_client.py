@@ -349,5 +349,5 @@ def test_the_commands_on_a_terminal(server: KfpServer, tmp_path: Path) -> None:
     parameters = server.runs[0]["runtime_config"]["parameters"]
     assert parameters["run_id"] == "tonight"
     assert parameters["force"] is True
-    assert json.loads(parameters["preset"])["training"]["reuse_model"] is False  # forced, so no shipped preset any longer
+    assert parameters["preset"] == "fer2013-cnn"
     assert server.runs[0]["service_account"] == "emotion-run"
