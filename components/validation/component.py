@@ -17,7 +17,19 @@ def validate(
     decision: dsl.OutputPath(str),  # type: ignore[valid-type]
     validation: Output[Artifact],
 ):
-    """Judge the examples. ``decision`` is go or stop; the step itself succeeds either way."""
+    """Judge the examples by rows, distributions and labels; the step succeeds whatever it decides.
+
+    Args:
+        preset: Digest of the preset, which resolve stored.
+        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path.
+        run_id: Name of the run in the store.
+        plan: Digest of the run plan, which resolve stored.
+        examples: Accepted images with their labels and splits.
+
+    Returns:
+        decision: Word for what follows: go or stop.
+        validation: Rules and how they went, statistics, schema, anomalies and pages.
+    """
     return dsl.ContainerSpec(
         image=IMAGE,
         command=COMMAND,
