@@ -86,6 +86,9 @@ def deploy(context: Context, arguments: argparse.Namespace, tools_of: ToolsOf | 
         raise ContractError(f"{name} has no anchor after its promotion", fix="run the step again")
     findings = DeployFindings(name, manifest.version, now.champion, now.previous, now.anchor, uri, text, rollout)
     artifacts.finish(folder, "deployment", findings)
+    pointers = {"champion": now.champion and now.champion.version, "previous champion": now.previous and now.previous.version}
+    traffic = {"rollout": rollout and rollout.outcome, "traffic percent": rollout and rollout.percent}
+    context.executor_output.metadata("deployment", version=manifest.version, **pointers, **traffic)
     return findings
 
 

@@ -55,7 +55,7 @@ def gate(
     evaluation: Input[Artifact],
     serving_check: Input[Artifact],
     word: dsl.OutputPath(str),  # type: ignore[valid-type]
-    verdict: Output[Artifact],
+    verdict: Output[Metrics],  # "Compare runs" shows the metadata of Metrics alone (frontend/src/pages/CompareV2.tsx)
 ):
     """Judge the challenger against floors, champion and anchor; the step succeeds whatever the verdict is.
 

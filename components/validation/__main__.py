@@ -23,6 +23,7 @@ from components.contracts.findings import ValidateFindings
 from components.contracts.night import NightPlan
 from components.contracts.preset import Preset
 from components.inference.versions import night_plan, version_folder
+from components.runtime.executor_output import ExecutorOutput
 from components.runtime.progress import show
 from components.runtime.step import Context, Step, main
 from components.runtime.store import Store
@@ -96,9 +97,7 @@ def validate(context: Context, arguments: argparse.Namespace, judge: Judge = jud
         _accept(store, plan.listing.source_id, snapshot.snapshot_id, context.run_id, serialized)
     artifacts.finish(folder, "validation", findings)
     write_atomically(arguments.decision_output, findings.decision.encode())
-    context.executor_output.metadata(
-        "validation", decision=findings.decision, rules=len(rules), failed=sum(not rule.passed for rule in rules)
-    )
+    _publish(context.executor_output, findings, snapshot)
     _tell(findings)
     return findings
 
@@ -137,6 +136,14 @@ def _accept(store: Store, source_id: str, snapshot_id: str, run_id: str, statist
     accepted = {"snapshot_id": snapshot_id, "run_id": run_id}
     if current is None or from_json(dict[str, str], current, pointer).get("snapshot_id") != snapshot_id:
         store.write(pointer, to_pretty_json(accepted).encode())
+
+
+def _publish(output: ExecutorOutput, findings: ValidateFindings, snapshot: Snapshot) -> None:
+    """What Kubeflow Pipelines shows of the judgement and compares between runs."""
+    rows = {f"{split} rows": sum(snapshot.counts.get(split, {}).values()) for split in tables.USED_SPLITS}
+    failed = {"rules": len(findings.rules), "failed rules": sum(not rule.passed for rule in findings.rules)}
+    read = {"snapshot id": findings.snapshot_id, "images read": snapshot.read, "images rejected": snapshot.rejected}
+    output.metadata("validation", decision=findings.decision, **failed, **rows, **read)
 
 
 def _tell(findings: ValidateFindings) -> None:

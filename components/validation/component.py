@@ -1,7 +1,7 @@
 """The kfp signature of validate."""
 
 from kfp import dsl
-from kfp.dsl import Artifact, Dataset, Input, Output
+from kfp.dsl import Dataset, Input, Metrics, Output
 
 IMAGE = "emotion-validation"
 COMMAND = ["python", "-m", "components.validation"]
@@ -15,7 +15,7 @@ def validate(
     plan: str,
     examples: Input[Dataset],
     decision: dsl.OutputPath(str),  # type: ignore[valid-type]
-    validation: Output[Artifact],
+    validation: Output[Metrics],  # "Compare runs" shows the metadata of Metrics alone (frontend/src/pages/CompareV2.tsx)
 ):
     """Judge the examples by rows, distributions and labels; the step succeeds whatever it decides.
 

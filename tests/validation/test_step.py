@@ -26,6 +26,7 @@ from components.validation.__main__ import validate
 from components.validation.judging import judge
 from components.validation.judging_process import Judged, judge_in_process
 from tests.artifacts import example_rows, write_examples
+from tests.kfp_output import executor_input, metadata
 from tests.models import stripe_weights, write_model
 from tests.validation.data import LABELS, PRESET
 
@@ -79,7 +80,10 @@ def night(folder: Path, run_id: str, champion: str | None = None, **how: Any) ->
     plan = write_plan(store, json.loads(current)["snapshot_id"] if current else None, champion)
     scratch = folder / f"scratch-{run_id}"
     scratch.mkdir()
-    return validate(Context(run_id, PRESET, store, scratch, ExecutorOutput("")), Namespace(**arguments(folder, plan)), judge_here)
+    output = ExecutorOutput(executor_input(folder, "validation"))
+    findings = validate(Context(run_id, PRESET, store, scratch, output), Namespace(**arguments(folder, plan)), judge_here)
+    output.write()
+    return findings
 
 
 def test_a_good_night_goes_and_is_remembered(tmp_path: Path) -> None:
@@ -126,6 +130,11 @@ def test_nights_in_a_row_on_one_store(tmp_path: Path) -> None:
     assert drifted.compared_with == same.snapshot_id
     assert [rule.name for rule in drifted.rules if not rule.passed and rule.severity == "critical"] == ["brightness drift"]
     assert drifted.drift["brightness"] > 0.2
+    assert metadata(tmp_path)["validation"] == {
+        "decision": "stop", "rules": len(drifted.rules), "failed rules": sum(not rule.passed for rule in drifted.rules),
+        **{f"{split} rows": size * len(LABELS) for split, size in SIZES.items()},
+        "snapshot id": drifted.snapshot_id, "images read": sum(SIZES.values()) * len(LABELS), "images rejected": 0,
+    }  # fmt: skip
     assert store.read(layout.accepted_snapshot("tests")) == accepted, "a stopped night must not become the baseline"
     assert store.read(f"{layout.snapshot('tests', drifted.snapshot_id)}/statistics.pb") is None
 
