@@ -1,7 +1,7 @@
 """The kfp signatures of evaluate and gate."""
 
 from kfp import dsl
-from kfp.dsl import Artifact, ClassificationMetrics, Dataset, Input, Metrics, Model, Output
+from kfp.dsl import Artifact, ClassificationMetrics, Dataset, Input, Markdown, Metrics, Model, Output
 
 IMAGE = "emotion-evaluation"
 COMMAND = ["python", "-m", "components.evaluation"]
@@ -56,6 +56,7 @@ def gate(
     serving_check: Input[Artifact],
     word: dsl.OutputPath(str),  # type: ignore[valid-type]
     verdict: Output[Metrics],  # "Compare runs" shows the metadata of Metrics alone (frontend/src/pages/CompareV2.tsx)
+    verdict_summary: Output[Markdown],
 ):
     """Judge the challenger against floors, champion and anchor; the step succeeds whatever the verdict is.
 
@@ -70,6 +71,7 @@ def gate(
     Returns:
         word: Word for what follows: blessed, rejected or needs-approval.
         verdict: The gate's word, and every check with its value, bound and reason.
+        verdict_summary: The word with its reasons and every check, as a table for people.
     """
     return dsl.ContainerSpec(
         image=IMAGE,
@@ -78,6 +80,7 @@ def gate(
             "gate", "--preset", preset, "--store", store, "--run-id", run_id, "--plan", plan,
             "--evaluation", evaluation.path, "--serving-check", serving_check.path,
             "--word-output", word, "--verdict", verdict.path,
+            "--verdict-summary", verdict_summary.path,
             "--executor-input", "{{$}}",
         ],
     )  # fmt: skip

@@ -23,11 +23,12 @@ from components.contracts.findings import ValidateFindings
 from components.contracts.night import NightPlan
 from components.contracts.preset import Preset
 from components.inference.versions import night_plan, version_folder
-from components.runtime.executor_output import ExecutorOutput
+from components.runtime.executor_output import ExecutorOutput, write_document
 from components.runtime.progress import show
 from components.runtime.step import Context, Step, main
 from components.runtime.store import Store
 from components.validation import serving_drift, tables
+from components.validation.data_summary import data_summary
 from components.validation.judging_process import DATA_DOCS, DOUBTFUL_LABELS, Judge, judge_in_process
 from components.validation.verdict import (
     ENOUGH_ROWS,
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--examples", type=Path, required=True, help="the examples artifact")
     parser.add_argument("--decision-output", type=Path, required=True, help="file for the word: go or stop")
     parser.add_argument("--validation", type=Path, required=True, help="where statistics, schema, anomalies and pages go")
+    parser.add_argument("--data-summary", type=Path, required=True, help="Markdown file for people: decision, counts, rules that failed")
 
 
 def validate(context: Context, arguments: argparse.Namespace, judge: Judge = judge_in_process) -> ValidateFindings:
@@ -59,6 +61,7 @@ def validate(context: Context, arguments: argparse.Namespace, judge: Judge = jud
         show(0, 2, "judges", "reading distributions, rows and labels")
         distributions, schemas = _import_quietly("distributions"), _import_quietly("schema")
         examples = tables.read(arguments.examples, snapshot, distributions.COLUMNS)
+        reject_reasons = tables.read_reject_reasons(arguments.examples)
         statistics = distributions.describe(examples, labels)
         schema, curated = schemas.schema_of(preset)
         earlier = _earlier_statistics(store, plan, distributions)
@@ -97,6 +100,7 @@ def validate(context: Context, arguments: argparse.Namespace, judge: Judge = jud
         _accept(store, plan.listing.source_id, snapshot.snapshot_id, context.run_id, serialized)
     artifacts.finish(folder, "validation", findings)
     write_atomically(arguments.decision_output, findings.decision.encode())
+    write_document(arguments.data_summary, data_summary(findings, snapshot, reject_reasons).encode())
     _publish(context.executor_output, findings, snapshot)
     _tell(findings)
     return findings

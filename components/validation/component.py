@@ -1,7 +1,7 @@
 """The kfp signature of validate."""
 
 from kfp import dsl
-from kfp.dsl import Dataset, Input, Metrics, Output
+from kfp.dsl import Dataset, Input, Markdown, Metrics, Output
 
 IMAGE = "emotion-validation"
 COMMAND = ["python", "-m", "components.validation"]
@@ -16,6 +16,7 @@ def validate(
     examples: Input[Dataset],
     decision: dsl.OutputPath(str),  # type: ignore[valid-type]
     validation: Output[Metrics],  # "Compare runs" shows the metadata of Metrics alone (frontend/src/pages/CompareV2.tsx)
+    data_summary: Output[Markdown],
 ):
     """Judge the examples by rows, distributions and labels; the step succeeds whatever it decides.
 
@@ -29,6 +30,7 @@ def validate(
     Returns:
         decision: Word for what follows: go or stop.
         validation: Rules and how they went, statistics, schema, anomalies and pages.
+        data_summary: The decision with its reasons, rows by label and split, rejects, and rules that failed.
     """
     return dsl.ContainerSpec(
         image=IMAGE,
@@ -36,6 +38,7 @@ def validate(
         args=[
             "validate", "--preset", preset, "--store", store, "--run-id", run_id, "--plan", plan,
             "--examples", examples.path, "--decision-output", decision, "--validation", validation.path,
+            "--data-summary", data_summary.path,
             "--executor-input", "{{$}}",
         ],
     )  # fmt: skip

@@ -142,11 +142,13 @@ def test_evaluate_and_gate_with_a_champion(desk: Desk) -> None:
     measured = ServingMeasurement(ours.version, 1.0, 1.0, 1.0, 1.0, 1, 1000)
     artifacts.finish(artifacts.start(desk.root / "serving"), "serving_check", ServingFindings(7, 0, 0.0, measured, None, "kserve"))
     places = ["--evaluation", "evaluation", "--serving-check", "serving", "--word-output", "out/word", "--verdict", "verdict"]
+    places += ["--verdict-summary", "out/summary"]
     given = executor_input(desk.root, "verdict")
     command = [place if place.startswith("--") else str(desk.root / place) for place in places]
     judged = desk.run("gate", plan, *command, executor_input=given)
     assert judged.returncode == 0, judged.stderr
     assert (desk.root / "out" / "word").read_text() == "blessed"
+    assert (desk.root / "out" / "summary").read_text().startswith("# Verdict: blessed\n")
     verdict = read_marker(desk.root / "verdict", "verdict", Verdict)
     assert (verdict.word, verdict.champion, verdict.challenger) == ("blessed", champion, ours.version)
     versions = {"challenger": ours.version, "champion": champion, "anchor": champion}
@@ -182,6 +184,7 @@ def test_a_challenger_that_the_pre_screen_stops_never_meets_the_test_rows(desk: 
     measured = ServingMeasurement(found.challenger.version, 1.0, 1.0, 1.0, 1.0, 1, 1000)
     artifacts.finish(artifacts.start(desk.root / "serving"), "serving_check", ServingFindings(7, 0, 0.0, measured, None, "kserve"))
     places = ["--evaluation", "evaluation", "--serving-check", "serving", "--word-output", "out/word", "--verdict", "verdict"]
+    places += ["--verdict-summary", "out/summary"]
     judged = desk.run("gate", plan, *[place if place.startswith("--") else str(desk.root / place) for place in places])
     assert judged.returncode == 0, judged.stderr
     verdict = read_marker(desk.root / "verdict", "verdict", Verdict)

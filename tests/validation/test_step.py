@@ -54,6 +54,7 @@ def write_plan(store: Store, accepted: str | None = None, champion: str | None =
 def arguments(folder: Path, plan: str) -> dict[str, Any]:
     return {
         "plan": plan, "examples": folder / "examples", "decision_output": folder / "out" / "decision", "validation": folder / "validation",
+        "data_summary": folder / "out" / "summary",
     }  # fmt: skip
 
 
@@ -94,6 +95,10 @@ def test_a_good_night_goes_and_is_remembered(tmp_path: Path) -> None:
     assert done.stderr == ""
     assert "progress 2/2 judges" in done.stdout
     assert (tmp_path / "out" / "decision").read_text() == "go"
+    summary = (tmp_path / "out" / "summary").read_text()
+    assert summary.startswith("# Data summary: go\n")
+    assert "| sad | 40 | 6 | 20 |" in summary
+    assert len(summary) < 4000
 
     found = artifacts.read_marker(tmp_path / "validation", "validation", ValidateFindings)
     assert found.decision == "go"
@@ -266,7 +271,8 @@ def test_the_command_line_is_the_one_that_the_pipeline_uses() -> None:
         [sys.executable, "-m", "components.validation", "validate", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0
-    for word in ("--preset", "--store", "--run-id", "--plan", "--examples", "--decision-output", "--validation", "--executor-input"):
+    outputs = ("--decision-output", "--validation", "--data-summary")
+    for word in ("--preset", "--store", "--run-id", "--plan", "--examples", *outputs, "--executor-input"):
         assert word in signature
         assert word in done.stdout
 
