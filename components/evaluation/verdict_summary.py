@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from components.contracts.findings import Check, Verdict
 from components.runtime.markdown import bullets, document, table
 
@@ -26,6 +28,10 @@ def verdict_summary(verdict: Verdict) -> str:
 
 
 def _row(check: Check) -> tuple[object, ...]:
-    bound = f"{'at least' if check.direction == 'at-least' else 'at most'} {check.bound:.4g}"
-    interval = " to ".join(f"{limit:.4g}" for limit in check.interval)
-    return check.name, check.outcome, f"{check.value:.4g}", bound, interval, f"{check.rows:,}" if check.rows else "", check.sentence
+    bound = f"{'at least' if check.direction == 'at-least' else 'at most'} {_number(check.bound)}"
+    interval = " to ".join(_number(limit) for limit in check.interval)
+    return check.name, check.outcome, _number(check.value), bound, interval, f"{check.rows:,}" if check.rows else "", check.sentence
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if 1000 <= abs(value) < math.inf else f"{value:.4g}"

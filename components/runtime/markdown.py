@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 MOST_ROWS = 60
 MOST_CHARACTERS = 400
 _ACTIVE = re.compile(r"[\\`*_\[\]<>#|~&@=]|(?<=:)/(?=/)")
-_LIST_ITEM = re.compile(r"^(\d*)([-+.)])")
+_LIST_ITEM = re.compile(r"^(\d*)([-+.)](?=[\s-]|$))")  # "- a", "1. a", a rule "---"; not -0.5
 
 
 def escaped(value: object) -> str:

@@ -17,7 +17,9 @@ def data_summary(findings: ValidateFindings, snapshot: Snapshot, reject_reasons:
     """
     failed = [rule for rule in findings.rules if not rule.passed]
     critical = [f"{rule.name}: {rule.sentence}" for rule in failed if rule.severity == "critical"]
-    compared = f"compared with the accepted snapshot {findings.compared_with[:12]}" if findings.compared_with else "compared with no other"
+    compared = (
+        f"compared with the accepted snapshot {findings.compared_with[:12]}" if findings.compared_with else "compared with no earlier one"
+    )
     held = f"{len(findings.rules) - len(failed)} of {len(findings.rules)} rules hold"
     accepted = snapshot.read - snapshot.rejected
     return document(

@@ -130,13 +130,12 @@ def test_evaluate_and_gate_with_a_champion(desk: Desk) -> None:
         "accuracy without copies of training rows",
     }  # fmt: skip
     assert told["metrics"].keys() == {"rows", *names, *(f"champion {name}" for name in names)}
-    assert told["metrics"]["champion accuracy"] == pytest.approx(found.champion.accuracy)
+    assert told["metrics"]["champion accuracy"] == pytest.approx(found.champion.accuracy, rel=1e-5)
     assert told["confusion_matrix"]["confusionMatrix"]["rows"][0]["row"] == list(found.challenger.confusion[0])
-    assert told["evaluation"] == {
-        "challenger": ours.version, "champion": champion, "anchor": champion, "rows": 140, "accuracy": found.challenger.accuracy,
-        "scored on": "test",
-    }  # fmt: skip
-    assert json.loads((desk.root / "m.json").read_text()) == told["metrics"]
+    accuracy = pytest.approx(found.challenger.accuracy, rel=1e-5)
+    versions = {"challenger": ours.version, "champion": champion, "anchor": champion}
+    assert told["evaluation"] == {**versions, "rows": 140, "accuracy": accuracy, "scored on": "test"}
+    assert told["metrics"] == pytest.approx(json.loads((desk.root / "m.json").read_text()), rel=1e-5)
     assert json.loads((desk.root / "c.json").read_text())["labels"] == list(LABELS)
 
     measured = ServingMeasurement(ours.version, 1.0, 1.0, 1.0, 1.0, 1, 1000)
@@ -151,7 +150,6 @@ def test_evaluate_and_gate_with_a_champion(desk: Desk) -> None:
     assert (desk.root / "out" / "summary").read_text().startswith("# Verdict: blessed\n")
     verdict = read_marker(desk.root / "verdict", "verdict", Verdict)
     assert (verdict.word, verdict.champion, verdict.challenger) == ("blessed", champion, ours.version)
-    versions = {"challenger": ours.version, "champion": champion, "anchor": champion}
     counts = {"checks": len(verdict.checks), "failed checks": 0, "looks at the test rows": 1}
     assert metadata(desk.root)["verdict"] == {"verdict": "blessed", **versions, **counts}
     assert (verdict.better, verdict.better_than_anchor) == (True, True)

@@ -20,7 +20,7 @@ PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 HOSTILE = [
     "<script>alert(1)</script>", "[a](javascript:alert(1))", "![a](http://e/x.png)", "[x]: http://e", "a|b", "a\\|b", "`code`", "**b**",
     "_i_", "~~s~~", "# head", "- item", "+ item", "1. one", "12) two", "> quote", "<http://evil.example>", "me@evil.example", "&lt;b&gt;",
-    "---", "\\", "|", "a|",
+    "---", "- - -", "-0.5", "\\", "|", "a|",
 ]  # fmt: skip
 
 
@@ -64,6 +64,7 @@ def test_text_stays_on_its_line_and_no_longer_than_can_be_read() -> None:
     many = table(("n",), [(number,) for number in range(MOST_ROWS + 5)])
     assert many.endswith("and 5 more")
     assert len(tables(many)[0]) == 1 + MOST_ROWS
+    assert (escaped("0.5"), escaped("-0.5"), escaped("1. a")) == ("0.5", "-0.5", "1\\. a")
     assert document("T", "", "a") == "# T\n\na\n"
 
 
@@ -93,13 +94,14 @@ def test_a_good_summary_has_no_empty_tables() -> None:
     good = replace(STOPPED, decision="go", rules=(rule("labels", passed=True),), compared_with=None)
     text = data_summary(good, replace(SNAPSHOT, read=1207, rejected=0), {})
     assert "1 of 1 rules hold; no critical rule failed." in text
-    assert "compared with no other." in text
+    assert "compared with no earlier one." in text
     assert len(tables(text)) == 1
 
 
 def test_the_verdict_summary_holds_every_check_and_those_that_decide_first() -> None:
     checks = (
         Check("accuracy", 0.78123, 0.5, "at-least", "pass", "Accuracy is 78.1%.", (0.77, 0.79), 3000, "floors"),
+        Check("model-bytes", 326_528.0, 5e7, "at-most", "pass", "The file has 326,528 bytes.", family="operations"),
         Check("cold-start", 31.0, 30.0, "at-most", "fail", "It takes 31 s to start.", family="operations"),
     )
     verdict = Verdict("rejected", "faces", "new", "old", None, ("It takes 31 s to start.",), checks, looks=Looks("t", 3, 30, 0.01))
@@ -111,6 +113,7 @@ def test_the_verdict_summary_holds_every_check_and_those_that_decide_first() -> 
             ["check", "outcome", "value", "bound", "interval", "rows", "reason"],
             ["cold-start", "fail", "31", "at most 30", "", "", "It takes 31 s to start."],
             ["accuracy", "pass", "0.7812", "at least 0.5", "0.77 to 0.79", "3,000", "Accuracy is 78.1%."],
+            ["model-bytes", "pass", "326,528", "at most 50,000,000", "", "", "The file has 326,528 bytes."],
         ],
     ]
     assert "This was look 3 at these test rows." in text

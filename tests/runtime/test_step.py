@@ -155,9 +155,10 @@ def test_metadata_is_merged_into_the_executor_output(tmp_path: Path) -> None:
 def test_metadata_holds_nothing_that_fails_the_launcher(tmp_path: Path) -> None:
     """Kubeflow Pipelines 2.17 fails a step over a null (backend/src/v2/metadata/converter.go), and JSON has no word for nan."""
     output = ExecutorOutput(executor_input(tmp_path, "metrics"))
-    output.metadata("metrics", champion=None, loss=float("nan"), latency=float("inf"), accuracy=0.5, word="go")
+    output.metadata("metrics", champion=None, loss=float("nan"), latency=float("inf"), accuracy=2 / 3, rows=1234567, word="go")
     output.write()
-    assert metadata(tmp_path) == {"metrics": {"loss": "nan", "latency": "inf", "accuracy": 0.5, "word": "go"}}
+    told = {"loss": "nan", "latency": "inf", "accuracy": 0.666667, "rows": 1234567, "word": "go"}
+    assert metadata(tmp_path) == {"metrics": told}
 
 
 def test_a_run_needs_a_name(tmp_path: Path) -> None:

@@ -72,13 +72,13 @@ def test_the_step_writes_a_complete_verified_model(tmp_path):
     assert history == {name: list(values) for name, values in findings.history.items() if name not in TIMES}
 
     told = metadata(tmp_path)
-    assert told["metrics"]["held-out accuracy"] == manifest.validation_accuracy
+    assert told["metrics"]["held-out accuracy"] == pytest.approx(manifest.validation_accuracy, rel=1e-5)
     assert told["metrics"]["best epoch"] == findings.best_epoch
     assert told["model"] == {
         "version": manifest.version, "architecture": "small-cnn", "snapshot id": manifest.snapshot_id,
-        "held-out accuracy": manifest.validation_accuracy,
+        "held-out accuracy": pytest.approx(manifest.validation_accuracy, rel=1e-5),
     }  # fmt: skip
-    assert json.loads((tmp_path / "r1" / "metrics").read_text()) == told["metrics"]
+    assert told["metrics"] == pytest.approx(json.loads((tmp_path / "r1" / "metrics").read_text()), rel=1e-5)
     (checkpoint,) = (tmp_path / "store" / "checkpoints").rglob("state.npz")
     assert checkpoint.read_bytes() == b"", "nothing is left to continue"
 
