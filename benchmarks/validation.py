@@ -194,7 +194,16 @@ def _picture(label: int, rng: np.random.Generator) -> bytes:
 def _arguments(folder: Path) -> list[str]:
     frame = ["--preset", f"@{folder / 'preset.json'}", "--store", str(folder / "store"), "--run-id", "bench"]
     taken = ["--plan", (folder / "plan").read_text(), "--examples", str(folder / "examples")]
-    return [*frame, *taken, "--decision-output", str(folder / "decision"), "--validation", str(folder / "validation")]
+    return [
+        *frame,
+        *taken,
+        "--decision-output",
+        str(folder / "decision"),
+        "--validation",
+        str(folder / "validation"),
+        "--data-summary",
+        str(folder / "summary"),
+    ]
 
 
 def _environment() -> dict[str, str]:

@@ -39,16 +39,37 @@ def retraining(cluster: Cluster) -> BaseComponent:
     """The pipeline with the sizes, volumes and default parameters of a cluster."""
     place = cluster.place
 
-    @dsl.pipeline(name="promote", description="Promote the blessed challenger, or ask a person.")
+    @dsl.pipeline(name="promote")
     def promote(word: str, preset: str, store: str, run_id: str, model: Input[Model], verdict: Input[Artifact]) -> None:
+        """Promote the blessed challenger, or ask a person.
+
+        Args:
+            word: The gate's word: blessed, rejected or needs-approval.
+            preset: Digest of the preset, which resolve stored.
+            store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path.
+            run_id: Name of the run in the store.
+            model: The challenger: the served file, what it takes and answers, and golden images.
+            verdict: The gate's word, and every check with its value, bound and reason.
+        """
         common = {"preset": preset, "store": store, "run_id": run_id}
         with when(word == "blessed", "blessed", "Blessed"):
             place(deploy(**common, model=model, verdict=verdict))
         with when(word == "needs-approval", "needs-approval", "Needs approval"):
             place(register(**common, model=model, verdict=verdict))
 
-    @dsl.pipeline(name="retrain", description="Train a challenger on valid data and judge it.")
+    @dsl.pipeline(name="retrain")
     def retrain(decision: str, preset: str, store: str, run_id: str, plan: str, code_version: str, examples: Input[Dataset]) -> None:
+        """Train a challenger on valid data and judge it.
+
+        Args:
+            decision: What validation decided: go or stop.
+            preset: Digest of the preset, which resolve stored.
+            store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path.
+            run_id: Name of the run in the store.
+            plan: Digest of the run plan, which resolve stored.
+            code_version: Digest of the code and locks that the steps run with.
+            examples: Accepted images with their labels and splits.
+        """
         with when(decision == "go", "valid-data", "Valid data"):
             common = {"preset": preset, "store": store, "run_id": run_id}
             sampling = place(resample(**common, examples=examples))
@@ -61,8 +82,18 @@ def retraining(cluster: Cluster) -> BaseComponent:
             promoted = promote(word=judged.outputs["word"], **common, model=model, verdict=judged.outputs["verdict"])
             promoted.set_display_name("Promote")
 
-    @dsl.pipeline(name="night", description="Read new images and judge them.")
+    @dsl.pipeline(name="night")
     def night(work: str, preset: str, store: str, run_id: str, plan: str, code_version: str) -> None:
+        """Read new images and judge them.
+
+        Args:
+            work: What resolve decided: new or nothing-new.
+            preset: Digest of the preset, which resolve stored.
+            store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path.
+            run_id: Name of the run in the store.
+            plan: Digest of the run plan, which resolve stored.
+            code_version: Digest of the code and locks that the steps run with.
+        """
         with when(work == "new", "new-work", "New data, code or preset"):
             common = {"preset": preset, "store": store, "run_id": run_id, "plan": plan}
             read = place(ingest(**common))

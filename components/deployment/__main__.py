@@ -84,6 +84,9 @@ def deploy(context: Context, arguments: argparse.Namespace, tools_of: ToolsOf | 
     now = registry.pointers()
     findings = DeployFindings(name, manifest.version, now.champion, now.previous, now.anchor, uri, text, rollout)
     artifacts.finish(folder, "deployment", findings)
+    pointers = {"champion": now.champion and now.champion.version, "previous champion": now.previous and now.previous.version}
+    traffic = {"rollout": rollout and rollout.outcome, "traffic percent": rollout and rollout.percent}
+    context.executor_output.metadata("deployment", version=manifest.version, **pointers, **traffic)
     return findings
 
 

@@ -16,7 +16,15 @@ def register(
     model: Input[Model],
     verdict: Input[Artifact],
 ):
-    """Keep a challenger that needs approval in the registry, and ask a person."""
+    """Keep a challenger that needs approval in the registry, and ask a person.
+
+    Args:
+        preset: Digest of the preset, which resolve stored.
+        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path.
+        run_id: Name of the run in the store.
+        model: The challenger: the served file, what it takes and answers, and golden images.
+        verdict: The gate's word, and every check with its value, bound and reason.
+    """
     return dsl.ContainerSpec(
         image=IMAGE,
         command=COMMAND,
@@ -37,7 +45,18 @@ def deploy(
     verdict: Input[Artifact],
     deployment: Output[Artifact],
 ):
-    """Make the blessed challenger the champion and render what serves it."""
+    """Make the blessed challenger the champion and render what serves it.
+
+    Args:
+        preset: Digest of the preset, which resolve stored.
+        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path.
+        run_id: Name of the run in the store.
+        model: The challenger: the served file, what it takes and answers, and golden images.
+        verdict: The gate's word, and every check with its value, bound and reason.
+
+    Returns:
+        deployment: The InferenceService that serves the version, and what the registry says now.
+    """
     return dsl.ContainerSpec(
         image=IMAGE,
         command=COMMAND,

@@ -32,6 +32,7 @@ def _gate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--serving-check", required=True, type=Path, help="serving_check artifact")
     parser.add_argument("--word-output", required=True, type=Path, help="file for the word: blessed, rejected or needs-approval")
     parser.add_argument("--verdict", required=True, type=Path, help="folder for the verdict artifact")
+    parser.add_argument("--verdict-summary", required=True, type=Path, help="Markdown file for people: the word and every check")
 
 
 def _evaluate(context: Context, arguments: argparse.Namespace) -> EvaluateFindings:

@@ -1,7 +1,7 @@
 """The kfp signatures of evaluate and gate."""
 
 from kfp import dsl
-from kfp.dsl import Artifact, ClassificationMetrics, Dataset, Input, Metrics, Model, Output
+from kfp.dsl import Artifact, ClassificationMetrics, Dataset, Input, Markdown, Metrics, Model, Output
 
 IMAGE = "emotion-evaluation"
 COMMAND = ["python", "-m", "components.evaluation"]
@@ -19,7 +19,21 @@ def evaluate(
     metrics: Output[Metrics],
     confusion_matrix: Output[ClassificationMetrics],
 ):
-    """Score challenger, champion and anchor on the same test rows with the files that serve."""
+    """Score challenger, champion and anchor on the same test rows with the files that serve.
+
+    Args:
+        preset: Digest of the preset, which resolve stored.
+        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path.
+        run_id: Name of the run in the store.
+        plan: Digest of the run plan, which resolve stored.
+        examples: Accepted images with their labels and splits.
+        model: The challenger: the served file, what it takes and answers, and golden images.
+
+    Returns:
+        evaluation: Scores and predictions of challenger, champion and anchor on the same rows.
+        metrics: The challenger's scores beside those of the champion.
+        confusion_matrix: The challenger's counts, true labels by predicted ones.
+    """
     return dsl.ContainerSpec(
         image=IMAGE,
         command=COMMAND,
@@ -41,9 +55,24 @@ def gate(
     evaluation: Input[Artifact],
     serving_check: Input[Artifact],
     word: dsl.OutputPath(str),  # type: ignore[valid-type]
-    verdict: Output[Artifact],
+    verdict: Output[Metrics],  # "Compare runs" shows the metadata of Metrics alone (frontend/src/pages/CompareV2.tsx)
+    verdict_summary: Output[Markdown],
 ):
-    """Judge the challenger. ``word`` is blessed, rejected or needs-approval; the step succeeds either way."""
+    """Judge the challenger against floors, champion and anchor; the step succeeds whatever the verdict is.
+
+    Args:
+        preset: Digest of the preset, which resolve stored.
+        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path.
+        run_id: Name of the run in the store.
+        plan: Digest of the run plan, which resolve stored.
+        evaluation: Scores and predictions of challenger, champion and anchor on the same rows.
+        serving_check: Answers to the golden images, start, latency and memory of challenger and champion.
+
+    Returns:
+        word: Word for what follows: blessed, rejected or needs-approval.
+        verdict: The gate's word, and every check with its value, bound and reason.
+        verdict_summary: The word with its reasons and every check, as a table for people.
+    """
     return dsl.ContainerSpec(
         image=IMAGE,
         command=COMMAND,
@@ -51,6 +80,7 @@ def gate(
             "gate", "--preset", preset, "--store", store, "--run-id", run_id, "--plan", plan,
             "--evaluation", evaluation.path, "--serving-check", serving_check.path,
             "--word-output", word, "--verdict", verdict.path,
+            "--verdict-summary", verdict_summary.path,
             "--executor-input", "{{$}}",
         ],
     )  # fmt: skip

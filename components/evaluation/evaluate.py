@@ -26,6 +26,17 @@ from components.runtime.step import Context
 
 BATCH_SIZE = 128
 MOST_FLIPS = 24
+# Fields of the scores by the names under which Kubeflow Pipelines compares runs.
+SCALARS = {
+    "accuracy": "accuracy",
+    "balanced accuracy": "balanced_accuracy",
+    "macro F1": "macro_f1",
+    "majority share": "majority_share",
+    "log loss": "log_loss",
+    "Brier score": "brier",
+    "expected calibration error": "ece",
+    "accuracy without copies of training rows": "accuracy_without_twins",
+}
 
 
 @dataclass(frozen=True)
@@ -181,18 +192,17 @@ def _samples(
 
 def _publish(context: Context, arguments: argparse.Namespace, findings: EvaluateFindings) -> None:
     """The same figures as KFP metadata and as small files."""
-    values = {"rows": findings.challenger.rows, **_scalars("", findings.challenger)}
-    if findings.champion:
-        values.update(_scalars("champion_", findings.champion))
+    challenger, champion, anchor = findings.challenger, findings.champion, findings.anchor
+    values = {"rows": challenger.rows, **{name: getattr(challenger, field) for name, field in SCALARS.items()}}
+    if champion:
+        values |= {f"champion {name}": getattr(champion, field) for name, field in SCALARS.items()}
     context.executor_output.metadata("metrics", **values)
+    versions = {"champion": champion and champion.version, "anchor": anchor and anchor.version}
+    decisive = {"rows": challenger.rows, "accuracy": challenger.accuracy, "scored on": findings.scored_on}
+    context.executor_output.metadata("evaluation", challenger=challenger.version, **versions, **decisive)
     context.executor_output.confusion_matrix("confusion_matrix", findings.labels, findings.challenger.confusion)
     if arguments.metrics:
         write_atomically(arguments.metrics, to_pretty_json(values).encode())
     if arguments.confusion_matrix:
         matrix = {"labels": findings.labels, "rows": findings.challenger.confusion}
         write_atomically(arguments.confusion_matrix, to_pretty_json(matrix).encode())
-
-
-def _scalars(prefix: str, scores: Scores) -> dict[str, float]:
-    names = ("accuracy", "balanced_accuracy", "macro_f1", "majority_share", "log_loss", "brier", "ece", "accuracy_without_twins")
-    return {prefix + name: getattr(scores, name) for name in names}

@@ -15,7 +15,9 @@ from components.contracts.night import NightPlan
 from components.evaluation import kept, ledger, tables
 from components.evaluation.gate.decide import decide
 from components.evaluation.kept import Kept
+from components.evaluation.verdict_summary import verdict_summary
 from components.inference.versions import night_plan
+from components.runtime.executor_output import ExecutorOutput, write_document
 from components.runtime.step import Context
 
 
@@ -38,9 +40,25 @@ def gate(context: Context, arguments: argparse.Namespace) -> Verdict:
     kept.keep(context.store, context.run_id, arguments.evaluation, judged, context.scratch)
     folder = artifacts.start(arguments.verdict)
     artifacts.finish(folder, "verdict", verdict)
+    write_document(arguments.verdict_summary, verdict_summary(verdict).encode())
+    _publish(context.executor_output, verdict)
     write_atomically(arguments.word_output, verdict.word.encode())
     print(f"{verdict.word}: {' '.join(verdict.reasons)}", flush=True)
     return verdict
+
+
+def _publish(output: ExecutorOutput, verdict: Verdict) -> None:
+    """What Kubeflow Pipelines shows of the verdict and compares between runs."""
+    outcomes = [check.outcome for check in verdict.checks]
+    output.metadata(
+        "verdict",
+        verdict=verdict.word,
+        challenger=verdict.challenger,
+        champion=verdict.champion,
+        anchor=verdict.anchor,
+        checks=len(outcomes),
+        **{"failed checks": outcomes.count("fail"), "looks at the test rows": verdict.looks and verdict.looks.number},
+    )
 
 
 def require_same_case(evaluation: EvaluateFindings, serving: ServingFindings, plan: NightPlan) -> None:

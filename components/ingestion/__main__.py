@@ -67,7 +67,11 @@ def _ingest_arguments(parser: argparse.ArgumentParser) -> None:
 def _ingest(context: Context, arguments: argparse.Namespace) -> IngestFindings:
     from components.ingestion.ingest import ingest
 
-    return ingest(context, arguments.plan, arguments.examples, IngestionPolicy(tuple(arguments.beam)) if arguments.beam else None)
+    found = ingest(context, arguments.plan, arguments.examples, IngestionPolicy(tuple(arguments.beam)) if arguments.beam else None)
+    images = {"images read": found.read, "images accepted": found.accepted, "images rejected": found.rejected}
+    rows = {f"{split} rows": sum(counts.values()) for split, counts in found.counts.items()}
+    context.executor_output.metadata("examples", **{"snapshot id": found.snapshot_id}, **images, **rows)
+    return found
 
 
 def _boolean(text: str) -> bool:

@@ -33,6 +33,8 @@ def resolve(
         compiled_for: Device whose task sizes this pipeline version has: cpu or gpu.
         code_version: Digest of the code and locks that the steps run with.
         force: Retrain even when nothing is new.
+
+    Returns:
         work: Word for what follows: new or nothing-new.
         plan: Digest of the run plan, which later steps read from the store.
         run: Name of the run in the store.
@@ -52,7 +54,17 @@ def resolve(
 
 @dsl.container_component
 def ingest(preset: str, store: str, run_id: str, plan: str, examples: Output[Dataset]):
-    """Read and check every image of the source and write the examples artifact."""
+    """Read and check every image of the source and write the examples artifact.
+
+    Args:
+        preset: Digest of the preset, which resolve stored.
+        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path.
+        run_id: Name of the run in the store.
+        plan: Digest of the run plan, which resolve stored.
+
+    Returns:
+        examples: Accepted images with their labels and splits.
+    """
     return dsl.ContainerSpec(
         image=IMAGE,
         command=COMMAND,

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from components.contracts import layout
-from components.contracts.artifacts import write_atomically
 from components.contracts.codec import json_object, to_json, to_pretty_json
 from components.contracts.errors import EmotionError, EnvironmentProblem
 from components.contracts.preset import Preset
@@ -23,6 +22,7 @@ from components.reporting.outcome import Outcome, judge, pipeline_error
 from components.reporting.page import render, render_plain
 from components.reporting.publishing import add_to_index, rebuild_index, write_home_page
 from components.reporting.summary import last_night, summarize
+from components.runtime.executor_output import write_document
 from components.runtime.preset import preset_of_run
 from components.runtime.step import Context, Step, main, one_line, peak_memory_bytes
 from components.runtime.store import Store, open_store, update
@@ -52,7 +52,8 @@ def report(context: Context, arguments: argparse.Namespace) -> None:
     store.write(f"{run}/notification.json", to_pretty_json(told).encode())
     page = _page(preset, night, outcome, summary).encode()
     store.write(f"{run}/report.html", page)
-    _write_page(arguments.page, page)
+    write_document(arguments.page, page)
+    context.executor_output.metadata("page", outcome=outcome.word, headline=outcome.headline, **{"report in the store": summary["report"]})
     if preset and night.evaluate:
         card = model_card(night, night.evaluate, outcome, preset).encode()
         store.write(layout.card(preset.model_name, night.evaluate.challenger.version), card)
@@ -94,12 +95,6 @@ def _page(preset: Preset | None, night: Night, outcome: Outcome, summary: dict[s
     except Exception as error:  # noqa: BLE001 - the page is most needed where something unforeseen happened
         print(f"the full page couldn't be drawn: {one_line(error)}", file=sys.stderr)
         return render_plain(night, outcome, one_line(error))
-
-
-def _write_page(path: Path, content: bytes) -> None:
-    if path.is_dir():  # made for the artifact by the runner, but an HTML artifact is a file
-        path.rmdir()
-    write_atomically(path, content)
 
 
 def _remember(store: Store, preset: Preset, night: Night, outcome: Outcome) -> None:

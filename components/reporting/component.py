@@ -13,10 +13,12 @@ def report(store: str, run_id: str, job_id: str, status: dsl.PipelineTaskFinalSt
     """Build the page and the summary from the evidence of the steps, whatever happened.
 
     Args:
-        store: Root of what outlives runs, where the steps left their evidence.
+        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path.
         run_id: Name of the run; empty for the id of the workflow.
         job_id: Id of the workflow, by which the run's name in the store is found.
         status: How the pipeline ended, from Kubeflow Pipelines.
+
+    Returns:
         page: The report: one HTML page that loads nothing.
     """
     return dsl.ContainerSpec(

@@ -8,6 +8,7 @@ every output artifact; a cluster's launcher merges what it finds.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,14 @@ class ExecutorOutput:
         }
 
     def metadata(self, artifact: str, **values: object) -> None:
-        """Add metadata to an output artifact; on a `Metrics` artifact each number becomes a metric."""
+        """Add metadata to an output artifact: numbers and short words, under names for people.
+
+        On a `Metrics` artifact each value is a row of "Compare runs". A value that is None is left out: the launcher of Kubeflow
+        Pipelines 2.17 fails a step whose metadata holds a null (backend/src/v2/metadata/converter.go), or a number that JSON lacks.
+        """
         if artifact in self._artifacts:
-            self._artifacts[artifact]["artifacts"][0]["metadata"].update(values)
+            known = {name: _json_value(value) for name, value in values.items() if value is not None}
+            self._artifacts[artifact]["artifacts"][0]["metadata"].update(known)
 
     def confusion_matrix(self, artifact: str, labels: Sequence[str], matrix: Sequence[Sequence[int]]) -> None:
         """Fill a `ClassificationMetrics` artifact: rows are true labels, columns predicted."""
@@ -44,4 +50,18 @@ class ExecutorOutput:
 
     def write(self) -> None:
         if self._path:
-            write_atomically(Path(self._path), json.dumps({"artifacts": self._artifacts}).encode())
+            write_atomically(Path(self._path), json.dumps({"artifacts": self._artifacts}, allow_nan=False).encode())
+
+
+def write_document(path: Path, content: bytes) -> None:
+    """Write the one file of an HTML or Markdown artifact; where a runner made a folder for it, in the folder's place."""
+    if path.is_dir():
+        path.rmdir()
+    write_atomically(path, content)
+
+
+def _json_value(value: object) -> object:
+    """A float to six significant digits, as many as people compare; one that JSON can't hold (nan, inf) as its name."""
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.6g}") if math.isfinite(value) else str(value)

@@ -95,23 +95,33 @@ def _measurement(server: Server, manifest: ModelManifest, folder: Path, cold_sta
 
 
 def _publish(context: Context, arguments: argparse.Namespace, findings: ServingFindings) -> None:
-    ours = findings.challenger
+    ours, theirs = findings.challenger, findings.champion
     values: dict[str, float] = {
-        "golden_images": findings.golden_images,
-        "golden_failures": findings.golden_failures,
-        "golden_max_difference": findings.golden_max_difference,
-        "cold_start_seconds": ours.cold_start_seconds,
-        "p50_milliseconds": ours.p50_milliseconds,
-        "p95_milliseconds": ours.p95_milliseconds,
-        "requests_per_second": ours.requests_per_second,
-        "resident_bytes": ours.resident_bytes,
-        "peak_bytes": ours.peak_bytes,
-        "memory_limit_bytes": findings.memory_limit_bytes,
-        "model_bytes": ours.model_bytes,
+        "golden images": findings.golden_images,
+        "golden images answered otherwise": findings.golden_failures,
+        "largest golden difference": findings.golden_max_difference,
+        "cold start, s": ours.cold_start_seconds,
+        "p50 latency, ms": ours.p50_milliseconds,
+        "p95 latency, ms": ours.p95_milliseconds,
+        "requests per second": ours.requests_per_second,
+        "resident memory, MB": _megabytes(ours.resident_bytes),
+        "peak memory, MB": _megabytes(ours.peak_bytes),
+        "memory limit, MB": _megabytes(findings.memory_limit_bytes),
+        "model file, MB": _megabytes(ours.model_bytes),
     }
+    if theirs:
+        values |= {"champion p95 latency, ms": theirs.p95_milliseconds, "p95 latency over the champion's": findings.p95_ratio}
     context.executor_output.metadata("metrics", **values)
+    decisive = ("golden images answered otherwise", "p95 latency, ms", "peak memory, MB")
+    context.executor_output.metadata(
+        "serving_check", version=ours.version, champion=theirs and theirs.version, **{name: values[name] for name in decisive}
+    )
     if arguments.metrics:
         write_atomically(arguments.metrics, to_pretty_json(values).encode())
+
+
+def _megabytes(count: int) -> float:
+    return round(count / 1e6, 3)
 
 
 def _serve(argv: Sequence[str]) -> int:

@@ -18,7 +18,20 @@ def train(
     model: Output[Model],
     metrics: Output[Metrics],
 ):
-    """Train the challenger and export it for serving."""
+    """Train the challenger and export it for serving.
+
+    Args:
+        preset: Digest of the preset, which resolve stored.
+        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path.
+        run_id: Name of the run in the store.
+        code_version: Digest of the code and locks that the steps run with.
+        examples: Accepted images with their labels and splits.
+        sampling_plan: How often each training row is drawn, and the weight of each label.
+
+    Returns:
+        model: The challenger: the served file, what it takes and answers, and golden images.
+        metrics: Accuracy and calibration on held-out rows, and what the training took.
+    """
     return dsl.ContainerSpec(
         image=IMAGE,
         command=COMMAND,

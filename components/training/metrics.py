@@ -12,20 +12,19 @@ from components.runtime.step import Context
 
 def report_metrics(context: Context, findings: TrainFindings, manifest: ModelManifest, file: Path) -> None:
     """Write them to ``file`` and into the executor's output."""
-    values: dict[str, float | str] = {
-        "held_out_accuracy": manifest.validation_accuracy,
-        "held_out_loss": findings.history["val_loss"][findings.best_epoch - 1],
+    values: dict[str, float] = {
+        "held-out accuracy": manifest.validation_accuracy,
+        "held-out loss": findings.history["val_loss"][findings.best_epoch - 1],
         "epochs": len(findings.history["loss"]),
-        "best_epoch": findings.best_epoch,
-        "images_per_second": findings.images_per_second,
+        "best epoch": findings.best_epoch,
+        "training images per second": findings.images_per_second,
         "parameters": findings.parameters,
-        "temperature": findings.temperature,
-        "ece_before": findings.ece_before,
-        "ece_after": findings.ece_after,
-        "export_difference": findings.export_difference,
+        "calibration temperature": findings.temperature,
+        "held-out calibration error before the temperature": findings.ece_before,
+        "held-out calibration error after the temperature": findings.ece_after,
+        "largest difference between exported files": findings.export_difference,
     }
     write_atomically(file, to_pretty_json(values).encode())
     context.executor_output.metadata("metrics", **values)
-    context.executor_output.metadata(
-        "model", version=manifest.version, architecture=manifest.architecture, snapshot_id=manifest.snapshot_id
-    )
+    learned = {"snapshot id": manifest.snapshot_id, "held-out accuracy": manifest.validation_accuracy}
+    context.executor_output.metadata("model", version=manifest.version, architecture=manifest.architecture, **learned)

@@ -23,10 +23,12 @@ from components.contracts.findings import ValidateFindings
 from components.contracts.night import NightPlan
 from components.contracts.preset import Preset
 from components.inference.versions import night_plan, version_folder
+from components.runtime.executor_output import ExecutorOutput, write_document
 from components.runtime.progress import show
 from components.runtime.step import Context, Step, main
 from components.runtime.store import Store
 from components.validation import serving_drift, tables
+from components.validation.data_summary import data_summary
 from components.validation.judging_process import DATA_DOCS, DOUBTFUL_LABELS, Judge, judge_in_process
 from components.validation.verdict import (
     ENOUGH_ROWS,
@@ -45,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--examples", type=Path, required=True, help="the examples artifact")
     parser.add_argument("--decision-output", type=Path, required=True, help="file for the word: go or stop")
     parser.add_argument("--validation", type=Path, required=True, help="where statistics, schema, anomalies and pages go")
+    parser.add_argument("--data-summary", type=Path, required=True, help="Markdown file for people: decision, counts, rules that failed")
 
 
 def validate(context: Context, arguments: argparse.Namespace, judge: Judge = judge_in_process) -> ValidateFindings:
@@ -58,6 +61,7 @@ def validate(context: Context, arguments: argparse.Namespace, judge: Judge = jud
         show(0, 2, "judges", "reading distributions, rows and labels")
         distributions, schemas = _import_quietly("distributions"), _import_quietly("schema")
         examples = tables.read(arguments.examples, snapshot, distributions.COLUMNS)
+        reject_reasons = tables.read_reject_reasons(arguments.examples)
         statistics = distributions.describe(examples, labels)
         schema, curated = schemas.schema_of(preset)
         earlier = _earlier_statistics(store, plan, distributions)
@@ -96,9 +100,8 @@ def validate(context: Context, arguments: argparse.Namespace, judge: Judge = jud
         _accept(store, plan.listing.source_id, snapshot.snapshot_id, context.run_id, serialized)
     artifacts.finish(folder, "validation", findings)
     write_atomically(arguments.decision_output, findings.decision.encode())
-    context.executor_output.metadata(
-        "validation", decision=findings.decision, rules=len(rules), failed=sum(not rule.passed for rule in rules)
-    )
+    write_document(arguments.data_summary, data_summary(findings, snapshot, reject_reasons).encode())
+    _publish(context.executor_output, findings, snapshot)
     _tell(findings)
     return findings
 
@@ -137,6 +140,14 @@ def _accept(store: Store, source_id: str, snapshot_id: str, run_id: str, statist
     accepted = {"snapshot_id": snapshot_id, "run_id": run_id}
     if current is None or from_json(dict[str, str], current, pointer).get("snapshot_id") != snapshot_id:
         store.write(pointer, to_pretty_json(accepted).encode())
+
+
+def _publish(output: ExecutorOutput, findings: ValidateFindings, snapshot: Snapshot) -> None:
+    """What Kubeflow Pipelines shows of the judgement and compares between runs."""
+    rows = {f"{split} rows": sum(snapshot.counts.get(split, {}).values()) for split in tables.USED_SPLITS}
+    failed = {"rules": len(findings.rules), "failed rules": sum(not rule.passed for rule in findings.rules)}
+    read = {"snapshot id": findings.snapshot_id, "images read": snapshot.read, "images rejected": snapshot.rejected}
+    output.metadata("validation", decision=findings.decision, **failed, **rows, **read)
 
 
 def _tell(findings: ValidateFindings) -> None:

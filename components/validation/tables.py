@@ -73,6 +73,12 @@ def read_soft_label_faults(folder: Path, snapshot: Snapshot) -> pd.Series:
     return pd.concat(faults, ignore_index=True) if faults else pd.Series(dtype=float)
 
 
+def read_reject_reasons(folder: Path) -> dict[str, int]:
+    """Rejected images by reason. Raises ContractError as `read` does."""
+    counted = _part(folder / "rejected.parquet", ["reason"])["reason"].value_counts()
+    return {row["values"]: row["counts"] for row in counted.to_pylist()}
+
+
 def _part(path: Path, columns: Sequence[str]) -> pa.Table:
     try:
         with _open(path) as file:

@@ -15,6 +15,7 @@ from components.deployment.registry import Registry
 from components.runtime.step import main
 from components.runtime.store import open_store
 from tests.deployment.builders import PRESET, tree, write_model, write_verdict
+from tests.kfp_output import executor_input, metadata
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def deploy(tmp_path):
             STEPS,
             [step, "--preset", to_json(PRESET), "--store", str(tmp_path / "store"), "--run-id", run_id,
              "--model", str(tmp_path / model),
-             "--verdict", str(tmp_path / "verdict"), *output, "--executor-input", ""],
+             "--verdict", str(tmp_path / "verdict"), *output, "--executor-input", executor_input(tmp_path, "deployment")],
         )  # fmt: skip
 
     return run
@@ -39,6 +40,7 @@ def test_blessed(tmp_path, deploy):
     findings = read_marker(tmp_path / "deployment", "deployment", DeployFindings)
     assert findings.champion.version == findings.anchor.version == findings.version == version
     assert findings.previous is None
+    assert metadata(tmp_path)["deployment"] == {"version": version, "champion": version}
     assert Path(findings.storage_uri.removeprefix("file://"), "model.json").is_file()
     rendered = (tmp_path / "deployment" / "inference_service.yaml").read_text()
     assert rendered == findings.manifest == (tmp_path / "store" / "runs" / "run-1" / "inference_service.yaml").read_text()

@@ -23,6 +23,7 @@ from components.evaluation.replay import replay
 from components.evaluation.rows import image_batches, images_of, read_rows
 from components.runtime.store import open_store
 from tests.artifacts import example_rows, small_preset, write_examples
+from tests.kfp_output import executor_input, metadata
 from tests.models import LABELS, night, stripe_weights, write_model
 
 GOOD, POOR = stripe_weights(sharpness=0.05, noise=1.0), stripe_weights(sharpness=0.02, noise=6.0, seed=3)
@@ -94,15 +95,10 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
-def executor_input(root: Path) -> str:
-    names = {name: {"artifacts": [{"name": name, "uri": str(root / name)}]} for name in ("evaluation", "metrics", "confusion_matrix")}
-    return json.dumps({"outputs": {"outputFile": str(root / "executor_output.json"), "artifacts": names}})
-
-
 def test_evaluate_and_gate_with_a_champion(desk: Desk) -> None:
     champion = desk.register(POOR)
     plan = desk.plan(champion, champion)
-    done = desk.evaluate(plan, executor_input(desk.root))
+    done = desk.evaluate(plan, executor_input(desk.root, "evaluation", "metrics", "confusion_matrix"))
     assert done.returncode == 0, done.stderr
     assert "progress 140/140 images · test · 2 models" in done.stdout  # champion and anchor are one
 
@@ -128,27 +124,39 @@ def test_evaluate_and_gate_with_a_champion(desk: Desk) -> None:
     truth = np.array([LABELS.index(label) for label in tested["label"].to_pylist()])
     assert (probabilities.argmax(axis=1) == truth).mean() == pytest.approx(found.challenger.accuracy)
 
-    output = json.loads((desk.root / "executor_output.json").read_text())["artifacts"]
-    assert output["metrics"]["artifacts"][0]["metadata"]["champion_accuracy"] == pytest.approx(found.champion.accuracy)
-    assert output["confusion_matrix"]["artifacts"][0]["metadata"]["confusionMatrix"]["rows"][0]["row"] == list(
-        found.challenger.confusion[0]
-    )
-    assert json.loads((desk.root / "m.json").read_text())["accuracy"] == pytest.approx(found.challenger.accuracy)
+    told = metadata(desk.root)
+    names = {
+        "accuracy", "balanced accuracy", "macro F1", "majority share", "log loss", "Brier score", "expected calibration error",
+        "accuracy without copies of training rows",
+    }  # fmt: skip
+    assert told["metrics"].keys() == {"rows", *names, *(f"champion {name}" for name in names)}
+    assert told["metrics"]["champion accuracy"] == pytest.approx(found.champion.accuracy, rel=1e-5)
+    assert told["confusion_matrix"]["confusionMatrix"]["rows"][0]["row"] == list(found.challenger.confusion[0])
+    accuracy = pytest.approx(found.challenger.accuracy, rel=1e-5)
+    versions = {"challenger": ours.version, "champion": champion, "anchor": champion}
+    assert told["evaluation"] == {**versions, "rows": 140, "accuracy": accuracy, "scored on": "test"}
+    assert told["metrics"] == pytest.approx(json.loads((desk.root / "m.json").read_text()), rel=1e-5)
     assert json.loads((desk.root / "c.json").read_text())["labels"] == list(LABELS)
 
     measured = ServingMeasurement(ours.version, 1.0, 1.0, 1.0, 1.0, 1, 1000)
     artifacts.finish(artifacts.start(desk.root / "serving"), "serving_check", ServingFindings(7, 0, 0.0, measured, None, "kserve"))
     places = ["--evaluation", "evaluation", "--serving-check", "serving", "--word-output", "out/word", "--verdict", "verdict"]
-    judged = desk.run("gate", plan, *[place if place.startswith("--") else str(desk.root / place) for place in places])
+    places += ["--verdict-summary", "out/summary"]
+    given = executor_input(desk.root, "verdict")
+    command = [place if place.startswith("--") else str(desk.root / place) for place in places]
+    judged = desk.run("gate", plan, *command, executor_input=given)
     assert judged.returncode == 0, judged.stderr
     assert (desk.root / "out" / "word").read_text() == "blessed"
+    assert (desk.root / "out" / "summary").read_text().startswith("# Verdict: blessed\n")
     verdict = read_marker(desk.root / "verdict", "verdict", Verdict)
     assert (verdict.word, verdict.champion, verdict.challenger) == ("blessed", champion, ours.version)
+    counts = {"checks": len(verdict.checks), "failed checks": 0, "looks at the test rows": 1}
+    assert metadata(desk.root)["verdict"] == {"verdict": "blessed", **versions, **counts}
     assert (verdict.better, verdict.better_than_anchor) == (True, True)
     assert verdict.looks is not None
     assert (verdict.looks.number, verdict.looks.test_set) == (1, found.test_set)
 
-    again = desk.run("gate", plan, *[place if place.startswith("--") else str(desk.root / place) for place in places])
+    again = desk.run("gate", plan, *command)
     assert again.returncode == 0, again.stderr
     assert read_marker(desk.root / "verdict", "verdict", Verdict) == verdict  # a repeated gate is no second look
     store = open_store(str(desk.root / "store"))
@@ -174,6 +182,7 @@ def test_a_challenger_that_the_pre_screen_stops_never_meets_the_test_rows(desk: 
     measured = ServingMeasurement(found.challenger.version, 1.0, 1.0, 1.0, 1.0, 1, 1000)
     artifacts.finish(artifacts.start(desk.root / "serving"), "serving_check", ServingFindings(7, 0, 0.0, measured, None, "kserve"))
     places = ["--evaluation", "evaluation", "--serving-check", "serving", "--word-output", "out/word", "--verdict", "verdict"]
+    places += ["--verdict-summary", "out/summary"]
     judged = desk.run("gate", plan, *[place if place.startswith("--") else str(desk.root / place) for place in places])
     assert judged.returncode == 0, judged.stderr
     verdict = read_marker(desk.root / "verdict", "verdict", Verdict)
@@ -186,10 +195,11 @@ def test_a_challenger_that_the_pre_screen_stops_never_meets_the_test_rows(desk: 
 
 
 def test_evaluate_without_a_champion(desk: Desk) -> None:
-    done = desk.evaluate(desk.plan(None, None))
+    done = desk.evaluate(desk.plan(None, None), executor_input(desk.root, "evaluation"))
     assert done.returncode == 0, done.stderr
     found = read_marker(desk.root / "evaluation", "evaluation", EvaluateFindings)
     assert (found.champion, found.anchor, found.comparison) == (None, None, None)
+    assert metadata(desk.root)["evaluation"].keys() == {"challenger", "rows", "accuracy", "scored on"}
     assert all(sample.champion_predicted is None for sample in found.samples)
     assert [path.name for path in (desk.root / "evaluation").glob("predictions-*")] == ["predictions-challenger.parquet"]
 

@@ -23,6 +23,7 @@ from components.ingestion.sources.places import Place
 from components.runtime.disk_store import DiskStore
 from components.runtime.step import main
 from tests.artifacts import pattern, png, small_preset
+from tests.kfp_output import executor_input
 
 LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
@@ -122,7 +123,8 @@ class Bench:
 
     def ingest(self, source: object, *, run: str = "r1") -> int:
         code = self.resolve(source, run=run)
-        return code or self._step("ingest", run, "--plan", self.output("plan"), "--examples", str(self.examples))
+        given = ["--plan", self.output("plan"), "--examples", str(self.examples), "--executor-input", executor_input(self.root, "examples")]
+        return code or self._step("ingest", run, *given)
 
     @property
     def examples(self) -> Path:

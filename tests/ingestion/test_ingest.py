@@ -26,6 +26,7 @@ from components.ingestion.sources.detection import detect
 from components.ingestion.sources.opening import open_place
 from components.runtime import progress
 from tests.ingestion.sources import LABELS, Bench, as_folder, as_zip, bench, class_folders, csv_row, face
+from tests.kfp_output import metadata
 
 TRUNCATED = face("happy", 1)[:60]
 
@@ -67,6 +68,10 @@ def test_every_file_is_accepted_or_rejected_with_its_reason(night: Bench) -> Non
     }
     found = night.findings()
     assert (found["read"], found["accepted"], found["rejected"]) == (29, 23, 6)
+    counted = {f"{split} rows": sum(labels.values()) for split, labels in found["counts"].items()}
+    told = {"snapshot id": found["snapshot_id"], "images read": 29, "images accepted": 23, "images rejected": 6, **counted}
+    assert metadata(night.root)["examples"] == told
+    assert sum(counted.values()) == 23
     assert found["reject_reasons"] == {"unsafe-path": 2, "empty": 1, "no-class-folder": 1, "not-an-image": 1, "truncated": 1}
     assert len(found["rejected_examples"]) == 6
     assert found["published_counts"] == {"train": 19, "test": 8}

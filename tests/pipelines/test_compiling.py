@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from kfp.dsl.base_component import BaseComponent
 
 from pipelines.code import COMPONENTS, ROOT, code_version, image_digest, image_references
 from pipelines.compiling import compile_pipeline, for_a_desk
@@ -83,6 +86,53 @@ def test_people_read_titles(text: str) -> None:
     assert {name: title for name, title in titles.items() if name in TASKS} == {step: row.title for step, row in TASKS.items()}
     groups = {"Retrain", "Read new data", "New data, code or preset", "Train and judge a challenger", "Valid data", "Promote"}
     assert groups | {"Blessed", "Needs approval"} == {title for name, title in titles.items() if name not in TASKS}
+
+
+def described(text: str) -> Iterator[tuple[str, str, str]]:
+    """Component, input or output, and description; of a condition's inputs, which kfp names and describes itself, none."""
+    pipeline = next(iter(yaml.safe_load_all(text)))
+    for component, definition in {**pipeline["components"], "pipeline": pipeline["root"]}.items():
+        for direction in ("inputDefinitions", "outputDefinitions"):
+            for kind in ("artifacts", "parameters"):
+                for name, value in definition.get(direction, {}).get(kind, {}).items():
+                    if not name.startswith("pipelinechannel--"):
+                        yield (
+                            component.removeprefix("comp-"),
+                            f"{direction.removesuffix('Definitions')} {name}",
+                            value.get("description", ""),
+                        )
+
+
+def test_every_input_and_output_is_described_in_one_short_sentence(text: str) -> None:
+    descriptions = list(described(text))
+    assert {component for component, _, _ in descriptions} == {*TASKS, "night", "retrain", "promote", "pipeline"}
+    for component, name, description in descriptions:
+        about = f"{component}, {name}: {description!r}"
+        assert description.endswith("."), about
+        assert len(description.split()) >= 5, about
+        assert len(description) <= (170 if component == "pipeline" else 110), about  # the workflow holds each of them several times
+        assert description.lower().strip(".") != name.split()[-1].replace("_", " "), about
+
+
+def test_what_stands_in_several_steps_is_described_in_the_same_words(text: str) -> None:
+    """Resolve, report and the pipeline take values that aren't decided yet, so theirs differ."""
+    words: dict[str, set[str]] = {}
+    for component, name, description in described(text):
+        if component not in ("resolve", "report", "pipeline"):
+            words.setdefault(name, set()).add(description)
+    assert {name for name, each in words.items() if len(each) > 1} == {"output metrics"}
+
+
+def test_every_component_is_described_in_one_sentence(text: str) -> None:
+    """kfp 2.17's compiled pipeline has a field for the pipeline's own description alone; a component compiled by itself has one."""
+    assert len(next(iter(yaml.safe_load_all(text)))["pipelineInfo"]["description"].split()) > 5
+    modules = [importlib.import_module(f"components.{name}.component") for name in COMPONENTS]
+    steps = {each.name: each for module in modules for each in vars(module).values() if isinstance(each, BaseComponent)}
+    assert set(steps) == set(TASKS)
+    for name, step in steps.items():
+        assert (step.description or "").endswith("."), name
+        assert len(step.description.split()) > 5, name
+        assert "\n" not in step.description, name
 
 
 def tasks(text: str) -> dict[str, dict[str, object]]:

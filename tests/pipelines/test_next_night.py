@@ -55,6 +55,7 @@ def next_night(folder: Path, run_id: str, model: str, version: str) -> Verdict:
         artifacts.start(folder / "check"), "serving_check", ServingFindings(7, 0, 0.0, measured, measured, "given", 1.0, (0.9, 1.1))
     )
     judged = ["--serving-check", folder / "check", "--word-output", folder / "word", "--verdict", folder / "verdict"]
+    judged += ["--verdict-summary", folder / "summary"]
     run("evaluation", "-m", "components.evaluation", "gate", *common, *judged)
     return read_marker(folder / "verdict", "verdict", Verdict)
 

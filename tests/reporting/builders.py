@@ -36,6 +36,7 @@ from components.contracts.night import Listing, NightPlan, Pointer
 from components.contracts.preset import DataPolicy, GatePolicy, ImageSpec, Preset, Stage, TrainingPolicy
 from components.runtime.disk_store import DiskStore
 from components.runtime.preset import store_preset
+from tests.kfp_output import executor_input
 from tests.reporting.faces import face
 from tests.reporting.scored import LABELS, evaluation
 
@@ -294,7 +295,7 @@ def arguments(store: Path, page: Path, run_id: str = RUN, status: str = "") -> l
     """The command line that component.py writes."""
     return [
         "report", "--store", str(store), "--run-id", run_id, "--job-id", "job-1", "--status", status,
-        "--page", str(page), "--executor-input", "",
+        "--page", str(page), "--executor-input", executor_input(page.parent, "page"),
     ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from components.reporting import page as pages
 from components.reporting.__main__ import STEPS
 from components.runtime.disk_store import DiskStore
 from components.runtime.step import main
+from tests.kfp_output import metadata
 from tests.reporting import builders
 from tests.reporting.markup import Page, external_styles
 
@@ -241,6 +242,13 @@ def test_a_clone_of_a_run_has_a_page_of_its_own(run, tmp_path):
     assert json.loads(first.text("summary.json"))["outcome"] == "blessed"
     summary = json.loads(first.store.read(f"runs/{builders.RUN}-clone-id/summary.json"))
     assert (summary["outcome"], summary["failed_step"]) == ("failed", "resolve")
+
+
+def test_the_page_leads_to_the_report_in_the_store(run, tmp_path):
+    reported = run(builders.every_night()["blessed"])
+    address = reported.store.location(f"runs/{builders.RUN}/report.html")
+    told = {"outcome": "blessed", "headline": reported.summary["headline"], "report in the store": address}
+    assert metadata(tmp_path / "artifacts")["page"] == told
 
 
 def test_an_empty_folder_in_the_pages_place_gives_way(run, tmp_path):

@@ -16,6 +16,8 @@ from components.contracts.codec import from_json
 from components.contracts.findings import Evidence
 from components.runtime import step
 from components.runtime.disk_store import DiskStore
+from components.runtime.executor_output import ExecutorOutput
+from tests.kfp_output import executor_input, metadata
 
 PRESET = Path(__file__).resolve().parent / "preset.json"
 
@@ -148,6 +150,15 @@ def test_metadata_is_merged_into_the_executor_output(tmp_path: Path) -> None:
     assert written["metrics"]["artifacts"] == [{**artifact, "metadata": {"accuracy": 0.5}}]
     confusion = written["matrix"]["artifacts"][0]["metadata"]["confusionMatrix"]
     assert confusion == {"annotationSpecs": [{"displayName": "a"}, {"displayName": "b"}], "rows": [{"row": [1, 0]}, {"row": [2, 3]}]}
+
+
+def test_metadata_holds_nothing_that_fails_the_launcher(tmp_path: Path) -> None:
+    """Kubeflow Pipelines 2.17 fails a step over a null (backend/src/v2/metadata/converter.go), and JSON has no word for nan."""
+    output = ExecutorOutput(executor_input(tmp_path, "metrics"))
+    output.metadata("metrics", champion=None, loss=float("nan"), latency=float("inf"), accuracy=2 / 3, rows=1234567, word="go")
+    output.write()
+    told = {"loss": "nan", "latency": "inf", "accuracy": 0.666667, "rows": 1234567, "word": "go"}
+    assert metadata(tmp_path) == {"metrics": told}
 
 
 def test_a_run_needs_a_name(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from components.contracts.preset import ServingPolicy
 from components.images.decode import encode_png
 from components.runtime.store import open_store
 from tests.artifacts import pattern, small_preset
+from tests.kfp_output import executor_input, metadata
 from tests.models import LABELS, night, stripe_weights, write_model
 from tests.serving.conftest import WEIGHTS, processes_about, wait_for
 from tests.serving.drawing import photo
@@ -42,8 +43,6 @@ class Desk:
     def command(self, champion: str | None = None, policy: ServingPolicy = POLICY) -> list[str]:
         plan = night(champion)
         open_store(str(self.root / "store")).write(layout.plan(digest(plan)), to_json(plan).encode())
-        outputs = {name: {"artifacts": [{"name": name, "uri": str(self.root / name)}]} for name in ("serving_check", "metrics")}
-        executor_input = json.dumps({"outputs": {"outputFile": str(self.root / "output.json"), "artifacts": outputs}})
         preset = to_json(small_preset(serving=policy))
         command = [
             sys.executable,
@@ -58,7 +57,8 @@ class Desk:
             "night-1",
         ]
         command += ["--plan", digest(plan), "--model", str(self.root / "model"), "--serving-check", str(self.root / "check")]
-        return [*command, "--metrics", str(self.root / "metrics.json"), "--executor-input", executor_input]
+        given = executor_input(self.root, "serving_check", "metrics")
+        return [*command, "--metrics", str(self.root / "metrics.json"), "--executor-input", given]
 
     def run(self, champion: str | None = None, policy: ServingPolicy = POLICY) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self.command(champion, policy), capture_output=True, text=True, timeout=120, check=False)
@@ -90,9 +90,15 @@ def test_check_serving_with_a_champion(desk: Desk) -> None:
     assert (found.cpus, found.memory_limit_bytes) == (1.0, 1 << 30)
     evidence = json.loads((desk.root / "store" / layout.evidence("night-1", "check-serving")).read_text())
     assert evidence["findings"] == json.loads(to_json(found))
-    metadata = json.loads((desk.root / "output.json").read_text())["artifacts"]["metrics"]["artifacts"][0]["metadata"]
-    assert metadata["golden_failures"] == 0
-    assert metadata == json.loads((desk.root / "metrics.json").read_text())
+    told = metadata(desk.root)
+    assert told["metrics"]["golden images answered otherwise"] == 0
+    assert told["metrics"]["champion p95 latency, ms"] == found.champion.p95_milliseconds
+    assert told["metrics"]["model file, MB"] == pytest.approx(found.challenger.model_bytes / 1e6, abs=0.001)
+    assert told["metrics"] == pytest.approx(json.loads((desk.root / "metrics.json").read_text()), rel=1e-5)
+    assert told["serving_check"] == {
+        "version": ours.version, "champion": champion, "golden images answered otherwise": 0,
+        "p95 latency, ms": found.challenger.p95_milliseconds, "peak memory, MB": told["metrics"]["peak memory, MB"],
+    }  # fmt: skip
     assert processes_about(str(desk.root)) == []
 
 

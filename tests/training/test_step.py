@@ -18,6 +18,7 @@ from components.contracts.preset import Augmentation, ServingPolicy, Stage, Trai
 from components.runtime import progress
 from components.training.standing import TIMES
 from tests.artifacts import example_rows, small_preset
+from tests.kfp_output import executor_input, metadata
 from tests.training.support import LABELS, write_inputs
 
 ROOT = Path(__file__).parents[2]
@@ -41,18 +42,10 @@ def finished(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=200)
 
 
-def executor_input(folder: Path) -> str:
-    names = {"model": "system.Model", "metrics": "system.Metrics"}
-    outputs = {
-        name: {"artifacts": [{"name": name, "uri": str(folder / name), "type": {"schemaTitle": title}}]} for name, title in names.items()
-    }
-    return json.dumps({"outputs": {"artifacts": outputs, "outputFile": str(folder / "executor_output.json")}})
-
-
 def test_the_step_writes_a_complete_verified_model(tmp_path):
     inputs = write_inputs(tmp_path)
     preset = preset_of(Stage(epochs=3, learning_rate=5e-3), Stage(epochs=1, optimizer="sgd", learning_rate=1e-3))
-    done = finished(command(tmp_path, inputs, preset, executor_input=executor_input(tmp_path)))
+    done = finished(command(tmp_path, inputs, preset, executor_input=executor_input(tmp_path, "model", "metrics")))
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     lines = [progress.parse(line) for line in done.stdout.splitlines()]
@@ -78,10 +71,14 @@ def test_the_step_writes_a_complete_verified_model(tmp_path):
     history = json.loads((tmp_path / "r1" / "model" / "history.json").read_text())
     assert history == {name: list(values) for name, values in findings.history.items() if name not in TIMES}
 
-    output = json.loads((tmp_path / "executor_output.json").read_text())["artifacts"]
-    assert output["metrics"]["artifacts"][0]["metadata"]["held_out_accuracy"] == manifest.validation_accuracy
-    assert output["model"]["artifacts"][0]["metadata"]["version"] == manifest.version
-    assert json.loads((tmp_path / "r1" / "metrics").read_text())["best_epoch"] == findings.best_epoch
+    told = metadata(tmp_path)
+    assert told["metrics"]["held-out accuracy"] == pytest.approx(manifest.validation_accuracy, rel=1e-5)
+    assert told["metrics"]["best epoch"] == findings.best_epoch
+    assert told["model"] == {
+        "version": manifest.version, "architecture": "small-cnn", "snapshot id": manifest.snapshot_id,
+        "held-out accuracy": pytest.approx(manifest.validation_accuracy, rel=1e-5),
+    }  # fmt: skip
+    assert told["metrics"] == pytest.approx(json.loads((tmp_path / "r1" / "metrics").read_text()), rel=1e-5)
     (checkpoint,) = (tmp_path / "store" / "checkpoints").rglob("state.npz")
     assert checkpoint.read_bytes() == b"", "nothing is left to continue"
 

@@ -26,6 +26,7 @@ from components.validation.__main__ import validate
 from components.validation.judging import judge
 from components.validation.judging_process import Judged, judge_in_process
 from tests.artifacts import example_rows, write_examples
+from tests.kfp_output import executor_input, metadata
 from tests.models import stripe_weights, write_model
 from tests.validation.data import LABELS, PRESET
 
@@ -53,6 +54,7 @@ def write_plan(store: Store, accepted: str | None = None, champion: str | None =
 def arguments(folder: Path, plan: str) -> dict[str, Any]:
     return {
         "plan": plan, "examples": folder / "examples", "decision_output": folder / "out" / "decision", "validation": folder / "validation",
+        "data_summary": folder / "out" / "summary",
     }  # fmt: skip
 
 
@@ -79,7 +81,10 @@ def night(folder: Path, run_id: str, champion: str | None = None, **how: Any) ->
     plan = write_plan(store, json.loads(current)["snapshot_id"] if current else None, champion)
     scratch = folder / f"scratch-{run_id}"
     scratch.mkdir()
-    return validate(Context(run_id, PRESET, store, scratch, ExecutorOutput("")), Namespace(**arguments(folder, plan)), judge_here)
+    output = ExecutorOutput(executor_input(folder, "validation"))
+    findings = validate(Context(run_id, PRESET, store, scratch, output), Namespace(**arguments(folder, plan)), judge_here)
+    output.write()
+    return findings
 
 
 def test_a_good_night_goes_and_is_remembered(tmp_path: Path) -> None:
@@ -90,6 +95,10 @@ def test_a_good_night_goes_and_is_remembered(tmp_path: Path) -> None:
     assert done.stderr == ""
     assert "progress 2/2 judges" in done.stdout
     assert (tmp_path / "out" / "decision").read_text() == "go"
+    summary = (tmp_path / "out" / "summary").read_text()
+    assert summary.startswith("# Data summary: go\n")
+    assert "| sad | 40 | 6 | 20 |" in summary
+    assert len(summary) < 4000
 
     found = artifacts.read_marker(tmp_path / "validation", "validation", ValidateFindings)
     assert found.decision == "go"
@@ -126,6 +135,11 @@ def test_nights_in_a_row_on_one_store(tmp_path: Path) -> None:
     assert drifted.compared_with == same.snapshot_id
     assert [rule.name for rule in drifted.rules if not rule.passed and rule.severity == "critical"] == ["brightness drift"]
     assert drifted.drift["brightness"] > 0.2
+    assert metadata(tmp_path)["validation"] == {
+        "decision": "stop", "rules": len(drifted.rules), "failed rules": sum(not rule.passed for rule in drifted.rules),
+        **{f"{split} rows": size * len(LABELS) for split, size in SIZES.items()},
+        "snapshot id": drifted.snapshot_id, "images read": sum(SIZES.values()) * len(LABELS), "images rejected": 0,
+    }  # fmt: skip
     assert store.read(layout.accepted_snapshot("tests")) == accepted, "a stopped night must not become the baseline"
     assert store.read(f"{layout.snapshot('tests', drifted.snapshot_id)}/statistics.pb") is None
 
@@ -257,7 +271,8 @@ def test_the_command_line_is_the_one_that_the_pipeline_uses() -> None:
         [sys.executable, "-m", "components.validation", "validate", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0
-    for word in ("--preset", "--store", "--run-id", "--plan", "--examples", "--decision-output", "--validation", "--executor-input"):
+    outputs = ("--decision-output", "--validation", "--data-summary")
+    for word in ("--preset", "--store", "--run-id", "--plan", "--examples", *outputs, "--executor-input"):
         assert word in signature
         assert word in done.stdout
 

@@ -24,6 +24,7 @@ from tests.deployment.builders import PRESET, write_model, write_verdict
 from tests.deployment.rollout.kserve import NAMESPACE, Behaviour
 from tests.deployment.rollout.over_http import api_server
 from tests.deployment.rollout.support import Answers, Killed, World
+from tests.kfp_output import executor_input, metadata
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,8 @@ class Site:
             "deployment", steps,
             ["deploy", "--preset", to_json(self.preset), "--store", self.store, "--run-id", f"run-{weights}",
              "--model", str(self.folder / weights), "--verdict", str(self.folder / f"verdict-{weights}"),
-             "--deployment", str(self.folder / f"deployment-{weights}"), "--serving-image", "r/serving:1", "--executor-input", ""],
+             "--deployment", str(self.folder / f"deployment-{weights}"), "--serving-image", "r/serving:1",
+             "--executor-input", executor_input(self.folder, "deployment")],
         )  # fmt: skip
 
     def findings(self, weights: str) -> DeployFindings:
@@ -92,6 +94,8 @@ def test_a_good_model_serves_and_the_registry_says_so(site):
     assert site.run("one") == 0
     found = site.findings("one")
     assert (found.rollout.outcome, found.rollout.serving, found.champion.version) == ("serving", version, version)
+    told = {"version": version, "champion": version, "rollout": "serving", "traffic percent": 100}
+    assert metadata(site.folder)["deployment"] == told
     site.world.check({version})
     assert site.registry.serving().run_id == "run-one"
     container = site.world.kserve.service["spec"]["predictor"]["containers"][0]
