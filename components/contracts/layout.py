@@ -14,6 +14,7 @@ models/<model_name>/looks.json              ledger: which challengers met which 
 models/<model_name>/last-night              the last judged night
 models/<model_name>/drift.json              DriftRecord: the traffic of the champion, compared with its training data
 models/<model_name>/signatures/<version>    Ed25519 signature of a version's manifest, base64
+models/<model_name>/serving-images/<version>  image of the predictor that the version was checked with
 models/<model_name>/cards/<version>.md      model card, beside the version that it describes
 served/<model_name>/<yyyy-mm-dd>/<part>.jsonl  what was served on a day (UTC): features and probabilities, no picture
 checkpoints/<key>/...                       survives retries and preemption
@@ -103,6 +104,11 @@ def looks(model_name: str) -> str:
 def signature(model_name: str, version_id: str) -> str:
     """Key of the signature of a version's manifest."""
     return f"models/{model_name}/signatures/{version_id}"
+
+
+def serving_image(model_name: str, version_id: str) -> str:
+    """Key of the image of the predictor that a version was checked with."""
+    return f"models/{model_name}/serving-images/{version_id}"
 
 
 def card(model_name: str, version_id: str) -> str:

@@ -15,6 +15,7 @@ from components.contracts.artifacts import MARKERS, ModelManifest, read_marker, 
 from components.contracts.findings import DeployFindings, RegisterFindings, RolloutFindings, Verdict
 from components.contracts.preset import ServingPolicy
 from components.deployment.approval import ask
+from components.deployment.lineage import record_serving_image
 from components.deployment.promotion import GATE, Signed, require_spared, require_word
 from components.deployment.registry import Registry
 from components.deployment.signatures import sealed
@@ -37,6 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--signing-key", type=Path, default=Path(SIGNING_KEY_FILE), help="signs the version, where it is; Ed25519, PEM")
 
 
+def add_register_arguments(parser: argparse.ArgumentParser) -> None:
+    add_arguments(parser)
+    parser.add_argument("--serving-image", default="", help="image of the predictor that the version was checked with")
+
+
 def add_deploy_arguments(parser: argparse.ArgumentParser) -> None:
     add_arguments(parser)
     parser.add_argument("--deployment", type=Path, required=True, help="deployment artifact to write")
@@ -49,6 +55,7 @@ def register(context: Context, arguments: argparse.Namespace) -> RegisterFinding
     registry = Registry(context.store, manifest.model_name)
     _signature(context, arguments, manifest)
     registry.put(arguments.model, manifest.version)
+    record_serving_image(registry, manifest.version, arguments.serving_image)
     ask(registry, context.run_id, verdict, _now())
     # Garbage collection that started before the request stood may not have seen it.
     require_spared(registry.pointers(), manifest.version)
@@ -79,6 +86,7 @@ def deploy(context: Context, arguments: argparse.Namespace, tools_of: ToolsOf | 
         registry.promote(arguments.model, context.run_id, verdict, signed, awaits_rollout=policy.rollout is not None)
     context.store.write(f"{layout.run(context.run_id)}/{MANIFEST}", text.encode())
     folder = artifacts.start(arguments.deployment)
+    record_serving_image(registry, manifest.version, arguments.serving_image)
     artifacts.write_atomically(folder / MANIFEST, text.encode())
     rollout = roll_out(withdrawn=withdrawn) if roll_out else None
     now = registry.pointers()
@@ -122,7 +130,7 @@ def _now() -> str:
 
 
 STEPS = {
-    "register": Step("keep a challenger that needs approval in the registry, and ask a person", add_arguments, register),
+    "register": Step("keep a challenger that needs approval in the registry, and ask a person", add_register_arguments, register),
     "deploy": Step("make the blessed challenger the champion and render what serves it", add_deploy_arguments, deploy),
 }
 

@@ -31,7 +31,7 @@ def register(
         args=[
             "register", "--preset", preset, "--store", store, "--run-id", run_id,
             "--model", model.path, "--verdict", verdict.path,
-            "--executor-input", "{{$}}",
+            "--serving-image", SERVING_IMAGE, "--executor-input", "{{$}}",
         ],
     )  # fmt: skip
 

@@ -27,6 +27,7 @@ class Lineage:
         run_id: the run that made it; empty when no decision and no request names one.
         evidence: of that run, per step, as stored JSON; empty when it was removed.
         summary: of that run, as stored JSON.
+        serving_image: see `serving_image`.
     """
 
     model_name: str
@@ -39,6 +40,7 @@ class Lineage:
     run_id: str
     evidence: dict[str, dict[str, Any]] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
+    serving_image: str = ""
 
     def findings(self, step: str) -> dict[str, Any]:
         """What a step of the run found; empty where that isn't known."""
@@ -83,7 +85,22 @@ def trace(registry: Registry, version: str) -> Lineage:
         run_id,
         {step: value for step, value in evidence.items() if value},
         json_object(registry.store.read(f"{layout.run(run_id)}/summary.json")) if run_id else {},
+        serving_image(registry, version),
     )
+
+
+def record_serving_image(registry: Registry, version: str, image: str) -> None:
+    """Keep the image of the predictor that a version was checked with; that of its latest run counts.
+
+    An image without a tag or digest names whatever is newest, so it isn't kept.
+    """
+    if ":" in image.rpartition("/")[2]:
+        registry.store.write(layout.serving_image(registry.name, version), image.encode())
+
+
+def serving_image(registry: Registry, version: str) -> str:
+    """The image of the predictor that a version was checked with; empty where its runs named none."""
+    return (registry.store.read(layout.serving_image(registry.name, version)) or b"").decode()
 
 
 def roles(registry: Registry) -> dict[str, list[str]]:
@@ -114,6 +131,7 @@ def _facts(lineage: Lineage) -> Iterator[tuple[str, str]]:
         yield name, str(getattr(manifest, name))
     yield "labels", ", ".join(manifest.labels)
     yield "run", lineage.run_id
+    yield "serving image", lineage.serving_image
     yield from _flat("preset", lineage.preset)
     for name, value in lineage.findings("evaluate").get("challenger", {}).items():
         if isinstance(value, (int, float)):

@@ -149,6 +149,9 @@ def withdrawn(now: Pointers, version: str, serving: Pointer | None, signed: Sign
     """
     if now.champion is None or now.champion.version != version:
         return now
+    if serving and serving.version in now.withdrawn:  # sent back by a person before, and has the traffic again
+        spared = tuple(other for other in now.withdrawn if other != serving.version)
+        return withdrawn(replace(now, withdrawn=spared), version, serving, signed)
     return changed(
         now,
         champion=replace(serving, since=signed.at) if serving else None,

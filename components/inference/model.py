@@ -15,6 +15,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from components.contracts.artifacts import ModelManifest, verified_model
 from components.contracts.errors import ContractError, InputError
+from components.contracts.words import shortened
 
 Probabilities = npt.NDArray[np.float32]
 
@@ -72,7 +73,7 @@ class ServedModel:
             self._interpreter = Interpreter(model_path=str(self._path), num_threads=threads)
         except ValueError as error:
             raise ContractError(
-                f"the runtime can't load {self._path.name}: {' '.join(str(error).split())[:200]}", fix="train and export the model again"
+                f"the runtime can't load {self._path.name}: {shortened(error, 200)}", fix="train and export the model again"
             ) from error
         self._input = self._interpreter.get_input_details()[0]
         self._output = self._interpreter.get_output_details()[0]

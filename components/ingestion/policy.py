@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from components.contracts.preset import RetrainPolicy
+from components.contracts.words import percent
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def _waited_for(policy: RetrainPolicy) -> str:
     if policy.changed_objects is not None:
         limits.append(f"{policy.changed_objects:,} changed objects")
     if policy.changed_share is not None:
-        limits.append(f"{policy.changed_share:.1%} of them")
+        limits.append(f"{percent(policy.changed_share, policy.changed_share)} of them")
     return " or ".join(limits) or "other changes than of the source"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from components.contracts.codec import from_json
 from components.contracts.errors import InputError
+from components.contracts.words import shortened
 from components.reporting.night import Observed
 
 HOUR = 3600.0
@@ -103,7 +104,7 @@ def read_prices(content: bytes | None) -> tuple[Prices | None, str]:
     try:
         return from_json(Prices, content, "prices.json"), ""
     except Exception as error:  # noqa: BLE001 - whatever a person wrote there
-        return None, " ".join(str(error).split())[:300]
+        return None, shortened(error, 300)
 
 
 def as_summary(cost: Cost) -> dict[str, Any]:

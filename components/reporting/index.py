@@ -11,10 +11,11 @@ from typing import Any
 from markupsafe import Markup
 
 from components.contracts.night import OUTCOME_WORDS
+from components.contracts.words import percent
 from components.reporting.charts.curves import Column, durations, trend
 from components.reporting.templating import render_template
-from components.reporting.words import percent, spaced
 from components.reporting.words import seconds as in_words
+from components.reporting.words import spaced
 
 MAX_COLUMNS = 90
 

@@ -24,6 +24,7 @@ from components.contracts.findings import (
     Verdict,
 )
 from components.contracts.layout import STEPS
+from components.contracts.words import shortened
 
 Status = Literal["succeeded", "failed", "running", "unreadable", "missing", "skipped"]
 REPORTED = tuple(name for name in STEPS if name != "report")
@@ -169,7 +170,7 @@ def _observe(name: str, content: bytes | None) -> Observed:
     try:
         evidence = from_plain(Evidence, json.loads(content), f"the evidence of {name}")
     except (EmotionError, ValueError, TypeError, RecursionError) as error:
-        return Observed(name, "unreadable", error=" ".join(str(error).split())[:500])
+        return Observed(name, "unreadable", error=shortened(error, 500))
     step = Observed(
         name,
         evidence.status,
@@ -188,4 +189,4 @@ def _observe(name: str, content: bytes | None) -> Observed:
     try:
         return replace(step, findings=from_plain(FINDINGS[name], evidence.findings, f"the findings of {name}"))
     except (EmotionError, ValueError, TypeError) as error:
-        return replace(step, status="unreadable", error=" ".join(str(error).split())[:500])
+        return replace(step, status="unreadable", error=shortened(error, 500))

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 from components.contracts.findings import EvaluateFindings, RolloutFindings, Verdict
+from components.contracts.words import shortened
 from components.reporting.night import Night, Observed
 from components.reporting.words import moment
 
@@ -72,7 +73,7 @@ def pipeline_error(status: str) -> str:
         return ""
     if state.upper() not in ("FAILED", "CANCELLED", "CANCELED"):
         return ""
-    message = " ".join(str(error.get("message", "")).split())[:500] if isinstance(error, dict) else ""
+    message = shortened(error.get("message", ""), 500) if isinstance(error, dict) else ""
     return f"pipeline {state.lower()}" + (f", {message}" if message else "")
 
 
@@ -110,18 +111,30 @@ def _judged(night: Night, verdict: Verdict) -> Outcome | None:
         return None
     rollout = night.deploy.rollout if night.deploy else None
     if rollout and rollout.outcome != "serving":
-        return _not_served(rollout, scored)
+        return _not_served(rollout, scored, night.step("deploy").finished_at)
     headline = "Promoted: the new champion" if verdict.champion else "Promoted: the first champion"
     now = f"It replaces version {verdict.champion}." if verdict.champion else "It is the first model to serve."
     return Outcome("blessed", headline, f"{scored} {now}".strip(), verdict.reasons)
 
 
-def _not_served(rollout: RolloutFindings, scored: str) -> Outcome:
-    """Blessed by the gate, but not what serves: the cluster has the last word."""
+def _not_served(rollout: RolloutFindings, scored: str, at: str) -> Outcome:
+    """Blessed by the gate, but not what serves: the cluster has the last word.
+
+    Args:
+        at: when the step that rolled it out ended. A pause says how things stood then: nobody writes the report anew when it ends.
+    """
     serves = f"Version {rollout.serving} keeps serving." if rollout.serving else "Nothing serves yet."
     if rollout.outcome == "paused":
-        asks = f"A person paused its rollout at {rollout.percent} % of the traffic: `emotion rollout resume` or `abort` goes on."
-        return Outcome("needs-approval", "A person must decide", f"{scored} {asks}".strip(), (rollout.reason,))
+        asks = (
+            f"On {moment(at)} a person had paused its rollout at {rollout.percent} % of the traffic."
+            " `emotion rollout status` says how it stands now; `emotion rollout resume` or `abort` goes on."
+        )
+        return Outcome("needs-approval", "Its rollout was paused by a person", f"{scored} {asks}".strip(), (rollout.reason,))
+    if rollout.serving == rollout.version:
+        image = f", with the image {rollout.previous_image}" if rollout.previous_image not in ("", rollout.image) else " as before"
+        back = f"The rollout of its new predictor{f', with the image {rollout.image},' if rollout.image else ''} was sent back."
+        headline = "Its new predictor was sent back"
+        return Outcome("rejected", headline, f"{scored} {back} {serves.rstrip('.')}{image}.".strip(), (rollout.reason,))
     back = "The gate blessed it, but its rollout went wrong and was sent back."
     return Outcome("rejected", "Not promoted: its rollout was sent back", f"{scored} {back} {serves}".strip(), (rollout.reason,))
 

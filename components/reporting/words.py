@@ -6,12 +6,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from components.contracts.words import percent
+
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def percent(value: float) -> str:
-    """A share, to a tenth of a percent."""
-    return f"{value:.1%}"
 
 
 def points(value: float) -> str:

@@ -33,6 +33,7 @@ from components.contracts.codec import from_json, plain, to_pretty_json
 from components.contracts.errors import EmotionError, EnvironmentProblem, InputError
 from components.contracts.findings import Evidence
 from components.contracts.preset import Preset
+from components.contracts.words import shortened
 from components.runtime import retry
 from components.runtime.disk_store import close_to_others
 from components.runtime.executor_output import ExecutorOutput
@@ -173,7 +174,7 @@ def one_line(error: BaseException) -> str:
         )
     if isinstance(error, PermissionError):
         return str(EnvironmentProblem(f"no permission for {error.filename}", fix="choose another folder or change its permissions"))
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+    return f"{type(error).__name__}: {shortened(error, 500)}"
 
 
 def _explain(step: str, error: BaseException) -> int:

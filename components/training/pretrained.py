@@ -10,6 +10,7 @@ import keras
 from components.contracts.artifacts import sha256_of_file
 from components.contracts.errors import ContractError, EnvironmentProblem, InputError
 from components.contracts.preset import PretrainedWeights
+from components.contracts.words import shortened
 from components.runtime.store import open_store
 from components.training.models.backbones import BACKBONES, backbone_of
 
@@ -43,7 +44,7 @@ def load_pretrained(network: keras.Model, weights: PretrainedWeights, scratch: P
             backbone.load_weights(file)
     except (ValueError, OSError, KeyError) as error:
         raise ContractError(
-            f"the pretrained weights {weights.uri} don't fit {network.name} ({' '.join(str(error).split())[:200]})",
+            f"the pretrained weights {weights.uri} don't fit {network.name} ({shortened(error, 200)})",
             expected="a file in Keras's weight layout, without its top",
         ) from error
     return found
@@ -72,7 +73,7 @@ def _downloaded(architecture: str, keras_home: Path) -> Path:
         make(include_top=False, weights=IMAGENET)
     except Exception as error:
         raise EnvironmentProblem(
-            f"Keras can't download the ImageNet weights of {architecture} ({' '.join(str(error).split())[:200]})",
+            f"Keras can't download the ImageNet weights of {architecture} ({shortened(error, 200)})",
             fix="allow the download, or set training.pretrained to a file (a path, gs:// or s3://) with its sha256",
         ) from error
     (file,) = (keras_home / "models").iterdir()

@@ -13,6 +13,7 @@ import great_expectations.expectations as gxe
 
 from components.contracts.artifacts import EXAMPLE_COLUMNS, SPLITS
 from components.contracts.preset import Preset
+from components.contracts.words import percent
 
 Result = dict[str, Any]
 
@@ -129,8 +130,8 @@ def _identity(preset: Preset) -> tuple[RowRule, ...]:
 
 def _amounts(preset: Preset) -> tuple[RowRule, ...]:
     policy = preset.validation
-    most, least = f"at most {policy.max_class_share:.0%}", f"at least {policy.min_class_share:.1%}"
-    rejects = f"at most {policy.max_reject_rate:.1%}"
+    most, least = _bound("at most", policy.max_class_share, 0), _bound("at least", policy.min_class_share)
+    rejects = _bound("at most", policy.max_reject_rate)
     return (
         _at_least("training rows per class", "train", "training", policy.min_train_per_class),
         _at_least("test rows per class", "test", "test", policy.min_test_per_class),
@@ -138,21 +139,21 @@ def _amounts(preset: Preset) -> tuple[RowRule, ...]:
         RowRule(
             "largest class share", "classes",
             gxe.ExpectColumnMaxToBeBetween(column="share", max_value=policy.max_class_share),
-            _percent, most,
+            _percent(policy.max_class_share), most,
             "The largest class holds {value} of the training rows.",
             f"The largest class holds {{value}} of the training rows; {most} is allowed.",
         ),
         RowRule(
             "smallest class share", "classes",
             gxe.ExpectColumnMinToBeBetween(column="share", min_value=policy.min_class_share),
-            _percent, least,
+            _percent(policy.min_class_share), least,
             "The smallest class holds {value} of the training rows.",
             f"The smallest class holds {{value}} of the training rows; {least} is asked for.",
         ),
         RowRule(
             "reject rate", "snapshot",
             gxe.ExpectColumnMaxToBeBetween(column="reject_rate", max_value=policy.max_reject_rate),
-            _percent, rejects,
+            _percent(policy.max_reject_rate), rejects,
             "Of the images read, {value} were rejected.",
             f"Of the images read, {{value}} were rejected; {rejects} is allowed.",
         ),
@@ -217,5 +218,9 @@ def _wrong(noun: str) -> Callable[[Result], str]:
     return lambda result: _count(result["unexpected_count"], noun)
 
 
-def _percent(result: Result) -> str:
-    return f"{result['observed_value']:.1%}"
+def _percent(bound: float) -> Callable[[Result], str]:
+    return lambda result: percent(result["observed_value"], bound)
+
+
+def _bound(word: str, bound: float, digits: int = 1) -> str:
+    return f"{word} {percent(bound, bound, digits)}"

@@ -12,6 +12,7 @@ from components.contracts.artifacts import Snapshot, write_atomically
 from components.contracts.findings import Rule
 from components.contracts.preset import Preset
 from components.contracts.preset.validation import Severity
+from components.contracts.words import shortened
 from components.validation import tables
 from components.validation.data_docs import Documented, page
 from components.validation.expectations import Result, RowRule, row_rules
@@ -104,4 +105,4 @@ def _culprits(result: Result) -> list[str]:
 def _reason(exception_info: dict[str, Any]) -> str:
     nested = [value["exception_message"] for value in exception_info.values() if isinstance(value, dict)]
     words = nested[0] if nested else str(exception_info.get("exception_message", "no reason given"))
-    return " ".join(words.split())[:200].rstrip(".")
+    return shortened(words, 200).rstrip(".")

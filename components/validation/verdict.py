@@ -7,6 +7,7 @@ from typing import Literal
 
 from components.contracts.findings import LabelNoise, Rule
 from components.contracts.preset import Preset, ValidationPolicy
+from components.contracts.words import percent
 
 # Beyond the bound is worth a look; beyond twice the bound the data isn't what the bound was set for.
 CRITICAL_FROM = 2.0
@@ -74,20 +75,21 @@ def class_drift_rule(drift: Mapping[str, Mapping[str, float]], policy: Validatio
 
 def doubtful_labels_rule(noise: LabelNoise | None, policy: ValidationPolicy) -> Rule:
     """Not too many labels look wrong, and labels have to do with the pictures at all."""
-    name, bound = "doubtful labels", f"at most {policy.max_doubtful_share:.0%}"
+    name, most = "doubtful labels", policy.max_doubtful_share
+    bound = f"at most {percent(most, most, digits=0)}"
     if noise is None:
         sentence = "Too few rows to fit a model that could doubt a label."
         return Rule(name, "label-noise", policy.severity(name), True, "not measured", bound, sentence)
     share = sum(noise.doubted.values()) / noise.rows
     judge = f"a small model that gets {noise.accuracy:.0%} of unseen rows right (guessing: {noise.chance:.0%})"
-    told = f"Of {noise.rows:,} labels {share:.1%} look wrong to {judge}"
+    told = f"Of {noise.rows:,} labels {percent(share, most)} look wrong to {judge}"
     if noise.rows < noise.of_rows:
         told += f", on a drawn sample of {noise.of_rows:,} rows"
     if noise.accuracy < noise.chance + LEAST_GAIN:
         sentence = f"The labels can't be told from the pictures by {judge}: are they the labels of these pictures?"
-        return Rule(name, "label-noise", policy.severity(name), False, f"{share:.1%}", bound, sentence)
+        return Rule(name, "label-noise", policy.severity(name), False, percent(share, most), bound, sentence)
     sentence = f"{told}; {bound} is expected. Nothing was changed: a person decides over {noise.file}."
-    return Rule(name, "label-noise", policy.severity(name), share <= policy.max_doubtful_share, f"{share:.1%}", bound, sentence)
+    return Rule(name, "label-noise", policy.severity(name), share <= most, percent(share, most), bound, sentence)
 
 
 def no_comparison_rule(snapshot_id: str | None, policy: ValidationPolicy) -> Rule:

@@ -11,6 +11,7 @@ from components.contracts.codec import from_plain, to_json
 from components.contracts.findings import DeployFindings, Evidence, RegisterFindings
 from components.deployment.__main__ import STEPS
 from components.deployment.approval import requests
+from components.deployment.lineage import trace
 from components.deployment.registry import Registry
 from components.runtime.step import main
 from components.runtime.store import open_store
@@ -20,14 +21,15 @@ from tests.kfp_output import executor_input, metadata
 
 @pytest.fixture
 def deploy(tmp_path):
-    def run(run_id="run-1", model="model", step="deploy"):
+    def run(run_id="run-1", model="model", step="deploy", options=()):
         output = ["--deployment", str(tmp_path / "deployment")] if step == "deploy" else []
         return main(
             "deployment",
             STEPS,
             [step, "--preset", to_json(PRESET), "--store", str(tmp_path / "store"), "--run-id", run_id,
              "--model", str(tmp_path / model),
-             "--verdict", str(tmp_path / "verdict"), *output, "--executor-input", executor_input(tmp_path, "deployment")],
+             "--verdict", str(tmp_path / "verdict"), *output, *options,
+             "--executor-input", executor_input(tmp_path, "deployment")],
         )  # fmt: skip
 
     return run
@@ -96,6 +98,22 @@ def test_a_version_that_needs_approval_waits_in_the_registry(tmp_path, deploy, c
     before = {name: content for name, content in tree(tmp_path / "store").items() if "evidence" not in name}
     assert deploy(step="register") == 0
     assert {name: content for name, content in tree(tmp_path / "store").items() if "evidence" not in name} == before
+
+
+@pytest.mark.parametrize(("step", "word"), [("deploy", "blessed"), ("register", "needs-approval")])
+def test_a_version_knows_the_image_that_it_was_checked_with(tmp_path, deploy, step, word):
+    version = write_model(tmp_path / "model", b"weights").version
+    write_verdict(tmp_path / "verdict", version, word=word)
+    registry = Registry(open_store(str(tmp_path / "store")), "small")
+    for image, recorded in (
+        ("", ""),
+        ("r.example:5000/emotion-serving", ""),
+        (f"r/emotion-serving@sha256:{'0' * 64}", f"r/emotion-serving@sha256:{'0' * 64}"),
+        ("r/emotion-serving:2", "r/emotion-serving:2"),
+        ("emotion-serving", "r/emotion-serving:2"),
+    ):
+        assert deploy(step=step, options=["--serving-image", image] if image else []) == 0
+        assert trace(registry, version).serving_image == recorded
 
 
 def test_a_rejected_version_is_not_registered(tmp_path, deploy, capsys):

@@ -173,6 +173,6 @@ class TestNights:
         for at, version, word in ((now, "v9", "nothing-new"), (now - timedelta(hours=3), "v1", "nothing-new"), (now, "v1", "new")):
             found = DriftRecord(version, "2026-11-01", at.isoformat(), drifted=True, sentence="contrast moved")
             night.store.write(layout.drift("small"), to_json(found).encode())
-            night.resolve(folder, run=f"r3-{at.isoformat()}-{version}".replace("+", ""))
+            night.resolve(folder, run=f"r3-{at:%Y%m%dT%H%M%S}-{version}-{word}")
             assert night.output("work") == word
         assert night.plan().reason.startswith("what is served drifted (contrast moved), though nothing changed since run r0")

@@ -51,12 +51,13 @@ def test_a_blessing_counts_only_once_deployed():
         ("serving", "new", "blessed", "Promoted: the new champion", "It replaces"),
         ("rolled-back", "old", "rejected", "Not promoted: its rollout was sent back", "Version old keeps serving."),
         ("rolled-back", None, "rejected", "Not promoted: its rollout was sent back", "Nothing serves yet."),
-        ("paused", "old", "needs-approval", "A person must decide", "paused its rollout at 10 %"),
+        ("rolled-back", "new", "rejected", "Its new predictor was sent back", "Version new keeps serving, with the image r/serving:1."),
+        ("paused", "old", "needs-approval", "Its rollout was paused by a person", "paused its rollout at 10 %"),
     ],
 )
 def test_the_cluster_has_the_last_word(ended, serving, word, headline, says):
     night = builders.every_night()["blessed"]
-    rollout = RolloutFindings(ended, "new", serving, 10, "5 of 400 requests failed at 10 %", (), 60.0)
+    rollout = RolloutFindings(ended, "new", serving, 10, "5 of 400 requests failed at 10 %", (), 60.0, "r/serving:2", "r/serving:1")
     deploy = night["deploy"]
     found = outcome(night | {"deploy": replace(deploy, findings=deploy.findings | {"rollout": asdict(rollout)})})
     assert (found.word, found.headline) == (word, headline)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from components.contracts.findings import RolloutFindings, RolloutStep
 from components.reporting import page as pages
 from components.reporting.__main__ import STEPS
 from components.runtime.disk_store import DiskStore
@@ -28,6 +29,9 @@ DRAWN = {
     "needs-approval": ALONE,
     "killed": {"Class balance before and after resampling"},
 }
+
+
+STEP = RolloutStep(10, 30.0, 310, 0, 12, 0.0096, 5.0, 6.0)
 
 
 def check(content: str) -> Page:
@@ -121,6 +125,19 @@ def test_what_older_nights_left_still_makes_a_page(run):
 def test_a_version_that_waits_tells_how_to_decide(run):
     text = check(run(builders.every_night()["needs-approval"]).page).text
     assert f"emotion models approve {builders.RUN} --by NAME --why TEXT" in text
+
+
+def test_a_paused_rollout_tells_how_it_goes_on_and_as_of_when(run):
+    night = builders.every_night()["blessed"]
+    rollout = RolloutFindings("paused", "new", "old", 10, "a person paused it", (STEP,), 60.0, "r/serving:2", "r/serving:1")
+    deploy = night["deploy"]
+    night |= {"deploy": replace(deploy, findings=deploy.findings | {"rollout": builders.to_plain(rollout)})}
+    text = check(run(night).page).text
+    assert "On 21 November 2026, 02:01 UTC a person had paused its rollout at 10 % of the traffic." in text
+    assert "emotion rollout status" in text
+    assert "emotion models approve" not in text, "nobody asked for that"
+    assert "Image r/serving:2, before r/serving:1." in text.replace(" ,", ",").replace(" .", ".")
+    assert "0.96%" in text, "the bound of the error rate has two digits, as the terminal shows it"
 
 
 def test_hostile_names_are_text(run):

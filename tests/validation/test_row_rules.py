@@ -135,6 +135,14 @@ def test_too_many_rejects() -> None:
     assert (rule.severity, rule.value, rule.bound) == ("critical", "50.0%", "at most 5.0%")
 
 
+def test_shares_have_the_digits_of_their_bound() -> None:
+    rows = examples()
+    strict = replace(PRESET, validation=ValidationPolicy(max_reject_rate=0.0001))
+    rule = failed(rows, strict, rejected=16)["reject rate"]
+    assert (rule.value, rule.bound) == (f"{16 / (len(rows) + 16):.2%}", "at most 0.01%")
+    assert rule.sentence.endswith(" were rejected; at most 0.01% is allowed.")
+
+
 def test_a_missing_class_is_named_wherever_it_is_missed() -> None:
     found = failed(examples(labels=LABELS[1:]))
     names = {"training rows per class", "test rows per class", "held-out rows per class"}

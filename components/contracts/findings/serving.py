@@ -89,6 +89,8 @@ class RolloutFindings:
         serving: version that has the traffic; None when nothing serves.
         percent: of the traffic that the new version has now.
         reason: why it ended so, in words.
+        image, previous_image: of the predictor that was rolled out, and of the one before; empty where there was none, or it isn't
+            recorded. A rollout of another image of the version that serves already shows in these alone.
     """
 
     outcome: Literal["serving", "rolled-back", "paused"]
@@ -98,6 +100,8 @@ class RolloutFindings:
     reason: str
     steps: tuple[RolloutStep, ...]
     seconds: float
+    image: str = ""
+    previous_image: str = ""
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,14 @@ from components.contracts.errors import EmotionError, EnvironmentProblem, InputE
 from components.contracts.findings import RolloutFindings
 from components.contracts.night import Pointer
 from components.contracts.preset import Preset
+from components.contracts.words import percent
 from components.deployment import signatures
+from components.deployment.lineage import serving_image
 from components.deployment.manifest import Served, storage_uri
 from components.deployment.promotion import Signed
 from components.deployment.registry import Registry
 from components.deployment.rollout.cluster import Seen
-from components.deployment.rollout.driver import Tools, drive
+from components.deployment.rollout.driver import Tools, drive, image_of, names
 from components.deployment.rollout.health import Sample
 from components.deployment.rollout.kubernetes_cluster import KubernetesCluster, connect
 from components.deployment.rollout.machine import requested
@@ -44,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
         command = commands.add_parser(name, help=summary, description=summary)
         if name == "start":
             command.add_argument("--preset", required=True, help="the preset as JSON; its serving section says where and how")
-            command.add_argument("--serving-image", default="", help="of the predictor; by default the one that serves")
+            command.add_argument("--serving-image", default="", help="of the predictor; by default the version's own")
         else:
             command.add_argument("model", nargs="?", default="", help="model name; may be left out where there is only one")
             command.add_argument("--namespace", default="emotion", help="of the InferenceService")
@@ -140,9 +142,13 @@ def start(arguments: argparse.Namespace) -> int:
     cluster = _cluster(arguments)
     cluster.require_claim(arguments.store)
     seen = cluster.look()
-    image = arguments.serving_image or (str(seen.predictor["containers"][0]["image"]) if seen else "")
+    image = arguments.serving_image or serving_image(registry, champion.version)
+    image = image or (str(seen.predictor["containers"][0]["image"]) if seen else "")
     if not image:
-        raise InputError("no predictor serves yet whose image could be taken", fix="name one with --serving-image")
+        raise InputError(
+            f"the store doesn't say which image {champion.version} was checked with, and no predictor serves whose image could be taken",
+            fix="name one with --serving-image; the runs of a cluster record theirs",
+        )
     uri = storage_uri(registry.location(champion.version))
     signature = _signature(registry, champion.version, preset.serving.public_key)
     served = Served(preset.model_name, champion.version, champion.run_id, uri, image, arguments.store, signature)
@@ -173,10 +179,12 @@ def told(rollout: Rollout, seen: Seen) -> str:
     """A rollout as lines for a terminal."""
     asked = requested(seen, rollout)
     share = "unknown" if seen.share is None else f"{seen.share} %"
+    new, previous = names(rollout)
     rows = [
         ("model", f"{rollout.model_name} in {rollout.namespace} ({rollout.mode})"),
-        ("new version", f"{rollout.new.version}, {'ready' if seen.new.ready else seen.new.failure or 'not ready'}"),
-        ("previous", rollout.previous.version if rollout.previous else "none"),
+        ("new version", f"{new}, {'ready' if seen.new.ready else seen.new.failure or 'not ready'}"),
+        ("previous", previous),
+        ("image", image_of(rollout.new)),
         (
             "phase",
             rollout.phase + (f" {rollout.percent} %" if rollout.phase == "shifting" else "") + (f", asked to {asked}" if asked else ""),
@@ -195,7 +203,7 @@ def told(rollout: Rollout, seen: Seen) -> str:
         latencies = [f"{value:.1f}" if value is not None else "-" for value in (step.p95_milliseconds, step.previous_p95_milliseconds)]
         lines.append(
             f"{step.percent:>6} % {step.seconds:>8.0f} {step.requests:>9} {step.live_requests:>9} {step.errors:>7} "
-            f"{step.error_rate_bound:>8.2%} {latencies[0]:>7} {latencies[1]:>7}"
+            f"{percent(step.error_rate_bound, rollout.policy.max_error_rate, 2):>8} {latencies[0]:>7} {latencies[1]:>7}"
         )
     return "\n".join(lines)
 
@@ -257,5 +265,8 @@ def _now() -> str:
 
 
 def _ended(found: RolloutFindings, *, expected: str) -> int:
-    print(f"{found.version}: {found.outcome}, {found.reason}; {found.serving or 'nothing'} serves")
+    serves = found.serving or "nothing"
+    if found.outcome != "serving" and found.serving == found.version:
+        serves += f" with the image {found.previous_image}" if found.previous_image != found.image else ", as it was,"
+    print(f"{found.version}: {found.outcome}, {found.reason}; {serves} serves")
     return 0 if found.outcome == expected else NOT_SERVING

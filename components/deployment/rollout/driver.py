@@ -15,7 +15,7 @@ from components.deployment.rollout.cluster import Cluster, ClusterUnreachable, O
 from components.deployment.rollout.health import requests_needed
 from components.deployment.rollout.machine import Measured, Move, Probe, Record, Smoke, Stop, Wait, back, decide, opening
 from components.deployment.rollout.probing import Prober
-from components.deployment.rollout.state import FORWARD, Rollout
+from components.deployment.rollout.state import FORWARD, Revision, Rollout
 
 MARGIN = 1.2  # golden requests over what an error-free step needs, so that the soak's end finds enough
 
@@ -200,8 +200,23 @@ class _Driver:
             self._tools.tell(line)
 
 
+def names(rollout: Rollout) -> tuple[str, str]:
+    """The revision on its way and the one before in words: by version, and where that is the same by image or revision."""
+    new, previous = rollout.new, rollout.previous
+    if previous is None or new.version != previous.version:
+        return new.version, previous.version if previous else "none"
+    if image_of(new) != image_of(previous):
+        return f"{new.version} with the image {image_of(new)}", f"{previous.version} with the image {image_of(previous)}"
+    return f"{new.version} as revision {new.name}", f"{previous.version} as revision {previous.name}"
+
+
+def image_of(revision: Revision) -> str:
+    """The image of a revision's predictor."""
+    return str(revision.predictor["containers"][0]["image"])
+
+
 def _headline(rollout: Rollout) -> str:
-    version = rollout.new.version
+    version = names(rollout)[0]
     return {
         "starting": f"{version}: dark launch, no traffic yet" if rollout.previous else f"{version}: first to serve",
         "shifting": f"{version}: {rollout.percent} % of the traffic",
@@ -219,4 +234,6 @@ def _findings(rollout: Rollout, stop: Stop, seen: Seen, now: float) -> RolloutFi
     percent = {"serving": 100, "paused": seen.share or 0, "rolled-back": 0}[stop.outcome]
     reason = "a person paused it" if stop.outcome == "paused" else rollout.reason
     ended = rollout.since if rollout.ended else now
-    return RolloutFindings(stop.outcome, rollout.new.version, serving, percent, reason, rollout.steps, round(ended - rollout.started, 3))
+    images = image_of(rollout.new), image_of(rollout.previous) if rollout.previous else ""
+    seconds = round(ended - rollout.started, 3)
+    return RolloutFindings(stop.outcome, rollout.new.version, serving, percent, reason, rollout.steps, seconds, *images)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from components.contracts.preset import RolloutPolicy
+from components.contracts.words import percent
 
 CONFIDENCE = 0.95
 ENOUGH_LATENCIES = 100  # p95 of fewer says little
@@ -57,15 +58,16 @@ def judge(sample: Sample, policy: RolloutPolicy) -> Verdict:
     when even the lower one is too high.
     """
     low, high = error_bounds(sample.errors, sample.requests)
+    limit = policy.max_error_rate
     told = f"{sample.errors} of {sample.requests} requests failed" + (f" ({sample.wrong})" if sample.wrong else "")
     if low > policy.max_error_rate:
-        return Verdict("bad", f"{told}; at most {policy.max_error_rate:.2%} may")
+        return Verdict("bad", f"{told}; at most {percent(limit, limit)} may")
     latency = _latency(sample, policy)
     if latency.word != "good":
         return latency
     if high <= policy.max_error_rate:
-        return Verdict("good", f"{told}: at most {high:.2%} do, at 95 %")
-    return Verdict("unknown", f"{told}: up to {high:.2%} might, at 95 %")
+        return Verdict("good", f"{told}: at most {percent(high, limit)} do, at 95 %")
+    return Verdict("unknown", f"{told}: up to {percent(high, limit)} might, at 95 %")
 
 
 def error_bounds(errors: int, requests: int) -> tuple[float, float]:

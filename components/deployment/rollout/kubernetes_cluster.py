@@ -17,6 +17,7 @@ from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
 from components.contracts.errors import ContractError, EnvironmentProblem
+from components.contracts.words import shortened
 from components.deployment.manifest import PORT, REQUEST, REVISION_LABEL, ROLLOUT
 from components.deployment.names import service_name, workload_name
 from components.deployment.rollout import reading
@@ -238,14 +239,14 @@ class KubernetesCluster:
                     raise _explained(what, error) from error
                 last = f"HTTP {error.status}"
             except (urllib3.exceptions.HTTPError, OSError) as error:
-                last = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+                last = f"{type(error).__name__}: {shortened(error, 200)}"
         raise ClusterUnreachable(
             f"could not {what}, tried {ATTEMPTS} times", received=last, fix="look after the cluster's API, then run again"
         )
 
 
 def _explained(what: str, error: ApiException) -> Exception:
-    told = " ".join(str(error.body or error.reason or "").split())[:500]
+    told = shortened(error.body or error.reason or "", 500)
     if error.status == 409:
         return Overtaken(f"could not {what}: somebody changed it in between", received=told)
     if error.status in (401, 403):

@@ -19,6 +19,7 @@ from components.contracts.artifacts import verified_model
 from components.contracts.codec import from_json
 from components.contracts.errors import ContractError
 from components.contracts.serving_metrics import REQUESTS
+from components.contracts.words import shortened
 from components.deployment.rollout.cluster import Cluster, ClusterUnreachable
 from components.deployment.rollout.health import Sample
 from components.deployment.rollout.state import Rollout
@@ -246,10 +247,10 @@ def _reply(status: int, content: bytes, milliseconds: float) -> Reply:
     try:
         value = json.loads(content)
         if status != 200:
-            return Reply(milliseconds, status, error=f"HTTP {status}: {str(value.get('error', value))[:200]}")
+            return Reply(milliseconds, status, error=f"HTTP {status}: {shortened(value.get('error', value), 200)}")
         prediction = value["predictions"][0]
         if "error" in prediction:
-            return Reply(milliseconds, status, error=str(prediction["error"])[:200])
+            return Reply(milliseconds, status, error=shortened(prediction["error"], 200))
         probabilities = {str(label): float(number) for label, number in prediction["probabilities"].items()}
         return Reply(milliseconds, status, str(value.get("model_version", "")), probabilities)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from components.contracts.words import shortened
 from components.deployment.manifest import REVISION_LABEL
 from components.deployment.rollout.cluster import Workload
 from components.deployment.rollout.state import Mode
@@ -69,7 +70,7 @@ def pod_failure(pods: list[Json]) -> str:
             waiting = (container.get("state") or {}).get("waiting") or {}
             reason = waiting.get("reason", "")
             if reason in HOPELESS:
-                detail = " ".join(str(waiting.get("message", "")).split())[:200]
+                detail = shortened(waiting.get("message", ""), 200)
                 told = f"its container {container.get('name', '?')} {HOPELESS[reason]} ({reason})"
                 return f"{told}: {detail}" if detail else told
     return ""

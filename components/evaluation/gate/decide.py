@@ -9,6 +9,7 @@ from typing import Literal
 from components.contracts.codec import digest
 from components.contracts.errors import ContractError
 from components.contracts.findings import Check, Looks, Verdict
+from components.contracts.words import percent
 from components.evaluation.gate.anchor import anchor
 from components.evaluation.gate.case import Case
 from components.evaluation.gate.first_model import first_model
@@ -19,7 +20,7 @@ from components.evaluation.gate.non_inferiority import non_inferiority, resoluti
 from components.evaluation.gate.operations import operations
 from components.evaluation.gate.prescreen import prescreen, stops
 from components.evaluation.gate.superiority import shown_better, superiority
-from components.evaluation.gate.words import images, percent
+from components.evaluation.gate.words import images
 from components.evaluation.statistics import spent
 
 Family = Callable[[Case], Iterator[Check]]

@@ -16,9 +16,10 @@ import numpy.typing as npt
 from components.contracts.findings import Check
 from components.contracts.findings.evaluation import Direction, Outcome
 from components.contracts.preset import GatePolicy
+from components.contracts.words import percent
 from components.evaluation.bootstrap import p_value_of_harm
 from components.evaluation.gate.case import Case
-from components.evaluation.gate.words import higher_or_lower, images, p_value, percent
+from components.evaluation.gate.words import higher_or_lower, images, p_value
 from components.evaluation.statistics import change_interval, holm, sign_test_of_harm
 
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 from components.contracts.findings import Check
 from components.contracts.findings.evaluation import Outcome
+from components.contracts.words import percent
 from components.evaluation.gate.case import Answers, Case
-from components.evaluation.gate.words import higher_or_lower, images, percent, points
+from components.evaluation.gate.words import higher_or_lower, images, points
 from components.evaluation.statistics import paired_interval
 
 # Differences of counts by rows meet their bound exactly or not at all; binary fractions would blur that.

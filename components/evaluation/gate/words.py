@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 
-def percent(value: float) -> str:
-    return f"{value:.1%}"
-
-
 def points(value: float) -> str:
     """A difference of shares, as percentage points; two digits where the margin needs them."""
     return f"{100 * value:.2f}".rstrip("0").rstrip(".") + " points"

@@ -9,6 +9,7 @@ import requests
 from google.api_core.exceptions import NotFound, PreconditionFailed
 
 from components.contracts.errors import EnvironmentProblem, InputError
+from components.contracts.words import shortened
 from components.ingestion.sources.bucket import Bucket, RemoteTar, RemoteZip, bucket_of, open_bucket
 from components.ingestion.sources.places import Entry, ObjectGone
 from components.runtime import google_store
@@ -71,7 +72,8 @@ class GoogleObjects:
 
     def _problem(self, error: Exception) -> EnvironmentProblem:
         return EnvironmentProblem(
-            f"can't read {self._uri}: {str(error).splitlines()[0][:300]}", fix="check the bucket's name, its permissions and the connection"
+            f"can't read {self._uri}: {shortened(str(error).splitlines()[0], 300)}",
+            fix="check the bucket's name, its permissions and the connection",
         )
 
 

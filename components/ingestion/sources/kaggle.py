@@ -10,6 +10,7 @@ from typing import Any
 import requests
 
 from components.contracts.errors import EnvironmentProblem, InputError
+from components.contracts.words import shortened
 from components.ingestion.sources.folder import Folder
 from components.ingestion.sources.places import Entry
 from components.runtime.retry import Retry, connection_reason, status_reason
@@ -57,7 +58,7 @@ def open_kaggle(uri: str, client: Any = None, retry: Retry | None = None) -> Dat
         return Dataset(uri, fetched)
     except OSError as error:  # also what its HTTP errors are
         status = getattr(getattr(error, "response", None), "status_code", 0)
-        told = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+        told = shortened(str(error).strip().splitlines()[0], 300) if str(error).strip() else type(error).__name__
         if status in (403, 404):
             raise InputError(
                 f"Kaggle has no data set {handle} for you ({told})", fix="check its name, and that you accepted its terms on its page"

@@ -8,13 +8,14 @@ import pytest
 
 from components.contracts import layout
 from components.contracts.codec import to_json
+from components.deployment.lineage import record_serving_image
 from components.deployment.registry import Registry
 from components.deployment.rollout import command
 from components.deployment.rollout.probing import Golden
 from components.runtime.disk_store import DiskStore
 from components.runtime.pointers import read_serving
 from tests.deployment.builders import PRESET, signed
-from tests.deployment.rollout.support import NEW, OLD, World
+from tests.deployment.rollout.support import NEW, OLD, Answers, World
 
 
 @pytest.fixture
@@ -109,9 +110,48 @@ def test_a_first_champion_needs_an_image(world, capsys):
     world.kserve.service, world.kserve.workloads, world.kserve.weights = None, {}, {}
     preset = to_json(replace(PRESET, model_name="faces", serving=world.policy))
     assert command.main(["start", "--preset", preset, "--store", str(world.store.root)]) == 2
-    assert "name one with --serving-image" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"doesn't say which image {OLD} was checked with" in told
+    assert "name one with --serving-image" in told
     assert command.main(["start", "--preset", preset, "--store", str(world.store.root), "--serving-image", "r/i:1"]) == 0
     assert (world.serving, world.traffic()) == (OLD, {OLD: 100})
+
+
+def image_of(world):
+    return world.kserve.service["spec"]["predictor"]["containers"][0]["image"]
+
+
+def test_a_version_is_served_by_the_image_that_it_was_checked_with(world):
+    preset = to_json(replace(PRESET, model_name="faces", serving=world.policy))
+    record_serving_image(world.registry, NEW, "r/serving:2")
+    world.promote(NEW)
+    assert command.main(["start", "--preset", preset, "--store", str(world.store.root), "--serving-image", ""]) == 0
+    assert (world.serving, image_of(world)) == (NEW, "r/serving:2")
+    world.registry.rollback(signed())  # nothing says what the earlier version was checked with: the image that serves is taken
+    assert command.main(["start", "--preset", preset, "--store", str(world.store.root)]) == 0
+    assert (world.serving, image_of(world)) == (OLD, "r/serving:2")
+
+
+def test_an_image_that_is_named_goes_before_the_recorded_one(world):
+    preset = to_json(replace(PRESET, model_name="faces", serving=world.policy))
+    record_serving_image(world.registry, NEW, "r/serving:2")
+    world.promote(NEW)
+    assert command.main(["start", "--preset", preset, "--store", str(world.store.root), "--serving-image", "r/serving:3"]) == 0
+    assert image_of(world) == "r/serving:3"
+
+
+def test_two_images_of_one_version_are_told_apart(world, capsys):
+    preset = to_json(replace(PRESET, model_name="faces", serving=world.policy))
+    world.prober.answers[OLD] = Answers(fails_at=10)
+    assert command.main(["start", "--preset", preset, "--store", str(world.store.root), "--serving-image", "r/serving:2"]) == 3
+    told = capsys.readouterr().out
+    assert f"{OLD} with the image r/serving:2: dark launch" in told
+    assert told.endswith(f"; {OLD} with the image emotion-serving serves\n")
+    assert command.main(["status", "faces"]) == 0
+    status = capsys.readouterr().out
+    assert f"new version  {OLD} with the image r/serving:2, " in status
+    assert f"previous     {OLD} with the image emotion-serving" in status
+    assert "image        r/serving:2" in status
 
 
 def test_ctrl_c_says_how_to_go_on(world, capsys):
