@@ -189,8 +189,10 @@ def _show_size(size: WorkflowSize) -> None:
     table = Table("step", "arguments", "pod spec patch", "run so far", box=None, header_style="bold")
     for column in table.columns[1:]:
         column.justify = "right"
-    for task, (_, total) in zip(size.tasks, size.growth, strict=True):
-        table.add_row(task.name, f"{task.arguments:,}", f"{task.patch:,}", f"{total:,}")
+    growth = dict(size.growth)
+    for task in size.tasks:
+        total = f"{growth[task.name]:,}" if task.name in growth else "in its place"
+        table.add_row(task.name, f"{task.arguments:,}", f"{task.patch:,}", total)
     console.print(table)
     share = size.patches / size.workflow
     console.print(f"a run weighs about {size.workflow:,} bytes of at most {WORKFLOW_LIMIT:,}, {share:.0%} of it pod spec patches")

@@ -59,7 +59,8 @@ def use(store: Store, scratch: Path) -> None:
         (folder / name).chmod(0o600 if name != "large" else 0o664)
     store.put_tree(folder, "trees/v", "model.json", ["large"])
     assert (store.get_tree("trees/v", "model.json", scratch / "cache") / "inner" / "weights").read_text() == "inner/weights"
-    assert list(store.list("toy")) == [*(f"toy/{number}" for number in range(1, 9)), "toy/pointer"]
+    for _ in range(3):  # of three requests in turn a test breaks one
+        assert list(store.list("toy")) == [*(f"toy/{number}" for number in range(1, 9)), "toy/pointer"]
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
