@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from pipelines.commands import drift, rollout
 from tests.pipelines.command_line import emotion, options_of
 
+# Where a pod of the cluster is started instead; nothing of it is asked for when the command runs here, with --context.
+OF_THE_POD = {"--registry", "--service-account", "--host", "--auth", "--profile", "--ca-file"}
 HANDED_ON: list[tuple[tuple[str, ...], list[str]]] = [
     (("status",), ["status", "--namespace", "emotion"]),
     (
@@ -36,7 +40,7 @@ HANDED_ON: list[tuple[tuple[str, ...], list[str]]] = [
 @pytest.mark.parametrize(("typed", "handed"), HANDED_ON, ids=[" ".join(row[0])[:20] for row in HANDED_ON])
 def test_a_rollouts_options_are_handed_on(monkeypatch: pytest.MonkeyPatch, typed: tuple[str, ...], handed: list[str]) -> None:
     given: list[tuple[str, list[str]]] = []
-    monkeypatch.setattr(rollout, "run_component", lambda component, arguments: given.append((component, arguments)) or 7)
+    monkeypatch.setattr(rollout, "run_component", lambda component, arguments, printers: given.append((component, arguments)) or 7)
     assert emotion("rollout", *typed) == 7
     ((component, (first, *arguments)),) = given
     assert (component, first) == ("deployment", "rollout")
@@ -45,16 +49,18 @@ def test_a_rollouts_options_are_handed_on(monkeypatch: pytest.MonkeyPatch, typed
         arguments[2] = "PRESET"
     assert arguments == handed
     if len(typed) > 1:
-        assert {option for option in typed if option.startswith("--")} == options_of("rollout", typed[0]) - {"model"}
+        assert {option for option in typed if option.startswith("--")} == options_of("rollout", typed[0]) - {"model"} - OF_THE_POD
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("typed", [row[0] for row in HANDED_ON if len(row[0]) > 1], ids=lambda typed: typed[0])
-def test_the_component_takes_what_is_handed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any, typed: tuple[str, ...]) -> None:
+def test_the_component_takes_what_is_handed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: tuple[str, ...]) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    heard = io.StringIO()
+    monkeypatch.setattr(rollout, "errors", Console(file=heard, width=1000))
     ended = emotion("rollout", *typed)
-    told = capfd.readouterr().err
+    told = heard.getvalue()
     assert (ended, "no Kubernetes cluster is configured" in told) == (5, True) or (ended, "has no champion" in told) == (2, True), told
 
 

@@ -51,7 +51,7 @@ def test_no_snapshot_and_several_are_one_clear_line(tmp_path: Path) -> None:
     done = update(ROOT, store, "--preset", NAME)
     assert done.returncode == 2
     assert f"no snapshot with statistics in {store.uri} for the preset {NAME}" in done.stderr
-    assert f"run `emotion run --preset {NAME}` first" in done.stderr
+    assert f"run `emotion run --preset {NAME} --store {store.uri}` first" in done.stderr
     for number, snapshot in enumerate(SNAPSHOTS):
         accept(store, f"faces-{number}", snapshot, f"r{number}", b"")
     for given in (["--preset", NAME], ["--preset", NAME, "--snapshot", "a"]):
