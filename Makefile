@@ -75,7 +75,7 @@ lock: ## Resolve the dependencies again and export a hash-pinned lock per compon
 .PHONY: golden
 golden: install ## Write the golden files of the compiled pipeline and of the cluster's resources anew
 	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) infra
-	@PYTHONPATH=$(VENVS)/test $(VENVS)/pipelines/bin/python -m tests.pipelines.test_compiling
+	@PYTHONPATH=$(VENVS)/test $(VENVS)/pipelines/bin/python -m tests.pipelines.test_compiler
 	@$(VENVS)/infra/bin/python -m tests.infra.manifests
 
 .PHONY: bench

@@ -72,7 +72,7 @@ def bootstrap_seconds() -> tuple[float, float, float]:
     import numpy as np
     from sklearn.metrics import accuracy_score, f1_score, log_loss
 
-    from components.evaluation import bootstrap
+    from components.evaluation.scoring import bootstrap
 
     labels, tables, groups = drawn(ROWS, 2)
     models = dict(zip(("challenger", "champion"), tables, strict=True))
@@ -103,9 +103,9 @@ def evaluation_seconds() -> float:
     """From the predictions of three models to scores, changes, curves and the bootstrap."""
     import numpy as np
 
-    from components.evaluation import bootstrap, changes, metrics
     from components.evaluation.gate.case import Answers
-    from components.evaluation.slices import slices
+    from components.evaluation.scoring import bootstrap, changes, metrics
+    from components.evaluation.scoring.slices import slices
 
     names = [f"class {index}" for index in range(CLASSES)]
     labels, tables, groups = drawn(SCORED_ROWS, 3)

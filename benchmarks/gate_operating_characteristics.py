@@ -115,8 +115,8 @@ def whole_decision(tables: int, p: float, difference: float, seed: int) -> dict[
     """Promotions of ``tables`` simulated challengers by the gate itself."""
     import numpy as np
 
-    from components.evaluation import bootstrap
     from components.evaluation.gate import decide as gate
+    from components.evaluation.scoring import bootstrap
 
     rng = np.random.default_rng(seed)
     # The weights of a resample depend on seed and strata alone, which are the same in every table: made once.
@@ -140,9 +140,9 @@ def simulated_case(rng: Any, p: float, difference: float) -> Any:
     """A challenger truly better by ``difference`` than the champion, who is the anchor too."""
     import numpy as np
 
-    from components.contracts.findings import ServingFindings, ServingMeasurement
     from components.evaluation.gate.case import Answers, Case
-    from components.evaluation.slices import Slice
+    from components.evaluation.scoring.slices import Slice
+    from components.shared.findings import ServingFindings, ServingMeasurement
 
     measured = ServingMeasurement("v", 2.0, 2.0, 4.0, 400.0, 10**8, 10**6)
     serving = ServingFindings(64, 0, 1e-7, measured, measured, "simulated", 1.0, (0.97, 1.03))
@@ -220,7 +220,7 @@ def analytic(tables: int, p: float, difference: float, seed: int, *, fixed: bool
     """Promotions by the checks that need no bootstrap, all tables at once. fixed: whether p is the observed share, or the true one."""
     import numpy as np
 
-    from components.evaluation.statistics import paired_interval, sign_test_of_harm, spent
+    from components.evaluation.gate.statistics import paired_interval, sign_test_of_harm, spent
 
     rules, rng, n = policy(), np.random.default_rng(seed), sum(CLASSES)
     better = 0.5 + difference / (2 * p)
@@ -247,7 +247,7 @@ def analytic(tables: int, p: float, difference: float, seed: int, *, fixed: bool
 
 
 def resolves(p: Any, n: int) -> Any:
-    from components.evaluation.planning import largest_share
+    from components.evaluation.gate.margins import largest_share
 
     return p <= largest_share(policy(), n)
 
@@ -264,7 +264,7 @@ def run_nights(histories: int, p: float, inherited: bool, nights: int, worse: fl
     """The share of histories with a false "better", where challengers are equal, or with a champion too far below the anchor."""
     import numpy as np
 
-    from components.evaluation.statistics import mcnemar, paired_interval, spent
+    from components.evaluation.gate.statistics import mcnemar, paired_interval, spent
 
     rules, rng, wrong = policy(), np.random.default_rng(seed), 0
     for _ in range(0, histories, 500):
@@ -337,7 +337,7 @@ class Sample:
 
 def told(part: str, p: float, difference: float, result: dict[str, int]) -> list[dict[str, Any]]:
     """Print one row; its figures against their bars."""
-    from components.evaluation.statistics import clopper_pearson
+    from components.evaluation.gate.statistics import clopper_pearson
 
     tables, promoted = result["tables"], result["promoted"]
     rate, naive = promoted / tables, result["naive"] / tables

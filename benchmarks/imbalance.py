@@ -88,7 +88,7 @@ def prepare(data: Path, folder: Path, cell: str, epochs: int) -> None:
     answer, seed = cell.split("/")
     strategy, adjustment = ANSWERS[answer]
     write = (
-        "from dataclasses import replace as r; from components.contracts.codec import to_json; from components.contracts.preset import *;"
+        "from dataclasses import replace as r; from components.shared.serialization import to_json; from components.shared.preset import *;"
         "from pipelines.presets import PRESETS; p = PRESETS['fer2013-fast']; t = p.training;"
         f"s = r(t.stages[0], epochs={epochs}, patience={epochs}, warmup_epochs=min(1, {epochs} / 4));"
         f"t = r(t, stages=(s,), seed={seed}, logit_adjustment={adjustment});"
@@ -129,25 +129,25 @@ def train(folder: Path, cell: str) -> None:
 
     import numpy as np
 
-    from components.contracts.artifacts import write_atomically
-    from components.contracts.codec import from_json
-    from components.contracts.preset import Preset
-    from components.runtime.executor_output import ExecutorOutput
-    from components.runtime.step import TERMINATED, Context, Terminated
-    from components.runtime.store import open_store
-    from components.training.inputs import open_images, plan_columns, read_inputs
-    from components.training.noise import import_keras
+    from components.shared.artifacts.contract import write_atomically
+    from components.shared.preset import Preset
+    from components.shared.serialization import from_json
+    from components.shared.step.executor_output import ExecutorOutput
+    from components.shared.step.frame import TERMINATED, Context, Terminated
+    from components.shared.store.interface import open_store
+    from components.training.data.inputs import open_images, plan_columns, read_inputs
+    from components.training.native_logs import import_keras
 
     place = folder / cell
     preset = from_json(Preset, (place / "preset.json").read_bytes())
     with tempfile.TemporaryDirectory() as scratch:
         import_keras(Path(scratch))
         from components.training.backend import current
-        from components.training.checkpoint import key_of
-        from components.training.loop import Data
-        from components.training.targets import log_frequencies
-        from components.training.trainer import Trainer
-        from components.training.training import learn
+        from components.training.data.targets import log_frequencies
+        from components.training.fit.checkpoint import key_of
+        from components.training.fit.loop import Data
+        from components.training.fit.trainer import Trainer
+        from components.training.train import learn
 
         inputs = read_inputs(folder / "examples", place / "plan", preset)
         training, held_out = open_images(inputs, preset, Path(scratch))

@@ -158,18 +158,18 @@ def step(words: list[str]) -> int:
     """Resolve and ingest as a night does; the seconds of ingest alone."""
     import dataclasses
 
-    from components.contracts import layout
-    from components.contracts.preset import DataPolicy, GatePolicy, ImageSpec, Preset, Stage, TrainingPolicy
-    from components.ingestion import flow
     from components.ingestion import ingest as module
-    from components.ingestion.resolve import resolve
-    from components.runtime.disk_store import DiskStore
-    from components.runtime.executor_output import ExecutorOutput
-    from components.runtime.step import Context
+    from components.ingestion.decode import beam_pipeline
+    from components.ingestion.resolve.resolve import resolve
+    from components.shared.preset import DataPolicy, GatePolicy, ImageSpec, Preset, Stage, TrainingPolicy
+    from components.shared.step.executor_output import ExecutorOutput
+    from components.shared.step.frame import Context
+    from components.shared.store import keys
+    from components.shared.store.disk import DiskStore
 
     folder, archive, *options = words
     store = DiskStore(Path(folder) / "store")
-    flow.SECONDS_FOR_PROCESSES = -1.0 if "accept" not in options else flow.SECONDS_FOR_PROCESSES
+    beam_pipeline.SECONDS_FOR_PROCESSES = -1.0 if "accept" not in options else beam_pipeline.SECONDS_FOR_PROCESSES
     start_up: list[float] = []
     run_flow = module.run_flow
     module.run_flow = lambda *words, **options: start_up.append(
@@ -184,7 +184,7 @@ def step(words: list[str]) -> int:
         listing = plan.plan.listing.source_id
         snapshot = Path(folder) / "snapshot"
         if options:
-            store.write(layout.accepted_snapshot(listing), json.dumps({"snapshot_id": snapshot.read_text()}).encode())
+            store.write(keys.accepted_snapshot(listing), json.dumps({"snapshot_id": snapshot.read_text()}).encode())
             if "forget" in options:
                 shutil.rmtree(store.root / "snapshots" / listing / "indices")
             plan = resolve(dataclasses.replace(context, run_id="second"), archive, "bench", force=True)
@@ -199,7 +199,7 @@ def step(words: list[str]) -> int:
 
 def _start_up(archive: Path, parts: Path, reading: Callable[[], None]) -> float:
     """Seconds of the reading during which no worker process reads: on average before it begins, and after the last part."""
-    from components.ingestion.attendance import workers
+    from components.ingestion.decode.workers import workers
 
     began, over = time.time(), threading.Event()
     begun: dict[int, float] = {}
@@ -237,12 +237,12 @@ def plain_loop(archive: Path) -> dict[str, float]:
     import numpy as np
     from PIL import Image
 
-    from components.images.decode import decode
-    from components.ingestion.neighbours import grid, sketches
-    from components.ingestion.quality import content_id, example_id
+    from components.ingestion.decode.quality import content_id, example_id
+    from components.ingestion.snapshot.near_duplicates import grid, sketches
+    from components.shared.images.decode import decode
 
     def measures(pixels: np.ndarray) -> tuple[object, ...]:
-        """Those of `components.ingestion.quality`, of one picture: quicker than a stack of one."""
+        """Those of `components.ingestion.decode.quality`, of one picture: quicker than a stack of one."""
         levels = np.arange(256)
         counts = np.bincount(pixels.ravel(), minlength=256)
         mean = float(counts @ levels) / pixels.size

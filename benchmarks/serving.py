@@ -231,9 +231,9 @@ def export(scratch: str, *names: str) -> None:
     import numpy as np
     from PIL import Image
 
-    from components.contracts import artifacts
-    from components.contracts.preset import ImageSpec
-    from components.training.export import served_network, write_files
+    from components.shared.artifacts import contract
+    from components.shared.preset import ImageSpec
+    from components.training.export.files import served_network, write_files
     from components.training.models import build
 
     keras.utils.set_random_seed(7)
@@ -244,15 +244,15 @@ def export(scratch: str, *names: str) -> None:
         spec = ImageSpec(side, side, channels)
         network = build(architecture, spec, labels, 0.3, 0.0)
         served = served_network(network, spec, 1.5, flip)
-        folder = artifacts.start(Path(scratch) / name)
+        folder = contract.start(Path(scratch) / name)
         write_files(served, folder)
         (folder / "golden").mkdir()
         (folder / "golden" / "expected.json").write_text("{}")
-        manifest = artifacts.ModelManifest(
-            artifacts.LAYOUT_VERSION, name, name, tuple(f"label {index}" for index in range(labels)), spec, "model.tflite", architecture,
-            network.count_params(), 1.5, 0.0, "none", "benchmark", 7, artifacts.checksums(folder, without="model.json"),
+        manifest = contract.ModelManifest(
+            contract.LAYOUT_VERSION, name, name, tuple(f"label {index}" for index in range(labels)), spec, "model.tflite", architecture,
+            network.count_params(), 1.5, 0.0, "none", "benchmark", 7, contract.checksums(folder, without="model.json"),
         )  # fmt: skip
-        artifacts.finish(folder, "model", manifest)
+        contract.finish(folder, "model", manifest)
         noise = rng.integers(0, 256, (12, 12, channels), dtype=np.uint8)
         picture = Image.fromarray(noise.squeeze()).resize((side, side), Image.Resampling.BICUBIC)
         picture.save(Path(scratch) / f"{name}.jpg", quality=90)
@@ -268,8 +268,8 @@ def in_process(folder: str, image: str) -> None:
     import numpy as np
     from ai_edge_litert.interpreter import Interpreter
 
-    from components.images.decode import read_input
-    from components.serving.classifier import Classifier
+    from components.serving.predictor.classifier import Classifier
+    from components.shared.images.decode import read_input
 
     classifier = Classifier(Path(folder), CORES)
     content = Path(image).read_bytes()

@@ -39,11 +39,10 @@ def main() -> int:
 def measure(scratch: Path) -> tuple[dict[str, float], dict[str, float]]:
     """The CNN's scores (accuracy, majority_share) and the linear model's, on the test rows."""
     preset, store, examples = scratch / "preset.json", scratch / "store", scratch / "examples"
-    write = (
-        "from components.contracts.codec import to_json; from pipelines.presets import PRESETS, DEFAULT; print(to_json(PRESETS[DEFAULT]))"
-    )
+    imports = "from components.shared.serialization import to_json; from pipelines.presets import PRESETS, DEFAULT"
+    write = f"{imports}; print(to_json(PRESETS[DEFAULT]))"
     preset.write_text(run("pipelines", "-c", write))
-    run("ingestion", "-m", "components.ingestion.synthetic", "--output", str(scratch / "faces"), "--night", "0")
+    run("ingestion", "-m", "pipelines.demo", "--output", str(scratch / "faces"), "--night", "0")
     frame = ("--store", str(store), "--run-id", "bench", "--preset", f"@{preset}")
     plan = scratch / "plan"
     source = ("--source", str(scratch / "faces"), "--code-version", "bench", "--plan-output", str(plan))
@@ -90,8 +89,8 @@ def linear_model(examples: Path) -> dict[str, float]:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    from components.contracts.preset import ImageSpec
-    from components.images.decode import read_input
+    from components.shared.images.decode import read_input
+    from components.shared.preset import ImageSpec
 
     table = pq.read_table(sorted(examples.glob("images-*.parquet")), columns=["image", "label", "split"])
     images = [read_input(image, ImageSpec(48, 48, 1)).ravel() for image in table["image"].to_pylist()]

@@ -100,18 +100,18 @@ def measure(scratch: Path, count: int, rounds: int) -> tuple[dict[str, list[floa
 
 def our_ways(faces: Path, scratch: Path) -> tuple[Callable[[], float], Callable[[], float], float]:
     """Functions that train one epoch and give its images/s, one of our loop, one of its step alone; seconds of decoding."""
-    from components.training.noise import import_keras
+    from components.training.native_logs import import_keras
 
     import_keras(scratch)
     import numpy as np
 
-    from components.contracts.preset import Augmentation, ImageSpec, Stage, TrainingPolicy
+    from components.shared.preset import Augmentation, ImageSpec, Stage, TrainingPolicy
     from components.training import backend, models
-    from components.training.augmentation import draw as draw_changes
-    from components.training.images import Images, decode_images
-    from components.training.lesson import Batch
-    from components.training.loop import Data, Watch, fit
-    from components.training.trainer import Trainer
+    from components.training.data.augmentation import draw as draw_changes
+    from components.training.data.images import Images, decode_images
+    from components.training.fit.loop import Data, Watch, fit
+    from components.training.fit.loss import Batch
+    from components.training.fit.trainer import Trainer
 
     spec = ImageSpec(SIDE, SIDE, 3)
     files = sorted(faces.rglob("*.jpg"))
@@ -174,7 +174,7 @@ def serve_epochs(faces: Path) -> int:
     import keras
     import tensorflow as tf
 
-    from components.contracts.preset import ImageSpec
+    from components.shared.preset import ImageSpec
     from components.training import models
 
     spec = ImageSpec(SIDE, SIDE, 3)

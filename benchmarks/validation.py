@@ -33,7 +33,7 @@ LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 SECONDS_AT, MOST_SECONDS = 32_298, 25.0
 BYTES_AT, MOST_BYTES = 1_000_000, 3 * 2**30
 POOL_PER_LABEL, SHARD_ROWS, GROUP_ROWS = 500, 20_000, 2_000
-IMPORTS = ("components.validation.distributions", "components.validation.judging")
+IMPORTS = ("components.validation.distributions.statistics", "components.validation.judge")
 
 
 def main() -> int:
@@ -121,18 +121,19 @@ def write_examples(folder: Path, rows: int) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from components.contracts import artifacts, layout
-    from components.contracts.artifacts import EXAMPLE_COLUMNS, EXAMPLES_VERSION, REJECTED_COLUMNS, Snapshot
-    from components.contracts.codec import digest, to_json
-    from components.contracts.night import Listing, NightPlan
-    from components.runtime.store import open_store
+    from components.shared.artifacts import contract
+    from components.shared.artifacts.contract import EXAMPLE_COLUMNS, EXAMPLES_VERSION, REJECTED_COLUMNS, Snapshot
+    from components.shared.run_plan import Listing, NightPlan
+    from components.shared.serialization import digest, to_json
+    from components.shared.store import keys
+    from components.shared.store.interface import open_store
     from pipelines.presets.fer2013_cnn import FER2013_CNN
 
     rng = np.random.default_rng(7)
     pool = [[_picture(index, rng) for _ in range(POOL_PER_LABEL)] for index in range(len(LABELS))]
     kinds = {"list<float>": pa.list_(pa.float32())}
     schema = pa.schema([(name, kinds.get(kind) or pa.type_for_alias(kind)) for name, kind in EXAMPLE_COLUMNS.items()])
-    artifacts.start(folder)
+    contract.start(folder)
     shards, counts = [], {}
     names = [f"images-{index:05}-of-{-(-rows // SHARD_ROWS):05}.parquet" for index in range(-(-rows // SHARD_ROWS))]
     for number, shard in enumerate(names):
@@ -169,10 +170,10 @@ def write_examples(folder: Path, rows: int) -> None:
             counts[str(split)][LABELS[label]] += 1
     pq.write_table(pa.table({name: pa.array([], pa.string()) for name in REJECTED_COLUMNS}), folder / "rejected.parquet")
     identity = hashlib.sha256(str(rows).encode()).hexdigest()
-    artifacts.finish(folder, "examples", Snapshot(EXAMPLES_VERSION, identity, "bench", LABELS, counts, rows, 0, tuple(shards)))
+    contract.finish(folder, "examples", Snapshot(EXAMPLES_VERSION, identity, "bench", LABELS, counts, rows, 0, tuple(shards)))
     store = open_store(str(folder.parent / "store"))
     plan = NightPlan("new", "for a benchmark", "p", "c", "f", Listing("bench", "bench", "class-folders", "d", 1, 1))
-    store.write(layout.plan(digest(plan)), to_json(plan).encode())
+    store.write(keys.plan(digest(plan)), to_json(plan).encode())
     (folder.parent / "preset.json").write_text(to_json(FER2013_CNN))
     (folder.parent / "plan").write_text(digest(plan))
 

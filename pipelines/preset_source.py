@@ -7,10 +7,10 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from components.contracts.codec import plain
-from components.contracts.errors import InputError
-from components.contracts.preset import TrainingPolicy
-from pipelines.code import ROOT
+from components.shared.errors import InputError
+from components.shared.preset import TrainingPolicy
+from components.shared.serialization import plain
+from pipelines.code_version import ROOT
 
 
 def of(name: str) -> tuple[Path, str]:

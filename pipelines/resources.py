@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from kfp import dsl, kubernetes
 
 from components.reporting.component import WEBHOOK_FILE
-from components.runtime.store import CLAIMS
+from components.shared.store.interface import CLAIMS
 
 GPU_RESOURCE = "nvidia.com/gpu"
 GPU_POOL = ("emotion/pool", "gpu")
@@ -65,7 +65,7 @@ class Resources:
             while it shut down in order has failed, and a later night on the same data goes on from its checkpoint.
         retries: how often Argo starts a lost pod again (deleted, drained, preempted, gone with its node), after 30 s, then twice as
             long each time; a step can be run again at any time. Of a step that ends by itself Argo starts none again: what
-            passes is repeated inside the step. `components.runtime.retry` says which fault is repeated by whom.
+            passes is repeated inside the step. `components.shared.retry` says which fault is repeated by whom.
         timeout_seconds: of one attempt.
         caching: False for what must look at the world each time.
     """

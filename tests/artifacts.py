@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from components.contracts import artifacts
-from components.contracts.artifacts import EXAMPLE_COLUMNS, EXAMPLES_VERSION, REJECTED_COLUMNS, Snapshot
-from components.contracts.preset import DataPolicy, GatePolicy, ImageSpec, Preset, Stage, TrainingPolicy
+from components.shared.artifacts import contract
+from components.shared.artifacts.contract import EXAMPLE_COLUMNS, EXAMPLES_VERSION, REJECTED_COLUMNS, Snapshot
+from components.shared.preset import DataPolicy, GatePolicy, ImageSpec, Preset, Stage, TrainingPolicy
 from tests.artifacts_png import encode_gray
 
 
@@ -84,7 +84,7 @@ def write_examples(folder: Path, rows: list[dict[str, object]], labels: tuple[st
         lists = {"list<float>": pa.list_(pa.float32())}
         return pa.schema([(name, lists.get(kind) or pa.type_for_alias(kind)) for name, kind in columns.items()])
 
-    artifacts.start(folder)
+    contract.start(folder)
     shards = ("images-00000-of-00002.parquet", "images-00001-of-00002.parquet")
     for index, shard in enumerate(shards):
         pq.write_table(pa.Table.from_pylist(rows[index::2], schema=schema(EXAMPLE_COLUMNS)), folder / shard)
@@ -96,5 +96,5 @@ def write_examples(folder: Path, rows: list[dict[str, object]], labels: tuple[st
         per_label[str(row["label"])] = per_label.get(str(row["label"]), 0) + 1
     identity = hashlib.sha256("".join(sorted(str(row["example_id"]) for row in rows)).encode()).hexdigest()
     snapshot = Snapshot(EXAMPLES_VERSION, identity, "tests", labels, counts, len(rows) + rejected, rejected, shards)
-    artifacts.finish(folder, "examples", snapshot)
+    contract.finish(folder, "examples", snapshot)
     return snapshot

@@ -9,12 +9,12 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from components.contracts import artifacts
-from components.contracts.artifacts import LAYOUT_VERSION, ModelManifest
-from components.contracts.labels import taxonomy
-from components.contracts.night import Listing, NightPlan, Pointer
-from components.contracts.preset import ImageSpec
-from components.images.decode import encode_png, to_input
+from components.shared.artifacts import contract
+from components.shared.artifacts.contract import LAYOUT_VERSION, ModelManifest
+from components.shared.images.decode import encode_png, to_input
+from components.shared.labels import taxonomy
+from components.shared.preset import ImageSpec
+from components.shared.run_plan import Listing, NightPlan, Pointer
 from tests.artifacts import pattern
 
 LABELS = taxonomy("basic-7").labels
@@ -87,7 +87,7 @@ def write_model(
     snapshot_id: str = "none",
 ) -> ModelManifest:
     """Write a model artifact as training does; ``golden_error`` is added to the first expected probability of each golden image."""
-    artifacts.start(folder)
+    contract.start(folder)
     (folder / "model.tflite").write_bytes(tflite(spec, weights))
     rng = np.random.default_rng(5)
     expected: dict[str, list[float]] = {}
@@ -102,9 +102,9 @@ def write_model(
     (folder / "golden" / "expected.json").write_text(json.dumps(expected))
     manifest = ModelManifest(
         LAYOUT_VERSION, model_name, "small", labels, spec, "model.tflite", "linear", weights.size, 1.0, 0.9,
-        snapshot_id, "tests", 7, artifacts.checksums(folder, without="model.json"),
+        snapshot_id, "tests", 7, contract.checksums(folder, without="model.json"),
     )  # fmt: skip
-    artifacts.finish(folder, "model", manifest)
+    contract.finish(folder, "model", manifest)
     return manifest
 
 

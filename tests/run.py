@@ -17,10 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 # Test folder to environment. Every folder below tests/ stands here; a test asserts it.
 FOLDERS = {
-    "contracts": "pipelines",
-    "runtime": "reporting",
-    "images": "ingestion",
-    "inference": "evaluation",
+    "shared": "evaluation",
+    "demo": "ingestion",
     "ingestion": "ingestion",
     "validation": "validation",
     "resampling": "resampling",

@@ -10,19 +10,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.contracts import artifacts, layout
-from components.contracts.artifacts import MARKERS, ModelManifest, read_marker, verified_model
-from components.contracts.findings import DeployFindings, RegisterFindings, RolloutFindings, Verdict
-from components.contracts.preset import ServingPolicy
-from components.deployment.approval import ask
-from components.deployment.lineage import record_serving_image
-from components.deployment.promotion import GATE, Signed, require_spared, require_word
-from components.deployment.registry import Registry
-from components.deployment.signatures import sealed
-from components.runtime.step import Context, Step, main
+from components.deployment.registry.approval import ask
+from components.deployment.registry.lineage import record_serving_image
+from components.deployment.registry.promotion import GATE, Signed, require_spared, require_word
+from components.deployment.registry.registry import Registry
+from components.deployment.registry.signatures import sealed
+from components.shared.artifacts import contract
+from components.shared.artifacts.contract import MARKERS, ModelManifest, read_marker, verified_model
+from components.shared.findings import DeployFindings, RegisterFindings, RolloutFindings, Verdict
+from components.shared.preset import ServingPolicy
+from components.shared.step.frame import Context, Step, main
+from components.shared.store import keys
 
 if TYPE_CHECKING:
-    from components.deployment.manifest import Served
+    from components.deployment.manifest.inference_service import Served
     from components.deployment.rollout.driver import Tools
 
 ToolsOf = Callable[[ServingPolicy, Registry, Path], "Tools"]
@@ -72,7 +73,7 @@ def deploy(context: Context, arguments: argparse.Namespace, tools_of: ToolsOf | 
     name, policy = manifest.model_name, context.preset.serving
 
     # KServe's SDK takes seconds to import; a refused model shouldn't wait for it.
-    from components.deployment.manifest import Served, inference_service, storage_uri
+    from components.deployment.manifest.inference_service import Served, inference_service, storage_uri
 
     registry = Registry(context.store, name)
     uri = storage_uri(registry.location(manifest.version))
@@ -84,14 +85,14 @@ def deploy(context: Context, arguments: argparse.Namespace, tools_of: ToolsOf | 
     if not withdrawn:
         signed = Signed(GATE, " ".join(verdict.reasons) or "all checks passed", _now())
         registry.promote(arguments.model, context.run_id, verdict, signed, awaits_rollout=policy.rollout is not None)
-    context.store.write(f"{layout.run(context.run_id)}/{MANIFEST}", text.encode())
-    folder = artifacts.start(arguments.deployment)
+    context.store.write(f"{keys.run(context.run_id)}/{MANIFEST}", text.encode())
+    folder = contract.start(arguments.deployment)
     record_serving_image(registry, manifest.version, arguments.serving_image)
-    artifacts.write_atomically(folder / MANIFEST, text.encode())
+    contract.write_atomically(folder / MANIFEST, text.encode())
     rollout = roll_out(withdrawn=withdrawn) if roll_out else None
     now = registry.pointers()
     findings = DeployFindings(name, manifest.version, now.champion, now.previous, now.anchor, uri, text, rollout)
-    artifacts.finish(folder, "deployment", findings)
+    contract.finish(folder, "deployment", findings)
     pointers = {"champion": now.champion and now.champion.version, "previous champion": now.previous and now.previous.version}
     traffic = {"rollout": rollout and rollout.outcome, "traffic percent": rollout and rollout.percent}
     context.executor_output.metadata("deployment", version=manifest.version, **pointers, **traffic)

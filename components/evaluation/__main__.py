@@ -9,12 +9,12 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from components.contracts.codec import from_json
-from components.contracts.errors import EmotionError
-from components.contracts.findings import EvaluateFindings, Verdict
-from components.contracts.preset import GatePolicy
-from components.runtime.step import Context, Step, main
-from components.runtime.store import open_store
+from components.shared.errors import EmotionError
+from components.shared.findings import EvaluateFindings, Verdict
+from components.shared.preset import GatePolicy
+from components.shared.serialization import from_json
+from components.shared.step.frame import Context, Step, main
+from components.shared.store.interface import open_store
 
 
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,13 +42,13 @@ def _evaluate(context: Context, arguments: argparse.Namespace) -> EvaluateFindin
 
 
 def _gate(context: Context, arguments: argparse.Namespace) -> Verdict:
-    from components.evaluation.judging import gate
+    from components.evaluation.gate.step import gate
 
     return gate(context, arguments)
 
 
 def _plan(argv: Sequence[str]) -> int:
-    from components.evaluation.planning import plan
+    from components.evaluation.gate.margins import plan
 
     parser = argparse.ArgumentParser(prog="python -m components.evaluation plan", description="Which margins so many test rows resolve.")
     parser.add_argument("--policy", required=True, help="gate policy as JSON")
@@ -59,7 +59,7 @@ def _plan(argv: Sequence[str]) -> int:
 
 
 def _replay(argv: Sequence[str]) -> int:
-    from components.evaluation.replay import replay, table
+    from components.evaluation.gate.replay import replay, table
 
     parser = argparse.ArgumentParser(prog="python -m components.evaluation replay", description="Judge every past run again.")
     parser.add_argument("--store", required=True, help="folder or URI of the store")

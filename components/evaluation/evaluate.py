@@ -8,21 +8,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.contracts import artifacts
-from components.contracts.artifacts import Snapshot, read_marker, write_atomically
-from components.contracts.codec import to_pretty_json
-from components.contracts.errors import ContractError
-from components.contracts.findings import EvaluateFindings, SamplePrediction, Scores
-from components.evaluation import changes, metrics, predict, rows, samples, tables
 from components.evaluation.gate.case import Answers
-from components.evaluation.gate.prescreen import stops
-from components.evaluation.rows import Rows
-from components.evaluation.slices import slices
-from components.evaluation.sums import Table
-from components.inference.model import ServedModel
-from components.inference.versions import night_plan, version_folder
-from components.runtime import progress
-from components.runtime.step import Context
+from components.evaluation.gate.checks.prescreen import stops
+from components.evaluation.scoring import changes, metrics, predict, rows, samples, tables
+from components.evaluation.scoring.rows import Rows
+from components.evaluation.scoring.slices import slices
+from components.evaluation.scoring.sums import Table
+from components.shared.artifacts import contract
+from components.shared.artifacts.contract import Snapshot, read_marker, write_atomically
+from components.shared.errors import ContractError
+from components.shared.findings import EvaluateFindings, SamplePrediction, Scores
+from components.shared.inference.model import ServedModel
+from components.shared.inference.versions import night_plan, version_folder
+from components.shared.serialization import to_pretty_json
+from components.shared.step import progress
+from components.shared.step.frame import Context
 
 BATCH_SIZE = 128
 MOST_FLIPS = 24
@@ -69,14 +69,14 @@ def evaluate(context: Context, arguments: argparse.Namespace) -> EvaluateFinding
     for split in ("validation", "test"):
         if len(by_split[split]) and not stops(answered.get("validation"), policy.margin):
             answered[split] = _answers(arguments.examples, snapshot, models, by_split[split], split, policy.slices)
-    folder = artifacts.start(arguments.evaluation)
+    folder = contract.start(arguments.evaluation)
     scored_on = "test" if "test" in answered else "validation"
     by_role = {role: {split: found.probabilities[role] for split, found in answered.items()} for role in models.roles}
     tables.write_tables(folder, {split: by_split[split] for split in answered}, by_role)
 
     findings = _findings(context, arguments.examples, snapshot, models, by_split, answered)
     _publish(context, arguments, findings)
-    artifacts.finish(folder, "evaluation", findings)
+    contract.finish(folder, "evaluation", findings)
     for who, score in (("challenger", findings.challenger), ("champion", findings.champion), ("anchor", findings.anchor)):
         if score is not None:
             figures = f"accuracy {score.accuracy:.3f}, macro F1 {score.macro_f1:.3f}"

@@ -7,13 +7,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from components.contracts.artifacts import write_atomically
-from components.contracts.errors import EmotionError
-from components.contracts.findings import IngestFindings, ResolveFindings
-from components.contracts.preset import IngestionPolicy
-from components.runtime.preset import store_preset
-from components.runtime.step import Context, Step, main
-from components.runtime.store import open_store
+from components.shared.artifacts.contract import write_atomically
+from components.shared.errors import EmotionError
+from components.shared.findings import IngestFindings, ResolveFindings
+from components.shared.preset import IngestionPolicy
+from components.shared.step.frame import Context, Step, main
+from components.shared.step.preset_argument import store_preset
+from components.shared.store.interface import open_store
 
 
 def _resolve_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def _resolve_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _resolve(context: Context, arguments: argparse.Namespace) -> ResolveFindings:
-    from components.ingestion.resolve import check_compiled_for, resolve
+    from components.ingestion.resolve.resolve import check_compiled_for, resolve
 
     preset_digest = store_preset(context.store, context.run_id, context.preset)  # first: a report of what then fails reads it
     check_compiled_for(context.preset, arguments.compiled_for)
@@ -89,7 +89,7 @@ STEPS = {
 
 def decide(argv: list[str]) -> int:
     """`forget NAME` and `relabel FILE`: no steps, so no run and no preset."""
-    from components.ingestion.decisions import forget, relabel
+    from components.ingestion.curation.commands import forget, relabel
 
     parser = argparse.ArgumentParser(prog="python -m components.ingestion")
     parser.add_argument("what", choices=DECISIONS)

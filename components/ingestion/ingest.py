@@ -17,30 +17,31 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.contracts import artifacts, layout
-from components.contracts.artifacts import EXAMPLES_VERSION, MARKERS, Snapshot
-from components.contracts.codec import digest, from_json
-from components.contracts.errors import ContractError, InputError
-from components.contracts.findings import IngestFindings, RejectedImage
-from components.contracts.night import Listing, NightPlan
-from components.contracts.preset import DataPolicy, IngestionPolicy
-from components.ingestion import parts as files_of_parts
-from components.ingestion import summary
-from components.ingestion.assembly import Assembled, assemble
-from components.ingestion.collection import Collection
-from components.ingestion.earlier import find_earlier, write_index
-from components.ingestion.flow import Span, available_processes, plan_spans, processes_for, run_flow
-from components.ingestion.memory import be_frugal, be_quick
-from components.ingestion.overlays import read_overlays
-from components.ingestion.resolve import listed
-from components.ingestion.settling import settle
-from components.ingestion.sources.layouts import Layout, Reading
-from components.ingestion.sources.opening import localized
-from components.ingestion.sources.places import Place
-from components.ingestion.splits import LEFT_OUT, SplitRules
-from components.ingestion.tables import Shard, plan_shards, side_by_side, write_shard
-from components.ingestion.watch import watching
-from components.runtime.step import Context
+from components.ingestion.curation.decisions import read_overlays
+from components.ingestion.decode import image_files as files_of_parts
+from components.ingestion.decode.beam_pipeline import Span, available_processes, plan_spans, processes_for, run_flow
+from components.ingestion.decode.memory import be_frugal, be_quick
+from components.ingestion.decode.progress import watching
+from components.ingestion.resolve.resolve import listed
+from components.ingestion.snapshot import summary
+from components.ingestion.snapshot.groups import settle
+from components.ingestion.snapshot.images import Collection
+from components.ingestion.snapshot.previous import find_earlier, write_index
+from components.ingestion.snapshot.rows import Assembled, assemble
+from components.ingestion.snapshot.schemas import Shard, plan_shards, side_by_side, write_shard
+from components.ingestion.snapshot.splits import LEFT_OUT, SplitRules
+from components.ingestion.sources.layouts.layout import Layout, Reading
+from components.ingestion.sources.storage.open import localized
+from components.ingestion.sources.storage.storage import Place
+from components.shared.artifacts import contract
+from components.shared.artifacts.contract import EXAMPLES_VERSION, MARKERS, Snapshot
+from components.shared.errors import ContractError, InputError
+from components.shared.findings import IngestFindings, RejectedImage
+from components.shared.preset import DataPolicy, IngestionPolicy
+from components.shared.run_plan import Listing, NightPlan
+from components.shared.serialization import digest, from_json
+from components.shared.step.frame import Context
+from components.shared.store import keys
 
 REJECTED_EXAMPLES = 20
 
@@ -64,7 +65,7 @@ def ingest(context: Context, plan_digest: str, target: Path, runner: IngestionPo
         meanwhile.submit(lambda: (snapshot := remembered.result()) and snapshot.rows)  # which are wanted soon
         place, found = _as_planned(plan.listing, policy)
     earlier = remembered.result()
-    artifacts.start(target)
+    contract.start(target)
     # On the disk that the artifact stands on, which is the one that was made large enough; gone before the marker.
     home = target / ".parts"
     home.mkdir()
@@ -102,10 +103,10 @@ def ingest(context: Context, plan_digest: str, target: Path, runner: IngestionPo
     def whole_files() -> Iterator[str]:
         yield from threads.map(lambda shard: _write(target, shard, night, settled.decided, collections(get_ident())), shards)
         shutil.rmtree(home)
-        artifacts.finish(target, "examples", snapshot)
+        contract.finish(target, "examples", snapshot)
 
     be_quick()
-    place_in_store = layout.snapshot(source_id, snapshot.snapshot_id)
+    place_in_store = keys.snapshot(source_id, snapshot.snapshot_id)
     with ThreadPoolExecutor(available_processes()) as threads, ThreadPoolExecutor(1) as disk:
         stored = disk.submit(context.store.put_tree, target, place_in_store, MARKERS["examples"], whole_files())
         write_index(context.store, source_id, snapshot.snapshot_id, night.rows, settled.drawn)
@@ -140,10 +141,10 @@ def ingest(context: Context, plan_digest: str, target: Path, runner: IngestionPo
 
 
 def _plan(context: Context, plan_digest: str) -> NightPlan:
-    text = context.store.read(layout.plan(plan_digest))
+    text = context.store.read(keys.plan(plan_digest))
     if text is None:
         raise ContractError(
-            f"there is no night plan {plan_digest[:12]}", expected=context.store.location(layout.plan(plan_digest)), fix="run resolve first"
+            f"there is no night plan {plan_digest[:12]}", expected=context.store.location(keys.plan(plan_digest)), fix="run resolve first"
         )
     plan = from_json(NightPlan, text, "the night plan")
     if plan.preset_digest != digest(context.preset):

@@ -9,23 +9,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from components.contracts import layout
-from components.contracts.codec import json_object, to_json, to_pretty_json
-from components.contracts.errors import EmotionError, EnvironmentProblem
-from components.contracts.preset import Preset
 from components.reporting.cost import cost_of, read_prices
+from components.reporting.evidence import REPORTED, Night, read_night
 from components.reporting.index import row_of
+from components.reporting.index_store import add_to_index, rebuild_index, write_home_page
 from components.reporting.model_card import model_card
-from components.reporting.night import REPORTED, Night, read_night
 from components.reporting.notification import fingerprint, message, send
 from components.reporting.outcome import Outcome, judge, pipeline_error
-from components.reporting.page import render, render_plain
-from components.reporting.publishing import add_to_index, rebuild_index, write_home_page
+from components.reporting.page.page import render, render_plain
 from components.reporting.summary import last_night, summarize
-from components.runtime.executor_output import write_document
-from components.runtime.preset import preset_of_run
-from components.runtime.step import Context, Step, main, one_line, peak_memory_bytes
-from components.runtime.store import Store, open_store, update
+from components.shared.errors import EmotionError, EnvironmentProblem
+from components.shared.preset import Preset
+from components.shared.serialization import json_object, to_json, to_pretty_json
+from components.shared.step.executor_output import write_document
+from components.shared.step.frame import Context, Step, main, one_line, peak_memory_bytes
+from components.shared.step.preset_argument import preset_of_run
+from components.shared.store import keys
+from components.shared.store.interface import Store, open_store, update
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,14 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def report(context: Context, arguments: argparse.Namespace) -> None:
     """Write everything that people and programs read of a night; the small and sure things first."""
     began = time.monotonic()
-    store, run = context.store, layout.run(context.run_id)
-    night = read_night(context.run_id, {step: _read(store, layout.evidence(context.run_id, step)) for step in REPORTED})
+    store, run = context.store, keys.run(context.run_id)
+    night = read_night(context.run_id, {step: _read(store, keys.evidence(context.run_id, step)) for step in REPORTED})
     earlier = _earlier_summary(store, run)
     # Rendered again at a desk there is no status to go by: what the pipeline said that night still holds.
     problem = pipeline_error(arguments.status) if arguments.status else str(earlier.get("pipeline_error") or "")
     outcome = judge(night, problem)
     preset = context.given_preset or _preset(store, context.run_id)
-    cost = cost_of(night.steps, *read_prices(_read(store, layout.PRICES)))
+    cost = cost_of(night.steps, *read_prices(_read(store, keys.PRICES)))
     summary = summarize(night, outcome, preset, store.location(f"{run}/report.html"), cost) | {"pipeline_error": problem or None}
     # What others added to the summary, such as the time that the whole command took, stays.
     store.write(f"{run}/summary.json", to_pretty_json(earlier | summary).encode())
@@ -56,7 +56,7 @@ def report(context: Context, arguments: argparse.Namespace) -> None:
     context.executor_output.metadata("page", outcome=outcome.word, headline=outcome.headline, **{"report in the store": summary["report"]})
     if preset and night.evaluate:
         card = model_card(night, night.evaluate, outcome, preset).encode()
-        store.write(layout.card(preset.model_name, night.evaluate.challenger.version), card)
+        store.write(keys.card(preset.model_name, night.evaluate.challenger.version), card)
     if preset:
         _remember(store, preset, night, outcome)
     _add_to_index(store, summary)
@@ -103,7 +103,7 @@ def _remember(store: Store, preset: Preset, night: Night, outcome: Outcome) -> N
     if value is None:
         return
     content = to_json(value).encode()
-    key = layout.pointer(preset.model_name, "last-night")
+    key = keys.pointer(preset.model_name, "last-night")
     update(store, key, lambda standing: standing if _is_later(store, standing, night) else content)
 
 
@@ -112,7 +112,7 @@ def _is_later(store: Store, content: bytes | None, night: Night) -> bool:
     run_id = json_object(content).get("run_id")
     if not isinstance(run_id, str) or run_id == night.run_id:
         return False
-    theirs = json_object(_read(store, layout.evidence(run_id, "resolve"))).get("started_at")
+    theirs = json_object(_read(store, keys.evidence(run_id, "resolve"))).get("started_at")
     return isinstance(theirs, str) and theirs > night.step("resolve").started_at
 
 
@@ -148,7 +148,7 @@ def _index(argv: Sequence[str]) -> int:
     try:
         store = open_store(arguments.store)
         if arguments.rebuild:
-            print(f"{len(rebuild_index(store).rows):,} runs in {store.location(layout.runs_index('html'))}")
+            print(f"{len(rebuild_index(store).rows):,} runs in {store.location(keys.runs_index('html'))}")
         if arguments.home:
             write_home_page(store, arguments.home)
     except (EmotionError, OSError) as error:

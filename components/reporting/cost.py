@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from components.contracts.codec import from_json
-from components.contracts.errors import InputError
-from components.contracts.words import shortened
-from components.reporting.night import Observed
+from components.reporting.evidence import Observed
+from components.shared.errors import InputError
+from components.shared.serialization import from_json
+from components.shared.text import shortened
 
 HOUR = 3600.0
 

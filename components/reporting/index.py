@@ -10,12 +10,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from components.contracts.night import OUTCOME_WORDS
-from components.contracts.words import percent
-from components.reporting.charts.curves import Column, durations, trend
-from components.reporting.templating import render_template
-from components.reporting.words import seconds as in_words
-from components.reporting.words import spaced
+from components.reporting.page.charts.curves import Column, durations, trend
+from components.reporting.page.environment import render_template
+from components.reporting.page.filters import seconds as in_words
+from components.reporting.page.filters import spaced
+from components.shared.run_plan import OUTCOME_WORDS
+from components.shared.text import percent
 
 MAX_COLUMNS = 90
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
-from components.contracts.findings import EvaluateFindings, Scores
-from components.contracts.preset import Preset
-from components.reporting.night import Night
+from components.reporting.evidence import Night
 from components.reporting.outcome import Outcome
+from components.shared.findings import EvaluateFindings, Scores
+from components.shared.preset import Preset
 
 RESPONSIBLE_USE = (
     "Inferring emotions of people at work or in education is prohibited in the European Union (AI Act, "

@@ -15,7 +15,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from components.reporting.outcome import TITLES, Outcome
-from components.runtime.retry import status_reason
+from components.shared.retry import status_reason
 
 PAUSES = (1.0, 4.0, 15.0)  # seconds between attempts
 TIMEOUT_SECONDS = 10

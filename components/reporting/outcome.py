@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from components.contracts.findings import EvaluateFindings, RolloutFindings, Verdict
-from components.contracts.words import shortened
-from components.reporting.night import Night, Observed
-from components.reporting.words import moment
+from components.reporting.evidence import Night, Observed
+from components.reporting.page.filters import moment
+from components.shared.findings import EvaluateFindings, RolloutFindings, Verdict
+from components.shared.text import shortened
 
 TITLES = {
     "resolve": "Resolve",
@@ -30,7 +30,7 @@ class Outcome:
     """How the night ended.
 
     Attributes:
-        word: one of `components.contracts.night.OUTCOME_WORDS`.
+        word: one of `components.shared.run_plan.OUTCOME_WORDS`.
         headline: what that means, in a few words. sentence: the night in plain words.
         reasons: why, one sentence each.
         error: what broke, in one line; empty unless failed. failed_step: where, if a step is to blame.

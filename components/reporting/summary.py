@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from components.contracts.findings import Scores
-from components.contracts.preset import Preset
 from components.reporting.cost import Cost, as_summary
-from components.reporting.night import Night
+from components.reporting.evidence import Night
 from components.reporting.outcome import Outcome
+from components.shared.findings import Scores
+from components.shared.preset import Preset
 
 
 def summarize(night: Night, outcome: Outcome, preset: Preset | None, report: str, cost: Cost) -> dict[str, Any]:

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.contracts.artifacts import SAMPLING_COLUMNS, Snapshot
-from components.contracts.errors import ContractError
 from components.resampling.strategies import Plan
+from components.shared.artifacts.contract import SAMPLING_COLUMNS, Snapshot
+from components.shared.errors import ContractError
 
 COLUMNS = ["example_id", "label", "split"]
 _TYPES = {"string": pa.string(), "int32": pa.int32(), "float": pa.float32()}

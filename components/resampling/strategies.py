@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from components.contracts.errors import InputError, UnknownNameError
-from components.contracts.preset import ResamplingPolicy
+from components.shared.errors import InputError, UnknownNameError
+from components.shared.preset import ResamplingPolicy
 
 if TYPE_CHECKING:
     from imblearn.base import BaseSampler

@@ -9,17 +9,18 @@ from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 
-from components.contracts import artifacts
-from components.contracts.artifacts import ModelManifest, read_marker, write_atomically
-from components.contracts.codec import to_pretty_json
-from components.contracts.errors import EmotionError
-from components.contracts.findings import ServingFindings, ServingMeasurement
-from components.inference.versions import night_plan, version_folder
-from components.runtime import progress
-from components.runtime.step import Context, Step, main
-from components.serving import check, process
-from components.serving.client import Client, Reply
-from components.serving.process import Server
+from components.serving.check import check
+from components.serving.check.client import Client, Reply
+from components.serving.predictor import process
+from components.serving.predictor.process import Server
+from components.shared.artifacts import contract
+from components.shared.artifacts.contract import ModelManifest, read_marker, write_atomically
+from components.shared.errors import EmotionError
+from components.shared.findings import ServingFindings, ServingMeasurement
+from components.shared.inference.versions import night_plan, version_folder
+from components.shared.serialization import to_pretty_json
+from components.shared.step import progress
+from components.shared.step.frame import Context, Step, main
 
 
 def _check_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +68,7 @@ def _check(context: Context, arguments: argparse.Namespace) -> ServingFindings:
         policy.cpus, policy.memory_bytes,
     )  # fmt: skip
     _publish(context, arguments, findings)
-    artifacts.finish(artifacts.start(arguments.serving_check), "serving_check", findings)
+    contract.finish(contract.start(arguments.serving_check), "serving_check", findings)
     return findings
 
 
@@ -135,7 +136,7 @@ def _serve(argv: Sequence[str]) -> int:
 
 
 def _predict(argv: Sequence[str]) -> int:
-    from components.serving import offline
+    from components.serving.predictor import offline
 
     parser = argparse.ArgumentParser(prog="python -m components.serving predict", description="Predict image files without a server.")
     offline.add_arguments(parser)

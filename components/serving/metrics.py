@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from components.contracts.serving_metrics import LABELS as GIVEN_LABELS
-from components.contracts.serving_metrics import MODEL_INFO, REJECTED_IMAGES, REQUEST_SECONDS, REQUESTS
+from components.shared.serving_metrics import LABELS as GIVEN_LABELS
+from components.shared.serving_metrics import MODEL_INFO, REJECTED_IMAGES, REQUEST_SECONDS, REQUESTS
 
 BUCKETS = (0.001, 0.002, 0.004, 0.006, 0.008, 0.012, 0.016, 0.024, 0.032, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 10.0)
 

@@ -17,15 +17,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.contracts.artifacts import MARKERS, verified_model
-from components.contracts.codec import from_json
-from components.contracts.errors import EnvironmentProblem, InputError
-from components.contracts.preset import PayloadPolicy, ShadowPolicy
-from components.runtime import signing
-from components.runtime.store import open_store
+from components.shared.artifacts import signing
+from components.shared.artifacts.contract import MARKERS, verified_model
+from components.shared.errors import EnvironmentProblem, InputError
+from components.shared.preset import PayloadPolicy, ShadowPolicy
+from components.shared.serialization import from_json
+from components.shared.store.interface import open_store
 
 if TYPE_CHECKING:
-    from components.serving.observing import Observer
+    from components.serving.observers.observers import Observer
 
 # A load balancer goes on sending for a while after a replica was told to end: it is served until none came for so long.
 QUIET_SECONDS = 1.0
@@ -82,8 +82,8 @@ def serve(arguments: argparse.Namespace) -> int:
     import uvloop
 
     from components.serving import logs
-    from components.serving.observing import Observers
-    from components.serving.predictor import Predictor
+    from components.serving.observers.observers import Observers
+    from components.serving.predictor.kserve_model import Predictor
 
     logs.configure()
     predictor = Predictor(arguments.model_name or manifest.model_name, arguments.model_dir, Observers(observers), faces=arguments.faces)
@@ -97,8 +97,8 @@ def serve(arguments: argparse.Namespace) -> int:
 
 def _observers(arguments: argparse.Namespace) -> list[Observer]:
     """Shadow traffic and feature logging, where they are asked for. Raises InputError for a payload without a store."""
-    from components.serving.features import FeatureLog
-    from components.serving.shadow import Shadow
+    from components.serving.observers.payload_log import FeatureLog
+    from components.serving.observers.shadow import Shadow
 
     found: list[Observer] = []
     if arguments.shadow:
@@ -117,10 +117,10 @@ async def _run(predictor: Any, arguments: argparse.Namespace) -> None:
     from kserve.model_server import app
     from kserve.protocol.rest.server import RESTServer
 
-    from components.serving import grpc_server
-    from components.serving.connections import Connection
-    from components.serving.front import Front
-    from components.serving.local_page import LocalPage
+    from components.serving.http.connections import Connection
+    from components.serving.http.front import Front
+    from components.serving.http.local_page import LocalPage
+    from components.serving.protocol import grpc_server
 
     models = ModelRepository()
     models.update(predictor)

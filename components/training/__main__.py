@@ -8,14 +8,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from components.contracts.artifacts import MARKERS, write_atomically
-from components.contracts.codec import from_json, to_pretty_json
-from components.contracts.errors import EmotionError, EnvironmentProblem, InputError
-from components.contracts.findings import TrainFindings
-from components.contracts.preset import Preset
-from components.runtime.step import TERMINATED, Context, Step, Terminated, main, one_line, terminate
-from components.runtime.store import open_store
-from components.training.noise import import_keras
+from components.shared.artifacts.contract import MARKERS, write_atomically
+from components.shared.errors import EmotionError, EnvironmentProblem, InputError
+from components.shared.findings import TrainFindings
+from components.shared.preset import Preset
+from components.shared.serialization import from_json, to_pretty_json
+from components.shared.step.frame import TERMINATED, Context, Step, Terminated, main, one_line, terminate
+from components.shared.store.interface import open_store
+from components.training.native_logs import import_keras
 
 
 def _train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +27,8 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(context: Context, arguments: argparse.Namespace) -> TrainFindings:
-    from components.training.inputs import read_inputs
-    from components.training.metrics import report_metrics
+    from components.training.data.inputs import read_inputs
+    from components.training.fit.metrics import report_metrics
     from components.training.reuse import champion_of, take
 
     # Whatever is wrong with the inputs is said before Keras's seconds of import.
@@ -40,7 +40,7 @@ def _train(context: Context, arguments: argparse.Namespace) -> TrainFindings:
         report_metrics(context, findings, manifest, arguments.metrics)
         return findings
     import_keras(context.scratch)
-    from components.training.training import train
+    from components.training.train import train
 
     return train(context, inputs, arguments.code_version, arguments.model, arguments.metrics)
 
@@ -52,24 +52,24 @@ def export(arguments: argparse.Namespace, scratch: Path) -> None:
     """A file of a model in the store, for other projects."""
     model = open_store(arguments.store).get_tree(arguments.key, MARKERS["model"], scratch / "model")
     import_keras(scratch / "keras")
-    from components.training import interchange
+    from components.training.export import interchange
 
     print(f"wrote {interchange.write(model, arguments.format, arguments.output)}")
 
 
 def sweep(arguments: argparse.Namespace, scratch: Path) -> None:
     """Trainings of one preset with varied fields; the best preset goes to best.json in the folder."""
-    from components.training.inputs import open_images, plan_columns, read_inputs
-    from components.training.search import range_of, varied
+    from components.training.data.inputs import open_images, plan_columns, read_inputs
+    from components.training.sweep.search_space import range_of, varied
 
     preset = from_json(Preset, arguments.preset.read_bytes(), "preset")
     ranges = tuple(range_of(text, preset) for text in arguments.set)
     inputs = read_inputs(arguments.examples, arguments.sampling_plan, preset)
     import_keras(scratch / "keras")
-    from components.training.loop import Data
-    from components.training.sweep import Sweep, table, values_of
-    from components.training.sweep import sweep as run
-    from components.training.sweep_plots import drawn
+    from components.training.fit.loop import Data
+    from components.training.sweep.plots import drawn
+    from components.training.sweep.sweep import Sweep, table, values_of
+    from components.training.sweep.sweep import sweep as run
 
     images, held_out = open_images(inputs, preset, scratch)
     data = Data(images, *plan_columns(inputs, images.example_ids), held_out)

@@ -6,13 +6,14 @@ import json
 import shutil
 from pathlib import Path
 
-from components.contracts import artifacts, layout
-from components.contracts.artifacts import MARKERS, ModelManifest
-from components.contracts.findings import TrainFindings
-from components.contracts.preset import Preset
-from components.runtime.pointers import read_pointers
-from components.runtime.step import Context
-from components.training.inputs import Inputs
+from components.shared.artifacts import contract
+from components.shared.artifacts.contract import MARKERS, ModelManifest
+from components.shared.findings import TrainFindings
+from components.shared.preset import Preset
+from components.shared.step.frame import Context
+from components.shared.store import keys
+from components.shared.store.registry import read_pointers
+from components.training.data.inputs import Inputs
 
 _EXPORTED = ("model.tflite", "model.keras", "saved_model")
 
@@ -23,19 +24,19 @@ def champion_of(context: Context) -> Path | None:
     champion = read_pointers(context.store, preset.model_name).champion
     if champion is None:
         return None
-    key = layout.version(preset.model_name, champion.version)
+    key = keys.version(preset.model_name, champion.version)
     folder = context.store.get_tree(key, MARKERS["model"], context.scratch / "champion")
-    manifest = artifacts.verified_model(folder)
+    manifest = contract.verified_model(folder)
     wanted = (preset.training.architecture, preset.data.labels, preset.data.image)
     return folder if (manifest.architecture, manifest.labels, manifest.image) == wanted else None
 
 
 def take(champion: Path, model: Path, inputs: Inputs, preset: Preset) -> tuple[TrainFindings, ModelManifest]:
     """Copy the champion to ``model``, its marker last; the findings tell its history, without times."""
-    manifest = artifacts.verified_model(champion)
-    artifacts.start(model)
+    manifest = contract.verified_model(champion)
+    contract.start(model)
     shutil.copytree(champion, model, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MARKERS["model"]))
-    artifacts.finish(model, "model", manifest)
+    contract.finish(model, "model", manifest)
     history = {name: tuple(values) for name, values in json.loads((model / "history.json").read_bytes()).items()}
     scores = history["val_accuracy"] if preset.training.monitor == "accuracy" else [-loss for loss in history["val_loss"]]
     files = [path for path in model.rglob("*") if path.is_file()]

@@ -15,21 +15,23 @@ from datetime import datetime, timezone
 from pathlib import Path
 from types import ModuleType
 
-from components.contracts import artifacts, layout
-from components.contracts.artifacts import Snapshot, write_atomically
-from components.contracts.codec import from_json, to_pretty_json
-from components.contracts.errors import EmotionError
-from components.contracts.findings import ValidateFindings
-from components.contracts.night import NightPlan
-from components.contracts.preset import Preset
-from components.inference.versions import night_plan, version_folder
-from components.runtime.executor_output import ExecutorOutput, write_document
-from components.runtime.progress import show
-from components.runtime.step import Context, Step, main
-from components.runtime.store import Store
-from components.validation import serving_drift, tables
+from components.shared.artifacts import contract
+from components.shared.artifacts.contract import Snapshot, write_atomically
+from components.shared.errors import EmotionError
+from components.shared.findings import ValidateFindings
+from components.shared.inference.versions import night_plan, version_folder
+from components.shared.preset import Preset
+from components.shared.run_plan import NightPlan
+from components.shared.serialization import from_json, to_pretty_json
+from components.shared.step.executor_output import ExecutorOutput, write_document
+from components.shared.step.frame import Context, Step, main
+from components.shared.step.progress import show
+from components.shared.store import keys
+from components.shared.store.interface import Store
 from components.validation.data_summary import data_summary
-from components.validation.judging_process import DATA_DOCS, DOUBTFUL_LABELS, Judge, judge_in_process
+from components.validation.distributions import serving_drift
+from components.validation.judge_process import DATA_DOCS, DOUBTFUL_LABELS, Judge, judge_in_process
+from components.validation.rows import tables
 from components.validation.verdict import (
     ENOUGH_ROWS,
     class_drift_rule,
@@ -54,12 +56,12 @@ def validate(context: Context, arguments: argparse.Namespace, judge: Judge = jud
     """Judge the examples; on go, remember them as the snapshot that later nights are compared with."""
     preset, store, labels = context.preset, context.store, context.preset.data.labels
     plan = night_plan(store, arguments.plan)
-    snapshot = artifacts.read_marker(arguments.examples, "examples", Snapshot)
-    folder = artifacts.start(arguments.validation)
+    snapshot = contract.read_marker(arguments.examples, "examples", Snapshot)
+    folder = contract.start(arguments.validation)
     champion = version_folder(store, preset.model_name, plan.champion.version, context.scratch / "champion") if plan.champion else None
     with judge(arguments.examples, preset, champion, folder, context.scratch) as judged:
         show(0, 2, "judges", "reading distributions, rows and labels")
-        distributions, schemas = _import_quietly("distributions"), _import_quietly("schema")
+        distributions, schemas = _import_quietly("statistics"), _import_quietly("schema")
         examples = tables.read(arguments.examples, snapshot, distributions.COLUMNS)
         reject_reasons = tables.read_reject_reasons(arguments.examples)
         statistics = distributions.describe(examples, labels)
@@ -95,10 +97,10 @@ def validate(context: Context, arguments: argparse.Namespace, judge: Judge = jud
     write_atomically(folder / "statistics.pb", serialized)
     write_atomically(folder / "schema.pbtxt", distributions.to_text(schema))
     write_atomically(folder / "anomalies.pbtxt", distributions.to_text(found.anomalies))
-    _keep(store, layout.run(context.run_id), folder)
+    _keep(store, keys.run(context.run_id), folder)
     if findings.decision == "go":
         _accept(store, plan.listing.source_id, snapshot.snapshot_id, context.run_id, serialized)
-    artifacts.finish(folder, "validation", findings)
+    contract.finish(folder, "validation", findings)
     write_atomically(arguments.decision_output, findings.decision.encode())
     write_document(arguments.data_summary, data_summary(findings, snapshot, reject_reasons).encode())
     _publish(context.executor_output, findings, snapshot)
@@ -112,7 +114,7 @@ def _import_quietly(name: str) -> ModuleType:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
-        return importlib.import_module(f"components.validation.{name}")
+        return importlib.import_module(f"components.validation.distributions.{name}")
 
 
 def _earlier_statistics(store: Store, plan: NightPlan, distributions: ModuleType) -> object | None:
@@ -135,7 +137,7 @@ def _accept(store: Store, source_id: str, snapshot_id: str, run_id: str, statist
     key = _statistics_key(source_id, snapshot_id)
     if store.read(key) != statistics:
         store.write(key, statistics)
-    pointer = layout.accepted_snapshot(source_id)
+    pointer = keys.accepted_snapshot(source_id)
     current = store.read(pointer)
     accepted = {"snapshot_id": snapshot_id, "run_id": run_id}
     if current is None or from_json(dict[str, str], current, pointer).get("snapshot_id") != snapshot_id:
@@ -158,7 +160,7 @@ def _tell(findings: ValidateFindings) -> None:
 
 
 def _statistics_key(source_id: str, snapshot_id: str) -> str:
-    return f"{layout.snapshot(source_id, snapshot_id)}/statistics.pb"
+    return f"{keys.snapshot(source_id, snapshot_id)}/statistics.pb"
 
 
 def propose_schema(argv: Sequence[str]) -> int:
@@ -170,7 +172,7 @@ def propose_schema(argv: Sequence[str]) -> int:
     parser.add_argument("--output", type=Path, required=True, help="file for the proposed schema")
     arguments = parser.parse_args(argv)
     preset = from_json(Preset, arguments.preset.read_bytes(), "preset")
-    distributions, schemas = _import_quietly("distributions"), _import_quietly("schema")
+    distributions, schemas = _import_quietly("statistics"), _import_quietly("schema")
     try:
         statistics = distributions.from_bytes(arguments.statistics.read_bytes(), str(arguments.statistics))
         proposed = schemas.proposed(preset, statistics, arguments.schemas)
@@ -182,7 +184,7 @@ def propose_schema(argv: Sequence[str]) -> int:
 
 
 def drift(argv: Sequence[str]) -> int:
-    """Compare what was served with what was trained on; see `components.validation.serving_drift`."""
+    """Compare what was served with what was trained on; see `components.validation.distributions.serving_drift`."""
     try:
         return serving_drift.main(argv, _import_quietly, datetime.now(timezone.utc))
     except EmotionError as error:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from components.contracts.artifacts import SPLITS, Snapshot
-from components.contracts.findings import ValidateFindings
-from components.runtime.markdown import bullets, document, escaped, table
+from components.shared.artifacts.contract import SPLITS, Snapshot
+from components.shared.findings import ValidateFindings
+from components.shared.step.markdown import bullets, document, escaped, table
 
 
 def data_summary(findings: ValidateFindings, snapshot: Snapshot, reject_reasons: Mapping[str, int]) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from components.contracts.findings import LabelNoise, Rule
-from components.contracts.preset import Preset, ValidationPolicy
-from components.contracts.words import percent
+from components.shared.findings import LabelNoise, Rule
+from components.shared.preset import Preset, ValidationPolicy
+from components.shared.text import percent
 
 # Beyond the bound is worth a look; beyond twice the bound the data isn't what the bound was set for.
 CRITICAL_FROM = 2.0

@@ -22,15 +22,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from components.contracts.artifacts import write_atomically
-from components.contracts.codec import to_pretty_json
+from components.shared.artifacts.contract import write_atomically
+from components.shared.serialization import to_pretty_json
 from infra.environments import lock_of
 from infra.images.base import base_image
 from infra.images.engine import Engine, NoEngine, start
 from infra.images.sbom import write_bill
 from infra.images.secrets import build_secrets
 from infra.images.signing import require_cosign, sign
-from pipelines.code import COMPONENTS, ROOT, git_commit, image_references
+from pipelines.code_version import COMPONENTS, ROOT, git_commit, image_references
 from pipelines.presets import PRESETS
 
 PRESETS_FOLDER = ROOT / "build" / "presets"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from components.contracts.artifacts import write_atomically
+from components.shared.artifacts.contract import write_atomically
 from infra.environments import VENVS
 from infra.images.engine import Engine
 

@@ -54,7 +54,7 @@ make_cluster() {
 references() {
     python3 - "$GPUS" <<'END'
 import sys
-from pipelines.code import image_references
+from pipelines.code_version import image_references
 print(*image_references("localhost", gpu=sys.argv[1] == "all").values(), sep="\n")
 END
 }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from components.contracts.errors import UnknownNameError
-from components.contracts.preset import Preset
+from components.shared.errors import UnknownNameError
+from components.shared.preset import Preset
 from pipelines.presets.emotion5_efficientnetv2b0 import EMOTION5_EFFICIENTNETV2B0
 from pipelines.presets.emotion6_cnn import EMOTION6_CNN
 from pipelines.presets.fer2013 import FER2013

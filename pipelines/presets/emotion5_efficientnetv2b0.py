@@ -14,7 +14,7 @@ The published 20 % are the test split here; 10 % of the training groups are held
 Not run.
 """
 
-from components.contracts.preset import (
+from components.shared.preset import (
     Augmentation,
     DataPolicy,
     GatePolicy,

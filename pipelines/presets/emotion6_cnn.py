@@ -12,7 +12,7 @@ groups are held out for the best checkpoint.
 Not run.
 """
 
-from components.contracts.preset import (
+from components.shared.preset import (
     Augmentation,
     DataPolicy,
     GatePolicy,

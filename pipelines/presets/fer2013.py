@@ -8,7 +8,7 @@ rectangles, an average of weights, 16-bit arithmetic; the served file averages e
 Not run.
 """
 
-from components.contracts.preset import (
+from components.shared.preset import (
     Augmentation,
     DataPolicy,
     GatePolicy,

@@ -12,7 +12,7 @@ on 2026-11-22, with the training loop and the data policies as they stand, 59.3 
 processor time and 2.0 GB, other tests beside it. Training rows that also stand in test are left out.
 """
 
-from components.contracts.preset import (
+from components.shared.preset import (
     Augmentation,
     DataPolicy,
     GatePolicy,

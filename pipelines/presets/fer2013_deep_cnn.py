@@ -9,7 +9,7 @@ published; ours stands in components/training/models/deep_cnn.py. Optimizer, aug
 Not run.
 """
 
-from components.contracts.preset import (
+from components.shared.preset import (
     Augmentation,
     DataPolicy,
     GatePolicy,

@@ -30,7 +30,7 @@ With oversampling, the default, and 25 epochs, which is about as many images, th
 as this one gains nothing by it, so there is none here. (PublicTest, scored once each: 65.1 %, macro F1 62.5 %; 2,193 s.)
 """
 
-from components.contracts.preset import (
+from components.shared.preset import (
     Augmentation,
     DataPolicy,
     GatePolicy,

@@ -10,7 +10,7 @@ of its own.
 Not run.
 """
 
-from components.contracts.preset import DataPolicy, ImageSpec, Preset, ValidationPolicy, VotesPolicy
+from components.shared.preset import DataPolicy, ImageSpec, Preset, ValidationPolicy, VotesPolicy
 from pipelines.presets.fer2013_cnn import FER2013_CNN
 
 FERPLUS = Preset(

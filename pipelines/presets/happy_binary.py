@@ -10,7 +10,7 @@ trained. Published: 68.18 % on test. Here a champion of the same architecture, l
 Not run.
 """
 
-from components.contracts.preset import (
+from components.shared.preset import (
     Augmentation,
     DataPolicy,
     GatePolicy,

@@ -8,7 +8,7 @@ most frequent class gives 21.9 % and a logistic regression on the pixels 20.3 %.
 which training 25 s.
 """
 
-from components.contracts.preset import (
+from components.shared.preset import (
     Augmentation,
     DataPolicy,
     GatePolicy,

@@ -18,10 +18,10 @@ import boto3
 import kfp
 import pytest
 
-from components.contracts import layout
-from components.contracts.codec import to_json
-from pipelines.code import COMPONENTS, code_version, image_references
-from pipelines.compiling import compile_pipeline
+from components.shared.serialization import to_json
+from components.shared.store import keys
+from pipelines.code_version import COMPONENTS, code_version, image_references
+from pipelines.compiler import compile_pipeline
 from pipelines.resources import SERVICE_ACCOUNT, Cluster
 from tests.e2e.nights import TINY, Desk
 
@@ -127,5 +127,5 @@ def test_a_small_night_is_judged(tmp_path: Path) -> None:
         )
         ended = client.wait_for_run_completion(run.run_id, timeout=RUN_SECONDS, sleep_duration=10)
         assert ended.state == "SUCCEEDED"
-        summary = json.loads(store.get_object(Bucket=BUCKET, Key=f"{place}/store/{layout.run('night')}/summary.json")["Body"].read())
+        summary = json.loads(store.get_object(Bucket=BUCKET, Key=f"{place}/store/{keys.run('night')}/summary.json")["Body"].read())
     assert summary["outcome"] == "blessed"

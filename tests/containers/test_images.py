@@ -17,7 +17,7 @@ from infra.images.build import RECORD
 from infra.images.engine import Engine, find_engine
 from infra.images.secrets import build_secrets
 from pipelines import presets
-from pipelines.code import COMPONENTS, image_references
+from pipelines.code_version import COMPONENTS, image_references
 
 pytestmark = pytest.mark.docker
 
@@ -63,7 +63,7 @@ def test_it_runs_its_component_read_only_as_nobody(found: Engine, image: tuple[s
 def test_it_holds_no_code_but_its_own(found: Engine, image: tuple[str, str]) -> None:
     component, reference = image
     folders = run(found, reference, "ls", "/app/components").split()
-    assert sorted(folders) == sorted([component, "contracts", "runtime", "images", "inference"])
+    assert sorted(folders) == sorted([component, "shared"])
     assert "component.py" not in run(found, reference, "ls", f"/app/components/{component}").split()
 
 
@@ -72,7 +72,7 @@ def test_the_image_of_resolve_knows_the_shipped_presets_by_name(found: Engine, i
     listed = run(found, reference, "sh", "-c", "cd /app && ls presets 2>/dev/null || true").split()
     assert listed == (sorted(f"{name}.json" for name in presets.PRESETS) if component == "ingestion" else [])
     if component == "ingestion":
-        script = "from components.runtime.preset import read_preset; print(read_preset('fer2013-cnn', None).name)"
+        script = "from components.shared.step.preset_argument import read_preset; print(read_preset('fer2013-cnn', None).name)"
         assert run(found, reference, "python", "-c", script).strip() == "fer2013-cnn"
 
 

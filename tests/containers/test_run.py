@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from components.contracts import layout
-from components.contracts.artifacts import write_atomically
-from components.contracts.codec import from_json, to_pretty_json
-from components.contracts.findings import Evidence
-from components.runtime.store import open_store
+from components.shared.artifacts.contract import write_atomically
+from components.shared.findings import Evidence
+from components.shared.serialization import from_json, to_pretty_json
+from components.shared.store import keys
+from components.shared.store.interface import open_store
 from infra.images.engine import Engine, find_engine
-from pipelines import running
-from pipelines.environments import environment_python
+from pipelines.local import run
+from pipelines.local.environments import environment_python
 from tests.e2e.nights import TINY, Desk, Silent, start_cli
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
@@ -33,7 +33,7 @@ def engine() -> Engine:
 
 
 def findings(desk: Desk, run_id: str, step: str) -> dict[str, Any]:
-    content = open_store(str(desk.store)).read(layout.evidence(run_id, step))
+    content = open_store(str(desk.store)).read(keys.evidence(run_id, step))
     assert content is not None
     return from_json(Evidence, content).findings
 
@@ -51,7 +51,7 @@ def test_containers_give_the_same_night(tmp_path: Path) -> None:
     faces = processes.draw(0)
     processes.run("night", TINY, faces)
     containers.store.mkdir(parents=True)
-    summary = running.execute(replace(containers.request("night", TINY, faces), runner="docker"), containers.runs, Silent())
+    summary = run.execute(replace(containers.request("night", TINY, faces), runner="docker"), containers.runs, Silent())
     assert set(summary["exit_codes"].values()) == {0}
     assert summary["outcome"] == "blessed"
     assert containers.champion() is not None

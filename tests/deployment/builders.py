@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from components.contracts import artifacts, layout
-from components.contracts.artifacts import LAYOUT_VERSION, ModelManifest, verified_model
-from components.contracts.findings import Verdict
-from components.contracts.preset import DataPolicy, GatePolicy, ImageSpec, Preset, Stage, TrainingPolicy
-from components.contracts.registry import Pointers
-from components.deployment.promotion import Signed
-from components.deployment.registry import Registry
-from components.runtime.store import open_store
+from components.deployment.registry.promotion import Signed
+from components.deployment.registry.registry import Registry
+from components.shared.artifacts import contract
+from components.shared.artifacts.contract import LAYOUT_VERSION, ModelManifest, verified_model
+from components.shared.findings import Verdict
+from components.shared.preset import DataPolicy, GatePolicy, ImageSpec, Preset, Stage, TrainingPolicy
+from components.shared.records import Pointers
+from components.shared.store import keys
+from components.shared.store.interface import open_store
 
 PRESET = Preset(
     name="small",
@@ -25,15 +26,15 @@ PRESET = Preset(
 
 
 def write_model(folder: Path, weights: bytes, name: str = "small") -> ModelManifest:
-    artifacts.start(folder)
-    artifacts.write_atomically(folder / "model.tflite", weights)
-    artifacts.write_atomically(folder / "golden" / "expected.json", b"{}")
+    contract.start(folder)
+    contract.write_atomically(folder / "model.tflite", weights)
+    contract.write_atomically(folder / "golden" / "expected.json", b"{}")
     manifest = ModelManifest(
         layout_version=LAYOUT_VERSION, model_name=name, preset="small", labels=PRESET.data.labels, image=PRESET.data.image,
         served_file="model.tflite", architecture="small-cnn", parameters=10, temperature=1.1, validation_accuracy=0.5,
-        snapshot_id="s" * 64, code_version="c" * 64, seed=7, files=artifacts.checksums(folder, without="model.json"),
+        snapshot_id="s" * 64, code_version="c" * 64, seed=7, files=contract.checksums(folder, without="model.json"),
     )  # fmt: skip
-    artifacts.finish(folder, "model", manifest)
+    contract.finish(folder, "model", manifest)
     return manifest
 
 
@@ -44,8 +45,8 @@ def verdict_on(challenger: str, champion: str | None = None, anchor: str | None 
 
 def write_verdict(folder: Path, challenger: str, champion: str | None = None, anchor: str | None = None, **changes: Any) -> Verdict:
     verdict = verdict_on(challenger, champion, anchor, **changes)
-    artifacts.start(folder)
-    artifacts.finish(folder, "verdict", verdict)
+    contract.start(folder)
+    contract.finish(folder, "verdict", verdict)
     return verdict
 
 
@@ -103,7 +104,7 @@ def check_opens(uri: str, cache: Path) -> Pointers:
     pointers = registry.pointers()
     for pointer in (pointers.champion, pointers.previous, pointers.anchor):
         if pointer is not None:
-            folder = registry.store.get_tree(layout.version("small", pointer.version), "model.json", cache)
+            folder = registry.store.get_tree(keys.version("small", pointer.version), "model.json", cache)
             assert verified_model(folder).version == pointer.version
     numbers = [decision.number for decision in registry.decisions()]
     assert numbers == list(range(1, len(numbers) + 1))

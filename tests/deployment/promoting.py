@@ -6,8 +6,8 @@ import sys
 import warnings
 from pathlib import Path
 
-from components.deployment.registry import Registry
-from components.runtime.store import open_store
+from components.deployment.registry.registry import Registry
+from components.shared.store.interface import open_store
 from tests.deployment.builders import signed, verdict_on
 
 NIGHTS = 12

@@ -6,9 +6,9 @@ import multiprocessing
 import time
 from collections.abc import Callable
 
-from components.contracts.errors import EmotionError
-from components.deployment.registry import Registry
-from components.runtime.store import open_store
+from components.deployment.registry.registry import Registry
+from components.shared.errors import EmotionError
+from components.shared.store.interface import open_store
 
 
 def race(act: Callable[[int], None], uri: str, count: int) -> list[str]:

@@ -11,9 +11,9 @@ from kserve import V1alpha1ServingRuntime, V1beta1InferenceService
 from kubernetes import client
 from prometheus_client import REGISTRY
 
-from components.contracts import serving_metrics
-from components.deployment.manifest import MODEL_FOLDER, PORT
+from components.deployment.manifest.inference_service import MODEL_FOLDER, PORT
 from components.serving import metrics
+from components.shared import serving_metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 RENDERED = sorted((ROOT / "tests" / "infra" / "golden").glob("*.yaml"))

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.contracts.artifacts import read_marker
-from components.contracts.codec import from_plain, to_json
-from components.contracts.findings import DeployFindings, Evidence, RegisterFindings
 from components.deployment.__main__ import STEPS
-from components.deployment.approval import requests
-from components.deployment.lineage import trace
-from components.deployment.registry import Registry
-from components.runtime.step import main
-from components.runtime.store import open_store
+from components.deployment.registry.approval import requests
+from components.deployment.registry.lineage import trace
+from components.deployment.registry.registry import Registry
+from components.shared.artifacts.contract import read_marker
+from components.shared.findings import DeployFindings, Evidence, RegisterFindings
+from components.shared.serialization import from_plain, to_json
+from components.shared.step.frame import main
+from components.shared.store.interface import open_store
 from tests.deployment.builders import PRESET, tree, write_model, write_verdict
 from tests.kfp_output import executor_input, metadata
 
@@ -126,7 +126,8 @@ def test_a_rejected_version_is_not_registered(tmp_path, deploy, capsys):
 
 def test_the_registry_loads_no_heavy_library():
     program = (
-        "import sys; import components.deployment.__main__, components.deployment.approval, components.deployment.lineage;"
+        "import sys; import components.deployment.__main__, components.deployment.registry.approval;"
+        "import components.deployment.registry.lineage;"
         "heavy = {'kserve', 'kubernetes', 'numpy', 'google.cloud.storage', 'boto3', 'kfp'} & set(sys.modules);"
         "sys.exit(', '.join(heavy) or 0)"
     )

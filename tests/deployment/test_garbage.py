@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from components.contracts import layout
-from components.contracts.codec import to_json
-from components.contracts.errors import ConflictError, EnvironmentProblem
-from components.contracts.night import Pointer
-from components.contracts.registry import ApprovalRequest, Condemned
-from components.deployment.approval import approve, ask, requests
-from components.deployment.garbage import LIFTING, REMOVING, collect, collect_versions
-from components.deployment.registry import Registry
-from components.deployment.retention import survey
-from components.runtime.store import open_store
+from components.deployment.registry.approval import approve, ask, requests
+from components.deployment.registry.garbage import LIFTING, REMOVING, collect, collect_versions
+from components.deployment.registry.registry import Registry
+from components.deployment.registry.retention import survey
+from components.shared.errors import ConflictError, EnvironmentProblem
+from components.shared.records import ApprovalRequest, Condemned
+from components.shared.run_plan import Pointer
+from components.shared.serialization import to_json
+from components.shared.store import keys
+from components.shared.store.interface import open_store
 from tests.deployment.builders import Killed, check_opens, dying_store, signed, tree, verdict_on, write_model
 from tests.deployment.racing import race
 
@@ -145,7 +145,7 @@ def test_a_request_that_comes_while_it_is_condemned_spares_the_version(place, tm
 
     class Overtaken(type(open_store(uri))):
         def compare_and_set(self, key, expected, content):
-            if key == layout.pointers("small") and b'"condemned": [' in content:
+            if key == keys.pointers("small") and b'"condemned": [' in content:
                 ask(Registry(open_store(uri), "small"), "run-9", request, signed().at)
             super().compare_and_set(key, expected, content)
 
@@ -167,7 +167,7 @@ def test_a_promotion_that_is_quicker_keeps_its_version(place, tmp_path, models):
         raced = False
 
         def compare_and_set(self, key, expected, content):
-            if key == layout.pointers("small") and not self.raced:
+            if key == keys.pointers("small") and not self.raced:
                 self.raced = True
                 Registry(open_store(uri), "small").reinstate(models[1], signed())
             super().compare_and_set(key, expected, content)
@@ -199,10 +199,10 @@ def test_collections_and_promotions_at_once_leave_every_pointer_whole(place, tmp
 
 
 def snapshot(store, source, digit, rows=b"rows"):
-    key = layout.snapshot(source, digit * 64)
+    key = keys.snapshot(source, digit * 64)
     store.write(f"{key}/images-0.parquet", rows)
     store.write(f"{key}/snapshot.json", b"{}")
-    store.write(layout.snapshot_index(source, digit * 64), b"index")
+    store.write(keys.snapshot_index(source, digit * 64), b"index")
 
 
 def test_snapshots_stay_while_something_was_made_of_them(place, tmp_path, models):
@@ -213,9 +213,9 @@ def test_snapshots_stay_while_something_was_made_of_them(place, tmp_path, models
     trained_on = Registry(store, "small").manifest(models[3]).snapshot_id
     store.write(f"snapshots/faces/{trained_on}/snapshot.json", b"{}")
     store.write(f"snapshots/faces/{'d' * 64}/images-0.parquet", b"half of one")
-    store.write(layout.accepted_snapshot("faces"), json.dumps({"snapshot_id": "a" * 64}).encode())
-    store.write(layout.overlay("faces", "tombstones"), b"kept")
-    store.write(f"{layout.checkpoint('e' * 64)}/checkpoint.npz", b"weights")
+    store.write(keys.accepted_snapshot("faces"), json.dumps({"snapshot_id": "a" * 64}).encode())
+    store.write(keys.overlay("faces", "tombstones"), b"kept")
+    store.write(f"{keys.checkpoint('e' * 64)}/checkpoint.npz", b"weights")
     assert collect(store, EPOCH) == []
     found = reasons(store, later())
     assert found["a" * 64] == ("the last accepted one",)
@@ -224,7 +224,7 @@ def test_snapshots_stay_while_something_was_made_of_them(place, tmp_path, models
     left = {key for key in store.list("") if key.startswith(("snapshots", "checkpoints"))}
     assert left == {
         f"snapshots/faces/{'a' * 64}/images-0.parquet", f"snapshots/faces/{'a' * 64}/snapshot.json",
-        layout.snapshot_index("faces", "a" * 64), layout.accepted_snapshot("faces"), layout.overlay("faces", "tombstones"),
+        keys.snapshot_index("faces", "a" * 64), keys.accepted_snapshot("faces"), keys.overlay("faces", "tombstones"),
     } | ({f"snapshots/faces/{trained_on}/snapshot.json"} if len(trained_on) == 64 else set())  # fmt: skip
 
 
@@ -234,11 +234,11 @@ def test_a_store_of_an_earlier_layout_keeps_what_its_single_pointers_name(place,
     for night in range(3):
         registry.put(tmp_path / f"model-{night}", models[night])
     for role, version in (("champion", models[0]), ("anchor", models[1])):
-        store.write(layout.pointer("small", role), to_json(Pointer(version, "run-0", "then")).encode())
+        store.write(keys.pointer("small", role), to_json(Pointer(version, "run-0", "then")).encode())
     assert (registry.pointers().champion.version, registry.pointers().previous) == (models[0], None)
     assert [standing.name for standing in collect(store, later(), at())] == [models[2]]
     registry.promote(tmp_path / "model-3", "run-3", verdict_on(models[3], models[0], models[1]), signed("gate"))
     now = check_opens(store.uri, tmp_path / "cache")
     assert [pointer.version for pointer in (now.champion, now.previous, now.anchor)] == [models[3], models[0], models[1]]
-    store.delete(layout.pointer("small", "champion"))
+    store.delete(keys.pointer("small", "champion"))
     assert registry.pointers() == now, "from its first change on, the document alone counts"

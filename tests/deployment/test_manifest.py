@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.contracts.errors import InputError
-from components.contracts.preset import PayloadPolicy, RolloutPolicy, ServingPolicy, ShadowPolicy
-from components.deployment.manifest import Served, inference_service, predictor, service, storage_uri
-from components.deployment.names import SERVICE_LIMIT, label_value, revision_name, service_name, workload_name
-from components.deployment.rollout.rendering import render
-from components.runtime.store import open_store
+from components.deployment.manifest.inference_service import Served, inference_service, predictor, service, storage_uri
+from components.deployment.manifest.names import SERVICE_LIMIT, label_value, revision_name, service_name, workload_name
+from components.deployment.rollout.render import render
+from components.shared.errors import InputError
+from components.shared.preset import PayloadPolicy, RolloutPolicy, ServingPolicy, ShadowPolicy
+from components.shared.store.interface import open_store
 from tests.deployment.rollout.support import NEW, OLD, World
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -4,10 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.contracts.errors import ConflictError, ContractError, InputError
-from components.contracts.night import Pointer
-from components.contracts.registry import Pointers
-from components.deployment.promotion import (
+from components.deployment.registry.promotion import (
     Signed,
     approved,
     mended,
@@ -19,6 +16,9 @@ from components.deployment.promotion import (
     served,
     withdrawn,
 )
+from components.shared.errors import ConflictError, ContractError, InputError
+from components.shared.records import Pointers
+from components.shared.run_plan import Pointer
 from tests.deployment.builders import signed, verdict_on, write_model, write_verdict
 
 OLD = Pointer("old", "run-1", "2026-11-20T00:00:00+00:00")

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from components.contracts import layout
-from components.contracts.codec import to_json, to_pretty_json
-from components.contracts.errors import ConflictError, ContractError, UnknownNameError
-from components.contracts.night import Pointer
-from components.contracts.registry import Pointers
-from components.deployment.approval import approve, ask, find, reject, requests
-from components.deployment.promotion import rejected
-from components.deployment.registry import Registry
-from components.runtime.store import open_store
+from components.deployment.registry.approval import approve, ask, find, reject, requests
+from components.deployment.registry.promotion import rejected
+from components.deployment.registry.registry import Registry
+from components.shared.errors import ConflictError, ContractError, UnknownNameError
+from components.shared.records import Pointers
+from components.shared.run_plan import Pointer
+from components.shared.serialization import to_json, to_pretty_json
+from components.shared.store import keys
+from components.shared.store.interface import open_store
 from tests.deployment.builders import Killed, check_opens, dying_store, signed, tree, verdict_on, write_model
 from tests.deployment.racing import race
 
@@ -74,7 +74,7 @@ def test_a_champion_that_moves_meanwhile_wins(place, models):
     class Raced(type(open_store(place()))):
         def put_tree(self, *arguments):
             super().put_tree(*arguments)
-            self.write(layout.pointers("small"), to_pretty_json(theirs).encode())
+            self.write(keys.pointers("small"), to_pretty_json(theirs).encode())
 
     store = Raced(place() if "://" in place() else open_store(place()).root)
     with pytest.raises(ConflictError, match="not the one that this model was judged against; .*received theirs"):
@@ -166,7 +166,7 @@ def test_what_a_kill_left_unfiled_the_next_change_files(place, tmp_path, models)
     first_promotion(open_store(uri), models)
     with pytest.raises(Killed):
         promotion(dying_store(uri, calm.writes - 1), models)
-    assert open_store(uri).read(layout.decision("small", 2)) is None
+    assert open_store(uri).read(keys.decision("small", 2)) is None
     assert [decision.number for decision in Registry(open_store(uri), "small").decisions()] == [1, 2]
     rollback(open_store(uri), models)
     check_opens(uri, tmp_path / "cache")
@@ -231,7 +231,7 @@ def test_a_pointer_never_moves_to_what_is_not_whole(place, models):
     store = open_store(place())
     two_nights(store, models)
     before = Registry(store, "small").pointers()
-    store.delete(f"{layout.version('small', models['run-1'][1])}/model.json")
+    store.delete(f"{keys.version('small', models['run-1'][1])}/model.json")
     with pytest.raises(ContractError, match="no longer in the registry, or not whole"):
         rollback(store, models)
     with pytest.raises(UnknownNameError, match="unknown version of small"):
@@ -315,7 +315,7 @@ def test_a_store_whose_anchor_was_sent_back_is_mended_with_its_next_change(tmp_p
     store = open_store(str(tmp_path / "store"))
     registry = Registry(store, "small")
     stale = Pointers(Pointer("old", "run-1", "then"), anchor=Pointer("bad", "run-2", "then"), withdrawn=("bad",), revision=7)
-    store.write(layout.pointers("small"), to_json(stale).encode())
+    store.write(keys.pointers("small"), to_json(stale).encode())
     assert registry.pointers().anchor.version == "old"  # what a run compares with, before anything was written
     registry.record_serving(Pointer("old", "run-1", "now"), signed("rollout"))
     now = registry.pointers()

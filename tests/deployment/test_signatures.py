@@ -8,17 +8,17 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from components.contracts import layout
-from components.contracts.codec import to_json
-from components.contracts.errors import ContractError
-from components.contracts.preset import Preset
-from components.deployment import signatures
 from components.deployment.__main__ import STEPS
-from components.deployment.registry import Registry
+from components.deployment.registry import signatures
+from components.deployment.registry.registry import Registry
 from components.deployment.rollout.command import _signature
-from components.runtime import signing
-from components.runtime.step import main
-from components.runtime.store import open_store
+from components.shared.artifacts import signing
+from components.shared.errors import ContractError
+from components.shared.preset import Preset
+from components.shared.serialization import to_json
+from components.shared.step.frame import main
+from components.shared.store import keys
+from components.shared.store.interface import open_store
 from tests.deployment.builders import PRESET, write_model, write_verdict
 
 NAME = PRESET.model_name
@@ -56,7 +56,7 @@ def test_a_mounted_key_signs_what_is_let_in(tmp_path, key, demanding, step, word
     write_verdict(tmp_path / "verdict", version, None, word=word)
     assert run(tmp_path, step, demanding, "--signing-key", str(key)) == 0
     store = open_store(str(tmp_path / "store"))
-    signature = store.read(layout.signature(NAME, version)).decode()
+    signature = store.read(keys.signature(NAME, version)).decode()
     assert _signature(Registry(store, NAME), version, signing.public_key(key)) == signature
     if step == "deploy":
         made = yaml.safe_load((tmp_path / "deployment" / "inference_service.yaml").read_text())
@@ -81,7 +81,7 @@ def test_without_a_key_nothing_is_asked_for(tmp_path):
     version = write_model(tmp_path / "model", b"weights").version
     write_verdict(tmp_path / "verdict", version, None)
     assert run(tmp_path, "deploy", PRESET) == 0
-    assert open_store(str(tmp_path / "store")).read(layout.signature(NAME, version)) is None
+    assert open_store(str(tmp_path / "store")).read(keys.signature(NAME, version)) is None
 
 
 def test_a_signature_is_of_one_version(tmp_path, key):
@@ -90,7 +90,7 @@ def test_a_signature_is_of_one_version(tmp_path, key):
         write_model(tmp_path / name, content)
     first, second = ((tmp_path / name / "model.json").read_bytes() for name in ("a", "b"))
     signature = signatures.sign(store, NAME, "1", first, key)
-    store.write(layout.signature(NAME, "2"), signature.encode())
+    store.write(keys.signature(NAME, "2"), signature.encode())
     assert signatures.require(store, NAME, "1", first, signing.public_key(key)) == signature
     with pytest.raises(ContractError, match=f"the signature of version 2 of {NAME} is not by the key"):
         signatures.require(store, NAME, "2", second, signing.public_key(key))

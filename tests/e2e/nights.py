@@ -12,14 +12,15 @@ from typing import Any
 
 from rich.console import Console
 
-from components.contracts import layout
-from components.contracts.preset import GatePolicy, ImageSpec, Preset, ServingPolicy, Stage, ValidationPolicy
-from components.runtime.pointers import read_pointers
-from components.runtime.progress import Progress
-from components.runtime.store import open_store
-from pipelines import presets, running
-from pipelines.code import ROOT
-from pipelines.outcome import show_outcome
+from components.shared.preset import GatePolicy, ImageSpec, Preset, ServingPolicy, Stage, ValidationPolicy
+from components.shared.step.progress import Progress
+from components.shared.store import keys
+from components.shared.store.interface import open_store
+from components.shared.store.registry import read_pointers
+from pipelines import presets
+from pipelines.code_version import ROOT
+from pipelines.local import run
+from pipelines.local.outcome import show_outcome
 
 # A gate that any model passes which answers at all: what is drawn and trained here proves nothing of quality.
 LENIENT = GatePolicy(
@@ -68,16 +69,16 @@ class Desk:
 
     def draw(self, night: int, *, count: int = 500) -> Path:
         faces = self.folder / "faces"
-        command = [ROOT / ".venvs" / "ingestion" / "bin" / "python", "-m", "components.ingestion.synthetic", "--output", faces]
+        command = [ROOT / ".venvs" / "ingestion" / "bin" / "python", "-m", "pipelines.demo", "--output", faces]
         command += ["--night", str(night), "--count", str(count), "--size", "24"]
         subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=300)
         return faces
 
-    def request(self, run_id: str, preset: Preset, source: Path, *, force: bool = False) -> running.RunRequest:
-        return replace(running.new_request(preset, str(source), str(self.store), force=force), run_id=run_id)
+    def request(self, run_id: str, preset: Preset, source: Path, *, force: bool = False) -> run.RunRequest:
+        return replace(run.new_request(preset, str(source), str(self.store), force=force), run_id=run_id)
 
     def run(self, run_id: str, preset: Preset, source: Path, *, force: bool = False) -> dict[str, Any]:
-        summary = running.execute(self.request(run_id, preset, source, force=force), self.runs, Silent())
+        summary = run.execute(self.request(run_id, preset, source, force=force), self.runs, Silent())
         show_outcome(Console(file=io.StringIO()), summary, self.runs / run_id)
         return summary
 
@@ -86,14 +87,14 @@ class Desk:
         return champion.version if champion else None
 
     def ran(self, run_id: str) -> list[str]:
-        evidence = open_store(str(self.store)).list(f"{layout.run(run_id)}/evidence")
-        return sorted((Path(key).stem for key in evidence), key=layout.STEPS.index)
+        evidence = open_store(str(self.store)).list(f"{keys.run(run_id)}/evidence")
+        return sorted((Path(key).stem for key in evidence), key=keys.STEPS.index)
 
 
 def emotion(desk: Desk, *arguments: str) -> str:
     """What a command prints that works on the desk's store; it has to end well."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160", "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "pipelines.cli", *arguments, "--store", str(desk.store)]
+    command = [sys.executable, "-m", "pipelines.cli.app", *arguments, "--store", str(desk.store)]
     done = subprocess.run(command, cwd=desk.folder, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
@@ -102,5 +103,5 @@ def emotion(desk: Desk, *arguments: str) -> str:
 def start_cli(desk: Desk, run_id: str, *options: str) -> subprocess.Popen[str]:
     """`emotion run --resume` of a prepared request, as a process of its own."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160", "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "pipelines.cli", "run", "--resume", "--run-id", run_id, "--runs", str(desk.runs), *options]
+    command = [sys.executable, "-m", "pipelines.cli.app", "run", "--resume", "--run-id", run_id, "--runs", str(desk.runs), *options]
     return subprocess.Popen(command, cwd=desk.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

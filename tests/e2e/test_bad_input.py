@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from components.contracts import layout
-from components.contracts.codec import to_pretty_json
-from components.contracts.night import Pointer
-from components.contracts.registry import Pointers
-from components.runtime.store import open_store
+from components.shared.records import Pointers
+from components.shared.run_plan import Pointer
+from components.shared.serialization import to_pretty_json
+from components.shared.store import keys
+from components.shared.store.interface import open_store
 from tests.artifacts_png import picture
 from tests.e2e.nights import TINY, Desk
 
@@ -46,7 +46,7 @@ def one_class(folder: Path) -> Path:
 def test_a_source_that_cannot_be_used(tmp_path: Path, make: object, words: str) -> None:
     desk = Desk(tmp_path)
     champion = Pointers(champion=Pointer("0123456789ab", "an-earlier-night", "2026-01-01T00:00:00+00:00"))
-    key, content = layout.pointers(TINY.model_name), to_pretty_json(champion).encode()
+    key, content = keys.pointers(TINY.model_name), to_pretty_json(champion).encode()
     open_store(str(desk.store)).write(key, content)
     summary = desk.run("bad", TINY, make(tmp_path))  # type: ignore[operator]
     assert summary["outcome"] == "failed"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from components.contracts.errors import EnvironmentProblem
-from components.runtime.step import one_line
-from pipelines import running
+from components.shared.errors import EnvironmentProblem
+from components.shared.step.frame import one_line
+from pipelines.local import run
 from tests.e2e.nights import TINY, Desk, Silent
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -27,10 +27,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", folder], check=True)
 
 
-def error_of(request: running.RunRequest, runs: Path) -> str:
+def error_of(request: run.RunRequest, runs: Path) -> str:
     """What a run says that fails, in a step or in the command itself when even its log has no space."""
     try:
-        return str(running.execute(request, runs, Silent())["error"])
+        return str(run.execute(request, runs, Silent())["error"])
     except OSError as error:
         return one_line(error)
 
@@ -38,7 +38,7 @@ def error_of(request: running.RunRequest, runs: Path) -> str:
 def test_a_small_disk_is_refused_before_work_starts(small_disk: Path, tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     with pytest.raises(EnvironmentProblem, match=r"too little space for .*expected 500 MB free; received \d+ MB"):
-        running.preflight(desk.request("night-0", TINY, desk.draw(0, count=100)), small_disk / "runs")
+        run.preflight(desk.request("night-0", TINY, desk.draw(0, count=100)), small_disk / "runs")
 
 
 def test_a_disk_that_fills_up(small_disk: Path, tmp_path: Path) -> None:
@@ -54,5 +54,5 @@ def test_a_disk_that_fills_up(small_disk: Path, tmp_path: Path) -> None:
     assert "free some space and run again with --resume" in told
     assert desk.champion() == champion
     filler.unlink()
-    resumed = running.execute(cramped, small_disk / "runs", Silent())
+    resumed = run.execute(cramped, small_disk / "runs", Silent())
     assert resumed["outcome"] == "blessed"

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from components.contracts import layout
-from components.contracts.artifacts import write_atomically
-from components.contracts.codec import to_pretty_json
+from components.shared.artifacts.contract import write_atomically
+from components.shared.serialization import to_pretty_json
+from components.shared.store import keys
 from tests.e2e.nights import TINY, Desk, start_cli
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 RUN = "night-0"
-BLESSED = set(layout.STEPS) - {"register"}
+BLESSED = set(keys.STEPS) - {"register"}
 
 
 def prepared(folder: Path) -> Desk:
@@ -64,7 +64,7 @@ def nothing_left(desk: Desk) -> None:
 
 def served_checksum(folder: Path, summary: dict[str, object]) -> str:
     """Of the file that serves. (The SavedModel beside it numbers its functions per process.)"""
-    manifest = folder / "store" / layout.version(TINY.model_name, str(summary["model_version"])) / "model.json"
+    manifest = folder / "store" / keys.version(TINY.model_name, str(summary["model_version"])) / "model.json"
     return json.loads(manifest.read_text())["files"]["model.tflite"]
 
 

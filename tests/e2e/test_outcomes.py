@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from components.contracts.layout import STEPS
+from components.shared.store.keys import STEPS
 from tests.e2e.nights import TINY, Desk
 
 pytestmark = pytest.mark.timeout(600)

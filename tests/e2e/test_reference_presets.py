@@ -10,13 +10,13 @@ from typing import TypeVar
 
 import pytest
 
-from components.contracts import layout
-from components.contracts.codec import from_json, from_plain
-from components.contracts.findings import EvaluateFindings, Evidence, TrainFindings
-from components.contracts.layout import STEPS
-from components.contracts.preset import Preset, PretrainedWeights, ServingPolicy, ValidationPolicy
+from components.shared.findings import EvaluateFindings, Evidence, TrainFindings
+from components.shared.preset import Preset, PretrainedWeights, ServingPolicy, ValidationPolicy
+from components.shared.serialization import from_json, from_plain
+from components.shared.store import keys
+from components.shared.store.keys import STEPS
 from pipelines import presets
-from pipelines.code import ROOT
+from pipelines.code_version import ROOT
 from tests.e2e.nights import LENIENT, Desk, emotion
 
 F = TypeVar("F")
@@ -82,7 +82,7 @@ def _takes_its_model_again(desk: Desk, preset: Preset, source: Path, version: st
 
 
 def _findings(desk: Desk, run_id: str, step: str, kind: type[F]) -> F:
-    evidence = from_json(Evidence, (desk.store / layout.evidence(run_id, step)).read_bytes())
+    evidence = from_json(Evidence, (desk.store / keys.evidence(run_id, step)).read_bytes())
     return from_plain(kind, evidence.findings, "findings")
 
 

@@ -16,11 +16,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from components.contracts.codec import to_json
-from components.runtime.store import open_store
-from pipelines import code
-from pipelines.compiling import compile_pipeline
-from pipelines.environments import environment_python
+from components.shared.serialization import to_json
+from components.shared.store.interface import open_store
+from pipelines import code_version
+from pipelines.compiler import compile_pipeline
+from pipelines.local.environments import environment_python
 from pipelines.resources import Cluster
 from tests.e2e.nights import TINY, Desk
 from tests.pipelines.kfp_backend.compiled import Compiled, read
@@ -35,7 +35,7 @@ STEPS = ("resolve", "ingest", "validate", "resample", "train", "evaluate", "chec
 def in_environment(container: Container) -> int:
     """Run a container's command line as a process, in the environment that stands for its image."""
     python = environment_python(container.image)
-    environment = {**os.environ, "PYTHONPATH": str(code.ROOT), "EMOTION_IMAGE": container.image}
+    environment = {**os.environ, "PYTHONPATH": str(code_version.ROOT), "EMOTION_IMAGE": container.image}
     done = subprocess.run([python, *container.command[1:]], env=environment, capture_output=True, text=True, timeout=600)
     (container.root / f"{container.task}.log").write_text(done.stdout + done.stderr)
     return done.returncode
@@ -46,7 +46,9 @@ class Cron:
 
     def __init__(self, desk: Desk, backend: Backend) -> None:
         self.backend = backend
-        self.compiled: Compiled = read(compile_pipeline(code.image_references("localhost"), Cluster(code_version=code.code_version())))
+        self.compiled: Compiled = read(
+            compile_pipeline(code_version.image_references("localhost"), Cluster(code_version=code_version.code_version()))
+        )
         parameters = {"preset": to_json(TINY), "source": str(desk.folder / "faces"), "store": str(desk.store)}
         check_parameters(self.compiled.parameters, parameters)
         self.now = datetime(2026, 12, 1, 12, tzinfo=timezone.utc)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from components.contracts.codec import from_json
-from components.contracts.preset import Preset
+from components.shared.preset import Preset
+from components.shared.serialization import from_json
 from pipelines import preset_source, presets
 from tests.e2e.nights import TINY, Desk, emotion
 

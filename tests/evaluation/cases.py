@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from components.contracts.findings import Check, ServingFindings, ServingMeasurement, Verdict
-from components.contracts.preset import GatePolicy
 from components.evaluation.gate.case import Answers, Case
 from components.evaluation.gate.decide import decide
-from components.evaluation.slices import Slice
+from components.evaluation.scoring.slices import Slice
+from components.shared.findings import Check, ServingFindings, ServingMeasurement, Verdict
+from components.shared.preset import GatePolicy
 
 NAMES = ("happy", "sad", "angry")
 POLICY = GatePolicy(min_accuracy=0.5, min_macro_f1=0.4, margin=0.02, resamples=2000, first_model="ask")

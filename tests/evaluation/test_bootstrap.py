@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
-from components.evaluation import bootstrap
-from components.evaluation.sums import point_figures
+from components.evaluation.scoring import bootstrap
+from components.evaluation.scoring.sums import point_figures
 
 K = 4
 

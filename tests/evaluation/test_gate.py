@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from components.contracts.codec import from_json, to_json
-from components.contracts.errors import ContractError
-from components.contracts.findings import EvaluateFindings, Scores, Verdict
-from components.contracts.preset import GatePolicy
 from components.evaluation.gate.decide import decide
-from components.evaluation.judging import require_same_case
+from components.evaluation.gate.step import require_same_case
+from components.shared.errors import ContractError
+from components.shared.findings import EvaluateFindings, Scores, Verdict
+from components.shared.preset import GatePolicy
+from components.shared.serialization import from_json, to_json
 from tests.evaluation.cases import EVEN, NAMES, POLICY, ROWS_OF_CLASS, SERVING, answers, case, check, judged, measured
 from tests.models import night
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from components.evaluation.ledger import Ledger, Look, overlap, record, sketch, with_look
-from components.runtime.store import open_store
+from components.evaluation.gate.ledger import Ledger, Look, overlap, record, sketch, with_look
+from components.shared.store.interface import open_store
 
 
 def contents(first: int, last: int) -> list[str]:

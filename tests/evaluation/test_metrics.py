@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from sklearn import metrics as theirs
 from sklearn.exceptions import UndefinedMetricWarning
 
-from components.contracts.findings import Scores
-from components.evaluation.metrics import comparison, reliability, scores, soft_score
-from components.evaluation.sums import point_figures
+from components.evaluation.scoring.metrics import comparison, reliability, scores, soft_score
+from components.evaluation.scoring.sums import point_figures
+from components.shared.findings import Scores
 
 NAMES = ("a", "b", "c", "d")
 

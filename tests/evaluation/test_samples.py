@@ -6,9 +6,9 @@ import base64
 
 import numpy as np
 
-from components.contracts.preset import ImageSpec
-from components.evaluation.samples import choose, sample
-from components.images.decode import decode, encode_png
+from components.evaluation.scoring.samples import choose, sample
+from components.shared.images.decode import decode, encode_png
+from components.shared.preset import ImageSpec
 
 NAMES = ("a", "b", "c")
 

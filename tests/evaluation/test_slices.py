@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from components.contracts.errors import InputError, UnknownNameError
-from components.evaluation.changes import class_changes, flips, slice_changes
-from components.evaluation.slices import slices
+from components.evaluation.scoring.changes import class_changes, flips, slice_changes
+from components.evaluation.scoring.slices import slices
+from components.shared.errors import InputError, UnknownNameError
 from tests.evaluation.cases import NAMES, answers
 
 TABLE: dict[str, np.ndarray] = {

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.contracts.preset import GatePolicy
-from components.evaluation import statistics as ours
-from components.evaluation.planning import chance_of_passing, largest_share, plan
+from components.evaluation.gate import statistics as ours
+from components.evaluation.gate.margins import chance_of_passing, largest_share, plan
+from components.shared.preset import GatePolicy
 from tests.evaluation.oracle import ask
 
 EDGES = [(0, 0), (1, 0), (0, 1), (1, 1), (7, 7), (0, 40), (40, 0), (300, 339)]

@@ -13,15 +13,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from components.contracts import artifacts, layout
-from components.contracts.artifacts import PREDICTION_COLUMNS, ModelManifest, Snapshot, read_marker
-from components.contracts.codec import digest, to_json
-from components.contracts.errors import ContractError
-from components.contracts.findings import EvaluateFindings, ServingFindings, ServingMeasurement, Verdict
-from components.contracts.preset import ImageSpec
-from components.evaluation.replay import replay
-from components.evaluation.rows import image_batches, images_of, read_rows
-from components.runtime.store import open_store
+from components.evaluation.gate.replay import replay
+from components.evaluation.scoring.rows import image_batches, images_of, read_rows
+from components.shared.artifacts import contract
+from components.shared.artifacts.contract import PREDICTION_COLUMNS, ModelManifest, Snapshot, read_marker
+from components.shared.errors import ContractError
+from components.shared.findings import EvaluateFindings, ServingFindings, ServingMeasurement, Verdict
+from components.shared.preset import ImageSpec
+from components.shared.serialization import digest, to_json
+from components.shared.store import keys
+from components.shared.store.interface import open_store
 from tests.artifacts import example_rows, small_preset, write_examples
 from tests.kfp_output import executor_input, metadata
 from tests.models import LABELS, night, stripe_weights, write_model
@@ -37,12 +38,12 @@ class Desk:
 
     def plan(self, champion: str | None, anchor: str | None) -> str:
         plan = night(champion, anchor)
-        open_store(str(self.root / "store")).write(layout.plan(digest(plan)), to_json(plan).encode())
+        open_store(str(self.root / "store")).write(keys.plan(digest(plan)), to_json(plan).encode())
         return digest(plan)
 
     def register(self, weights: np.ndarray, **changes: object) -> str:
         manifest = write_model(self.root / "registered", weights, **changes)  # type: ignore[arg-type]
-        open_store(str(self.root / "store")).put_tree(self.root / "registered", layout.version("small", manifest.version), "model.json")
+        open_store(str(self.root / "store")).put_tree(self.root / "registered", keys.version("small", manifest.version), "model.json")
         return manifest.version
 
     def run(self, step: str, plan: str, *arguments: str, executor_input: str = "") -> subprocess.CompletedProcess[str]:
@@ -79,7 +80,7 @@ class Desk:
         return self.run("evaluate", plan, *arguments, executor_input=executor_input)
 
     def evidence(self, step: str) -> dict[str, object]:
-        evidence: dict[str, object] = json.loads((self.root / "store" / layout.evidence("night-1", step)).read_text())
+        evidence: dict[str, object] = json.loads((self.root / "store" / keys.evidence("night-1", step)).read_text())
         return evidence
 
 
@@ -139,7 +140,7 @@ def test_evaluate_and_gate_with_a_champion(desk: Desk) -> None:
     assert json.loads((desk.root / "c.json").read_text())["labels"] == list(LABELS)
 
     measured = ServingMeasurement(ours.version, 1.0, 1.0, 1.0, 1.0, 1, 1000)
-    artifacts.finish(artifacts.start(desk.root / "serving"), "serving_check", ServingFindings(7, 0, 0.0, measured, None, "kserve"))
+    contract.finish(contract.start(desk.root / "serving"), "serving_check", ServingFindings(7, 0, 0.0, measured, None, "kserve"))
     places = ["--evaluation", "evaluation", "--serving-check", "serving", "--word-output", "out/word", "--verdict", "verdict"]
     places += ["--verdict-summary", "out/summary"]
     given = executor_input(desk.root, "verdict")
@@ -160,7 +161,7 @@ def test_evaluate_and_gate_with_a_champion(desk: Desk) -> None:
     assert again.returncode == 0, again.stderr
     assert read_marker(desk.root / "verdict", "verdict", Verdict) == verdict  # a repeated gate is no second look
     store = open_store(str(desk.root / "store"))
-    assert len(json.loads(store.read(layout.looks("small")) or b"")["looks"]) == 1
+    assert len(json.loads(store.read(keys.looks("small")) or b"")["looks"]) == 1
     (same,) = replay(store, {}, desk.root / "cache")
     assert (same.was, same.now, same.changed) == ("blessed", "blessed", False)
     (stricter,) = replay(store, {"min_accuracy": 0.99}, desk.root / "cache")
@@ -180,7 +181,7 @@ def test_a_challenger_that_the_pre_screen_stops_never_meets_the_test_rows(desk: 
     assert set(pq.read_table(desk.root / "evaluation" / "rows.parquet")["split"].to_pylist()) == {"validation"}
 
     measured = ServingMeasurement(found.challenger.version, 1.0, 1.0, 1.0, 1.0, 1, 1000)
-    artifacts.finish(artifacts.start(desk.root / "serving"), "serving_check", ServingFindings(7, 0, 0.0, measured, None, "kserve"))
+    contract.finish(contract.start(desk.root / "serving"), "serving_check", ServingFindings(7, 0, 0.0, measured, None, "kserve"))
     places = ["--evaluation", "evaluation", "--serving-check", "serving", "--word-output", "out/word", "--verdict", "verdict"]
     places += ["--verdict-summary", "out/summary"]
     judged = desk.run("gate", plan, *[place if place.startswith("--") else str(desk.root / place) for place in places])
@@ -188,7 +189,7 @@ def test_a_challenger_that_the_pre_screen_stops_never_meets_the_test_rows(desk: 
     verdict = read_marker(desk.root / "verdict", "verdict", Verdict)
     assert (verdict.word, verdict.deciding, verdict.looks) == ("rejected", ("pre-screen",), None)
     store = open_store(str(desk.root / "store"))
-    assert store.read(layout.looks("small")) is None
+    assert store.read(keys.looks("small")) is None
     (wider,) = replay(store, {"margin": 1.0}, desk.root / "cache")
     assert wider.now == ""
     assert "test rows weren't scored" in wider.reasons[0]

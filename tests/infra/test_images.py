@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from components.contracts.codec import from_json
-from components.contracts.preset import Preset
+from components.shared.preset import Preset
+from components.shared.serialization import from_json
 from infra.images import engine
 from infra.images.build import source_address, write_presets
 from infra.images.secrets import debian_mirror, index_lines
-from pipelines.code import COMPONENTS, ROOT, SHARED
+from pipelines.code_version import COMPONENTS, ROOT, SHARED
 from pipelines.presets import PRESETS
 
 

@@ -9,7 +9,7 @@ import kubernetes_validate
 import pytest
 from kubernetes_validate.utils import all_versions, major_minor
 
-from components.contracts.preset import ServingPolicy
+from components.shared.preset import ServingPolicy
 from tests.infra.manifests import GOLDEN, KUSTOMIZE, OVERLAYS, golden, render, renderer, sources
 
 NEWEST = sorted({major_minor(version) for version in all_versions()}, key=lambda version: int(version.split(".")[1]))[-2:]

@@ -45,7 +45,7 @@ def addresses() -> Iterator[tuple[str, str, int]]:
 
 def test_every_address_leads_to_a_service_that_is_there() -> None:
     named = list(addresses())
-    assert {name for name, _, _ in named} >= {"infra/local/up.sh", "tests/cluster/test_cluster.py", "pipelines/client.py"}
+    assert {name for name, _, _ in named} >= {"infra/local/up.sh", "tests/cluster/test_cluster.py", "pipelines/cluster/client.py"}
     for name, service, port in named:
         assert port in pinned.PIPELINES_SERVICES.get(service, ()), f"{name} names {service}:{port}"
 

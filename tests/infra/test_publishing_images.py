@@ -12,7 +12,7 @@ from infra.environments import lock_of
 from infra.images import build, signing
 from infra.images.engine import Engine, NoEngine
 from infra.images.sbom import debian_component, write_bill
-from pipelines.code import image_references
+from pipelines.code_version import image_references
 
 DIGEST = "sha256:" + "a" * 64
 # Writes down its arguments; has no image yet, knows a registry, and a package or two when an image is asked.

@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.contracts.codec import to_json
-from components.images.decode import decode
 from components.ingestion import ingest as ingest_module
-from components.ingestion.sources import archive as zip_archive
-from components.ingestion.sources.places import ObjectUnreadable
-from tests.images.test_decode import bomb, encoded, gradient
-from tests.ingestion.sources import Bench, as_folder, as_zip, bench, class_folders, csv_row, face
+from components.ingestion.sources.storage import zip_archive as zip_archive
+from components.ingestion.sources.storage.storage import ObjectUnreadable
+from components.shared.images.decode import decode
+from components.shared.serialization import to_json
+from tests.ingestion.support import Bench, as_folder, as_zip, bench, class_folders, csv_row, face
+from tests.shared.images.test_decode import bomb, encoded, gradient
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
@@ -116,7 +116,7 @@ def test_what_can_be_read_is_read_correctly(night: Bench, what: str) -> None:
 
 def test_a_decompression_bomb_costs_no_memory() -> None:
     program = (
-        "import resource, sys; from components.images.decode import ImageRefused, decode; content = sys.stdin.buffer.read()\n"
+        "import resource, sys; from components.shared.images.decode import ImageRefused, decode; content = sys.stdin.buffer.read()\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "try: decode(content)\n"
         "except ImageRefused as error: print(error.reason, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
@@ -261,9 +261,9 @@ def test_a_file_that_cannot_be_read(open_folder: Path) -> None:
     program = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from components.contracts.codec import from_json\n"
-        "from components.contracts.preset import Preset\n"
-        "from tests.ingestion.sources import Bench, as_folder, class_folders\n"
+        "from components.shared.serialization import from_json\n"
+        "from components.shared.preset import Preset\n"
+        "from tests.ingestion.support import Bench, as_folder, class_folders\n"
         "root, preset, source = map(Path, sys.argv[1:])\n"
         "preset = from_json(Preset, preset.read_bytes())\n"
         "assert Bench(source.parent / 'first', preset).ingest(as_folder(source.parent / 'others', class_folders())) == 0\n"

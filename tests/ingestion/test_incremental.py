@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from components.contracts import layout
-from components.contracts.artifacts import Snapshot, read_marker
-from components.images import decode as images
-from components.ingestion import pictures
-from tests.ingestion.sources import Bench, as_folder, as_zip, bench, class_folders, face
+from components.ingestion.decode import images
+from components.shared.artifacts.contract import Snapshot, read_marker
+from components.shared.images import decode
+from components.shared.store import keys
+from tests.ingestion.support import Bench, as_folder, as_zip, bench, class_folders, face
 
 
 def accept(night: Bench) -> Snapshot:
     """What validation does when a night's data is good."""
     marker = read_marker(night.examples, "examples", Snapshot)
-    night.store.write(layout.accepted_snapshot(marker.source_id), json.dumps({"snapshot_id": marker.snapshot_id}).encode())
+    night.store.write(keys.accepted_snapshot(marker.source_id), json.dumps({"snapshot_id": marker.snapshot_id}).encode())
     return marker
 
 
@@ -35,9 +35,9 @@ def decodes(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
     def counted(content: bytes) -> Any:
         seen.append(content)
-        return images.decode(content)
+        return decode.decode(content)
 
-    monkeypatch.setattr(pictures, "decode", counted)
+    monkeypatch.setattr(images, "decode", counted)
     return seen
 
 
@@ -101,7 +101,7 @@ def test_rows_of_another_reading_code_are_read_again(tmp_path: Path, monkeypatch
     source = as_zip(tmp_path / "faces.zip", class_folders())
     assert night.ingest(source) == 0
     accept(night)
-    monkeypatch.setattr("components.ingestion.earlier.reading_code", lambda: "another")
+    monkeypatch.setattr("components.ingestion.snapshot.previous.reading_code", lambda: "another")
     assert night.ingest(source, run="r2") == 0
     assert night.findings(run="r2")["reused"] == 0
 

@@ -13,19 +13,20 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from components.contracts import layout
-from components.contracts.artifacts import EXAMPLE_COLUMNS, Snapshot, read_marker
-from components.contracts.errors import EnvironmentProblem, InputError
-from components.contracts.labels import taxonomy
-from components.images.decode import decode
-from components.ingestion import flow, tables
 from components.ingestion import ingest as ingest_module
-from components.ingestion.flow import plan_spans, run_flow
-from components.ingestion.sources import layouts as batches_module
+from components.ingestion.decode import beam_pipeline
+from components.ingestion.decode.beam_pipeline import plan_spans, run_flow
+from components.ingestion.snapshot import schemas
 from components.ingestion.sources.detection import detect
-from components.ingestion.sources.opening import open_place
-from components.runtime import progress
-from tests.ingestion.sources import LABELS, Bench, as_folder, as_zip, bench, class_folders, csv_row, face
+from components.ingestion.sources.layouts import layout as batches_module
+from components.ingestion.sources.storage.open import open_place
+from components.shared.artifacts.contract import EXAMPLE_COLUMNS, Snapshot, read_marker
+from components.shared.errors import EnvironmentProblem, InputError
+from components.shared.images.decode import decode
+from components.shared.labels import taxonomy
+from components.shared.step import progress
+from components.shared.store import keys
+from tests.ingestion.support import LABELS, Bench, as_folder, as_zip, bench, class_folders, csv_row, face
 from tests.kfp_output import metadata
 
 TRUNCATED = face("happy", 1)[:60]
@@ -122,7 +123,7 @@ def test_thumbnails_are_small_pictures_of_every_label_that_is_there(night: Bench
 
 def test_the_snapshot_stands_in_the_store_and_nothing_temporary_is_left(night: Bench) -> None:
     marker = read_marker(night.examples, "examples", Snapshot)
-    stored = night.root / "store" / layout.snapshot(marker.source_id, marker.snapshot_id)
+    stored = night.root / "store" / keys.snapshot(marker.source_id, marker.snapshot_id)
     names = sorted(path.name for path in night.examples.iterdir())
     assert names == ["images-00000-of-00001.parquet", "rejected.parquet", "snapshot.json"]
     assert {path.name: path.read_bytes() for path in stored.iterdir()} == {name: (night.examples / name).read_bytes() for name in names}
@@ -141,7 +142,7 @@ def test_the_same_source_again_gives_the_same_bytes_in_several_batches_and_shard
     assert again.findings()["snapshot_id"] == night.findings()["snapshot_id"]
 
     monkeypatch.setattr(batches_module, "BATCH_ROWS", 4)
-    monkeypatch.setattr(tables, "SHARD_ROWS", 8)
+    monkeypatch.setattr(schemas, "SHARD_ROWS", 8)
     first = ingested(tmp_path / "one", night.root / "faces.zip", monkeypatch, processes=1)
     assert len(first) == 3 + 2
     assert first == ingested(tmp_path / "two", night.root / "faces.zip", monkeypatch, processes=1)
@@ -150,7 +151,7 @@ def test_the_same_source_again_gives_the_same_bytes_in_several_batches_and_shard
 @pytest.mark.slow
 def test_worker_processes_write_the_same_bytes(night: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches_module, "BATCH_ROWS", 4)
-    monkeypatch.setattr(tables, "SHARD_ROWS", 8)
+    monkeypatch.setattr(schemas, "SHARD_ROWS", 8)
     archive = night.root / "faces.zip"
     one, two = (ingested(tmp_path / str(count), archive, monkeypatch, processes=count) for count in (1, 2))
     assert one == two
@@ -331,7 +332,7 @@ def test_a_full_disk_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(flow, "write_part", full)
+    monkeypatch.setattr(beam_pipeline, "write_part", full)
     place = open_place(str(as_zip(tmp_path / "faces.zip", class_folders())))
     reading = detect(place, taxonomy("basic-7")).reading(place, tmp_path)
     with pytest.raises(EnvironmentProblem, match="no space left on the device"):
@@ -355,6 +356,6 @@ def test_spans_and_row_groups_are_bounded_in_bytes(tmp_path: Path, monkeypatch: 
     assert len(spans) > 1
     assert all(span.bytes <= 1000 or len(span.rows) == 1 for span in spans)
     assert [row for span in spans for row in span.rows] == list(range(16))
-    groups = [group for shard in tables.plan_shards(rows["size"].to_numpy()) for group in shard.groups]
+    groups = [group for shard in schemas.plan_shards(rows["size"].to_numpy()) for group in shard.groups]
     assert [(end - start) for start, end in groups] == [len(span.rows) for span in spans]
     assert [start for start, _ in groups] == [0, *(end for _, end in groups[:-1])]

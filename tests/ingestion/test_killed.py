@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from components.contracts import layout
-from components.contracts.artifacts import MARKERS, Snapshot, read_marker
-from components.contracts.errors import ContractError
-from tests.ingestion.sources import Bench, as_zip, bench, class_folders
+from components.shared.artifacts.contract import MARKERS, Snapshot, read_marker
+from components.shared.errors import ContractError
+from components.shared.store import keys
+from tests.ingestion.support import Bench, as_zip, bench, class_folders
 
 ROOT = Path(__file__).parents[2]
 KILLS = 20
@@ -29,7 +29,7 @@ import json, os, sys
 from components.ingestion import ingest, tables
 from components.ingestion.sources import layouts
 from components.ingestion.__main__ import STEPS
-from components.runtime.step import main
+from components.shared.step.frame import main
 layouts.BATCH_ROWS, tables.SHARD_ROWS = 50, 200
 for line in sys.stdin:
     child = os.fork()
@@ -97,7 +97,7 @@ def test_a_step_killed_at_a_random_moment_leaves_nothing_half_written(night: Ben
     lasted = time.monotonic() - began
     expected = contents(night.examples)
     snapshot = read_marker(night.examples, "examples", Snapshot)
-    stored = night.store.root / layout.snapshot(snapshot.source_id, snapshot.snapshot_id)
+    stored = night.store.root / keys.snapshot(snapshot.source_id, snapshot.snapshot_id)
     assert contents(stored) == expected
 
     draw = random.Random(3)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipelines import client
-from pipelines.commands import watch
-from tests.pipelines.command_line import emotion
-from tests.pipelines.kfp_server import KfpServer, serving
-from tests.pipelines.one_run import RUN_ID
+from pipelines.cli.kubeflow import watch
+from pipelines.cluster import client
+from tests.pipelines.cli.command_line import emotion
+from tests.pipelines.cluster.kfp_server import KfpServer, serving
+from tests.pipelines.cluster.one_run import RUN_ID
 
 
 @pytest.fixture

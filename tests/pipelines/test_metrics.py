@@ -13,7 +13,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from components.evaluation.component import evaluate
 from components.reporting.component import report
-from components.runtime.executor_output import ExecutorOutput
+from components.shared.step.executor_output import ExecutorOutput
 
 LABELS, MATRIX = ("happy", "sad"), ((7, 1), (2, 5))
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from components.contracts.errors import InputError
-from components.contracts.preset import Preset
+from components.shared.errors import InputError
+from components.shared.preset import Preset
 from pipelines import preset_source
 from pipelines.presets import PRESETS
 

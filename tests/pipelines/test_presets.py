@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from pipelines.code import ROOT
+from pipelines.code_version import ROOT
 from pipelines.presets import DEFAULT, PRESETS, forced
 
 

@@ -12,13 +12,13 @@ import pytest
 import yaml
 from kfp import compiler, dsl, kubernetes
 
-from components.contracts.preset import RolloutPolicy
 from components.deployment.__main__ import SIGNING_KEY_FILE
 from components.reporting.component import WEBHOOK_FILE
-from components.runtime.retry import Retry
+from components.shared.preset import RolloutPolicy
+from components.shared.retry import Retry
 from pipelines import presets, resources
-from pipelines.code import COMPONENTS
-from pipelines.compiling import compile_pipeline
+from pipelines.code_version import COMPONENTS
+from pipelines.compiler import compile_pipeline
 from pipelines.resources import TASKS, Cluster, Resources, Secret, tasks_for
 
 PLACEHOLDERS = {f"emotion-{name}": f"registry.example/emotion-{name}:placeholder" for name in COMPONENTS}

@@ -8,9 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from components.contracts import layout
-from components.contracts.codec import digest, to_json, to_pretty_json
-from components.contracts.findings import (
+from components.shared.findings import (
     Check,
     ClassSlice,
     DeployFindings,
@@ -31,11 +29,13 @@ from components.contracts.findings import (
     ValidateFindings,
     Verdict,
 )  # fmt: skip
-from components.contracts.findings.evaluation import Looks, Resolution
-from components.contracts.night import Listing, NightPlan, Pointer
-from components.contracts.preset import DataPolicy, GatePolicy, ImageSpec, Preset, Stage, TrainingPolicy
-from components.runtime.disk_store import DiskStore
-from components.runtime.preset import store_preset
+from components.shared.findings.evaluation import Looks, Resolution
+from components.shared.preset import DataPolicy, GatePolicy, ImageSpec, Preset, Stage, TrainingPolicy
+from components.shared.run_plan import Listing, NightPlan, Pointer
+from components.shared.serialization import digest, to_json, to_pretty_json
+from components.shared.step.preset_argument import store_preset
+from components.shared.store import keys
+from components.shared.store.disk import DiskStore
 from tests.kfp_output import executor_input
 from tests.reporting.faces import face
 from tests.reporting.scored import LABELS, evaluation
@@ -287,7 +287,7 @@ def _moved(value: Evidence, run_id: str, by: timedelta) -> Evidence:
 
 def write(store: DiskStore, night: dict[str, Evidence], run_id: str = RUN) -> None:
     for step, value in night.items():
-        store.write(layout.evidence(run_id, step), to_pretty_json(value).encode())
+        store.write(keys.evidence(run_id, step), to_pretty_json(value).encode())
     store_preset(store, run_id, PRESET)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from components.reporting.__main__ import STEPS
-from components.runtime.disk_store import DiskStore
-from components.runtime.step import main
+from components.shared.step.frame import main
+from components.shared.store.disk import DiskStore
 from tests.reporting import builders
 
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from components.contracts.findings import ClassScore, Comparison, EvaluateFindings, SamplePrediction, Scores
-from components.contracts.findings.evaluation import Change, Curve, PartScore, ReliabilityBin, SoftScore
+from components.shared.findings import ClassScore, Comparison, EvaluateFindings, SamplePrediction, Scores
+from components.shared.findings.evaluation import Change, Curve, PartScore, ReliabilityBin, SoftScore
 from tests.reporting.faces import face
 
 LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")

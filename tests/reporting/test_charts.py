@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.contracts.findings.evaluation import Change
-from components.reporting.charts import bars, curves, matrix
-from components.reporting.charts.svg import Axis, Plot, element, percent_ticks, ticks
+from components.reporting.page.charts import bars, curves, matrix
+from components.reporting.page.charts.svg import Axis, Plot, element, percent_ticks, ticks
+from components.shared.findings.evaluation import Change
 
 FINITE = st.floats(-1e6, 1e6).map(lambda value: round(value, 6))
 

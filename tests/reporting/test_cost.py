@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.contracts.codec import to_json
 from components.reporting.cost import Prices, cost_of, in_words, read_prices
-from components.reporting.night import Observed
+from components.reporting.evidence import Observed
+from components.shared.serialization import to_json
 from tests.reporting import builders
 
 PRICES = Prices("EUR", cpu_hour=0.05, memory_gb_hour=0.01, gpu_hour={"nvidia.com/gpu": 2.0}, spot=0.5)

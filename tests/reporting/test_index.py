@@ -5,15 +5,15 @@ from functools import partial
 
 import pytest
 
-from components.contracts.codec import from_json, to_json
-from components.contracts.errors import ConflictError
-from components.reporting import publishing
+from components.reporting import index_store
 from components.reporting.__main__ import run as command
 from components.reporting.index import Index, Row, render_index, row_of
-from components.reporting.publishing import add_to_index, rebuild_index
-from components.runtime.disk_store import DiskStore
-from components.runtime.retry import Retry
-from components.runtime.store import update
+from components.reporting.index_store import add_to_index, rebuild_index
+from components.shared.errors import ConflictError
+from components.shared.retry import Retry
+from components.shared.serialization import from_json, to_json
+from components.shared.store.disk import DiskStore
+from components.shared.store.interface import update
 from tests.reporting import builders
 from tests.reporting.markup import Page
 
@@ -95,7 +95,7 @@ class Contested(DiskStore):
 
 
 def test_an_index_that_never_stands_still_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr(publishing, "update", partial(update, retry=Retry(0.2, 0.02, 0.1)))
+    monkeypatch.setattr(index_store, "update", partial(update, retry=Retry(0.2, 0.02, 0.1)))
     with pytest.raises(ConflictError, match="others kept changing .*/runs/index.json for 0.2 s"):
         add_to_index(Contested(tmp_path), row(1))
 

@@ -15,8 +15,8 @@ import pytest
 
 from components.reporting.__main__ import STEPS
 from components.reporting.notification import MAX_PAUSE_SECONDS, send
-from components.runtime.disk_store import DiskStore
-from components.runtime.step import main
+from components.shared.step.frame import main
+from components.shared.store.disk import DiskStore
 from tests.reporting import builders
 
 BODY = {"text": "blessed: ünïcode"}

@@ -3,11 +3,11 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from components.contracts.codec import to_pretty_json
-from components.contracts.findings import RolloutFindings
-from components.contracts.night import OUTCOME_WORDS
-from components.reporting.night import read_night
+from components.reporting.evidence import read_night
 from components.reporting.outcome import judge, pipeline_error
+from components.shared.findings import RolloutFindings
+from components.shared.run_plan import OUTCOME_WORDS
+from components.shared.serialization import to_pretty_json
 from tests.reporting import builders
 
 

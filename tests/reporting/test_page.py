@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from components.contracts.findings import RolloutFindings, RolloutStep
-from components.reporting import page as pages
 from components.reporting.__main__ import STEPS
-from components.runtime.disk_store import DiskStore
-from components.runtime.step import main
+from components.reporting.page import page as pages
+from components.shared.findings import RolloutFindings, RolloutStep
+from components.shared.step.frame import main
+from components.shared.store.disk import DiskStore
 from tests.kfp_output import metadata
 from tests.reporting import builders
 from tests.reporting.markup import Page, external_styles

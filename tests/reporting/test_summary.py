@@ -4,8 +4,8 @@ from datetime import timedelta
 import pytest
 
 from components.reporting import __main__ as reporting
-from components.runtime.disk_store import DiskStore
-from components.runtime.step import main
+from components.shared.step.frame import main
+from components.shared.store.disk import DiskStore
 from tests.reporting import builders
 
 FIELDS = {

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.contracts import artifacts
-from components.contracts.artifacts import SAMPLING_COLUMNS, Sampling
-from components.contracts.codec import from_json, from_plain, to_json
-from components.contracts.findings import Evidence, ResampleFindings
-from components.contracts.preset import Preset, ResamplingPolicy
+from components.shared.artifacts import contract
+from components.shared.artifacts.contract import SAMPLING_COLUMNS, Sampling
+from components.shared.findings import Evidence, ResampleFindings
+from components.shared.preset import Preset, ResamplingPolicy
+from components.shared.serialization import from_json, from_plain, to_json
 from tests.artifacts import example_rows, small_preset, write_examples
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,7 +59,7 @@ def test_an_oversampled_plan_holds_the_training_rows_alone(tmp_path: Path, examp
     assert repeats.min() >= 1
     assert repeats.max() <= 3
 
-    marker = artifacts.read_marker(tmp_path / "plan", "sampling_plan", Sampling)
+    marker = contract.read_marker(tmp_path / "plan", "sampling_plan", Sampling)
     assert (marker.strategy, marker.rows, marker.draws) == ("oversample", 16, 9 + 6 + 9)
     found = findings_of(tmp_path)
     assert list(marker.class_weights) == list(preset_with("none").data.labels)
@@ -71,7 +71,7 @@ def test_class_weights_stand_in_every_row_and_in_the_marker(tmp_path: Path, exam
     done = run_step(tmp_path, preset_with("class-weights"), examples)
     assert done.returncode == 0, done.stderr
     table = pq.read_table(tmp_path / "plan" / "plan.parquet")
-    marker = artifacts.read_marker(tmp_path / "plan", "sampling_plan", Sampling)
+    marker = contract.read_marker(tmp_path / "plan", "sampling_plan", Sampling)
     assert table["weight"].to_numpy().mean() == pytest.approx(1.0)
     for row in table.to_pylist():
         assert row["weight"] == pytest.approx(marker.class_weights[row["label"]])

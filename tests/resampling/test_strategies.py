@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from components.contracts.errors import InputError, UnknownNameError
-from components.contracts.preset import ResamplingPolicy
 from components.resampling import strategies
 from components.resampling.strategies import STRATEGIES, Plan
+from components.shared.errors import InputError, UnknownNameError
+from components.shared.preset import ResamplingPolicy
 
 SIZES = {"angry": 40, "fear": 13, "happy": 6}
 LABELS = np.repeat(list(SIZES), list(SIZES.values()))

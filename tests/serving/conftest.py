@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from components.contracts.preset import ServingPolicy
-from components.serving import process
-from components.serving.process import HOST, Server
+from components.serving.predictor import process
+from components.serving.predictor.process import HOST, Server
+from components.shared.preset import ServingPolicy
 from tests.models import stripe_weights, write_model
 
 WEIGHTS = stripe_weights(sharpness=0.05, noise=1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from components.images.decode import Pixels
+from components.shared.images.decode import Pixels
 
 SKIN, SHADE, HAIR, GROUND = (224, 172, 140), (192, 148, 120), (60, 40, 30), (90, 110, 130)
 

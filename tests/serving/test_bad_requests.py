@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.images.decode import encode_png
-from components.serving.process import HOST, Server
+from components.serving.predictor.process import HOST, Server
+from components.shared.images.decode import encode_png
 from tests.artifacts import pattern
 from tests.models import LABELS
 from tests.serving.conftest import wait_for

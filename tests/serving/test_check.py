@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.contracts.errors import ContractError, EnvironmentProblem
-from components.contracts.preset import ServingPolicy
-from components.images.decode import encode_png
-from components.serving import process
-from components.serving.check import Golden, compare, difference_of, p95_ratio, read_golden, summarise
-from components.serving.client import Client, Reply
-from components.serving.limits import few_cpus, limit_memory, starved
-from components.serving.process import Server
+from components.serving.check.check import Golden, compare, difference_of, p95_ratio, read_golden, summarise
+from components.serving.check.client import Client, Reply
+from components.serving.predictor import process
+from components.serving.predictor.limits import few_cpus, limit_memory, starved
+from components.serving.predictor.process import Server
+from components.shared.errors import ContractError, EnvironmentProblem
+from components.shared.images.decode import encode_png
+from components.shared.preset import ServingPolicy
 from tests.models import stripe_weights, write_model
 
 LABELS = ("a", "b")
@@ -106,7 +106,7 @@ def test_cpus_are_rounded_up_and_given_back(cpus: float, expected: int) -> None:
         again = os.sched_getaffinity(0)
     with few_cpus(cpus):
         assert os.sched_getaffinity(0) == again
-        code = "from components.inference.cpus import cpu_limit; print(cpu_limit())"
+        code = "from components.shared.inference.cpus import cpu_limit; print(cpu_limit())"
         seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert int(seen) == min(expected, len(own))
     assert os.sched_getaffinity(0) == own

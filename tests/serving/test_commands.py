@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.contracts import layout
-from components.contracts.artifacts import ModelManifest, read_marker
-from components.contracts.codec import digest, to_json
-from components.contracts.findings import ServingFindings
-from components.contracts.preset import ServingPolicy
-from components.images.decode import encode_png
-from components.runtime.store import open_store
+from components.shared.artifacts.contract import ModelManifest, read_marker
+from components.shared.findings import ServingFindings
+from components.shared.images.decode import encode_png
+from components.shared.preset import ServingPolicy
+from components.shared.serialization import digest, to_json
+from components.shared.store import keys
+from components.shared.store.interface import open_store
 from tests.artifacts import pattern, small_preset
 from tests.kfp_output import executor_input, metadata
 from tests.models import LABELS, night, stripe_weights, write_model
@@ -37,12 +37,12 @@ class Desk:
 
     def champion(self) -> str:
         manifest = write_model(self.root / "registered", stripe_weights(seed=4, noise=2.0))
-        open_store(str(self.root / "store")).put_tree(self.root / "registered", layout.version("small", manifest.version), "model.json")
+        open_store(str(self.root / "store")).put_tree(self.root / "registered", keys.version("small", manifest.version), "model.json")
         return manifest.version
 
     def command(self, champion: str | None = None, policy: ServingPolicy = POLICY) -> list[str]:
         plan = night(champion)
-        open_store(str(self.root / "store")).write(layout.plan(digest(plan)), to_json(plan).encode())
+        open_store(str(self.root / "store")).write(keys.plan(digest(plan)), to_json(plan).encode())
         preset = to_json(small_preset(serving=policy))
         command = [
             sys.executable,
@@ -88,7 +88,7 @@ def test_check_serving_with_a_champion(desk: Desk) -> None:
         assert 50_000_000 < measured.resident_bytes <= measured.peak_bytes < found.memory_limit_bytes
         assert measured.model_bytes == (desk.root / "model" / "model.tflite").stat().st_size
     assert (found.cpus, found.memory_limit_bytes) == (1.0, 1 << 30)
-    evidence = json.loads((desk.root / "store" / layout.evidence("night-1", "check-serving")).read_text())
+    evidence = json.loads((desk.root / "store" / keys.evidence("night-1", "check-serving")).read_text())
     assert evidence["findings"] == json.loads(to_json(found))
     told = metadata(desk.root)
     assert told["metrics"]["golden images answered otherwise"] == 0

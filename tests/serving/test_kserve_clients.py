@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from components.contracts.artifacts import verified_model
-from components.images.decode import encode_png
-from components.serving.process import HOST, Server, free_ports
+from components.serving.predictor.process import HOST, Server, free_ports
+from components.shared.artifacts.contract import verified_model
+from components.shared.images.decode import encode_png
 from tests.artifacts import pattern
 from tests.models import LABELS
 from tests.serving.conftest import wait_for

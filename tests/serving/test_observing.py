@@ -13,16 +13,16 @@ from datetime import datetime, timedelta, timezone
 import numpy as np
 import pytest
 
-from components.contracts.codec import from_json
-from components.contracts.preset import PayloadPolicy, ShadowPolicy
-from components.contracts.served import ServedRow
-from components.images.decode import encode_png
-from components.runtime.disk_store import DiskStore
-from components.serving.classifier import Answer
-from components.serving.features import FeatureLog
-from components.serving.observing import OBSERVED, Answered, Observer, Observers
-from components.serving.process import HOST, free_ports
-from components.serving.shadow import COMPARED, DIFFERENCE, Shadow
+from components.serving.observers.observers import OBSERVED, Answered, Observer, Observers
+from components.serving.observers.payload_log import FeatureLog
+from components.serving.observers.shadow import COMPARED, DIFFERENCE, Shadow
+from components.serving.predictor.classifier import Answer
+from components.serving.predictor.process import HOST, free_ports
+from components.shared.images.decode import encode_png
+from components.shared.preset import PayloadPolicy, ShadowPolicy
+from components.shared.records import ServedRow
+from components.shared.serialization import from_json
+from components.shared.store.disk import DiskStore
 from tests.serving.conftest import wait_for
 
 PICTURE = encode_png(np.tile(np.arange(0, 240, 10, dtype=np.uint8), (20, 1)))
@@ -209,9 +209,9 @@ def test_features_and_probabilities_are_kept_and_no_picture(tmp_path):
 
 def test_features_are_those_that_ingestion_writes():
     """One function measures both, so a distance between them is one of the pictures."""
-    from components.images.decode import decode
-    from components.images.measures import gray, measure
-    from components.serving.features import row_of
+    from components.serving.observers.payload_log import row_of
+    from components.shared.images.decode import decode
+    from components.shared.images.features import gray, measure
 
     row = row_of(PICTURE, Answer("happy", PROBABILITIES), "v1", datetime.now(timezone.utc))
     measures = measure(gray(decode(PICTURE).pixels))

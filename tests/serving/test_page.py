@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from components.images.decode import encode_png
-from components.serving.process import HOST, Server
+from components.serving.predictor.process import HOST, Server
+from components.shared.images.decode import encode_png
 from tests.models import LABELS
 from tests.serving.browser import Tab, tab
 from tests.serving.drawing import photo

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.contracts.errors import InputError
-from components.images.decode import ImageRefused, encode_png
-from components.serving.classifier import Classifier, Crop
-from components.serving.payload import MAX_IMAGES, as_asked, images_of_v1, json_of
+from components.serving.predictor.classifier import Classifier, Crop
+from components.serving.protocol.payload import MAX_IMAGES, as_asked, images_of_v1, json_of
+from components.shared.errors import InputError
+from components.shared.images.decode import ImageRefused, encode_png
 from tests.artifacts import pattern
 from tests.models import LABELS, stripe_weights, write_model
 

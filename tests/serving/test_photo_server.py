@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from components.contracts.preset import RolloutPolicy
-from components.deployment.rollout.probing import GoldenProber, golden_of
+from components.deployment.rollout.probes import GoldenProber, golden_of
 from components.deployment.rollout.state import Revision, Rollout
-from components.images.decode import encode_png
-from components.serving.check import compare, read_golden
-from components.serving.client import Client
-from components.serving.process import HOST, Server
+from components.serving.check.check import compare, read_golden
+from components.serving.check.client import Client
+from components.serving.predictor.process import HOST, Server
+from components.shared.images.decode import encode_png
+from components.shared.preset import RolloutPolicy
 from tests.models import LABELS
 from tests.serving.drawing import photo
 from tests.serving.test_server import ask, base64_of, instance, v1, v2

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.contracts.errors import ContractError
-from components.images.decode import encode_png
-from components.serving import faces
-from components.serving.annotation import annotated
-from components.serving.classifier import Answer, Classifier, Crop
-from components.serving.faces import Face, FaceDetector, cut
-from components.serving.photos import PhotoClassifier
+from components.serving.photos import face_detector
+from components.serving.photos.annotation import annotated
+from components.serving.photos.face_detector import Face, FaceDetector, cut
+from components.serving.photos.photos import PhotoClassifier
+from components.serving.predictor.classifier import Answer, Classifier, Crop
+from components.shared.errors import ContractError
+from components.shared.images.decode import encode_png
 from tests.models import LABELS, SMALL
 from tests.serving.drawing import photo
 
@@ -35,7 +35,7 @@ def classifier(model_folder: Path, detector: FaceDetector) -> PhotoClassifier:
 def test_finds_a_face_of_a_picture_of_any_shape(detector: FaceDetector, width: int, height: int, side: int) -> None:
     left, top = (width - side) // 3, (height - side) // 2
     [face] = detector.detect(photo(width, height, (left, top, side)))
-    assert face.score > faces.MIN_SCORE
+    assert face.score > face_detector.MIN_SCORE
     assert left < face.left < left + side / 2 < face.right < left + side
     assert top < face.top < top + side / 2 < face.bottom < top + side
     assert abs(face.right - face.left - (face.bottom - face.top)) < 2
@@ -68,7 +68,7 @@ def test_a_crop_over_the_edge_repeats_the_edge() -> None:
 
 
 def test_another_file_is_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(faces, "SHA256", "0" * 64)
+    monkeypatch.setattr(face_detector, "SHA256", "0" * 64)
     with pytest.raises(ContractError, match="file was changed"):
         FaceDetector()
 

@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.contracts.artifacts import verified_model
-from components.images.decode import encode_png
-from components.serving.process import HOST, Server, free_ports
+from components.serving.predictor.process import HOST, Server, free_ports
+from components.shared.artifacts.contract import verified_model
+from components.shared.images.decode import encode_png
 from tests.artifacts import pattern
 from tests.models import LABELS, softmax_of, stripe_weights, write_model
 from tests.serving.conftest import WEIGHTS, wait_for

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.images.decode import encode_png
-from components.serving.client import Client
-from components.serving.process import HOST, Server
+from components.serving.check.client import Client
+from components.serving.predictor.process import HOST, Server
+from components.shared.images.decode import encode_png
 from tests.artifacts import pattern
 from tests.models import LABELS, softmax_of
 from tests.serving.conftest import WEIGHTS

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from components.contracts.codec import from_json, to_json
-from components.contracts.preset import PayloadPolicy, ShadowPolicy
-from components.contracts.served import ServedRow
-from components.runtime.disk_store import DiskStore
-from components.serving import process
-from components.serving.client import Client
-from components.serving.process import HOST, Server
+from components.serving.check.client import Client
+from components.serving.predictor import process
+from components.serving.predictor.process import HOST, Server
+from components.shared.preset import PayloadPolicy, ShadowPolicy
+from components.shared.records import ServedRow
+from components.shared.serialization import from_json, to_json
+from components.shared.store.disk import DiskStore
 from tests.serving.conftest import predictor, wait_for
 from tests.serving.test_observing import PICTURE, reply, shadow_server
 

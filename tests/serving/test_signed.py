@@ -9,9 +9,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from components.contracts.errors import ContractError
-from components.runtime import signing
 from components.serving import server
+from components.shared.artifacts import signing
+from components.shared.errors import ContractError
 
 
 class Loaded(Exception):

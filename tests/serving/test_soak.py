@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.images.decode import encode_png
-from components.serving import process
-from components.serving.process import Server
+from components.serving.predictor import process
+from components.serving.predictor.process import Server
+from components.shared.images.decode import encode_png
 from tests.artifacts import pattern
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.training.noise import import_keras
+from components.training.native_logs import import_keras
 
 _SETTINGS = tempfile.TemporaryDirectory(prefix="keras-home-")
 import_keras(Path(_SETTINGS.name))

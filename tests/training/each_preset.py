@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from components.training.noise import import_keras
+from components.training.native_logs import import_keras
 from pipelines.presets import PRESETS
 
 ROWS = 4
@@ -19,12 +19,12 @@ ROWS = 4
 def main() -> None:
     with tempfile.TemporaryDirectory() as settings:
         import_keras(Path(settings))
-        from components.contracts.preset import Preset
+        from components.shared.preset import Preset
         from components.training import backend
-        from components.training.images import Images
-        from components.training.loop import Data, fit
-        from components.training.trainer import Trainer
-        from components.training.training import build
+        from components.training.data.images import Images
+        from components.training.fit.loop import Data, fit
+        from components.training.fit.trainer import Trainer
+        from components.training.train import build
         from tests.training.support import NOBODY
 
         def losses(preset: Preset) -> list[float]:

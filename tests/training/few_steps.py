@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from components.training.noise import import_keras
+from components.training.native_logs import import_keras
 
 
 def main(file: Path, devices: str) -> None:
@@ -20,9 +20,9 @@ def main(file: Path, devices: str) -> None:
             two = [sys.modules["tensorflow"].config.LogicalDeviceConfiguration()] * 2
             config = sys.modules["tensorflow"].config
             config.set_logical_device_configuration(config.list_physical_devices("CPU")[0], two)
-        from components.contracts.preset import Augmentation, Stage
+        from components.shared.preset import Augmentation, Stage
         from components.training import backend
-        from components.training.loop import fit
+        from components.training.fit.loop import fit
         from tests.training.support import BRISK, NOBODY, data, trainer_of
 
         policy = replace(

@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.contracts import artifacts
-from components.contracts.artifacts import LAYOUT_VERSION, Sampling
-from components.contracts.preset import Augmentation, ImageSpec, Stage, TrainingPolicy
+from components.shared.artifacts import contract
+from components.shared.artifacts.contract import LAYOUT_VERSION, Sampling
+from components.shared.preset import Augmentation, ImageSpec, Stage, TrainingPolicy
 from components.training import models
-from components.training.images import Images
-from components.training.loop import Data, Watch
-from components.training.targets import log_frequencies
-from components.training.trainer import Trainer
+from components.training.data.images import Images
+from components.training.data.targets import log_frequencies
+from components.training.fit.loop import Data, Watch
+from components.training.fit.trainer import Trainer
 from tests.artifacts import example_rows, pattern, small_preset, write_examples
 
 IMAGE = ImageSpec(16, 16, 1)
@@ -68,7 +68,7 @@ def write_inputs(folder: Path, rows: list[dict[str, object]] | None = None, repe
 
 def write_plan(folder: Path, rows: list[dict[str, object]], snapshot_id: str, repeats: int = 1) -> None:
     """A sampling plan that draws each of these rows ``repeats`` times."""
-    artifacts.start(folder)
+    contract.start(folder)
     columns = {
         "example_id": pa.array([row["example_id"] for row in rows], pa.string()),
         "label": pa.array([row["label"] for row in rows], pa.string()),
@@ -76,6 +76,6 @@ def write_plan(folder: Path, rows: list[dict[str, object]], snapshot_id: str, re
         "weight": pa.array([1.0] * len(rows), pa.float32()),
     }
     pq.write_table(pa.table(columns), folder / "plan.parquet")
-    artifacts.finish(
+    contract.finish(
         folder, "sampling_plan", Sampling(LAYOUT_VERSION, snapshot_id, "none", len(rows), repeats * len(rows), dict.fromkeys(LABELS, 1.0))
     )

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from components.contracts.preset import Augmentation, ImageSpec
-from components.training.augmentation import changed as augmented
-from components.training.augmentation import draw
+from components.shared.preset import Augmentation, ImageSpec
+from components.training.data.augmentation import changed as augmented
+from components.training.data.augmentation import draw
 
 IMAGE = ImageSpec(20, 24, 1)
 ALL = Augmentation(flip=True, rotation_degrees=20, zoom=0.2, shift=0.1, brightness=0.3, contrast=0.3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from components.training.calibration import expected_calibration_error, fit_temperature, negative_log_likelihood, probabilities
+from components.training.fit.calibration import expected_calibration_error, fit_temperature, negative_log_likelihood, probabilities
 
 
 def sample(scale, count=4000, seed=0):

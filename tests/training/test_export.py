@@ -7,13 +7,15 @@ import json
 import numpy as np
 import pytest
 
-from components.contracts.artifacts import checksums
-from components.contracts.errors import ContractError
-from components.images.decode import read_input
-from components.training import backend, calibration, export, models, writing
-from components.training.backend import files
-from components.training.golden import write_golden
-from components.training.loop import Data
+from components.shared.artifacts.contract import checksums
+from components.shared.errors import ContractError
+from components.shared.images.decode import read_input
+from components.training import backend, models
+from components.training.backend import files as backend_files
+from components.training.export import artifact, files
+from components.training.export.golden import write_golden
+from components.training.fit import calibration
+from components.training.fit.loop import Data
 from tests.artifacts import png
 from tests.training.support import IMAGE, images
 
@@ -29,35 +31,35 @@ def exported(tmp_path_factory):
     rng = np.random.default_rng(1)
     network.set_weights([value + rng.normal(0, 0.05, value.shape).astype(np.float32) for value in network.get_weights()])
     folder = tmp_path_factory.mktemp("model")
-    export.write_files(export.served_network(network, IMAGE, TEMPERATURE), folder)
+    files.write_files(files.served_network(network, IMAGE, TEMPERATURE), folder)
     return folder, network
 
 
 def test_the_three_files_agree_on_any_batch_size(exported):
     folder, _ = exported
     pixels = images(5, 8).pixels
-    assert export.proven_difference(folder, pixels) <= 1e-4
-    lite = (folder / export.SERVED_FILE).read_bytes()
-    whole = files.run_lite(lite, pixels)
+    assert files.proven_difference(folder, pixels) <= 1e-4
+    lite = (folder / files.SERVED_FILE).read_bytes()
+    whole = backend_files.run_lite(lite, pixels)
     for count in (1, 3, 35):
-        assert np.allclose(files.run_lite(lite, pixels[:count]), whole[:count], atol=1e-6)
+        assert np.allclose(backend_files.run_lite(lite, pixels[:count]), whole[:count], atol=1e-6)
 
 
 def test_five_hundred_images_are_compared_golden_ones_first(exported):
     folder, _ = exported
     golden, rows = images(2, 1).pixels, Data(images(80, 2), np.ones(560, np.int64), np.ones(560, np.float32), images(10, 3))
-    compared = writing._compared(golden, rows)
+    compared = artifact._compared(golden, rows)
     assert compared.shape == (500, 16, 16, 1)
     assert np.array_equal(compared[:14], golden)
     assert np.array_equal(compared[14:84], rows.validation.pixels)
-    assert export.proven_difference(folder, compared) <= 1e-4
+    assert files.proven_difference(folder, compared) <= 1e-4
 
 
 def test_the_served_function_is_rescaling_network_temperature_softmax(exported):
     folder, network = exported
     pixels = images(3, 9).pixels
     logits = np.asarray(network(pixels.astype(np.float32) / 127.5 - 1, training=False))
-    answers = files.run_lite((folder / export.SERVED_FILE).read_bytes(), pixels)
+    answers = backend_files.run_lite((folder / files.SERVED_FILE).read_bytes(), pixels)
     assert answers.dtype == np.float32
     assert np.allclose(answers.sum(axis=1), 1, atol=1e-5)
     assert np.ptp(answers, axis=0).max() > 1e-3, "the images must be told apart for this test to mean something"
@@ -67,12 +69,12 @@ def test_the_served_function_is_rescaling_network_temperature_softmax(exported):
 
 def test_the_mirror_image_is_averaged_inside_every_file(exported, tmp_path):
     _, network = exported
-    export.write_files(export.served_network(network, IMAGE, TEMPERATURE, flip=True), tmp_path)
+    files.write_files(files.served_network(network, IMAGE, TEMPERATURE, flip=True), tmp_path)
     pixels = np.random.default_rng(0).integers(0, 256, (9, 16, 16, 1)).astype(np.uint8)
-    assert export.proven_difference(tmp_path, pixels) <= 1e-4
+    assert files.proven_difference(tmp_path, pixels) <= 1e-4
     both = [np.asarray(network(side.astype(np.float32) / 127.5 - 1, training=False)) for side in (pixels, pixels[:, :, ::-1])]
     assert not np.allclose(*both, atol=1e-4), "the two sides must differ for this test to mean something"
-    answers = files.run_lite((tmp_path / export.SERVED_FILE).read_bytes(), pixels)
+    answers = backend_files.run_lite((tmp_path / files.SERVED_FILE).read_bytes(), pixels)
     assert np.allclose(answers, calibration.probabilities((both[0] + both[1]) / 2, TEMPERATURE), atol=1e-4)
 
 
@@ -80,14 +82,14 @@ def test_files_that_disagree_are_refused():
     even = np.full((4, 2), 0.5, np.float32)
     off = even + np.float32(2e-4)
     with pytest.raises(ContractError, match="model.keras differs from model.tflite; expected probabilities within 0.0001"):
-        export.largest_difference({export.SERVED_FILE: even, export.SAVED_MODEL: even, export.KERAS_FILE: off})
+        files.largest_difference({files.SERVED_FILE: even, files.SAVED_MODEL: even, files.KERAS_FILE: off})
     with pytest.raises(ContractError, match="saved_model differs"):
-        export.largest_difference({export.SERVED_FILE: even, export.SAVED_MODEL: even * np.nan, export.KERAS_FILE: even})
+        files.largest_difference({files.SERVED_FILE: even, files.SAVED_MODEL: even * np.nan, files.KERAS_FILE: even})
 
 
 def test_equal_models_are_equal_files(exported, tmp_path):
     folder, network = exported
-    export.write_files(export.served_network(network, IMAGE, TEMPERATURE), tmp_path)
+    files.write_files(files.served_network(network, IMAGE, TEMPERATURE), tmp_path)
     ours, theirs = checksums(folder, without=""), checksums(tmp_path, without="")
     assert ours.keys() == theirs.keys()
     assert [name for name in ours if ours[name] != theirs[name] and not name.endswith("saved_model.pb")] == []
@@ -95,12 +97,12 @@ def test_equal_models_are_equal_files(exported, tmp_path):
 
 def test_golden_images_are_as_received_and_their_answers_the_served_ones(exported, tmp_path):
     folder, _ = exported
-    lite = (folder / export.SERVED_FILE).read_bytes()
+    lite = (folder / files.SERVED_FILE).read_bytes()
     originals = {f"id{index}": png(image[:, :, 0]) for index, image in enumerate(images(1, 4).pixels)}
-    write_golden(tmp_path, originals, IMAGE, lambda pixels: files.run_lite(lite, pixels))
+    write_golden(tmp_path, originals, IMAGE, lambda pixels: backend_files.run_lite(lite, pixels))
     expected = json.loads((tmp_path / "expected.json").read_text())
     assert sorted(expected) == sorted(f"{name}.png" for name in originals)
     for name, answer in expected.items():
         content = (tmp_path / name).read_bytes()
         assert content == originals[name.removesuffix(".png")]
-        assert np.allclose(files.run_lite(lite, read_input(content, IMAGE)[None]), [answer], atol=1e-6)
+        assert np.allclose(backend_files.run_lite(lite, read_input(content, IMAGE)[None]), [answer], atol=1e-6)

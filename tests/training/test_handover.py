@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from components.contracts import artifacts
-from components.contracts.preset import Stage
+from components.shared.artifacts import contract
+from components.shared.preset import Stage
 from tests.training.support import write_inputs
 from tests.training.test_step import ROOT, command, preset_of
 
@@ -30,7 +30,7 @@ def test_what_jax_trained_is_exported_by_tensorflow_without_training_again(tmp_p
     assert exported.returncode == 0, exported.stderr
     assert "continuing after epoch 4 of an earlier attempt" in exported.stdout
     assert "progress 1/4 epochs" not in exported.stdout, "nothing is trained again"
-    manifest = artifacts.verified_model(tmp_path / "r1" / "model")
+    manifest = contract.verified_model(tmp_path / "r1" / "model")
     assert (tmp_path / "store/runs/r1/tensorboard/events.out.tfevents.0.train").stat().st_size > 0
     told = next(line for line in reversed(trained.stdout.splitlines()) if "held-out" in line)
     assert manifest.validation_accuracy > 0.2, told

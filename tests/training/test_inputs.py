@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from components.contracts.errors import ContractError, InputError
-from components.training.examples import read_plan
-from components.training.images import StreamedPixels
-from components.training.inputs import open_images, plan_columns, read_inputs
+from components.shared.errors import ContractError, InputError
+from components.training.data.examples import read_plan
+from components.training.data.images import StreamedPixels
+from components.training.data.inputs import open_images, plan_columns, read_inputs
 from tests.artifacts import example_rows, small_preset, write_examples
 from tests.training.support import LABELS, write_inputs, write_plan
 

@@ -10,11 +10,12 @@ import keras
 import numpy as np
 import pytest
 
-from components.contracts import artifacts
-from components.contracts.artifacts import LAYOUT_VERSION, ModelManifest
-from components.contracts.errors import InputError
-from components.contracts.preset import ImageSpec
-from components.training import export, interchange, models
+from components.shared.artifacts import contract
+from components.shared.artifacts.contract import LAYOUT_VERSION, ModelManifest
+from components.shared.errors import InputError
+from components.shared.preset import ImageSpec
+from components.training import models
+from components.training.export import files, interchange
 
 IMAGE = ImageSpec(64, 64, 3)
 OPEN = """
@@ -30,20 +31,20 @@ def model(tmp_path_factory):
     """A model artifact of emotion6-cnn with random weights, as far as these files need one."""
     folder = tmp_path_factory.mktemp("model")
     keras.utils.set_random_seed(4)
-    network = export.served_network(models.build("emotion6-cnn", IMAGE, 6, 0.0, 0.0), IMAGE, 1.3)
-    artifacts.start(folder)
-    network.save(folder / export.KERAS_FILE)
+    network = files.served_network(models.build("emotion6-cnn", IMAGE, 6, 0.0, 0.0), IMAGE, 1.3)
+    contract.start(folder)
+    network.save(folder / files.KERAS_FILE)
     finish(folder, "emotion6-cnn")
     return folder
 
 
 def finish(folder, preset):
-    files = artifacts.checksums(folder, without="model.json")
+    digests = contract.checksums(folder, without="model.json")
     labels = ("angry", "disgust", "fear", "happy", "sad", "surprise")
     manifest = ModelManifest(
-        LAYOUT_VERSION, preset, preset, labels, IMAGE, "model.tflite", "emotion6-cnn", 637_862, 1.3, 0.5, "none", "tests", 7, files
+        LAYOUT_VERSION, preset, preset, labels, IMAGE, "model.tflite", "emotion6-cnn", 637_862, 1.3, 0.5, "none", "tests", 7, digests
     )  # fmt: skip
-    artifacts.finish(folder, "model", manifest)
+    contract.finish(folder, "model", manifest)
 
 
 def test_a_throw_away_process_opens_both_and_they_answer_as_the_model_does(model, tmp_path):
@@ -58,7 +59,7 @@ def test_a_throw_away_process_opens_both_and_they_answer_as_the_model_does(model
     )
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     (tmp_path / "answers").write_bytes(done.stdout)
-    expected = np.asarray(keras.saving.load_model(model / export.KERAS_FILE, compile=False)(pixels, training=False))
+    expected = np.asarray(keras.saving.load_model(model / files.KERAS_FILE, compile=False)(pixels, training=False))
     with open(tmp_path / "answers", "rb") as answers:
         for _ in written:
             assert np.allclose(np.load(answers), expected, atol=1e-5)

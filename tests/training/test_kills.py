@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from components.contracts import artifacts
-from components.contracts.preset import Stage
-from components.runtime import progress
+from components.shared.artifacts import contract
+from components.shared.preset import Stage
+from components.shared.step import progress
 from tests.training.support import write_inputs
 from tests.training.test_step import ROOT, command, finished, preset_of
 
@@ -39,7 +39,7 @@ def test_ten_random_kills_leave_weights_and_history_as_they_would_have_been(tmp_
     assert again.returncode == 0, again.stderr
     assert "continuing after epoch " in again.stdout
 
-    whole, killed = (artifacts.verified_model(tmp_path / run / "model") for run in ("whole", "r1"))
+    whole, killed = (contract.verified_model(tmp_path / run / "model") for run in ("whole", "r1"))
     assert {"model.keras", "model.tflite", "history.json"} <= whole.files.keys()
     assert {name for name in whole.files if whole.files[name] != killed.files[name]} <= {"saved_model/saved_model.pb"}
     assert whole.version == killed.version

@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from components.contracts.errors import ContractError, InputError
-from components.contracts.preset import Augmentation, Preset, Stage, TrainingPolicy
-from components.runtime.step import Terminated
+from components.shared.errors import ContractError, InputError
+from components.shared.preset import Augmentation, Preset, Stage, TrainingPolicy
+from components.shared.step.frame import Terminated
 from components.training import backend
-from components.training.checkpoint import Checkpoint, from_bytes, key_of, to_bytes
-from components.training.images import StreamedPixels
-from components.training.loop import Data, Watch, fit
-from components.training.standing import SCORES, TIMES
+from components.training.data.images import StreamedPixels
+from components.training.fit.checkpoint import Checkpoint, from_bytes, key_of, to_bytes
+from components.training.fit.loop import Data, Watch, fit
+from components.training.fit.state import SCORES, TIMES
 from tests.artifacts import png, small_preset
 from tests.training.support import BRISK, IMAGE, NOBODY, data, trainer_of
 

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from components.contracts.errors import InputError, UnknownNameError
-from components.contracts.preset import ImageSpec
+from components.shared.errors import InputError, UnknownNameError
+from components.shared.preset import ImageSpec
 from components.training.models import ARCHITECTURES, backbone_of, build, freeze, rescaling
 from components.training.models.backbones import BACKBONES, centred_bgr
 

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.contracts.errors import InputError
-from components.contracts.preset import Augmentation, ResamplingPolicy, Stage, TrainingPolicy
+from components.shared.errors import InputError
+from components.shared.preset import Augmentation, ResamplingPolicy, Stage, TrainingPolicy
 from components.training import backend
-from components.training.ahead import ahead
-from components.training.augmentation import changed, draw, mixed, together
-from components.training.lesson import Batch, Lesson, cross_entropy
+from components.training.data.augmentation import changed, draw, mixed, together
+from components.training.data.prefetch import ahead
+from components.training.data.targets import log_frequencies, targets
+from components.training.fit.loss import Batch, Lesson, cross_entropy
+from components.training.fit.optimizers import optimizer_of
+from components.training.fit.schedules import learning_rate, plateaus
+from components.training.fit.trainer import Trainer
+from components.training.fit.weight_average import WeightAverage
 from components.training.models import build
-from components.training.optimizers import optimizer_of
-from components.training.schedules import learning_rate, plateaus
-from components.training.targets import log_frequencies, targets
-from components.training.trainer import Trainer
-from components.training.weight_average import WeightAverage
 from tests.training.support import IMAGE, images
 
 STILL = Augmentation(flip=False)

@@ -12,16 +12,16 @@ import keras
 import numpy as np
 import pytest
 
-from components.contracts.errors import ContractError, EnvironmentProblem, InputError
-from components.contracts.preset import Augmentation, ImageSpec, PretrainedWeights, Stage, TrainingPolicy
-from components.images.decode import read_input
-from components.runtime.store import open_store
+from components.shared.errors import ContractError, EnvironmentProblem, InputError
+from components.shared.images.decode import read_input
+from components.shared.preset import Augmentation, ImageSpec, PretrainedWeights, Stage, TrainingPolicy
+from components.shared.store.interface import open_store
 from components.training import backend
-from components.training.images import Images
-from components.training.loop import Data, fit
+from components.training.data.images import Images
+from components.training.fit.loop import Data, fit
+from components.training.fit.trainer import Trainer
 from components.training.models import backbone_of, build
-from components.training.pretrained import load_pretrained
-from components.training.trainer import Trainer
+from components.training.models.pretrained import load_pretrained
 from tests.bucket_server import bucket_process
 from tests.training.support import NOBODY, data
 

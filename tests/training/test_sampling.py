@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from components.contracts.errors import ContractError
-from components.training.sampling import Plan, epoch_order
+from components.shared.errors import ContractError
+from components.training.data.sampling import Plan, epoch_order
 
 REPEATS = np.array([0, 1, 3, 2])
 

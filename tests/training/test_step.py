@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from components.contracts import artifacts, layout
-from components.contracts.codec import from_json, from_plain, to_json
-from components.contracts.findings import Evidence, TrainFindings
-from components.contracts.preset import Augmentation, ServingPolicy, Stage, TrainingPolicy
-from components.runtime import progress
-from components.training.standing import TIMES
+from components.shared.artifacts import contract
+from components.shared.findings import Evidence, TrainFindings
+from components.shared.preset import Augmentation, ServingPolicy, Stage, TrainingPolicy
+from components.shared.serialization import from_json, from_plain, to_json
+from components.shared.step import progress
+from components.shared.store import keys
+from components.training.fit.state import TIMES
 from tests.artifacts import example_rows, small_preset
 from tests.kfp_output import executor_input, metadata
 from tests.training.support import LABELS, write_inputs
@@ -52,13 +53,13 @@ def test_the_step_writes_a_complete_verified_model(tmp_path):
     epochs = [(line.done, line.total) for line in lines if line is not None and line.unit == "epochs"]
     assert epochs == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
-    manifest = artifacts.verified_model(tmp_path / "r1" / "model")
+    manifest = contract.verified_model(tmp_path / "r1" / "model")
     assert manifest.labels == LABELS
     assert manifest.served_file in manifest.files
     assert {"model.keras", "saved_model/saved_model.pb", "history.json", "golden/expected.json"} <= manifest.files.keys()
     assert len([name for name in manifest.files if name.startswith("golden/")]) == 7
 
-    evidence = from_json(Evidence, (tmp_path / "store" / layout.evidence("r1", "train")).read_bytes())
+    evidence = from_json(Evidence, (tmp_path / "store" / keys.evidence("r1", "train")).read_bytes())
     findings = from_plain(TrainFindings, evidence.findings, "findings")
     assert (findings.train_rows, findings.validation_rows, findings.stages) == (112, 28, (1, 4))
     assert (
@@ -117,7 +118,7 @@ def test_a_killed_step_run_again_ends_with_the_very_same_model(tmp_path, sent):
     again = finished(command(tmp_path, inputs, preset))
     assert again.returncode == 0, again.stderr
     assert "continuing after epoch " in again.stdout, f"{time.monotonic() - began:.0f} s: {again.stdout}"
-    models = [artifacts.verified_model(tmp_path / run / "model") for run in ("whole", "r1")]
+    models = [contract.verified_model(tmp_path / run / "model") for run in ("whole", "r1")]
     different = {name for name in models[0].files if models[0].files[name] != models[1].files[name]}
     # TensorFlow numbers a graph's functions by how many its process had made before; all else is the same, byte for byte.
     assert different <= {"saved_model/saved_model.pb"}

@@ -11,13 +11,13 @@ from dataclasses import replace
 
 import pytest
 
-from components.contracts.codec import from_json, to_json
-from components.contracts.errors import InputError, UnknownNameError
-from components.contracts.preset import Augmentation, Preset, Stage, TrainingPolicy
-from components.runtime import progress
-from components.training.inputs import open_images, plan_columns, read_inputs
-from components.training.loop import Data
-from components.training.search import Range, range_of, varied
+from components.shared.errors import InputError, UnknownNameError
+from components.shared.preset import Augmentation, Preset, Stage, TrainingPolicy
+from components.shared.serialization import from_json, to_json
+from components.shared.step import progress
+from components.training.data.inputs import open_images, plan_columns, read_inputs
+from components.training.fit.loop import Data
+from components.training.sweep.search_space import Range, range_of, varied
 from tests.artifacts import small_preset
 from tests.training.support import write_inputs
 from tests.training.test_step import ROOT
@@ -127,7 +127,7 @@ def swept(folder, preset, text, first):
     """The finished trials, by number, of a sweep over ``text`` that tries these values first, in this order."""
     import optuna
 
-    from components.training.sweep import STUDY, Sweep, sweep
+    from components.training.sweep.sweep import STUDY, Sweep, sweep
 
     study = optuna.create_study(study_name=STUDY, storage=f"sqlite:///{folder / 'study.db'}", direction="maximize")
     for value in first:

@@ -12,5 +12,5 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import components.validation.distributions
-        import components.validation.judging  # noqa: F401
+        import components.validation.distributions.statistics
+        import components.validation.judge  # noqa: F401

@@ -5,9 +5,9 @@ import hashlib
 import numpy as np
 import pandas as pd
 
-from components.contracts.artifacts import EXAMPLE_COLUMNS, EXAMPLES_VERSION, Snapshot
-from components.contracts.preset import Preset
-from components.validation.tables import Tables, derive
+from components.shared.artifacts.contract import EXAMPLE_COLUMNS, EXAMPLES_VERSION, Snapshot
+from components.shared.preset import Preset
+from components.validation.rows.tables import Tables, derive
 from tests.artifacts import small_preset
 
 PRESET = small_preset()

@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 import tensorflow_data_validation as tfdv
 
-from components.contracts.artifacts import FEATURE_COLUMNS
-from components.contracts.errors import ContractError
-from components.contracts.findings import Rule
-from components.validation import distributions
-from components.validation.distributions import (
+from components.shared.artifacts.contract import FEATURE_COLUMNS
+from components.shared.errors import ContractError
+from components.shared.findings import Rule
+from components.validation.distributions import statistics as distributions
+from components.validation.distributions.schema import schema_of
+from components.validation.distributions.statistics import (
     Comparison,
     Statistics,
     class_drift,
@@ -23,7 +24,6 @@ from components.validation.distributions import (
     to_bytes,
     to_text,
 )
-from components.validation.schema import schema_of
 from components.validation.verdict import class_drift_rule, decide, drift_rules, schema_rule, skew_rules
 from tests.validation.data import LABELS, PRESET, SIZES, examples
 

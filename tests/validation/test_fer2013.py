@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from components.contracts import artifacts, layout
-from components.contracts.codec import to_json
-from components.contracts.findings import ValidateFindings
-from components.runtime.store import open_store
+from components.shared.artifacts import contract
+from components.shared.findings import ValidateFindings
+from components.shared.serialization import to_json
+from components.shared.store import keys
+from components.shared.store.interface import open_store
 from pipelines.presets.fer2013_cnn import FER2013_CNN
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,7 +48,7 @@ def test_fer2013_goes_and_the_report_tells_what_is_wrong_with_it(tmp_path: Path)
     )
     step("reporting", "report", tmp_path, page=tmp_path / "report.html")
     assert (tmp_path / "go").read_text() == "go"
-    found = artifacts.read_marker(validation, "validation", ValidateFindings)
+    found = contract.read_marker(validation, "validation", ValidateFindings)
     rules = {rule.name: rule for rule in found.rules}
     assert {name for name, rule in rules.items() if not rule.passed} == {
         "one label per content", "near-constant images", "doubtful labels",
@@ -72,6 +73,6 @@ def test_fer2013_goes_and_the_report_tells_what_is_wrong_with_it(tmp_path: Path)
         "Contents with more than one label 47",
     ):
         assert fact in page
-    kept = set(open_store(str(tmp_path / "store")).list(layout.run("r1")))
+    kept = set(open_store(str(tmp_path / "store")).list(keys.run("r1")))
     assert {f"runs/r1/{name}" for name in ("data_docs/index.html", "doubtful_labels.csv")} <= kept
     assert 'href="data_docs/index.html"' in (tmp_path / "report.html").read_text()

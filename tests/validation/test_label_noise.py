@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.contracts.findings import LabelNoise
-from components.contracts.preset import ValidationPolicy
-from components.ingestion.synthetic.faces import draw
+from components.shared.findings import LabelNoise
+from components.shared.preset import ValidationPolicy
 from components.validation.label_noise import out_of_fold, rows
 from components.validation.label_noise.doubts import doubted, margins
 from components.validation.label_noise.features import COUNT, features
 from components.validation.label_noise.judge import LISTED, RELABEL_COLUMNS, judge
 from components.validation.verdict import doubtful_labels_rule
+from pipelines.demo.faces import draw
 from tests.artifacts import example_rows, png, write_examples
 from tests.validation.data import LABELS
 

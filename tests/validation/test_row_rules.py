@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components.contracts.artifacts import FEATURE_COLUMNS
-from components.contracts.errors import UnknownNameError
-from components.contracts.findings import Rule
-from components.contracts.preset import DataPolicy, ImageSpec, Preset, ValidationPolicy
-from components.contracts.preset.validation import RULES
-from components.validation.row_rules import judge
+from components.shared.artifacts.contract import FEATURE_COLUMNS
+from components.shared.errors import UnknownNameError
+from components.shared.findings import Rule
+from components.shared.preset import DataPolicy, ImageSpec, Preset, ValidationPolicy
+from components.shared.preset.validation import RULES
+from components.validation.rows.rules import judge
 from components.validation.verdict import decide
 from tests.validation.data import DESCRIBED, LABELS, PRESET, examples, tables_of
 
@@ -229,7 +229,7 @@ def test_the_data_docs_tell_every_rule_without_network_or_script(tmp_path: Path)
 
 
 def _without_marker(rows: pd.DataFrame) -> object:
-    from components.validation.tables import derive
+    from components.validation.rows.tables import derive
     from tests.validation.data import snapshot_of
 
     return derive(rows, [], snapshot_of(examples()), PRESET)

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.contracts.errors import ContractError
-from components.contracts.preset import Preset
-from components.validation.distributions import compare, describe, to_text
-from components.validation.schema import SCHEMAS, proposed, read, schema_of
+from components.shared.errors import ContractError
+from components.shared.preset import Preset
+from components.validation.distributions.schema import SCHEMAS, proposed, read, schema_of
+from components.validation.distributions.statistics import compare, describe, to_text
 from components.validation.verdict import curated_schema_rule
 from pipelines.presets import PRESETS
 from tests.validation.data import LABELS, PRESET, examples

@@ -10,15 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.contracts import layout
-from components.contracts.codec import from_json, to_json
-from components.contracts.drift import DriftRecord
-from components.contracts.errors import ContractError, InputError
-from components.contracts.preset import ValidationPolicy
-from components.contracts.served import ServedRow
-from components.runtime.disk_store import DiskStore
-from components.validation import distributions
-from components.validation.serving_drift import judged, main, since
+from components.shared.errors import ContractError, InputError
+from components.shared.preset import ValidationPolicy
+from components.shared.records import DriftRecord, ServedRow
+from components.shared.serialization import from_json, to_json
+from components.shared.store import keys
+from components.shared.store.disk import DiskStore
+from components.validation.distributions import statistics
+from components.validation.distributions.serving_drift import judged, main, since
 from tests.validation.data import LABELS, PRESET, examples
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
@@ -26,12 +25,12 @@ STATISTICS = "snapshots/tests/s1/statistics.pb"
 
 
 def load(name):
-    return importlib.import_module(f"components.validation.{name}")
+    return importlib.import_module(f"components.validation.distributions.{name}")
 
 
 @pytest.fixture(scope="module")
 def trained() -> bytes:
-    return distributions.to_bytes(distributions.describe(examples(), LABELS))
+    return statistics.to_bytes(statistics.describe(examples(), LABELS))
 
 
 @pytest.fixture
@@ -55,7 +54,7 @@ def serve(
             to_json(ServedRow((at - timedelta(hours=1)).isoformat(), version, label, {label: 1.0}, width=size, height=size, **drawn))
         )
     store.write(
-        f"{layout.served(PRESET.model_name, (at - timedelta(hours=1)).date().isoformat())}/{rows}-{version}.jsonl",
+        f"{keys.served(PRESET.model_name, (at - timedelta(hours=1)).date().isoformat())}/{rows}-{version}.jsonl",
         "\n".join(lines).encode(),
     )
 
@@ -66,7 +65,7 @@ def run(store: DiskStore, *more: str) -> int:
 
 
 def record(store: DiskStore) -> DriftRecord:
-    return from_json(DriftRecord, store.read(layout.drift(PRESET.model_name)) or b"")
+    return from_json(DriftRecord, store.read(keys.drift(PRESET.model_name)) or b"")
 
 
 def test_the_same_distribution_is_within_the_bounds(store, capsys):
@@ -110,7 +109,7 @@ def test_too_few_rows_say_so_and_keep_nothing(store):
     serve(store, 199)
     with pytest.raises(InputError, match=r"too few rows of v1 since 2026-11-14T12:00:00.*received 199"):
         run(store)
-    assert store.read(layout.drift(PRESET.model_name)) is None
+    assert store.read(keys.drift(PRESET.model_name)) is None
 
 
 def test_lost_statistics_and_damaged_rows_are_said(store):
@@ -118,7 +117,7 @@ def test_lost_statistics_and_damaged_rows_are_said(store):
     store.delete(STATISTICS)
     with pytest.raises(ContractError, match="statistics of the training rows are gone"):
         run(store)
-    store.write(f"{layout.served(PRESET.model_name, '2026-11-20')}/damaged.jsonl", b"no JSON\n")
+    store.write(f"{keys.served(PRESET.model_name, '2026-11-20')}/damaged.jsonl", b"no JSON\n")
     with pytest.raises(ContractError, match="damaged.jsonl isn't valid JSON"):
         run(store)
 

@@ -12,19 +12,20 @@ from typing import Any
 
 import pytest
 
-from components.contracts import artifacts, layout
-from components.contracts.codec import digest, from_json, to_json
-from components.contracts.errors import ContractError
-from components.contracts.findings import ValidateFindings
-from components.contracts.night import Listing, NightPlan, Pointer
-from components.contracts.preset import Preset
-from components.runtime.executor_output import ExecutorOutput
-from components.runtime.step import Context
-from components.runtime.store import Store, open_store
-from components.validation import tables
+from components.shared.artifacts import contract
+from components.shared.errors import ContractError
+from components.shared.findings import ValidateFindings
+from components.shared.preset import Preset
+from components.shared.run_plan import Listing, NightPlan, Pointer
+from components.shared.serialization import digest, from_json, to_json
+from components.shared.step.executor_output import ExecutorOutput
+from components.shared.step.frame import Context
+from components.shared.store import keys
+from components.shared.store.interface import Store, open_store
 from components.validation.__main__ import validate
-from components.validation.judging import judge
-from components.validation.judging_process import Judged, judge_in_process
+from components.validation.judge import judge
+from components.validation.judge_process import Judged, judge_in_process
+from components.validation.rows import tables
 from tests.artifacts import example_rows, write_examples
 from tests.kfp_output import executor_input, metadata
 from tests.models import stripe_weights, write_model
@@ -47,7 +48,7 @@ def write(folder: Path, seed: int = 1, brighter: float = 0.0, labels: tuple[str,
 def write_plan(store: Store, accepted: str | None = None, champion: str | None = None) -> str:
     pointer = Pointer(champion, "r0", "2026-01-01T00:00:00+00:00") if champion else None
     plan = NightPlan("new", "for tests", "p", "c", "f", Listing("faces", "tests", "class-folders", "d", 1, 1), accepted, champion=pointer)
-    store.write(layout.plan(digest(plan)), to_json(plan).encode())
+    store.write(keys.plan(digest(plan)), to_json(plan).encode())
     return digest(plan)
 
 
@@ -77,7 +78,7 @@ def night(folder: Path, run_id: str, champion: str | None = None, **how: Any) ->
     """One night's step in this process: new examples, a plan that knows what was accepted before."""
     store = open_store(str(folder / "store"))
     write(folder / "examples", **how)
-    current = store.read(layout.accepted_snapshot("tests"))
+    current = store.read(keys.accepted_snapshot("tests"))
     plan = write_plan(store, json.loads(current)["snapshot_id"] if current else None, champion)
     scratch = folder / f"scratch-{run_id}"
     scratch.mkdir()
@@ -100,7 +101,7 @@ def test_a_good_night_goes_and_is_remembered(tmp_path: Path) -> None:
     assert "| sad | 40 | 6 | 20 |" in summary
     assert len(summary) < 4000
 
-    found = artifacts.read_marker(tmp_path / "validation", "validation", ValidateFindings)
+    found = contract.read_marker(tmp_path / "validation", "validation", ValidateFindings)
     assert found.decision == "go"
     assert found.snapshot_id == snapshot_id
     assert found.compared_with is None
@@ -109,13 +110,13 @@ def test_a_good_night_goes_and_is_remembered(tmp_path: Path) -> None:
     assert found.label_noise is not None
     assert found.label_noise.accuracy > 0.95
     assert [each.rows for each in found.slices] == [SIZES["train"]] * len(LABELS)
-    assert json.loads(store.read(layout.evidence("r1", "validate")) or b"{}")["findings"] == json.loads(to_json(found))
+    assert json.loads(store.read(keys.evidence("r1", "validate")) or b"{}")["findings"] == json.loads(to_json(found))
 
     names = {path.name for path in (tmp_path / "validation").iterdir()}
     assert names == {"statistics.pb", "schema.pbtxt", "anomalies.pbtxt", "data_docs", "doubtful_labels.csv", "validation.json"}
     assert found.data_docs == "data_docs/index.html"
-    assert store.read(f"{layout.snapshot('tests', snapshot_id)}/statistics.pb") == (tmp_path / "validation" / "statistics.pb").read_bytes()
-    assert json.loads(store.read(layout.accepted_snapshot("tests")) or b"{}") == {"snapshot_id": snapshot_id, "run_id": "r1"}
+    assert store.read(f"{keys.snapshot('tests', snapshot_id)}/statistics.pb") == (tmp_path / "validation" / "statistics.pb").read_bytes()
+    assert json.loads(store.read(keys.accepted_snapshot("tests")) or b"{}") == {"snapshot_id": snapshot_id, "run_id": "r1"}
     kept = [key.removeprefix("runs/r1/") for key in store.list("runs/r1")]
     assert found.data_docs in kept
     assert found.label_noise.file in kept
@@ -127,7 +128,7 @@ def test_nights_in_a_row_on_one_store(tmp_path: Path) -> None:
     same = night(tmp_path, "r2", seed=2)
     assert same.compared_with == first.snapshot_id
     assert [rule.sentence for rule in same.rules if not rule.passed and "drift" in rule.name] == []
-    accepted = store.read(layout.accepted_snapshot("tests"))
+    accepted = store.read(keys.accepted_snapshot("tests"))
 
     drifted = night(tmp_path, "r3", seed=3, brighter=60)
     assert drifted.decision == "stop"
@@ -140,18 +141,18 @@ def test_nights_in_a_row_on_one_store(tmp_path: Path) -> None:
         **{f"{split} rows": size * len(LABELS) for split, size in SIZES.items()},
         "snapshot id": drifted.snapshot_id, "images read": sum(SIZES.values()) * len(LABELS), "images rejected": 0,
     }  # fmt: skip
-    assert store.read(layout.accepted_snapshot("tests")) == accepted, "a stopped night must not become the baseline"
-    assert store.read(f"{layout.snapshot('tests', drifted.snapshot_id)}/statistics.pb") is None
+    assert store.read(keys.accepted_snapshot("tests")) == accepted, "a stopped night must not become the baseline"
+    assert store.read(f"{keys.snapshot('tests', drifted.snapshot_id)}/statistics.pb") is None
 
     again = night(tmp_path, "r4", seed=2)
     assert again.drift == dict.fromkeys(again.drift, 0.0)
-    assert store.read(layout.accepted_snapshot("tests")) == accepted, "accepting the same snapshot twice changes nothing"
+    assert store.read(keys.accepted_snapshot("tests")) == accepted, "accepting the same snapshot twice changes nothing"
 
 
 def test_a_missing_class_stops_the_night(tmp_path: Path) -> None:
     found = night(tmp_path, "r1", labels=LABELS[:-1])
     assert found.decision == "stop"
-    assert open_store(str(tmp_path / "store")).read(layout.accepted_snapshot("tests")) is None
+    assert open_store(str(tmp_path / "store")).read(keys.accepted_snapshot("tests")) is None
     critical = {rule.name: rule.sentence for rule in found.rules if not rule.passed and rule.severity == "critical"}
     assert set(critical) == {"training rows per class", "test rows per class", "smallest class share"}
     assert all("surprise" in critical[name] for name in ("training rows per class", "test rows per class"))
@@ -160,7 +161,7 @@ def test_a_missing_class_stops_the_night(tmp_path: Path) -> None:
 def test_the_champion_has_its_say_on_doubtful_labels(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "store"))
     version = write_model(tmp_path / "model", stripe_weights(sharpness=0.01)).version  # an unsure one
-    store.put_tree(tmp_path / "model", layout.version(PRESET.model_name, version), "model.json")
+    store.put_tree(tmp_path / "model", keys.version(PRESET.model_name, version), "model.json")
     alone = night(tmp_path, "r1", mislabelled=3)
     asked = night(tmp_path, "r2", mislabelled=3, champion=version)
     assert alone.label_noise is not None
@@ -175,14 +176,14 @@ def test_the_champion_has_its_say_on_doubtful_labels(tmp_path: Path) -> None:
     assert same.suggested_probability > 0.99
     assert 0.55 < first.suggested_probability < 0.8, "the mean with the champion's third"
     other = write_model(tmp_path / "other", stripe_weights(labels=LABELS[::-1]), labels=LABELS[::-1]).version
-    store.put_tree(tmp_path / "other", layout.version(PRESET.model_name, other), "model.json")
+    store.put_tree(tmp_path / "other", keys.version(PRESET.model_name, other), "model.json")
     unasked = night(tmp_path, "r3", mislabelled=3, champion=other)
     assert unasked.label_noise == alone.label_noise, "a champion with labels in another order isn't asked"
 
 
 def test_lost_statistics_warn_and_do_not_stop(tmp_path: Path) -> None:
     first = night(tmp_path, "r1")
-    (tmp_path / "store" / layout.snapshot("tests", first.snapshot_id) / "statistics.pb").unlink()
+    (tmp_path / "store" / keys.snapshot("tests", first.snapshot_id) / "statistics.pb").unlink()
     found = night(tmp_path, "r2", seed=2)
     assert (found.decision, found.compared_with, found.drift) == ("go", None, {})
     (rule,) = [rule for rule in found.rules if rule.name == "drift"]
@@ -192,7 +193,7 @@ def test_lost_statistics_warn_and_do_not_stop(tmp_path: Path) -> None:
 
 def test_row_rules_read_what_they_look_at_and_no_image(tmp_path: Path) -> None:
     write(tmp_path / "examples")
-    snapshot = artifacts.read_marker(tmp_path / "examples", "examples", artifacts.Snapshot)
+    snapshot = contract.read_marker(tmp_path / "examples", "examples", contract.Snapshot)
     frame = tables.read(tmp_path / "examples", snapshot, tables.COLUMNS)
     assert set(frame) == set(tables.COLUMNS)
     assert "image: binary" in tables.describe_columns(tmp_path / "examples", snapshot)
@@ -220,7 +221,7 @@ def test_an_artifact_without_its_marker_is_refused(tmp_path: Path) -> None:
     assert "is incomplete" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
-    assert json.loads(store.read(layout.evidence("r1", "validate")) or b"{}")["status"] == "failed"
+    assert json.loads(store.read(keys.evidence("r1", "validate")) or b"{}")["status"] == "failed"
 
 
 def test_a_torn_file_is_refused(tmp_path: Path) -> None:

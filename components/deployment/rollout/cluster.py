@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from components.contracts.errors import ConflictError, EnvironmentProblem
 from components.deployment.rollout.state import Mode, Revision, Rollout
+from components.shared.errors import ConflictError, EnvironmentProblem
 
 
 class ClusterUnreachable(EnvironmentProblem):

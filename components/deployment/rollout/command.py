@@ -12,28 +12,28 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from components.contracts import layout
-from components.contracts.artifacts import MARKERS
-from components.contracts.codec import from_json
-from components.contracts.errors import EmotionError, EnvironmentProblem, InputError
-from components.contracts.findings import RolloutFindings
-from components.contracts.night import Pointer
-from components.contracts.preset import Preset
-from components.contracts.words import percent
-from components.deployment import signatures
-from components.deployment.lineage import serving_image
-from components.deployment.manifest import Served, storage_uri
-from components.deployment.promotion import Signed
-from components.deployment.registry import Registry
+from components.deployment.manifest.inference_service import Served, storage_uri
+from components.deployment.registry import signatures
+from components.deployment.registry.lineage import serving_image
+from components.deployment.registry.promotion import Signed
+from components.deployment.registry.registry import Registry
 from components.deployment.rollout.cluster import Seen
 from components.deployment.rollout.driver import Tools, drive, image_of, names
 from components.deployment.rollout.health import Sample
 from components.deployment.rollout.kubernetes_cluster import KubernetesCluster, connect
 from components.deployment.rollout.machine import requested
-from components.deployment.rollout.probing import GoldenProber, golden_of, reachable
+from components.deployment.rollout.probes import GoldenProber, golden_of, reachable
 from components.deployment.rollout.state import FORWARD, Revision, Rollout
 from components.deployment.rollout.step import recorder, wanted
-from components.runtime.store import open_store
+from components.shared.artifacts.contract import MARKERS
+from components.shared.errors import EmotionError, EnvironmentProblem, InputError
+from components.shared.findings import RolloutFindings
+from components.shared.preset import Preset
+from components.shared.run_plan import Pointer
+from components.shared.serialization import from_json
+from components.shared.store import keys
+from components.shared.store.interface import open_store
+from components.shared.text import percent
 
 NOT_SERVING = 3  # exit code of a resume that ended with the traffic back, or paused
 
@@ -221,7 +221,7 @@ class _NoProber:
 def _drive(cluster: KubernetesCluster, registry: Registry, rollout: Rollout, begin: Rollout | None) -> int:
     """Drive a version's rollout to its end, or begin it; a person who begins one wants it tried again."""
     with tempfile.TemporaryDirectory(prefix="emotion-rollout-") as cache:
-        model = registry.store.get_tree(layout.version(rollout.model_name, rollout.new.version), MARKERS["model"], Path(cache))
+        model = registry.store.get_tree(keys.version(rollout.model_name, rollout.new.version), MARKERS["model"], Path(cache))
         prober = GoldenProber(golden_of(model), cluster)
         found = drive(Tools(cluster, prober, recorder(registry), tell=print), begin, again=begin is not None)
     return _ended(found, expected="serving")

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from components.contracts.errors import ConflictError, ContractError, EnvironmentProblem
-from components.contracts.findings import RolloutFindings
-from components.contracts.preset import RolloutPolicy
 from components.deployment.rollout.cluster import Cluster, ClusterUnreachable, Overtaken, Seen
 from components.deployment.rollout.health import requests_needed
 from components.deployment.rollout.machine import Measured, Move, Probe, Record, Smoke, Stop, Wait, back, decide, opening
-from components.deployment.rollout.probing import Prober
+from components.deployment.rollout.probes import Prober
 from components.deployment.rollout.state import FORWARD, Revision, Rollout
+from components.shared.errors import ConflictError, ContractError, EnvironmentProblem
+from components.shared.findings import RolloutFindings
+from components.shared.preset import RolloutPolicy
 
 MARGIN = 1.2  # golden requests over what an error-free step needs, so that the soak's end finds enough
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from components.contracts.preset import RolloutPolicy
-from components.contracts.words import percent
+from components.shared.preset import RolloutPolicy
+from components.shared.text import percent
 
 CONFIDENCE = 0.95
 ENOUGH_LATENCIES = 100  # p95 of fewer says little

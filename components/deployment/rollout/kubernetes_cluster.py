@@ -16,15 +16,15 @@ import urllib3
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
-from components.contracts.errors import ContractError, EnvironmentProblem
-from components.contracts.words import shortened
-from components.deployment.manifest import PORT, REQUEST, REVISION_LABEL, ROLLOUT
-from components.deployment.names import service_name, workload_name
-from components.deployment.rollout import reading
+from components.deployment.manifest.inference_service import PORT, REQUEST, REVISION_LABEL, ROLLOUT
+from components.deployment.manifest.names import service_name, workload_name
+from components.deployment.rollout import objects
 from components.deployment.rollout.cluster import ClusterUnreachable, Overtaken, Seen
-from components.deployment.rollout.rendering import render
+from components.deployment.rollout.render import render
 from components.deployment.rollout.state import Revision, Rollout, read
-from components.runtime.store import claim_of
+from components.shared.errors import ContractError, EnvironmentProblem
+from components.shared.store.interface import claim_of
+from components.shared.text import shortened
 
 FIELD_MANAGER = "emotion-rollout"
 REQUEST_MANAGER = "emotion-rollout-request"
@@ -94,7 +94,7 @@ class KubernetesCluster:
         rollout = read(annotations[ROLLOUT], self._name) if ROLLOUT in annotations else None
         seen = Seen(
             resource_version=service["metadata"]["resourceVersion"],
-            mode=reading.mode_of(service),
+            mode=objects.mode_of(service),
             predictor=service["spec"]["predictor"],
             rollout=rollout,
             request=annotations.get(REQUEST, ""),
@@ -176,13 +176,13 @@ class KubernetesCluster:
 
     def _standard(self, seen: Seen, rollout: Rollout) -> Seen:
         routes = [self._object(ROUTES, name) for name in (self._name, workload_name(self._name, ""))]
-        share = reading.route_share([route for route in routes if route is not None], workload_name(self._name, rollout.new.name))
+        share = objects.route_share([route for route in routes if route is not None], workload_name(self._name, rollout.new.name))
         new = self._deployment(rollout.new)
         previous = self._deployment(rollout.previous) if rollout.previous else seen.previous
         return Seen(seen.resource_version, seen.mode, seen.predictor, rollout, seen.request, new, previous, share)
 
     def _knative(self, seen: Seen, rollout: Rollout, service: Json) -> Seen:
-        status = reading.predictor_status(service)
+        status = objects.predictor_status(service)
         names = [status.get(key, "") for key in ("latestCreatedRevision", "latestRolledoutRevision", "previousRolledoutRevision")]
         found = {name: self._object(REVISIONS, name) for name in dict.fromkeys(names) if name}
 
@@ -193,18 +193,18 @@ class KubernetesCluster:
             return None
 
         made = carrying(rollout.new)
-        new = reading.knative_workload(made, self._pods(rollout.new), rollout.new.name)
+        new = objects.knative_workload(made, self._pods(rollout.new), rollout.new.name)
         previous = seen.previous
         if rollout.previous:
-            previous = reading.knative_workload(carrying(rollout.previous), self._pods(rollout.previous), rollout.previous.name)
-        share = reading.knative_share(service, made["metadata"]["name"] if made else "")
+            previous = objects.knative_workload(carrying(rollout.previous), self._pods(rollout.previous), rollout.previous.name)
+        share = objects.knative_share(service, made["metadata"]["name"] if made else "")
         return Seen(seen.resource_version, seen.mode, seen.predictor, rollout, seen.request, new, previous, share)
 
     def _deployment(self, revision: Revision) -> Any:
         name = workload_name(self._name, revision.name)
         found = self._call(f"read deployment {name}", self._apps.read_namespaced_deployment, name, self._namespace, missing=True)
         plain = self._api.sanitize_for_serialization(found) if found is not None else None
-        return reading.deployment_workload(plain, self._pods(revision), revision.name)
+        return objects.deployment_workload(plain, self._pods(revision), revision.name)
 
     def _pods(self, revision: Revision) -> list[Json]:
         selector = f"{SERVICE_LABEL}={self._name},{REVISION_LABEL}={revision.name}"

@@ -41,12 +41,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from components.contracts.errors import ConflictError, InputError
-from components.contracts.findings import RolloutStep
-from components.deployment.manifest import REVISION_LABEL, VERSION_LABEL
+from components.deployment.manifest.inference_service import REVISION_LABEL, VERSION_LABEL
 from components.deployment.rollout.cluster import Seen
 from components.deployment.rollout.health import Sample, error_bounds, judge, p95
 from components.deployment.rollout.state import FORWARD, Revision, Rollout
+from components.shared.errors import ConflictError, InputError
+from components.shared.findings import RolloutStep
 
 WRITE_AGAIN_SECONDS = 30.0
 DRAIN_SECONDS = 30.0

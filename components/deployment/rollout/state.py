@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from components.contracts.codec import from_json, to_json
-from components.contracts.findings import RolloutStep
-from components.contracts.preset import RolloutPolicy
+from components.shared.findings import RolloutStep
+from components.shared.preset import RolloutPolicy
+from components.shared.serialization import from_json, to_json
 
 Phase = Literal["starting", "shifting", "promoting", "serving", "rolling-back", "draining", "rolled-back"]
 FORWARD: tuple[Phase, ...] = ("starting", "shifting", "promoting")
@@ -20,7 +20,7 @@ class Revision:
     """One version under one pod template.
 
     Attributes:
-        name: see `components.deployment.names.revision_name`.
+        name: see `components.deployment.manifest.names.revision_name`.
         predictor: ``spec.predictor`` as JSON.
     """
 

@@ -6,17 +6,17 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
-from components.contracts.errors import ConflictError, InputError
-from components.contracts.findings import RolloutFindings
-from components.contracts.night import Pointer
-from components.contracts.preset import ServingPolicy
-from components.deployment.manifest import REVISION_LABEL, Served, predictor
-from components.deployment.promotion import ROLLOUT, Signed
-from components.deployment.registry import Registry
+from components.deployment.manifest.inference_service import REVISION_LABEL, Served, predictor
+from components.deployment.registry.promotion import ROLLOUT, Signed
+from components.deployment.registry.registry import Registry
 from components.deployment.rollout.driver import Tools, drive
 from components.deployment.rollout.kubernetes_cluster import KubernetesCluster, connect
-from components.deployment.rollout.probing import GoldenProber, golden_of
+from components.deployment.rollout.probes import GoldenProber, golden_of
 from components.deployment.rollout.state import Revision, Rollout
+from components.shared.errors import ConflictError, InputError
+from components.shared.findings import RolloutFindings
+from components.shared.preset import ServingPolicy
+from components.shared.run_plan import Pointer
 
 
 def tools_of(policy: ServingPolicy, registry: Registry, model: Path) -> Tools:

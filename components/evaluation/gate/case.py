@@ -9,12 +9,12 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from components.contracts.findings import ServingFindings
-from components.contracts.preset import GatePolicy
-from components.evaluation import bootstrap, sums
-from components.evaluation.bootstrap import Resampler
-from components.evaluation.slices import Slice
-from components.evaluation.sums import Figures, Labels, Table
+from components.evaluation.scoring import bootstrap, sums
+from components.evaluation.scoring.bootstrap import Resampler
+from components.evaluation.scoring.slices import Slice
+from components.evaluation.scoring.sums import Figures, Labels, Table
+from components.shared.findings import ServingFindings
+from components.shared.preset import GatePolicy
 
 
 @dataclass(frozen=True)

@@ -6,22 +6,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Literal
 
-from components.contracts.codec import digest
-from components.contracts.errors import ContractError
-from components.contracts.findings import Check, Looks, Verdict
-from components.contracts.words import percent
-from components.evaluation.gate.anchor import anchor
 from components.evaluation.gate.case import Case
-from components.evaluation.gate.first_model import first_model
-from components.evaluation.gate.floors import floors
-from components.evaluation.gate.harm import harm
-from components.evaluation.gate.integrity import integrity
-from components.evaluation.gate.non_inferiority import non_inferiority, resolution
-from components.evaluation.gate.operations import operations
-from components.evaluation.gate.prescreen import prescreen, stops
-from components.evaluation.gate.superiority import shown_better, superiority
+from components.evaluation.gate.checks.anchor import anchor
+from components.evaluation.gate.checks.first_model import first_model
+from components.evaluation.gate.checks.floors import floors
+from components.evaluation.gate.checks.harm import harm
+from components.evaluation.gate.checks.integrity import integrity
+from components.evaluation.gate.checks.non_inferiority import non_inferiority, resolution
+from components.evaluation.gate.checks.operations import operations
+from components.evaluation.gate.checks.prescreen import prescreen, stops
+from components.evaluation.gate.checks.superiority import shown_better, superiority
+from components.evaluation.gate.statistics import spent
 from components.evaluation.gate.words import images
-from components.evaluation.statistics import spent
+from components.shared.errors import ContractError
+from components.shared.findings import Check, Looks, Verdict
+from components.shared.serialization import digest
+from components.shared.text import percent
 
 Family = Callable[[Case], Iterator[Check]]
 Word = Literal["blessed", "rejected", "needs-approval"]

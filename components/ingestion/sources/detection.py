@@ -9,17 +9,17 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.contracts.errors import InputError
-from components.contracts.labels import Taxonomy
-from components.contracts.preset import VotesPolicy
-from components.ingestion.sources import paths
-from components.ingestion.sources.class_folders import ClassFolders
-from components.ingestion.sources.columns import ending, entries_of, listing, texts, whole
-from components.ingestion.sources.fer2013_csv import Fer2013Csv
-from components.ingestion.sources.layouts import Layout
-from components.ingestion.sources.manifest import COLUMNS, Manifest
-from components.ingestion.sources.places import Entry, ObjectPlace, ObjectUnreadable
-from components.ingestion.sources.votes import MAX_TABLE_BYTES, Votes, VoteTable, is_vote_table, read_votes
+from components.ingestion.sources.layouts.class_folders import ClassFolders
+from components.ingestion.sources.layouts.columns import ending, entries_of, listing, texts, whole
+from components.ingestion.sources.layouts.fer2013_csv import Fer2013Csv
+from components.ingestion.sources.layouts.layout import Layout
+from components.ingestion.sources.layouts.manifest import COLUMNS, Manifest
+from components.ingestion.sources.layouts.votes import MAX_TABLE_BYTES, Votes, VoteTable, is_vote_table, read_votes
+from components.ingestion.sources.storage import paths
+from components.ingestion.sources.storage.storage import Entry, ObjectPlace, ObjectUnreadable
+from components.shared.errors import InputError
+from components.shared.labels import Taxonomy
+from components.shared.preset import VotesPolicy
 
 HEADER_BYTES = 65_536
 # Tables are told apart by their headers; of more than so many only those nearest to the top are looked at.

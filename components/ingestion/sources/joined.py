@@ -18,10 +18,10 @@ from typing import cast
 
 import pyarrow as pa
 
-from components.contracts.codec import digest
-from components.contracts.preset.sources import joined_uri
-from components.ingestion.sources.layouts import Content, Layout, Reader, Reading, Standing, refuse_hopeless
-from components.ingestion.sources.places import Place
+from components.ingestion.sources.layouts.layout import Content, Layout, Reader, Reading, Standing, refuse_hopeless
+from components.ingestion.sources.storage.storage import Place
+from components.shared.preset.sources import joined_uri
+from components.shared.serialization import digest
 
 
 class JoinedPlace:
@@ -32,14 +32,14 @@ class JoinedPlace:
         self.places = tuple(places)
 
     def localized(self, folder: Path) -> JoinedPlace:
-        from components.ingestion.sources.opening import localized
+        from components.ingestion.sources.storage.open import localized
 
         return JoinedPlace([localized(place, _own(folder, number)) for number, place in enumerate(self.places)])
 
 
 @dataclass(frozen=True)
 class JoinedReader:
-    """See `components.ingestion.sources.layouts.Reader`.
+    """See `components.ingestion.sources.layouts.layout.Reader`.
 
     Attributes:
         ends: of each source, how many rows it and those before it have.
@@ -59,7 +59,7 @@ class JoinedReader:
 
 
 class Joined:
-    """See `components.ingestion.sources.layouts.Layout`."""
+    """See `components.ingestion.sources.layouts.layout.Layout`."""
 
     name = "joined"
 

@@ -17,8 +17,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from components.training.lesson import Batch, Lesson
-from components.training.weight_average import WeightAverage
+from components.training.fit.loss import Batch, Lesson
+from components.training.fit.weight_average import WeightAverage
 
 Scorer = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 

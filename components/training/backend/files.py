@@ -14,7 +14,7 @@ import tensorflow as tf
 from tensorflow.core.framework.summary_pb2 import Summary
 from tensorflow.core.util import event_pb2
 
-from components.training.noise import hushed
+from components.training.native_logs import hushed
 
 Floats = npt.NDArray[np.float32]
 

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import jax
 import keras
 
-from components.training.lesson import Batch, Lesson, batch_of
-from components.training.weight_average import WeightAverage
+from components.training.fit.loss import Batch, Lesson, batch_of
+from components.training.fit.weight_average import WeightAverage
 
 
 def make_deterministic(seed: int) -> None:

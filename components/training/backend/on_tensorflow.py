@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from components.training.lesson import Batch, Lesson, batch_of
-from components.training.weight_average import WeightAverage
+from components.training.fit.loss import Batch, Lesson, batch_of
+from components.training.fit.weight_average import WeightAverage
 
 # Compute capabilities (NVIDIA): bfloat16 from Ampere on, float16 on tensor cores from Volta on.
 BFLOAT16_FROM, FLOAT16_FROM = (8, 0), (7, 0)

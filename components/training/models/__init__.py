@@ -12,8 +12,8 @@ from typing import Protocol
 
 import keras
 
-from components.contracts.errors import InputError, UnknownNameError
-from components.contracts.preset import ImageSpec
+from components.shared.errors import InputError, UnknownNameError
+from components.shared.preset import ImageSpec
 from components.training.models.backbones import BACKBONES, backbone_of, freeze, on_backbone
 from components.training.models.deep_cnn import fer2013_deep_cnn
 from components.training.models.fer2013_cnn import fer2013_cnn

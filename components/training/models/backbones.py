@@ -8,8 +8,8 @@ from functools import partial
 import keras
 from keras import layers
 
-from components.contracts.errors import InputError
-from components.contracts.preset import ImageSpec
+from components.shared.errors import InputError
+from components.shared.preset import ImageSpec
 from components.training.models.layers import decay
 
 HEAD = (128, 32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from components.contracts.preset import ImageSpec
+from components.shared.preset import ImageSpec
 
 STEM = 32
 BLOCKS = ((32, 48), (64, 96), (128, 128))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from components.contracts.preset import ImageSpec
+from components.shared.preset import ImageSpec
 
 FILTERS = (16, 32, 64, 96)
 

@@ -18,15 +18,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from components.contracts.artifacts import FEATURE_COLUMNS, Snapshot
-from components.contracts.errors import ContractError
-from components.contracts.findings import DoubtfulLabel, LabelNoise
-from components.contracts.preset import ImageSpec
-from components.images.decode import ImageRefused, Pixels, encode_png, read_input
+from components.shared.artifacts.contract import FEATURE_COLUMNS, Snapshot
+from components.shared.errors import ContractError
+from components.shared.findings import DoubtfulLabel, LabelNoise
+from components.shared.images.decode import ImageRefused, Pixels, encode_png, read_input
+from components.shared.preset import ImageSpec
 from components.validation.label_noise import out_of_fold, rows
 from components.validation.label_noise.doubts import Labels, Probabilities, doubted, margins, mean_recall
 from components.validation.label_noise.features import COUNT, SIDE, Features, features
-from components.validation.tables import USED_SPLITS
+from components.validation.rows.tables import USED_SPLITS
 
 MOST_ROWS = 40_000
 LEAST_ROWS_PER_LABEL = 30
@@ -126,7 +126,7 @@ def _champion_says(champion: Path | None, pictures: Sequence[bytes], names: Sequ
     """The champion's version and its probabilities ``[n, labels]`` of the pictures."""
     if champion is None:
         return None
-    from components.inference.model import ServedModel  # a run without a champion needs no runtime
+    from components.shared.inference.model import ServedModel  # a run without a champion needs no runtime
 
     model = ServedModel(champion)
     if model.manifest.labels != tuple(names):

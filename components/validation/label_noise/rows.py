@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.contracts.artifacts import Snapshot
+from components.shared.artifacts.contract import Snapshot
 
 Rows = npt.NDArray[np.int64]
 

@@ -8,19 +8,19 @@ from typing import Any
 
 from kubernetes import client
 
-from components.contracts import layout
-from components.contracts.findings import RolloutFindings
-from components.contracts.preset import RolloutPolicy, ServingPolicy
-from components.contracts.registry import Pointers
-from components.deployment.manifest import Served
-from components.deployment.promotion import GATE, promoted
-from components.deployment.registry import Registry
+from components.deployment.manifest.inference_service import Served
+from components.deployment.registry.promotion import GATE, promoted
+from components.deployment.registry.registry import Registry
 from components.deployment.rollout.driver import Tools, drive
 from components.deployment.rollout.health import Sample
 from components.deployment.rollout.kubernetes_cluster import KubernetesCluster
 from components.deployment.rollout.state import Rollout
 from components.deployment.rollout.step import recorder, roll_out, wanted
-from components.runtime.store import changed_meanwhile
+from components.shared.findings import RolloutFindings
+from components.shared.preset import RolloutPolicy, ServingPolicy
+from components.shared.records import Pointers
+from components.shared.store import keys
+from components.shared.store.interface import changed_meanwhile
 from tests.deployment.builders import signed, verdict_on
 from tests.deployment.rollout.kserve import NAMESPACE, KServe
 
@@ -180,7 +180,7 @@ class World:
 
     def promote(self, version: str, *, by_hand: bool = False) -> None:
         """Make it champion, as the deploy step or a person does; what was withdrawn only a person can."""
-        self.store.write(f"{layout.version(self.name, version)}/model.json", b"{}")
+        self.store.write(f"{keys.version(self.name, version)}/model.json", b"{}")
 
         def crowned(now: Pointers) -> Pointers:
             stands = [pointer.version if pointer else None for pointer in (now.champion, now.anchor)]

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from components.contracts import layout
-from components.contracts.codec import to_json
-from components.deployment.lineage import record_serving_image
-from components.deployment.registry import Registry
+from components.deployment.registry.lineage import record_serving_image
+from components.deployment.registry.registry import Registry
 from components.deployment.rollout import command
-from components.deployment.rollout.probing import Golden
-from components.runtime.disk_store import DiskStore
-from components.runtime.pointers import read_serving
+from components.deployment.rollout.probes import Golden
+from components.shared.serialization import to_json
+from components.shared.store import keys
+from components.shared.store.disk import DiskStore
+from components.shared.store.registry import read_serving
 from tests.deployment.builders import PRESET, signed
 from tests.deployment.rollout.support import NEW, OLD, Answers, World
 
@@ -34,7 +34,7 @@ def world(monkeypatch, tmp_path):
     world.store, world.registry = store, Registry(store, "faces")
     # A folder stands for the bucket that a cluster can read.
     monkeypatch.setattr(command, "storage_uri", lambda location: f"gs://b/{location.rsplit('/', 1)[1]}")
-    manifest = f"{layout.version('faces', NEW)}/model.json"
+    manifest = f"{keys.version('faces', NEW)}/model.json"
     monkeypatch.setattr(Registry, "manifest", lambda registry, version: registry.require(version))
     store.write(manifest, b"{}")
     return world

@@ -9,16 +9,16 @@ from functools import partial
 import pytest
 from kubernetes import client
 
-from components.contracts.artifacts import read_marker
-from components.contracts.codec import to_json
-from components.contracts.findings import DeployFindings
 from components.deployment.__main__ import STEPS, deploy
-from components.deployment.registry import Registry
+from components.deployment.registry.registry import Registry
 from components.deployment.rollout.driver import Tools
 from components.deployment.rollout.kubernetes_cluster import KubernetesCluster
 from components.deployment.rollout.step import recorder
-from components.runtime.step import Step, main
-from components.runtime.store import open_store
+from components.shared.artifacts.contract import read_marker
+from components.shared.findings import DeployFindings
+from components.shared.serialization import to_json
+from components.shared.step.frame import Step, main
+from components.shared.store.interface import open_store
 from tests.bucket_server import bucket_process
 from tests.deployment.builders import PRESET, write_model, write_verdict
 from tests.deployment.rollout.kserve import NAMESPACE, Behaviour

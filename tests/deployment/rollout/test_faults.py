@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from components.contracts.errors import ConflictError, EnvironmentProblem
+from components.shared.errors import ConflictError, EnvironmentProblem
 from tests.deployment.rollout.kserve import Behaviour
 from tests.deployment.rollout.support import NEW, NEWER, OLD, Answers, Killed, World
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.contracts.preset import RolloutPolicy
 from components.deployment.rollout.health import Sample, error_bounds, judge, p95, requests_needed
+from components.shared.preset import RolloutPolicy
 
 POLICY = RolloutPolicy(max_error_rate=0.01)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from kubernetes import client
 
-from components.contracts.errors import ContractError, EnvironmentProblem
 from components.deployment.rollout import kubernetes_cluster
 from components.deployment.rollout.cluster import ClusterUnreachable, Overtaken
 from components.deployment.rollout.driver import drive
 from components.deployment.rollout.kubernetes_cluster import KubernetesCluster, connect
+from components.shared.errors import ContractError, EnvironmentProblem
 from tests.deployment.rollout.kserve import NAMESPACE
 from tests.deployment.rollout.over_http import api_server
 from tests.deployment.rollout.support import NEW, OLD, World

@@ -7,14 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from components.contracts import artifacts, layout
-from components.contracts.artifacts import ModelManifest, read_marker
-from components.contracts.codec import to_json
-from components.contracts.errors import EnvironmentProblem
-from components.deployment.registry import Registry
+from components.deployment.registry.registry import Registry
 from components.deployment.rollout import command
 from components.deployment.rollout.command import told
-from components.runtime.disk_store import DiskStore
+from components.shared.artifacts import contract
+from components.shared.artifacts.contract import ModelManifest, read_marker
+from components.shared.errors import EnvironmentProblem
+from components.shared.serialization import to_json
+from components.shared.store import keys
+from components.shared.store.disk import DiskStore
 from tests.deployment.builders import PRESET, signed, verdict_on, write_model
 from tests.deployment.rollout.kserve import Behaviour
 from tests.deployment.rollout.support import NEW, NEWER, OLD, Answers, Killed, World
@@ -136,15 +137,15 @@ def test_credentials_of_the_store_expire_on_the_way(world: World, end: str) -> N
 def test_one_broken_object_in_a_versions_folder_moves_no_traffic(world: World, tmp_path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
     write_model(tmp_path / "model", b"weights", "faces")
     folder = tmp_path / "model"
-    artifacts.write_atomically(folder / "golden" / "a.png", b"image")
-    artifacts.write_atomically(folder / "golden" / "expected.json", json.dumps({"a.png": [1.0] + [0.0] * 6}).encode())
+    contract.write_atomically(folder / "golden" / "a.png", b"image")
+    contract.write_atomically(folder / "golden" / "expected.json", json.dumps({"a.png": [1.0] + [0.0] * 6}).encode())
     manifest = read_marker(folder, "model", ModelManifest)
-    artifacts.finish(folder, "model", replace(manifest, files=artifacts.checksums(folder, without="model.json")))
+    contract.finish(folder, "model", replace(manifest, files=contract.checksums(folder, without="model.json")))
     version = read_marker(folder, "model", ModelManifest).version
     store = DiskStore(tmp_path / "store")
     registry = Registry(store, "faces")
     registry.promote(folder, "run-1", verdict_on(version, model_name="faces"), signed())
-    (store.root / layout.version("faces", version) / "model.tflite").write_bytes(b"weighty")
+    (store.root / keys.version("faces", version) / "model.tflite").write_bytes(b"weighty")
     monkeypatch.setattr(command, "_cluster", lambda arguments: world.cluster)
     monkeypatch.setattr(command, "_require_reach", lambda cluster, rollout: None)
     monkeypatch.setattr(command, "storage_uri", lambda location: f"gs://b/{location.rsplit('/', 1)[1]}")

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import pytest
 
-from components.contracts import artifacts
-from components.contracts.artifacts import ModelManifest, read_marker
-from components.contracts.errors import ContractError
 from components.deployment.rollout.cluster import ClusterUnreachable
 from components.deployment.rollout.health import Sample
-from components.deployment.rollout.probing import Client, GoldenProber, golden_of, reachable, scrape
+from components.deployment.rollout.probes import Client, GoldenProber, golden_of, reachable, scrape
+from components.shared.artifacts import contract
+from components.shared.artifacts.contract import ModelManifest, read_marker
+from components.shared.errors import ContractError
 from tests.deployment.builders import PRESET, write_model
 from tests.deployment.rollout.over_http import Answering, serving
 from tests.deployment.rollout.support import World
@@ -59,11 +59,11 @@ class Addresses:
 def model(tmp_path):
     write_model(tmp_path / "model", b"weights")
     folder = tmp_path / "model"
-    artifacts.write_atomically(folder / "golden" / "a.png", b"image")
-    artifacts.write_atomically(folder / "golden" / "expected.json", json.dumps({"a.png": EXPECTED}).encode())
+    contract.write_atomically(folder / "golden" / "a.png", b"image")
+    contract.write_atomically(folder / "golden" / "expected.json", json.dumps({"a.png": EXPECTED}).encode())
     old = read_marker(folder, "model", ModelManifest)
-    manifest = replace(old, files=artifacts.checksums(folder, without="model.json"))
-    artifacts.finish(folder, "model", manifest)
+    manifest = replace(old, files=contract.checksums(folder, without="model.json"))
+    contract.finish(folder, "model", manifest)
     return folder
 
 

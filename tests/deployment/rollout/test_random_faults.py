@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from components.contracts.errors import ConflictError, EnvironmentProblem
+from components.shared.errors import ConflictError, EnvironmentProblem
 from tests.deployment.rollout.kserve import Behaviour
 from tests.deployment.rollout.support import NEW, NEWER, OLD, Answers, Killed, World
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from components.contracts.errors import ConflictError, ContractError, EnvironmentProblem, InputError
-from components.contracts.registry import ApprovalRequest
-from components.deployment import approval
+from components.deployment.registry import approval
 from components.deployment.rollout.driver import drive
-from components.runtime.preset import store_preset
+from components.shared.errors import ConflictError, ContractError, EnvironmentProblem, InputError
+from components.shared.records import ApprovalRequest
+from components.shared.step.preset_argument import store_preset
 from tests.deployment.builders import PRESET, signed, verdict_on
 from tests.deployment.rollout.kserve import Behaviour
 from tests.deployment.rollout.support import NEW, NEWER, OLD, Answers, Killed, World

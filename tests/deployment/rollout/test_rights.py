@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from components.contracts.errors import EnvironmentProblem
+from components.shared.errors import EnvironmentProblem
 from tests.deployment.rollout.support import NEW, NEWER, OLD, Answers, World
 
 BASE = Path(__file__).resolve().parents[3] / "infra" / "kustomize" / "base"

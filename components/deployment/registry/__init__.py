@@ -1,0 +1,1 @@
+"""The registry: immutable versions, pointers to them, and every decision with who took it and why."""

@@ -1,0 +1,257 @@
+"""Requests to a revision past any split of traffic: golden images, and the counters of what users send."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import math
+import re
+import socket
+import time
+import urllib.parse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from components.deployment.rollout.cluster import Cluster, ClusterUnreachable
+from components.deployment.rollout.health import Sample
+from components.deployment.rollout.state import Rollout
+from components.shared.artifacts.contract import verified_model
+from components.shared.errors import ContractError
+from components.shared.serialization import from_json
+from components.shared.serving_metrics import REQUESTS
+from components.shared.text import shortened
+
+TIMEOUT_SECONDS = 10.0
+TRIES = 3  # of one smoke request that got no answer at all
+_COUNTER = re.compile(rf'^{REQUESTS}\{{(?:[^}}]*,)?code="(\d+)"[^}}]*\}} (\S+)', re.MULTILINE)
+
+
+class Prober(Protocol):
+    """Raises ClusterUnreachable where this machine can't resolve the cluster's addresses."""
+
+    def smoke(self, rollout: Rollout) -> Sample:
+        """Every golden image once, to the new revision, until one is answered wrongly."""
+
+    def probe(self, rollout: Rollout, requests: int) -> Sample:
+        """So many golden requests to the new revision and to the previous one, in turn, until one isn't answered at all;
+        and what users sent meanwhile."""
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Test images as received, with the probabilities that the model artifact expects, in the order of its labels."""
+
+    version: str
+    labels: tuple[str, ...]
+    images: tuple[tuple[str, bytes, tuple[float, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer.
+
+    Attributes:
+        error: why there is no usable answer, in words; "" when there is one. status: 0 when nothing was answered.
+    """
+
+    milliseconds: float
+    status: int = 0
+    version: str = ""
+    probabilities: dict[str, float] | None = None
+    error: str = ""
+
+
+def golden_of(model: Path) -> Golden:
+    """The golden images of a model artifact.
+
+    Raises:
+        ContractError: the artifact isn't what its manifest says, or has no golden images to test with.
+    """
+    manifest = verified_model(model)
+    expected = from_json(dict[str, tuple[float, ...]], (model / "golden" / "expected.json").read_bytes(), "golden/expected.json")
+    if not expected:
+        raise ContractError(
+            f"version {manifest.version} has no golden images",
+            fix="set serving.golden_images above 0 and train again; a rollout tests with them",
+        )
+    images = tuple((name, (model / "golden" / name).read_bytes(), values) for name, values in sorted(expected.items()))
+    return Golden(manifest.version, manifest.labels, images)
+
+
+class GoldenProber:
+    """See `Prober`. Keeps what users had sent by the last look, so each probe tells what came since."""
+
+    def __init__(self, golden: Golden, cluster: Cluster, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._golden = golden
+        self._cluster = cluster
+        self._clock = clock
+        self._next = 0
+        self._counted: dict[str, dict[str, float]] = {}
+
+    def smoke(self, rollout: Rollout) -> Sample:
+        address, _ = self._cluster.addresses(rollout, rollout.new)
+        tolerance = rollout.policy.golden_tolerance
+        with Client(address, rollout.model_name, self._clock) as client:
+            sample = Sample()
+            for name, image, expected in self._golden.images:
+                reply = client.predict(image)
+                for _ in range(TRIES - 1):
+                    if reply.status:
+                        break
+                    reply = client.predict(image)
+                wrong = self._wrong(reply, expected, tolerance)
+                sample += Sample(1, int(bool(wrong)), 0, (reply.milliseconds,), (), f"{name}: {wrong}" if wrong else "")
+                if wrong:
+                    break
+        return sample
+
+    def probe(self, rollout: Rollout, requests: int) -> Sample:
+        address, pods = self._cluster.addresses(rollout, rollout.new)
+        previous = self._cluster.addresses(rollout, rollout.previous)[0] if rollout.previous else ""
+        before = self._users(pods)
+        sample, answered, failed = Sample(), 0, 0
+        with Client(address, rollout.model_name, self._clock) as ours, Client(previous, rollout.model_name, self._clock) as theirs:
+            for _ in range(requests):
+                name, image, expected = self._golden.images[self._next % len(self._golden.images)]
+                self._next += 1
+                reply = ours.predict(image)
+                answered, failed = answered + bool(reply.status), failed + (reply.status >= 500)
+                wrong = self._wrong(reply, expected, rollout.policy.golden_tolerance)
+                other = theirs.predict(image) if previous else Reply(0.0)
+                latencies = (other.milliseconds,) if other.status == 200 else ()
+                sample += Sample(1, int(bool(wrong)), 0, (reply.milliseconds,), latencies, f"{name}: {wrong}" if wrong else "")
+                if not reply.status:
+                    break  # each further one might take its whole timeout, and the driver's deadline wants to be looked at
+        return sample + _live(before, self._users(pods), answered, failed)
+
+    def _wrong(self, reply: Reply, expected: tuple[float, ...], tolerance: float) -> str:
+        """What is wrong with an answer, in words; "" when nothing is."""
+        if reply.error:
+            return reply.error
+        if reply.version != self._golden.version:
+            return f"answered by version {reply.version or 'unknown'}, not {self._golden.version}"
+        probabilities = reply.probabilities or {}
+        if set(probabilities) != set(self._golden.labels):
+            return f"labels {sorted(probabilities)}, not {sorted(self._golden.labels)}"
+        differences = [abs(probabilities[label] - value) for label, value in zip(self._golden.labels, expected, strict=True)]
+        # Not `> tolerance`: a NaN is no match.
+        if not all(difference <= tolerance for difference in differences):
+            return f"a probability is off by {max(differences):.2g}, more than {tolerance:g}"
+        return ""
+
+    def _users(self, pods: tuple[str, ...]) -> tuple[dict[str, float], ...]:
+        """Growth of the pods' counters by status code since the last look at each."""
+        grown = []
+        for pod in pods:
+            counters = scrape(pod)
+            if counters is None:
+                continue
+            earlier = self._counted.get(pod)
+            self._counted[pod] = counters
+            if earlier is not None:
+                # A counter that fell was reset by a restart: all it shows came since.
+                grown.append(
+                    {code: value - earlier.get(code, 0) if value >= earlier.get(code, 0) else value for code, value in counters.items()}
+                )
+        return tuple(grown)
+
+
+class Client:
+    """Single images over the V1 protocol, on one kept connection. An address of "" answers nothing."""
+
+    def __init__(self, address: str, model_name: str, clock: Callable[[], float] = time.perf_counter) -> None:
+        parts = urllib.parse.urlsplit(address)
+        self._host = parts.hostname or ""
+        self._connection = http.client.HTTPConnection(self._host, parts.port or 80, timeout=TIMEOUT_SECONDS)
+        self._path = f"/v1/models/{model_name}:predict"
+        self._clock = clock
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._connection.close()
+
+    def predict(self, image: bytes) -> Reply:
+        """Send one encoded crop of a face; a predictor that looks for faces in photos is told so.
+
+        Raises:
+            ClusterUnreachable: the name isn't known here, which says nothing about the version.
+        """
+        instance = {"image": {"b64": base64.b64encode(image).decode()}}
+        body = json.dumps({"instances": [instance], "parameters": {"faces": False}}).encode()
+        began = self._clock()
+        if not self._host:
+            return Reply(0.0, error="it has no address")
+        try:
+            self._connection.request("POST", self._path, body, {"Content-Type": "application/json"})
+            response = self._connection.getresponse()
+            content = response.read()
+        except socket.gaierror as error:
+            raise ClusterUnreachable(
+                f"the name {self._host} isn't known here", received=str(error), fix="run it in the cluster, where the deploy step does"
+            ) from error
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()  # opened again by the next request
+            return Reply((self._clock() - began) * 1000, error=f"no answer ({type(error).__name__}: {error})")
+        return _reply(response.status, content, (self._clock() - began) * 1000)
+
+
+def scrape(address: str) -> dict[str, float] | None:
+    """Requests that a pod has answered so far, by HTTP status; None when it doesn't say."""
+    parts = urllib.parse.urlsplit(address)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", "/metrics")
+        response = connection.getresponse()
+        text = response.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+    if response.status != 200:
+        return None
+    counters: dict[str, float] = {}
+    for code, value in _COUNTER.findall(text):
+        counters[code] = counters.get(code, 0.0) + float(value)
+    return counters
+
+
+def reachable(address: str) -> bool:
+    """Whether this machine knows the address's name."""
+    parts = urllib.parse.urlsplit(address)
+    try:
+        socket.getaddrinfo(parts.hostname, parts.port or 80)
+    except (socket.gaierror, UnicodeError):
+        return False
+    return True
+
+
+def _live(before: tuple[dict[str, float], ...], after: tuple[dict[str, float], ...], golden: int, golden_failed: int) -> Sample:
+    """What users sent: growth before this probe's golden requests, and during them less those."""
+    earlier, during = _sum(before), _sum(after)
+    requests = earlier[0] + max(0, during[0] - golden)
+    errors = earlier[1] + max(0, during[1] - golden_failed)
+    return Sample(requests, min(errors, requests), requests)
+
+
+def _sum(grown: tuple[dict[str, float], ...]) -> tuple[int, int]:
+    counts = [(code, value) for counters in grown for code, value in counters.items() if math.isfinite(value)]
+    return int(sum(value for _, value in counts)), int(sum(value for code, value in counts if code.startswith("5")))
+
+
+def _reply(status: int, content: bytes, milliseconds: float) -> Reply:
+    try:
+        value = json.loads(content)
+        if status != 200:
+            return Reply(milliseconds, status, error=f"HTTP {status}: {shortened(value.get('error', value), 200)}")
+        prediction = value["predictions"][0]
+        if "error" in prediction:
+            return Reply(milliseconds, status, error=shortened(prediction["error"], 200))
+        probabilities = {str(label): float(number) for label, number in prediction["probabilities"].items()}
+        return Reply(milliseconds, status, str(value.get("model_version", "")), probabilities)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        return Reply(milliseconds, status, error=f"HTTP {status} with an answer that can't be read ({type(error).__name__})")

@@ -1,0 +1,1 @@
+"""The gate's families of checks, one file each: what is known in, checks with value, bound and reason out."""

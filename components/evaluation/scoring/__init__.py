@@ -1,0 +1,1 @@
+"""Scores: the rows of an examples artifact and models in, predictions and every figure of them out."""

@@ -1,0 +1,1 @@
+"""Decoding: objects of a source in, measured and re-encoded images out, in worker processes (Apache Beam)."""

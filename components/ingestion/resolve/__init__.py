@@ -1,0 +1,1 @@
+"""Resolve: a source's listing in; the run plan, new or nothing new, out."""

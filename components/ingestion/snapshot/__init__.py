@@ -1,0 +1,1 @@
+"""The snapshot: decoded rows in, one immutable examples artifact with duplicate groups and splits out."""

@@ -1,0 +1,1 @@
+"""The page of a run: evidence in, one HTML file that loads nothing out."""

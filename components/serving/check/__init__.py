@@ -1,0 +1,1 @@
+"""The serving check: golden images sent to the real server, their answers and latencies out."""

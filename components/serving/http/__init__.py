@@ -1,0 +1,1 @@
+"""HTTP before KServe's own application: limits, connections, and a page for people."""

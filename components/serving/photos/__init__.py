@@ -1,0 +1,1 @@
+"""Photos: a picture with any number of faces in, each face cut out and answered."""

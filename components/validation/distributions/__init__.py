@@ -1,0 +1,1 @@
+"""Distributions: columns in; statistics, anomalies, drift and skew out (TensorFlow Data Validation)."""

@@ -1,0 +1,1 @@
+"""Rules about rows: tables without pixels in, judged expectations and Data Docs out (Great Expectations)."""

@@ -1,0 +1,1 @@
+"""`emotion models`: the registry's commands, which need the store alone."""

@@ -1,0 +1,1 @@
+"""Kubeflow Pipelines through kfp's client: publish, submit, schedule, follow and stop runs."""
