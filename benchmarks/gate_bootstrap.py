@@ -2,10 +2,12 @@
 
     make bench NAME=gate_bootstrap
 
-FER2013's shapes with drawn predictions: 3,589 rows and 7 classes, 200 of the rows copies of others. The peer resamples rows with
-NumPy and asks scikit-learn for macro F1, log loss and accuracy of both models, on 20 resamples, carried forward to 10,000: the way
-that a few lines of script would do it. The second figure is 7,178 rows scored for three models with everything that the report
-shows: metrics, curves, slices, changes and bootstrap, from predictions to findings. Seconds are of processor time; half a minute in all.
+FER2013's shapes with drawn predictions: 3,589 rows and 7 classes, 200 of the rows copies of others.
+The peer resamples rows with NumPy and asks scikit-learn for macro F1, log loss and accuracy of both
+models, on 20 resamples, carried forward to 10,000: the way that a few lines of script would do it.
+The second figure is 7,178 rows scored for three models with everything that the report shows:
+metrics, curves, slices, changes and bootstrap, from predictions to findings. Seconds are of
+processor time; half a minute in all.
 """
 
 from __future__ import annotations
@@ -26,25 +28,45 @@ BOOTSTRAP_SECONDS, EVALUATION_SECONDS = 4.0, 15.0
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)  # this file again, in the evaluation environment
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--inside", action="store_true", help=argparse.SUPPRESS
+    )  # this file again, in the evaluation environment
     if not parser.parse_args().inside:
         one_core = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
         environment = {**os.environ, "PYTHONPATH": str(ROOT), **one_core}
-        return subprocess.run([PYTHON, __file__, "--inside"], env=environment, check=False).returncode
+        return subprocess.run(
+            [PYTHON, __file__, "--inside"], env=environment, check=False
+        ).returncode
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     ours, peer, largest = bootstrap_seconds()
     whole = evaluation_seconds()
     rows = (
-        (f"{RESAMPLES:,} resamples, {ROWS:,} rows, {CLASSES} classes, 2 models, 6 figures", f"{ours:8.2f} s   bar {BOOTSTRAP_SECONDS:g} s"),
-        (f"scikit-learn in a loop, 3 figures, carried forward from {PEER_RESAMPLES} resamples", f"{peer:8.1f} s"),
+        (
+            f"{RESAMPLES:,} resamples, {ROWS:,} rows, {CLASSES} classes, 2 models, 6 figures",
+            f"{ours:8.2f} s   bar {BOOTSTRAP_SECONDS:g} s",
+        ),
+        (
+            f"scikit-learn in a loop, 3 figures, carried forward from {PEER_RESAMPLES} resamples",
+            f"{peer:8.1f} s",
+        ),
         ("largest difference to scikit-learn on the same resamples", f"{largest:8.0e}"),
-        (f"evaluation of {SCORED_ROWS:,} rows and 3 models without inference", f"{whole:8.2f} s   bar {EVALUATION_SECONDS:g} s"),
+        (
+            f"evaluation of {SCORED_ROWS:,} rows and 3 models without inference",
+            f"{whole:8.2f} s   bar {EVALUATION_SECONDS:g} s",
+        ),
     )
     for what, value in rows:
         print(f"{what:<80}{value}")
     figures = [
-        figure("seconds for 10,000 paired resamples of all figures on one core", ours, peer, BOOTSTRAP_SECONDS),
+        figure(
+            "seconds for 10,000 paired resamples of all figures on one core",
+            ours,
+            peer,
+            BOOTSTRAP_SECONDS,
+        ),
         figure("seconds to evaluate 7,178 rows without inference", whole, None, EVALUATION_SECONDS),
     ]
     print(json.dumps({"name": "gate_bootstrap", "figures": figures}))
@@ -95,7 +117,13 @@ def bootstrap_seconds() -> tuple[float, float, float]:
                 "macro_f1": f1_score(chosen, answered, average="macro"),
                 "log_loss": log_loss(chosen, said, labels=np.arange(CLASSES)),
             }
-            largest = max(largest, *(abs(getattr(found[name], figure)[place] - value) for figure, value in theirs.items()))
+            largest = max(
+                largest,
+                *(
+                    abs(getattr(found[name], figure)[place] - value)
+                    for figure, value in theirs.items()
+                ),
+            )
     return ours, (time.process_time() - began) / PEER_RESAMPLES * RESAMPLES, largest
 
 
@@ -127,7 +155,14 @@ def evaluation_seconds() -> float:
 def figure(what: str, ours: float, peer: float | None, bar: float) -> dict[str, Any]:
     """One claim; ``bar`` is the most seconds."""
     ratio = round(ours / peer, 5) if peer else None
-    return {"what": what, "ours": round(ours, 3), "peer": peer and round(peer, 1), "ratio": ratio, "bar": bar, "met": ours <= bar}
+    return {
+        "what": what,
+        "ours": round(ours, 3),
+        "peer": peer and round(peer, 1),
+        "ratio": ratio,
+        "bar": bar,
+        "met": ours <= bar,
+    }
 
 
 if __name__ == "__main__":

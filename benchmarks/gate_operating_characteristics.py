@@ -2,15 +2,17 @@
 
     make bench NAME=gate_operating_characteristics
 
-FER2013's class shares, 3,589 test and 2,846 held-out rows, the policy of the preset fer2013-cnn. Two models differ on a share p of
-the rows, p = (b + c) / N as the gate observes it, so each simulated table has exactly floor(p * N) discordant rows.
+FER2013's class shares, 3,589 test and 2,846 held-out rows, the policy of the preset fer2013-cnn.
+Two models differ on a share p of the rows, p = (b + c) / N as the gate observes it, so each
+simulated table has exactly floor(p * N) discordant rows.
 
 - whole decision: predictions of two models with calibrated probabilities, whose errors and confidences are correlated, through
   `components.evaluation.gate.decide` itself, bootstrap and all; 1,000 tables a point.
 - analytic checks: pre-screen, non-inferiority, anchor, and harm by class and slice, from counts; 20,000 tables a point.
 - histories: nights in a row on the same test rows, champion and anchor as the gate moves them; pre-screen, non-inferiority, anchor and
-  superiority, without the harm tests, which could only stop more. Twice: every retrained model is lucky or unlucky on the
-  test rows anew, or it inherits its predecessor's luck. "Anchor unspent" is our gate with the anchor's test at 5 % every night.
+  superiority, without the harm tests, which could only stop more. Twice: every retrained model is
+  lucky or unlucky on the test rows anew, or it inherits its predecessor's luck. "Anchor unspent" is
+  our gate with the anchor's test at 5 % every night.
 
 About ten minutes on 2 cores.
 """
@@ -41,15 +43,26 @@ EQUAL_BARS = {0.10: 0.75, 0.12: 0.75, 0.14: 0.75, 0.16: 0.65, 0.178: 0.65}
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--tables", type=int, default=20_000, help="for the analytic checks")
     parser.add_argument("--whole", type=int, default=1_000, help="tables for the whole decision")
     parser.add_argument("--histories", type=int, default=2_000)
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)  # this file again, in the evaluation environment
+    parser.add_argument(
+        "--inside", action="store_true", help=argparse.SUPPRESS
+    )  # this file again, in the evaluation environment
     arguments = parser.parse_args()
     if not arguments.inside:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-        return subprocess.run([PYTHON, __file__, "--inside", *sys.argv[1:]], env=environment, check=False).returncode
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "OPENBLAS_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1",
+        }
+        return subprocess.run(
+            [PYTHON, __file__, "--inside", *sys.argv[1:]], env=environment, check=False
+        ).returncode
     return measure(arguments.tables, arguments.whole, arguments.histories)
 
 
@@ -60,18 +73,28 @@ def measure(tables: int, whole: int, histories: int) -> int:
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         points = [(p, difference) for p in WHOLE_SHARES for difference in (0.0, -margin)]
         decided = {point: split(pool, whole_decision, whole, *point) for point in points}
-        counted = {(p, d): pool.submit(analytic, tables, p, d, 1) for p in SHARES for d in (0.0, -margin)}
+        counted = {
+            (p, d): pool.submit(analytic, tables, p, d, 1) for p in SHARES for d in (0.0, -margin)
+        }
         drawn = pool.submit(analytic, tables, SHARES[-1], 0.0, 2, fixed=False)
         nights = {
-            (p, inherited, count, worse): pool.submit(history, histories, p, inherited, count, worse, 3)
+            (p, inherited, count, worse): pool.submit(
+                history, histories, p, inherited, count, worse, 3
+            )
             for p in WHOLE_SHARES
             for inherited in (False, True)
             for count, worse in ((30, 0.0), (100, WORSE))
         }
-        print("whole decision            p      challenger        promoted (95 % bounds)     asks   | naive `>` promotes")
+        print(
+            "whole decision            p      challenger        promoted (95 % bounds)     asks   | naive `>` promotes"
+        )
         for (p, difference), parts in decided.items():
-            figures += told("whole decision", p, difference, sum_of(part.result() for part in parts))
-        print("\nanalytic checks           p      challenger        promoted (95 % bounds)     asks   | naive `>` promotes")
+            figures += told(
+                "whole decision", p, difference, sum_of(part.result() for part in parts)
+            )
+        print(
+            "\nanalytic checks           p      challenger        promoted (95 % bounds)     asks   | naive `>` promotes"
+        )
         for (p, difference), future in counted.items():
             figures += told("analytic checks", p, difference, future.result())
         loose = drawn.result()
@@ -80,7 +103,9 @@ def measure(tables: int, whole: int, histories: int) -> int:
             f"\np drawn, not fixed, around {SHARES[-1]}: half of the tables then differ on more rows than N resolves, and an equal"
             f"\nchallenger is promoted in {promoted:.1%} and left to a person in {asks:.1%} of them.\n"
         )
-        print("histories on one test set              p       luck on the test rows      ours   anchor unspent   naive `>`   bar")
+        print(
+            "histories on one test set              p       luck on the test rows      ours   anchor unspent   naive `>`   bar"
+        )
         for (p, inherited, count, worse), future in nights.items():
             figures.append(told_history(p, inherited, count, worse, future.result()))
     print(f"\n{time.monotonic() - began:.0f} s")
@@ -119,7 +144,8 @@ def whole_decision(tables: int, p: float, difference: float, seed: int) -> dict[
     from components.evaluation.scoring import bootstrap
 
     rng = np.random.default_rng(seed)
-    # The weights of a resample depend on seed and strata alone, which are the same in every table: made once.
+    # The weights of a resample depend on seed and strata alone, which are the same in every table:
+    # made once.
     stratum = np.repeat(np.arange(len(CLASSES)), CLASSES)
     weights = list(bootstrap.resampled(stratum, policy().resamples, bootstrap.SEED))
     cheap = (gate.prescreen, gate.non_inferiority, gate.anchor)
@@ -151,12 +177,26 @@ def simulated_case(rng: Any, p: float, difference: float) -> Any:
         labels = np.repeat(np.arange(len(counts)), counts)
         ours, theirs = two_models(rng, labels, p, difference)
         bins = [("brightness", (0.08, 0.84, 0.08)), ("contrast", (0.06, 0.60, 0.34))]
-        places = [(name, rng.choice(len(shares), len(labels), p=shares), len(shares)) for name, shares in bins]
-        slices = tuple(Slice(name, f"bin {index}", place == index) for name, place, count in places for index in range(count))
+        places = [
+            (name, rng.choice(len(shares), len(labels), p=shares), len(shares))
+            for name, shares in bins
+        ]
+        slices = tuple(
+            Slice(name, f"bin {index}", place == index)
+            for name, place, count in places
+            for index in range(count)
+        )
         given = {"challenger": ours, "champion": theirs, "anchor": theirs}
         splits.append(Answers(labels, np.arange(len(labels)), slices, given))
     names = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
-    return Case("simulated", names, {"challenger": "new", "champion": "old", "anchor": "old"}, *splits, serving, policy())
+    return Case(
+        "simulated",
+        names,
+        {"challenger": "new", "champion": "old", "anchor": "old"},
+        *splits,
+        serving,
+        policy(),
+    )
 
 
 def two_models(rng: Any, labels: Any, p: float, difference: float) -> tuple[Any, Any]:
@@ -172,8 +212,14 @@ def two_models(rng: Any, labels: Any, p: float, difference: float) -> tuple[Any,
     hardness = rng.normal(size=n)
     wrong = other_labels(rng, labels), other_labels(rng, labels)
     alike = rng.random(n) < 0.7
-    answered = np.where(right[0], labels, wrong[0]), np.where(right[1], labels, np.where(alike, wrong[0], wrong[1]))
-    sure = [confidence(right[who], 0.9 * hardness + np.sqrt(1 - 0.81) * rng.normal(size=n)) for who in (0, 1)]
+    answered = (
+        np.where(right[0], labels, wrong[0]),
+        np.where(right[1], labels, np.where(alike, wrong[0], wrong[1])),
+    )
+    sure = [
+        confidence(right[who], 0.9 * hardness + np.sqrt(1 - 0.81) * rng.normal(size=n))
+        for who in (0, 1)
+    ]
     runner = other_labels(rng, labels)
     ours, theirs = (spread(labels, answered[who], sure[who], runner, rng) for who in (0, 1))
     return ours, theirs
@@ -185,7 +231,11 @@ def other_labels(rng: Any, labels: Any) -> Any:
 
     shares = np.array(CLASSES) / sum(CLASSES)
     drawn = rng.choice(len(CLASSES), len(labels), p=shares)
-    return np.where(drawn == labels, (drawn + 1 + rng.integers(0, len(CLASSES) - 1, len(labels))) % len(CLASSES), drawn)
+    return np.where(
+        drawn == labels,
+        (drawn + 1 + rng.integers(0, len(CLASSES) - 1, len(labels))) % len(CLASSES),
+        drawn,
+    )
 
 
 def confidence(right: Any, normal: Any) -> Any:
@@ -206,7 +256,9 @@ def spread(labels: Any, answered: Any, sure: Any, runner: Any, rng: Any) -> Any:
     import numpy as np
 
     n, k = len(labels), len(CLASSES)
-    second = np.where(answered != labels, labels, np.where(runner == answered, (runner + 1) % k, runner))
+    second = np.where(
+        answered != labels, labels, np.where(runner == answered, (runner + 1) % k, runner)
+    )
     share = np.minimum(rng.uniform(0.2, 0.6, n) * (1 - sure), 0.95 * sure)
     table = np.repeat(((1 - sure - share) / (k - 2))[:, None], k, axis=1)
     table[np.arange(n), answered], table[np.arange(n), second] = sure, share
@@ -216,7 +268,9 @@ def spread(labels: Any, answered: Any, sure: Any, runner: Any, rng: Any) -> Any:
 # --- one night, from counts ---
 
 
-def analytic(tables: int, p: float, difference: float, seed: int, *, fixed: bool = True) -> dict[str, int]:
+def analytic(
+    tables: int, p: float, difference: float, seed: int, *, fixed: bool = True
+) -> dict[str, int]:
     """Promotions by the checks that need no bootstrap, all tables at once. fixed: whether p is the observed share, or the true one."""
     import numpy as np
 
@@ -227,7 +281,9 @@ def analytic(tables: int, p: float, difference: float, seed: int, *, fixed: bool
     held = rng.binomial(HELD_OUT, p, tables)
     screened = 2 * rng.binomial(held, better) - held >= -rules.margin * HELD_OUT
     discordant = np.full(tables, int(p * n)) if fixed else rng.binomial(n, p, tables)
-    cells = np.outer([0.08, 0.84, 0.08], [0.06, 0.60, 0.34]).ravel()  # slices by slices, within classes
+    cells = np.outer(
+        [0.08, 0.84, 0.08], [0.06, 0.60, 0.34]
+    ).ravel()  # slices by slices, within classes
     shares = np.outer(np.array(CLASSES) / n, cells).ravel()
     differ = np.stack([rng.multinomial(count, shares) for count in discordant])
     won = rng.binomial(differ, better)
@@ -236,14 +292,24 @@ def analytic(tables: int, p: float, difference: float, seed: int, *, fixed: bool
     passed = screened & (paired_interval(*total, n, rules.alpha)[0] > -rules.margin)
     passed &= paired_interval(*total, n, spent(rules.alpha, 1))[0] > -2 * rules.margin
     by_class = np.array(CLASSES) >= rules.min_rows
-    pairs = [(each.sum(axis=(2, 3))[:, by_class], each.sum(axis=(1, 3)), each.sum(axis=(1, 2))) for each in (b, c)]
-    p_values = np.concatenate([sign_test_of_harm(ours, theirs) for ours, theirs in zip(*pairs, strict=True)], axis=1)
-    # Holm rejects something if, and only if, the smallest p-value does at alpha over the family's size; three more are the
-    # figures of all rows, which need the bootstrap.
+    pairs = [
+        (each.sum(axis=(2, 3))[:, by_class], each.sum(axis=(1, 3)), each.sum(axis=(1, 2)))
+        for each in (b, c)
+    ]
+    p_values = np.concatenate(
+        [sign_test_of_harm(ours, theirs) for ours, theirs in zip(*pairs, strict=True)], axis=1
+    )
+    # Holm rejects something if, and only if, the smallest p-value does at alpha over the family's
+    # size; three more are the figures of all rows, which need the bootstrap.
     passed &= p_values.min(axis=1) * (p_values.shape[1] + 3) > rules.alpha
     resolved = resolves(discordant / n, n)
     naive = int((total[0] > total[1]).sum())
-    return {"tables": tables, "promoted": int((passed & resolved).sum()), "asks": int((passed & ~resolved).sum()), "naive": naive}
+    return {
+        "tables": tables,
+        "promoted": int((passed & resolved).sum()),
+        "asks": int((passed & ~resolved).sum()),
+        "naive": naive,
+    }
 
 
 def resolves(p: Any, n: int) -> Any:
@@ -255,12 +321,19 @@ def resolves(p: Any, n: int) -> Any:
 # --- many nights ---
 
 
-def history(histories: int, p: float, inherited: bool, nights: int, worse: float, seed: int) -> dict[str, float]:
+def history(
+    histories: int, p: float, inherited: bool, nights: int, worse: float, seed: int
+) -> dict[str, float]:
     """Shares of histories that went wrong by gate, each challenger truly worse than its champion by ``worse``."""
-    return {gate: run_nights(histories, p, inherited, nights, worse, seed, gate) for gate in ("ours", "naive", "anchor unspent")}
+    return {
+        gate: run_nights(histories, p, inherited, nights, worse, seed, gate)
+        for gate in ("ours", "naive", "anchor unspent")
+    }
 
 
-def run_nights(histories: int, p: float, inherited: bool, nights: int, worse: float, seed: int, gate: str) -> float:
+def run_nights(
+    histories: int, p: float, inherited: bool, nights: int, worse: float, seed: int, gate: str
+) -> float:
     """The share of histories with a false "better", where challengers are equal, or with a champion too far below the anchor."""
     import numpy as np
 
@@ -269,7 +342,10 @@ def run_nights(histories: int, p: float, inherited: bool, nights: int, worse: fl
     rules, rng, wrong = policy(), np.random.default_rng(seed), 0
     for _ in range(0, histories, 500):
         size = min(500, histories)
-        test, held = Sample(rng, size, sum(CLASSES), p, inherited), Sample(rng, size, HELD_OUT, p, inherited)
+        test, held = (
+            Sample(rng, size, sum(CLASSES), p, inherited),
+            Sample(rng, size, HELD_OUT, p, inherited),
+        )
         level, anchor_level, failed = np.zeros(size), np.zeros(size), np.zeros(size, bool)
         for night in range(1, nights + 1):
             for sample in (test, held):
@@ -281,7 +357,9 @@ def run_nights(histories: int, p: float, inherited: bool, nights: int, worse: fl
             else:
                 vb, vc = held.against("champion")
                 ab, ac = test.against("anchor")
-                promoted = (vb - vc >= -rules.margin * HELD_OUT) & resolves((b + c) / test.rows, test.rows)
+                promoted = (vb - vc >= -rules.margin * HELD_OUT) & resolves(
+                    (b + c) / test.rows, test.rows
+                )
                 promoted &= paired_interval(b, c, test.rows, rules.alpha)[0] > -rules.margin
                 anchored = spent(rules.alpha, night) if gate == "ours" else rules.alpha
                 promoted &= paired_interval(ab, ac, test.rows, anchored)[0] > -2 * rules.margin
@@ -301,8 +379,8 @@ def run_nights(histories: int, p: float, inherited: bool, nights: int, worse: fl
 class Sample:
     """The same rows every night: which of them anchor, champion and challenger get right, ``[histories, rows]``.
 
-    Anew: on 2 p of the rows a model is right by the toss of a coin, its own; on the others all agree. Inherited: the challenger is
-    its champion with answers changed on p of the rows.
+    Anew: on 2 p of the rows a model is right by the toss of a coin, its own; on the others all
+    agree. Inherited: the challenger is its champion with answers changed on p of the rows.
     """
 
     def __init__(self, rng: Any, histories: int, rows: int, p: float, inherited: bool) -> None:
@@ -320,7 +398,9 @@ class Sample:
             champion = self.right["champion"]
             self.right["challenger"] = (drawn >= lost) & champion | (drawn < gained) & ~champion
         else:
-            self.right["challenger"] = drawn < (0.5 + level / (2 * self.p))[:, None].astype("float32")
+            self.right["challenger"] = drawn < (0.5 + level / (2 * self.p))[:, None].astype(
+                "float32"
+            )
 
     def against(self, who: str) -> tuple[Any, Any]:
         """Rows that only the challenger, and only the other, gets right, ``[histories]`` each."""
@@ -344,24 +424,61 @@ def told(part: str, p: float, difference: float, result: dict[str, int]) -> list
     low, high = clopper_pearson(promoted, tables, 0.05)
     name = "equal" if difference == 0 else f"{-100 * difference:g} points worse"
     bounds, asks = f"({low:5.1%} to {high:5.1%})", result["asks"] / tables
-    print(f"{tables:>7,} tables           {p:<6.3g} {name:<18}{rate:6.1%} {bounds}   {asks:6.1%}   | {naive:.1%}")
+    print(
+        f"{tables:>7,} tables           {p:<6.3g} {name:<18}{rate:6.1%} {bounds}   {asks:6.1%}   | {naive:.1%}"
+    )
     if difference == 0:
         bar = EQUAL_BARS[p]
-        return [figure(f"{part}: equal challenger promoted, p = {p}", rate, naive, bar, rate >= bar)]
-    return [figure(f"{part}: challenger worse by the margin promoted, 95 % upper bound, p = {p}", high, naive, 0.055, high <= 0.055)]
+        return [
+            figure(f"{part}: equal challenger promoted, p = {p}", rate, naive, bar, rate >= bar)
+        ]
+    return [
+        figure(
+            f"{part}: challenger worse by the margin promoted, 95 % upper bound, p = {p}",
+            high,
+            naive,
+            0.055,
+            high <= 0.055,
+        )
+    ]
 
 
-def told_history(p: float, inherited: bool, nights: int, worse: float, result: dict[str, float]) -> dict[str, Any]:
-    what = f"{nights} equal nights, a false better" if not worse else f"{nights} nights, each 0.5 points worse"
+def told_history(
+    p: float, inherited: bool, nights: int, worse: float, result: dict[str, float]
+) -> dict[str, Any]:
+    what = (
+        f"{nights} equal nights, a false better"
+        if not worse
+        else f"{nights} nights, each 0.5 points worse"
+    )
     luck = "inherited" if inherited else "anew every night"
-    print(f"{what:<38} {p:<7.3g} {luck:<22} {result['ours']:8.2%} {result['anchor unspent']:14.2%} {result['naive']:12.1%}   at most 5 %")
-    what = "any false better" if not worse else "champion below the anchor by more than twice the margin"
-    return figure(f"{nights} nights, luck {luck}, p = {p}: {what}", result["ours"], result["naive"], 0.05, result["ours"] <= 0.05)
+    print(
+        f"{what:<38} {p:<7.3g} {luck:<22} {result['ours']:8.2%} {result['anchor unspent']:14.2%} {result['naive']:12.1%}   at most 5 %"
+    )
+    what = (
+        "any false better"
+        if not worse
+        else "champion below the anchor by more than twice the margin"
+    )
+    return figure(
+        f"{nights} nights, luck {luck}, p = {p}: {what}",
+        result["ours"],
+        result["naive"],
+        0.05,
+        result["ours"] <= 0.05,
+    )
 
 
 def figure(what: str, ours: float, peer: float, bar: float, met: bool) -> dict[str, Any]:
     ratio = round(ours / peer, 4) if peer else None
-    return {"what": what, "ours": round(ours, 4), "peer": round(peer, 4), "ratio": ratio, "bar": bar, "met": bool(met)}
+    return {
+        "what": what,
+        "ours": round(ours, 4),
+        "peer": round(peer, 4),
+        "ratio": ratio,
+        "bar": bar,
+        "met": bool(met),
+    }
 
 
 if __name__ == "__main__":

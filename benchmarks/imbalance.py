@@ -4,14 +4,16 @@
     python3 benchmarks/imbalance.py --data FILE --minutes 45      no new training after 45 minutes; run it again to go on
     python3 benchmarks/imbalance.py --data FILE --only none/7     one cell alone
 
-Each answer trains the network of fer2013-fast twice, with two seeds, on the same number of images: twelve epochs of the
-plain data, about ten minutes on 2 cores; an answer that repeats rows gets fewer epochs. Scored by macro F1 and by the
-recall of the worst class on 15 % of the training groups that are held out; PublicTest isn't touched, since a default is
-chosen by this. Every cell is written when it is done, and a killed training goes on from its last epoch.
+Each answer trains the network of fer2013-fast twice, with two seeds, on the same number of images:
+twelve epochs of the plain data, about ten minutes on 2 cores; an answer that repeats rows gets
+fewer epochs. Scored by macro F1 and by the recall of the worst class on 15 % of the training groups
+that are held out; PublicTest isn't touched, since a default is chosen by this. Every cell is
+written when it is done, and a killed training goes on from its last epoch.
 
 Cui et al. 2019 (effective number), Menon et al. 2021 (logit adjustment).
 
-Means of seeds 7 and 8 on the 4,079 held-out rows, 23,939 training rows, 2026-11-21, two cores of an AMD EPYC:
+Means of seeds 7 and 8 on the 4,079 held-out rows, 23,939 training rows, 2026-11-21, two cores of an
+AMD EPYC:
 
 | answer            | macro F1 | worst recall     | accuracy | epochs |
 |-------------------|---------:|-----------------:|---------:|-------:|
@@ -20,8 +22,9 @@ Means of seeds 7 and 8 on the 4,079 held-out rows, 23,939 training rows, 2026-11
 | effective number  |   53.1 % |  27.6 % fear     |   58.3 % |     12 |
 | logit adjustment  |   49.5 % |  22.1 % fear     |   55.1 % |     12 |
 
-Oversampling is therefore what a preset does that says nothing, at the price of half a point of accuracy. It is no law:
-fer2013-fast trains three times as long, and is better off without (its docstring has both figures).
+Oversampling is therefore what a preset does that says nothing, at the price of half a point of
+accuracy. It is no law: fer2013-fast trains three times as long, and is better off without (its
+docstring has both figures).
 """
 
 from __future__ import annotations
@@ -38,7 +41,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SEEDS = (7, 8)
-ANSWERS: dict[str, tuple[str, float]] = {  # name to resampling strategy and factor of logit adjustment
+ANSWERS: dict[
+    str, tuple[str, float]
+] = {  # name to resampling strategy and factor of logit adjustment
     "none": ("none", 0.0),
     "oversample": ("oversample", 0.0),
     "effective-number": ("effective-number", 0.0),
@@ -49,13 +54,38 @@ HELD_OUT, TOLERANCE = 0.15, 0.01
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=ROOT / "data" / "fer2013.zip", help="FER2013, in any layout that ingest reads")
-    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "imbalance", help="where examples, checkpoints and cells are kept")
-    parser.add_argument("--only", action="append", default=[], metavar="ANSWER/SEED", help="just these cells, such as oversample/7")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="start no further cell after so many minutes")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=ROOT / "data" / "fer2013.zip",
+        help="FER2013, in any layout that ingest reads",
+    )
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=ROOT / "build" / "imbalance",
+        help="where examples, checkpoints and cells are kept",
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="ANSWER/SEED",
+        help="just these cells, such as oversample/7",
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=float("inf"),
+        help="start no further cell after so many minutes",
+    )
     parser.add_argument("--epochs", type=int, default=12, help="of the plain data")
-    parser.add_argument("--cell", help=argparse.SUPPRESS)  # this file again, in the training environment
+    parser.add_argument(
+        "--cell", help=argparse.SUPPRESS
+    )  # this file again, in the training environment
     arguments = parser.parse_args()
     folder: Path = arguments.folder.absolute() / f"{arguments.epochs}-epochs"
     if arguments.cell:
@@ -72,8 +102,21 @@ def main() -> int:
         if time.monotonic() - began > 60 * arguments.minutes:
             break
         prepare(arguments.data, folder, cell, arguments.epochs)
-        python("training", __file__, "--folder", folder.parent, "--epochs", arguments.epochs, "--cell", cell)
-    found = {cell: json.loads(result_of(folder, cell).read_text()) for cell in cells if result_of(folder, cell).exists()}
+        python(
+            "training",
+            __file__,
+            "--folder",
+            folder.parent,
+            "--epochs",
+            arguments.epochs,
+            "--cell",
+            cell,
+        )
+    found = {
+        cell: json.loads(result_of(folder, cell).read_text())
+        for cell in cells
+        if result_of(folder, cell).exists()
+    }
     return report(found, len(cells))
 
 
@@ -97,14 +140,35 @@ def prepare(data: Path, folder: Path, cell: str, epochs: int) -> None:
     place = folder / cell
     place.mkdir(parents=True, exist_ok=True)
     (place / "preset.json").write_text(python("pipelines", "-c", write, show=False))
-    frame = ("--store", folder / "store", "--run-id", cell.replace("/", "-"), "--preset", f"@{place / 'preset.json'}")
+    frame = (
+        "--store",
+        folder / "store",
+        "--run-id",
+        cell.replace("/", "-"),
+        "--preset",
+        f"@{place / 'preset.json'}",
+    )
     if not (folder / "examples" / "snapshot.json").exists():
         digest = folder / "plan"
         step = ("-m", "components.ingestion", "resolve", *frame, "--source", data.absolute())
         python("ingestion", *step, "--code-version", "bench", "--plan-output", digest)
-        ingest = ("-m", "components.ingestion", "ingest", *frame, "--plan", digest.read_text().strip())
+        ingest = (
+            "-m",
+            "components.ingestion",
+            "ingest",
+            *frame,
+            "--plan",
+            digest.read_text().strip(),
+        )
         python("ingestion", *ingest, "--examples", folder / "examples")
-    resample = ("-m", "components.resampling", "resample", *frame, "--examples", folder / "examples")
+    resample = (
+        "-m",
+        "components.resampling",
+        "resample",
+        *frame,
+        "--examples",
+        folder / "examples",
+    )
     python("resampling", *resample, "--sampling-plan", place / "plan")
 
 
@@ -118,7 +182,9 @@ def python(environment: str, *command: object, show: bool = True) -> str:
         text=True,
     )
     if done.returncode:
-        raise SystemExit(f"{environment} ended with {done.returncode}; run the same command again: it goes on where it stopped")
+        raise SystemExit(
+            f"{environment} ended with {done.returncode}; run the same command again: it goes on where it stopped"
+        )
     return done.stdout or ""
 
 
@@ -153,17 +219,31 @@ def train(folder: Path, cell: str) -> None:
         training, held_out = open_images(inputs, preset, Path(scratch))
         rows = Data(training, *plan_columns(inputs, training.example_ids), held_out)
         (stage,) = preset.training.stages
-        epochs = max(1, round(stage.epochs * len(inputs.plan.repeats) / rows.draws))  # as many images for each answer
-        policy = dataclasses.replace(preset.training, stages=(dataclasses.replace(stage, epochs=epochs, patience=epochs),))
+        epochs = max(
+            1, round(stage.epochs * len(inputs.plan.repeats) / rows.draws)
+        )  # as many images for each answer
+        policy = dataclasses.replace(
+            preset.training, stages=(dataclasses.replace(stage, epochs=epochs, patience=epochs),)
+        )
         preset = dataclasses.replace(preset, training=policy)
-        context = Context(cell.replace("/", "-"), preset, open_store(str(folder / "store")), Path(scratch), ExecutorOutput(""))
+        context = Context(
+            cell.replace("/", "-"),
+            preset,
+            open_store(str(folder / "store")),
+            Path(scratch),
+            ExecutorOutput(""),
+        )
         try:
             learned = learn(context, rows, key_of(inputs.snapshot.snapshot_id, preset, "bench"))
         except Terminated:
             raise SystemExit(TERMINATED) from None
         current().make_deterministic(policy.seed)
         zeros = log_frequencies(training.labels, rows.repeats, len(preset.data.labels)) * 0
-        answers = Trainer(learned.network, dataclasses.replace(policy, average_weights=0.0), zeros).logits(held_out.pixels).argmax(axis=1)
+        answers = (
+            Trainer(learned.network, dataclasses.replace(policy, average_weights=0.0), zeros)
+            .logits(held_out.pixels)
+            .argmax(axis=1)
+        )
     table = np.zeros((len(preset.data.labels),) * 2, np.int64)
     np.add.at(table, (held_out.labels, answers), 1)
     right, true, said = table.diagonal(), table.sum(axis=1), table.sum(axis=0)
@@ -208,7 +288,9 @@ def report(found: dict[str, dict[str, Any]], cells: int) -> int:
         if answer != DEFAULT and DEFAULT in macro
     ]
     for each in figures:
-        print(f"{each['what']:60} {each['ours'] - each['peer']:+8.1%}   bar {-TOLERANCE:+.0%}   {'met' if each['met'] else 'MISSED'}")
+        print(
+            f"{each['what']:60} {each['ours'] - each['peer']:+8.1%}   bar {-TOLERANCE:+.0%}   {'met' if each['met'] else 'MISSED'}"
+        )
     print(json.dumps({"name": "imbalance", "figures": figures}))
     return 0 if len(found) == cells and all(each["met"] for each in figures) else 1
 

@@ -1,10 +1,12 @@
 """A cheap HTTP load client: one request again and again on kept connections, from one thread. Standard library.
 
-    python3 benchmarks/load_client.py --port 8080 --path /v1/models/x:predict --image face.jpg --clients 32 --seconds 10
+    python3 benchmarks/load_client.py --port 8080 --path /v1/models/x:predict --image face.jpg
+    --clients 32 --seconds 10
 
-Each client sends its next request when its last was answered (a closed loop). Prints one JSON object: requests,
-errors (another status than 200, or a connection that ended), per_second, p50, p95 and p99 in milliseconds,
-cpu_milliseconds of this process per request. Sockets and a selector alone, because it shares the CPUs with the server.
+Each client sends its next request when its last was answered (a closed loop). Prints one JSON
+object: requests, errors (another status than 200, or a connection that ended), per_second, p50, p95
+and p99 in milliseconds, cpu_milliseconds of this process per request. Sockets and a selector alone,
+because it shares the CPUs with the server.
 """
 
 from __future__ import annotations
@@ -80,7 +82,10 @@ def load(port: int, request: bytes, clients: int, seconds: float) -> dict[str, f
         key.data.socket.close()
     selector.close()
     ordered = sorted(latencies) or [float("inf")]
-    quantiles = {f"p{share}": 1000 * ordered[min(len(ordered) - 1, len(ordered) * share // 100)] for share in (50, 95, 99)}
+    quantiles = {
+        f"p{share}": 1000 * ordered[min(len(ordered) - 1, len(ordered) * share // 100)]
+        for share in (50, 95, 99)
+    }
     requests = max(1, len(latencies))
     return {
         "requests": len(latencies),
@@ -98,7 +103,9 @@ def post(path: str, body: bytes, kind: str) -> bytes:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--path", required=True)
     parser.add_argument("--image", type=Path, required=True, help="the body of each request")

@@ -2,10 +2,12 @@
 
     make bench NAME=rollout
 
-The rollout's own driver on a strict stand-in for Kubernetes and KServe in Standard mode (tests/deployment/rollout), with real requests: a
-client asks a gateway on loopback, the gateway asks predictors on loopback, which listen only while their pods are ready. The gateway
-routes by a changed HTTPRoute at once, two or ten seconds after it was written. The cluster's clock runs twenty times as fast as the
-machine's; about two minutes in all. There is no peer: the bar is that no request fails.
+The rollout's own driver on a strict stand-in for Kubernetes and KServe in Standard mode
+(tests/deployment/rollout), with real requests: a client asks a gateway on loopback, the gateway
+asks predictors on loopback, which listen only while their pods are ready. The gateway routes by a
+changed HTTPRoute at once, two or ten seconds after it was written. The cluster's clock runs twenty
+times as fast as the machine's; about two minutes in all. There is no peer: the bar is that no
+request fails.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ from typing import TYPE_CHECKING, Any
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = ROOT / ".venvs" / "deployment" / "bin" / "python"
 LAGS = (0.0, 2.0, 10.0)
-AFTER_SECONDS = 15.0  # that the client still asks once a case has ended: longer than any gateway lags
+AFTER_SECONDS = (
+    15.0  # that the client still asks once a case has ended: longer than any gateway lags
+)
 
 if TYPE_CHECKING:
     from tests.deployment.rollout.live import LiveWorld
@@ -33,11 +37,17 @@ OLD, NEW = "0" * 12, "1" * 12
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)  # this file again, in the deployment environment
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--inside", action="store_true", help=argparse.SUPPRESS
+    )  # this file again, in the deployment environment
     if not parser.parse_args().inside:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        return subprocess.run([PYTHON, __file__, "--inside"], env=environment, check=False).returncode
+        return subprocess.run(
+            [PYTHON, __file__, "--inside"], env=environment, check=False
+        ).returncode
     with ThreadPoolExecutor(len(LAGS)) as pool:
         tables = list(pool.map(table, LAGS))
     figures = []
@@ -48,7 +58,13 @@ def main() -> int:
             print(f"{case:<44}{lag:>12g} s{requests:>10,}{len(failures):>10}{outcome:>14}")
             for failure in failures[:3]:
                 print(f"    {failure}")
-            figures.append(figure(f"failed requests of {requests:,}, {case}, gateway lags {lag:g} s", len(failures), enough=requests > 100))
+            figures.append(
+                figure(
+                    f"failed requests of {requests:,}, {case}, gateway lags {lag:g} s",
+                    len(failures),
+                    enough=requests > 100,
+                )
+            )
     print(json.dumps({"name": "rollout", "figures": figures}))
     return 0 if all(each["met"] for each in figures) else 1
 
@@ -56,15 +72,24 @@ def main() -> int:
 def table(lag: float) -> dict[str, tuple[int, list[str], str]]:
     """Requests, failures and how the rollout ended, by case."""
     good = [(phase, percent) for phase, percent in states(lag, bad=False) if phase != "serving"]
-    bad = [(phase, percent) for phase, percent in states(lag, bad=True) if phase in ("rolling-back", "draining")]
+    bad = [
+        (phase, percent)
+        for phase, percent in states(lag, bad=True)
+        if phase in ("rolling-back", "draining")
+    ]
     cases: dict[str, Callable[[LiveWorld], str]] = {
         "start to 100 %, then the version before again": started,
         "paused at 10 %, resumed": paused,
         "aborted at 50 %": aborted,
         "sent back at 100 %": sent_back,
     }
-    cases |= {f"deploy pod killed at {phase} {percent} %": killed(phase, percent, bad=False) for phase, percent in good}
-    cases |= {f"deploy pod killed at {phase}": killed(phase, percent, bad=True) for phase, percent in bad}
+    cases |= {
+        f"deploy pod killed at {phase} {percent} %": killed(phase, percent, bad=False)
+        for phase, percent in good
+    }
+    cases |= {
+        f"deploy pod killed at {phase}": killed(phase, percent, bad=True) for phase, percent in bad
+    }
     return {name: played(lag, case) for name, case in cases.items()}
 
 
@@ -161,7 +186,14 @@ def at(world: LiveWorld, percent: int, request: str) -> threading.Thread:
 
 def figure(what: str, failures: int, *, enough: bool) -> dict[str, Any]:
     """One claim: no request failed, of enough to say so."""
-    return {"what": what, "ours": failures, "peer": None, "ratio": None, "bar": 0, "met": failures == 0 and enough}
+    return {
+        "what": what,
+        "ours": failures,
+        "peer": None,
+        "ratio": None,
+        "bar": 0,
+        "met": failures == 0 and enough,
+    }
 
 
 if __name__ == "__main__":

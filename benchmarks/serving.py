@@ -2,15 +2,18 @@
 
     make bench NAME=serving
 
-Exports the architectures of fer2013-fast, fer2013 and EfficientNetV2B0 with random weights, and measures for each:
-in process, from a JPEG's bytes to labels, beside the bare runtime on the tensor; over HTTP, one JPEG by one client,
-beside `keras.Model.predict` alone; under load, 32 clients, beside the smaller of two peaks: the bare runtime (the best
-of one runtime with two threads, two with one each, and batches of 8), and a server of KServe's whose model does
-nothing. Peaks and server are measured in short turns, since a machine's speed may vary by a fifth within a minute:
-of seven turns, the median of each figure, and of the server's share of the peak beside it. About 7 minutes.
+Exports the architectures of fer2013-fast, fer2013 and EfficientNetV2B0 with random weights, and
+measures for each: in process, from a JPEG's bytes to labels, beside the bare runtime on the tensor;
+over HTTP, one JPEG by one client, beside `keras.Model.predict` alone; under load, 32 clients,
+beside the smaller of two peaks: the bare runtime (the best of one runtime with two threads, two
+with one each, and batches of 8), and a server of KServe's whose model does nothing. Peaks and
+server are measured in short turns, since a machine's speed may vary by a fifth within a minute: of
+seven turns, the median of each figure, and of the server's share of the peak beside it. About 7
+minutes.
 
-Why LiteRT, and when several images at once. Median milliseconds per image, one image / 8 at once, two threads, the same
-weights, answers equal to four digits; two cores of an AMD EPYC, 2026-11-21, other work at a lower priority beside it:
+Why LiteRT, and when several images at once. Median milliseconds per image, one image / 8 at once,
+two threads, the same weights, answers equal to four digits; two cores of an AMD EPYC, 2026-11-21,
+other work at a lower priority beside it:
 
                                 fer2013-fast    fer2013 (wide)   EfficientNetV2B0    MB installed
     LiteRT 2.3, XNNPACK          2.1 / 2.1        55 / 48          10.7 / 11.1             58
@@ -18,10 +21,11 @@ weights, answers equal to four digits; two cores of an AMD EPYC, 2026-11-21, oth
     OpenVINO 2026.4, float32     2.2 / 1.9        46 / 42          14.6 / 13.7            178
     TensorFlow 2.21              6.0 / 2.3        51 / 42          40.4 / 23.7           1839
 
-None is better than LiteRT for all three, one by one and at once. OpenVINO's own default, bfloat16, takes half the time
-and moves probabilities by 0.01, a hundred times what the serving check allows. 8 at once gain LiteRT little by
-themselves; but two threads of Python with a runtime each answer 10 % more images of fer2013-fast in fours than one
-by one (476 to 588 per second, and 612 to 651, in three turns, 2026-11-22), so the server's lanes do that when many wait.
+None is better than LiteRT for all three, one by one and at once. OpenVINO's own default, bfloat16,
+takes half the time and moves probabilities by 0.01, a hundred times what the serving check allows.
+8 at once gain LiteRT little by themselves; but two threads of Python with a runtime each answer 10
+% more images of fer2013-fast in fours than one by one (476 to 588 per second, and 612 to 651, in
+three turns, 2026-11-22), so the server's lanes do that when many wait.
 """
 
 from __future__ import annotations
@@ -55,15 +59,28 @@ MODELS = {
 SLACK, SLACK_MILLISECONDS = 0.25, 0.5
 FASTER_THAN_KERAS = {"fer2013-fast": 6.0, "efficientnetv2b0": 5.0}
 SHARE_OF_PEAK = 0.8
-# How the bare runtime may work: one with a thread per core, one for each core, one with 8 images at once.
+# How the bare runtime may work: one with a thread per core, one for each core, one with 8 images at
+# once.
 WAYS = ("whole", "halves", "eights")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each turn under load; others take half of it")
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS), help="these alone, for a quick look")
-    parser.add_argument("--inside", nargs="+", help=argparse.SUPPRESS)  # this file again, in a component's environment
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=4.0, help="of each turn under load; others take half of it"
+    )
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        choices=MODELS,
+        default=list(MODELS),
+        help="these alone, for a quick look",
+    )
+    parser.add_argument(
+        "--inside", nargs="+", help=argparse.SUPPRESS
+    )  # this file again, in a component's environment
     arguments = parser.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     if arguments.inside:
@@ -82,18 +99,27 @@ def measure(scratch: Path, names: Sequence[str], seconds: float) -> dict[str, di
         image = scratch / f"{name}.jpg"
         request = load_client.post(f"/v1/models/{name}:predict", image.read_bytes(), "image/jpeg")
         turns: list[dict[str, float]] = []
-        with runtime(scratch / name, image) as bare, predictor(scratch / name, name) as (port, _), nothing(name) as idle:
+        with (
+            runtime(scratch / name, image) as bare,
+            predictor(scratch / name, name) as (port, _),
+            nothing(name) as idle,
+        ):
             for each in (port, idle):
                 load(each, request, 4, 1.0)
             for number in range(TURNS):
                 turns.append(turn(bare, port, idle, request, seconds))
                 peaks = ", ".join(f"{way} {turns[-1][way]:.0f}" for way in (*WAYS, "nothing"))
-                print(f"  {name}, turn {number + 1} of {TURNS}: ours {turns[-1]['ours']:.0f} per second; {peaks}", flush=True)
+                print(
+                    f"  {name}, turn {number + 1} of {TURNS}: ours {turns[-1]['ours']:.0f} per second; {peaks}",
+                    flush=True,
+                )
         found[name] = summary(turns) | {"keras": keras[name]}
     return found
 
 
-def turn(bare: Callable[[float], dict[str, float]], port: int, idle: int, request: bytes, seconds: float) -> dict[str, float]:
+def turn(
+    bare: Callable[[float], dict[str, float]], port: int, idle: int, request: bytes, seconds: float
+) -> dict[str, float]:
     """Every figure once: the bare runtime, our server, and the one whose model does nothing."""
     found = bare(seconds / 2)
     under_load = load(port, request, CLIENTS, seconds)
@@ -113,14 +139,25 @@ def summary(turns: Sequence[dict[str, float]]) -> dict[str, float]:
     found = {figure: statistics.median(each[figure] for each in turns) for figure in turns[0]}
     best = max(WAYS, key=lambda way: found[way])
     share = statistics.median(each["ours"] / min(each[best], each["nothing"]) for each in turns)
-    return found | {"peak": found[best], "share": share, "errors": sum(each["errors"] for each in turns)}
+    return found | {
+        "peak": found[best],
+        "share": share,
+        "errors": sum(each["errors"] for each in turns),
+    }
 
 
 @contextmanager
 def runtime(folder: Path, image: Path) -> Iterator[Callable[[float], dict[str, float]]]:
     """The bare runtime in a process of its own, which measures whenever it is told for how many seconds."""
     command = [str(python("serving")), __file__, "--inside", "process", str(folder), str(image)]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     asked, answered = process.stdin, process.stdout
     assert asked is not None
     assert answered is not None
@@ -141,9 +178,15 @@ def runtime(folder: Path, image: Path) -> Iterator[Callable[[float], dict[str, f
 
 def load(port: int, request: bytes, clients: int, seconds: float) -> dict[str, float]:
     """What the load client saw; it is a process of its own, and this one waits."""
-    command = [sys.executable, "-c", "import json, sys, load_client as c; a = sys.stdin.buffer.read(); print(json.dumps(c.load("]
+    command = [
+        sys.executable,
+        "-c",
+        "import json, sys, load_client as c; a = sys.stdin.buffer.read(); print(json.dumps(c.load(",
+    ]
     command[-1] += f"{port}, a, {clients}, {seconds})))"
-    done = subprocess.run(command, cwd=ROOT / "benchmarks", input=request, capture_output=True, check=True)
+    done = subprocess.run(
+        command, cwd=ROOT / "benchmarks", input=request, capture_output=True, check=True
+    )
     return dict(json.loads(done.stdout))
 
 
@@ -170,22 +213,35 @@ def predictor(folder: Path, name: str) -> Iterator[tuple[int, int]]:
 @contextmanager
 def nothing(name: str) -> Iterator[int]:
     """KServe's own server with a model that does nothing."""
-    with server([__file__, "--inside", "nothing", name], f"/v2/models/{name}/ready", Path(os.devnull), "") as (port, _):
+    with server(
+        [__file__, "--inside", "nothing", name], f"/v2/models/{name}/ready", Path(os.devnull), ""
+    ) as (port, _):
         yield port
 
 
 @contextmanager
-def server(arguments: list[str], ready: str, log: Path, port_option: str = "--port") -> Iterator[tuple[int, int]]:
+def server(
+    arguments: list[str], ready: str, log: Path, port_option: str = "--port"
+) -> Iterator[tuple[int, int]]:
     """A server of the serving environment, until the end of the block."""
     port = free_port()
-    command = [str(python("serving")), *arguments, *([port_option] if port_option else []), str(port)]
+    command = [
+        str(python("serving")),
+        *arguments,
+        *([port_option] if port_option else []),
+        str(port),
+    ]
     with open(log, "wb") as stream:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=stream, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment(), stdout=stream, stderr=subprocess.STDOUT
+        )
     try:
         deadline = time.monotonic() + 120
         while not answers(f"http://{load_client.HOST}:{port}{ready}"):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"the server didn't start:\n{log.read_text()[-2000:] if log.is_file() else ''}")
+                raise SystemExit(
+                    f"the server didn't start:\n{log.read_text()[-2000:] if log.is_file() else ''}"
+                )
             time.sleep(0.1)
         yield port, process.pid
     finally:
@@ -213,7 +269,12 @@ def python(name: str) -> Path:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
+    return {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONWARNINGS": "ignore",
+    }
 
 
 def inside(name: str, *arguments: str) -> str:
@@ -249,15 +310,29 @@ def export(scratch: str, *names: str) -> None:
         (folder / "golden").mkdir()
         (folder / "golden" / "expected.json").write_text("{}")
         manifest = contract.ModelManifest(
-            contract.LAYOUT_VERSION, name, name, tuple(f"label {index}" for index in range(labels)), spec, "model.tflite", architecture,
-            network.count_params(), 1.5, 0.0, "none", "benchmark", 7, contract.checksums(folder, without="model.json"),
-        )  # fmt: skip
+            contract.LAYOUT_VERSION,
+            name,
+            name,
+            tuple(f"label {index}" for index in range(labels)),
+            spec,
+            "model.tflite",
+            architecture,
+            network.count_params(),
+            1.5,
+            0.0,
+            "none",
+            "benchmark",
+            7,
+            contract.checksums(folder, without="model.json"),
+        )
         contract.finish(folder, "model", manifest)
         noise = rng.integers(0, 256, (12, 12, channels), dtype=np.uint8)
         picture = Image.fromarray(noise.squeeze()).resize((side, side), Image.Resampling.BICUBIC)
         picture.save(Path(scratch) / f"{name}.jpg", quality=90)
         pixels = np.asarray(picture).reshape(1, side, side, channels)
-        milliseconds[name] = median_milliseconds(lambda served=served, pixels=pixels: served.predict(pixels, verbose=0), 40)
+        milliseconds[name] = median_milliseconds(
+            lambda served=served, pixels=pixels: served.predict(pixels, verbose=0), 40
+        )
     print(json.dumps(milliseconds))
 
 
@@ -276,7 +351,10 @@ def in_process(folder: str, image: str) -> None:
     pixels = read_input(content, classifier.image)[np.newaxis]
 
     def bare(runtime: Any, batch: int = 1) -> Any:
-        into, out = runtime.get_input_details()[0]["index"], runtime.get_output_details()[0]["index"]
+        into, out = (
+            runtime.get_input_details()[0]["index"],
+            runtime.get_output_details()[0]["index"],
+        )
         tensor = np.repeat(pixels, batch, axis=0)
         runtime.resize_tensor_input(into, tensor.shape)
         runtime.allocate_tensors()
@@ -291,7 +369,8 @@ def in_process(folder: str, image: str) -> None:
     def another(threads: int) -> Any:
         return Interpreter(model_path=str(Path(folder) / "model.tflite"), num_threads=threads)
 
-    # The classifier's own runtime: of two side by side, the threads of one keep the other's waiting.
+    # The classifier's own runtime: of two side by side, the threads of one keep the other's
+    # waiting.
     classifier.answer(content)
     whole = bare(classifier._model._interpreter)
 
@@ -324,7 +403,11 @@ def in_process(folder: str, image: str) -> None:
             thread.join()
         return sum(counts) / (time.perf_counter() - began)
 
-    ways = {"whole": ([whole], 1), "halves": ([bare(another(1)), bare(another(1))], 1), "eights": ([bare(another(CORES), 8)], 8)}
+    ways = {
+        "whole": ([whole], 1),
+        "halves": ([bare(another(1)), bare(another(1))], 1),
+        "eights": ([bare(another(CORES), 8)], 8),
+    }
     for line in sys.stdin:
         seconds = float(line)
         one, ours = pairs(seconds)
@@ -340,12 +423,16 @@ def serve_nothing(name: str, port: str) -> None:
     import kserve
 
     class Nothing(kserve.Model):  # type: ignore[misc]
-        async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> dict[str, Any]:
+        async def predict(
+            self, payload: Any, headers: Any = None, response_headers: Any = None
+        ) -> dict[str, Any]:
             return {"predictions": []}
 
     model = Nothing(name)
     model.load()
-    started = kserve.ModelServer(http_port=int(port), enable_grpc=False, enable_latency_logging=False)
+    started = kserve.ModelServer(
+        http_port=int(port), enable_grpc=False, enable_latency_logging=False
+    )
     for quiet in ("kserve", "kserve.trace", "uvicorn"):
         logging.getLogger(quiet).setLevel(logging.WARNING)
     access = logging.getLogger("uvicorn.access")
@@ -370,27 +457,42 @@ def report(found: dict[str, dict[str, float]]) -> int:
     figures = []
     print(f"\n{'milliseconds, one image':28} bare runtime   classifier   over HTTP   keras predict")
     for name, each in found.items():
-        print(f"{name:28} {each['bare']:12.2f} {each['classifier']:12.2f} {each['http']:11.2f} {each['keras']:15.1f}")
+        print(
+            f"{name:28} {each['bare']:12.2f} {each['classifier']:12.2f} {each['http']:11.2f} {each['keras']:15.1f}"
+        )
         allowed = each["bare"] + max(SLACK * each["bare"], SLACK_MILLISECONDS)
         figures.append(
-            figure(f"{name}: bytes to labels in process, ms", each["classifier"], each["bare"], allowed, each["classifier"] <= allowed)
+            figure(
+                f"{name}: bytes to labels in process, ms",
+                each["classifier"],
+                each["bare"],
+                allowed,
+                each["classifier"] <= allowed,
+            )
         )
         if name in FASTER_THAN_KERAS:
             bar = FASTER_THAN_KERAS[name]
             what = f"{name}: one JPEG over HTTP, ms, times faster than keras predict"
-            figures.append(figure(what, each["http"], each["keras"], bar, each["keras"] / each["http"] >= bar))
-    print(f"\n{f'requests per second, {CLIENTS} clients':28} bare runtime   kserve, nothing   predictor   share   p99 ms   errors")
+            figures.append(
+                figure(what, each["http"], each["keras"], bar, each["keras"] / each["http"] >= bar)
+            )
+    print(
+        f"\n{f'requests per second, {CLIENTS} clients':28} bare runtime   kserve, nothing   predictor   share   p99 ms   errors"
+    )
     for name, each in found.items():
         speeds = f"{each['peak']:12.1f} {each['nothing']:17.1f} {each['ours']:11.1f} {each['share']:7.2f}"
         print(f"{name:28} {speeds} {each['p99']:8.0f} {each['errors']:8.0f}")
         met = each["share"] >= SHARE_OF_PEAK and not each["errors"]
         what = f"{name}: requests per second, share of the smaller peak"
         figures.append(
-            figure(what, each["ours"], min(each["peak"], each["nothing"]), SHARE_OF_PEAK, met) | {"ratio": round(each["share"], 3)}
+            figure(what, each["ours"], min(each["peak"], each["nothing"]), SHARE_OF_PEAK, met)
+            | {"ratio": round(each["share"], 3)}
         )
     print()
     for each in figures:
-        print(f"{each['what']:75} {each['ours']:9} beside {each['peer']:9}   bar {each['bar']:6}   {'met' if each['met'] else 'MISSED'}")
+        print(
+            f"{each['what']:75} {each['ours']:9} beside {each['peer']:9}   bar {each['bar']:6}   {'met' if each['met'] else 'MISSED'}"
+        )
     p99 = {name: round(each["p99"], 1) for name, each in found.items()}
     print(json.dumps({"name": "serving", "figures": figures, "p99_milliseconds": p99}))
     return 0 if all(each["met"] for each in figures) else 1
@@ -398,7 +500,14 @@ def report(found: dict[str, dict[str, float]]) -> int:
 
 def figure(what: str, ours: float, peer: float, bar: float, met: bool) -> dict[str, Any]:
     """One claim."""
-    return {"what": what, "ours": round(ours, 3), "peer": round(peer, 3), "ratio": round(ours / peer, 3), "bar": round(bar, 3), "met": met}
+    return {
+        "what": what,
+        "ours": round(ours, 3),
+        "peer": round(peer, 3),
+        "ratio": round(ours / peer, 3),
+        "bar": round(bar, 3),
+        "met": met,
+    }
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     make bench NAME=serving_soak
 
-One JPEG again and again to the real server with the architecture of fer2013-fast. The peer of the memory bar is the
-server itself after ten seconds of the same load. About 13 minutes.
+One JPEG again and again to the real server with the architecture of fer2013-fast. The peer of the
+memory bar is the server itself after ten seconds of the same load. About 13 minutes.
 """
 
 from __future__ import annotations
@@ -22,12 +22,18 @@ GROWTH = 0.05
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, nargs=2, default=(60.0, 600.0), metavar=("AT_32", "AT_8"))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--seconds", type=float, nargs=2, default=(60.0, 600.0), metavar=("AT_32", "AT_8")
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="emotion-bench-") as scratch:
         serving.inside("training", "export", scratch, NAME)
-        request = load_client.post(f"/v1/models/{NAME}:predict", (Path(scratch) / f"{NAME}.jpg").read_bytes(), "image/jpeg")
+        request = load_client.post(
+            f"/v1/models/{NAME}:predict", (Path(scratch) / f"{NAME}.jpg").read_bytes(), "image/jpeg"
+        )
         with serving.predictor(Path(scratch) / NAME, NAME) as (port, process):
             serving.load(port, request, 32, 10.0)
             before = resident_bytes(process)
@@ -38,10 +44,19 @@ def main() -> int:
                 errors += seen["errors"]
                 after = resident_bytes(process)
                 line = f"{seen['requests']:8} requests {seen['per_second']:7.1f}/s   p50 {seen['p50']:6.1f}   p99 {seen['p99']:6.1f} ms"
-                print(f"{f'{seconds:g} s at {clients} clients':25} {after / 1e6:8.1f} MB {line} {seen['errors']:4} errors", flush=True)
+                print(
+                    f"{f'{seconds:g} s at {clients} clients':25} {after / 1e6:8.1f} MB {line} {seen['errors']:4} errors",
+                    flush=True,
+                )
     figures = [
         {"what": "errors", "ours": errors, "peer": 0, "ratio": None, "bar": 0, "met": errors == 0},
-        serving.figure("resident memory, MB, growth", after / 1e6, before / 1e6, 1 + GROWTH, after < (1 + GROWTH) * before),
+        serving.figure(
+            "resident memory, MB, growth",
+            after / 1e6,
+            before / 1e6,
+            1 + GROWTH,
+            after < (1 + GROWTH) * before,
+        ),
     ]
     print(json.dumps({"name": "serving_soak", "figures": figures}))
     return 0 if all(each["met"] for each in figures) else 1

@@ -2,16 +2,18 @@
 
     make bench NAME=training_throughput
 
-One model (that of the preset emotion6-cnn: 64x64 colour, six classes, adam, batches of 32), one set of 3,840 drawn
-JPEG images in class folders, one augmentation (flips, rotation, zoom, shifts), three ways to feed it, in turns:
+One model (that of the preset emotion6-cnn: 64x64 colour, six classes, adam, batches of 32), one set
+of 3,840 drawn JPEG images in class folders, one augmentation (flips, rotation, zoom, shifts), three
+ways to feed it, in turns:
 
     ours          the training loop on decoded images in memory: a fresh order and fresh changes in every epoch
     one batch     the same compiled step on one batch that never changes: what the processor allows
     Keras         ImageDataGenerator.flow_from_directory feeding fit, as the reference projects do; a process of its
                   own that is asked for one epoch at a time, so that no setting of ours slows it
 
-The first epoch of each isn't counted; figures are medians over rounds. What decoding once costs is shown as well, and
-counted over the preset's 25 epochs in the comparison with Keras. About four minutes on 2 cores.
+The first epoch of each isn't counted; figures are medians over rounds. What decoding once costs is
+shown as well, and counted over the preset's 25 epochs in the comparison with Keras. About four
+minutes on 2 cores.
 """
 
 from __future__ import annotations
@@ -37,17 +39,34 @@ OVER_BARE_STEP, OVER_KERAS = 0.9, 1.5
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--images", type=int, default=3840, help="images of an epoch")
     parser.add_argument("--rounds", type=int, default=5, help="counted epochs of each way")
-    parser.add_argument("--peer", type=Path, help=argparse.SUPPRESS)  # this file again: Keras's way over these folders
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)  # this file again, in the environment
+    parser.add_argument(
+        "--peer", type=Path, help=argparse.SUPPRESS
+    )  # this file again: Keras's way over these folders
+    parser.add_argument(
+        "--inside", action="store_true", help=argparse.SUPPRESS
+    )  # this file again, in the environment
     arguments = parser.parse_args()
     if not PYTHON.exists():
-        raise SystemExit("the environment of this benchmark is missing; to fix it: make bench NAME=training_throughput")
+        raise SystemExit(
+            "the environment of this benchmark is missing; to fix it: make bench NAME=training_throughput"
+        )
     if not arguments.inside:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
-        os.execve(PYTHON, [str(PYTHON), str(Path(__file__).resolve()), "--inside", *sys.argv[1:]], environment)  # noqa: S606 - this file again
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "PYTHONWARNINGS": "ignore",
+        }
+        os.execve(  # noqa: S606
+            PYTHON,
+            [str(PYTHON), str(Path(__file__).resolve()), "--inside", *sys.argv[1:]],
+            environment,
+        )
     if arguments.peer:
         return serve_epochs(arguments.peer)
     with tempfile.TemporaryDirectory(prefix="emotion-bench-") as scratch:
@@ -66,10 +85,16 @@ def draw(folder: Path, count: int) -> None:
         label = index % CLASSES
         angle = np.pi * label / CLASSES + rng.normal(0, 0.1)
         wave = np.sin((rows * np.sin(angle) + columns * np.cos(angle)) / 3 + rng.uniform(0, 6))
-        pixels = 128 + 60 * wave[:, :, None] * rng.uniform(0.4, 1, 3) + rng.normal(0, 15, (SIDE, SIDE, 3))
+        pixels = (
+            128
+            + 60 * wave[:, :, None] * rng.uniform(0.4, 1, 3)
+            + rng.normal(0, 15, (SIDE, SIDE, 3))
+        )
         target = folder / f"class{label}"
         target.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(target / f"{index:05}.jpg", quality=90)
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(
+            target / f"{index:05}.jpg", quality=90
+        )
 
 
 def measure(scratch: Path, count: int, rounds: int) -> tuple[dict[str, list[float]], float]:
@@ -85,11 +110,19 @@ def measure(scratch: Path, count: int, rounds: int) -> tuple[dict[str, list[floa
     )
     try:
         epoch, one_batch, decoding = our_ways(faces, scratch)
-        ways: dict[str, Callable[[], float]] = {"ours": epoch, "one batch": one_batch, "Keras": lambda: ask(peer)}
+        ways: dict[str, Callable[[], float]] = {
+            "ours": epoch,
+            "one batch": one_batch,
+            "Keras": lambda: ask(peer),
+        }
         rates: dict[str, list[float]] = {name: [] for name in ways}
         for index in range(rounds + 1):
             measured = {name: way() for name, way in ways.items()}
-            print(f"  round {index}: " + ", ".join(f"{name} {rate:.0f}/s" for name, rate in measured.items()), flush=True)
+            print(
+                f"  round {index}: "
+                + ", ".join(f"{name} {rate:.0f}/s" for name, rate in measured.items()),
+                flush=True,
+            )
             for name, rate in measured.items() if index else ():
                 rates[name].append(rate)
     finally:
@@ -116,7 +149,12 @@ def our_ways(faces: Path, scratch: Path) -> tuple[Callable[[], float], Callable[
     spec = ImageSpec(SIDE, SIDE, 3)
     files = sorted(faces.rglob("*.jpg"))
     began = time.monotonic()
-    ids, pixels = decode_images(((str(file), file.read_bytes()) for file in files), len(files), spec, lambda done, total: None)
+    ids, pixels = decode_images(
+        ((str(file), file.read_bytes()) for file in files),
+        len(files),
+        spec,
+        lambda done, total: None,
+    )
     decoding = time.monotonic() - began
     labels = np.array([int(file.parent.name.removeprefix("class")) for file in files], np.int32)
     votes = np.zeros((len(files), CLASSES), np.float32)
@@ -134,12 +172,25 @@ def our_ways(faces: Path, scratch: Path) -> tuple[Callable[[], float], Callable[
     backend.current().make_deterministic(7)
 
     def lasting() -> Any:
-        return Lasting(Trainer(models.build(policy.architecture, spec, CLASSES, 0.0, 0.0), policy, np.zeros(CLASSES, np.float32)))
+        return Lasting(
+            Trainer(
+                models.build(policy.architecture, spec, CLASSES, 0.0, 0.0),
+                policy,
+                np.zeros(CLASSES, np.float32),
+            )
+        )
 
     ours, alone = lasting(), lasting()
-    nobody = Watch(lambda checkpoint: None, lambda standing: None, lambda standing, done, batches, loss: None, lambda: False)
+    nobody = Watch(
+        lambda checkpoint: None,
+        lambda standing: None,
+        lambda standing, done, batches, loss: None,
+        lambda: False,
+    )
     changes = draw_changes(policy.augmentation, spec, BATCH, np.random.default_rng(7))
-    batch = Batch(pixels[:BATCH], np.eye(CLASSES, dtype=np.float32)[labels[:BATCH]], labels[:BATCH], changes)
+    batch = Batch(
+        pixels[:BATCH], np.eye(CLASSES, dtype=np.float32)[labels[:BATCH]], labels[:BATCH], changes
+    )
     alone.begin(policy.stages[0])
 
     def epoch() -> float:
@@ -182,7 +233,9 @@ def serve_epochs(faces: Path) -> int:
     pixels = keras.Input((SIDE, SIDE, 3))
     # The network takes -1 to 1, the generator gives 0 to 1.
     model = keras.Model(pixels, network(keras.layers.Rescaling(2.0, offset=-1.0)(pixels)))
-    model.compile("adam", keras.losses.CategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    model.compile(
+        "adam", keras.losses.CategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
+    )
     generator = tf.keras.preprocessing.image.ImageDataGenerator(
         rescale=1 / 255,
         horizontal_flip=FLIP,
@@ -191,8 +244,12 @@ def serve_epochs(faces: Path) -> int:
         width_shift_range=SHIFT,
         height_shift_range=SHIFT,
     )
-    with contextlib.redirect_stdout(sys.stderr):  # Keras tells how many images it found; this process only answers
-        flow = generator.flow_from_directory(faces, target_size=(SIDE, SIDE), batch_size=BATCH, class_mode="categorical", seed=7)
+    with contextlib.redirect_stdout(
+        sys.stderr
+    ):  # Keras tells how many images it found; this process only answers
+        flow = generator.flow_from_directory(
+            faces, target_size=(SIDE, SIDE), batch_size=BATCH, class_mode="categorical", seed=7
+        )
     for _ in sys.stdin:
         began = time.monotonic()
         model.fit(flow, epochs=1, verbose=0)
@@ -219,13 +276,22 @@ def report(rates: dict[str, list[float]], decoding: float, count: int) -> int:
     print(f"\n{'64x64 colour, batches of 32, 2 cores':58} images/s   lowest to highest")
     for name, values in rates.items():
         print(f"{name:58} {middle[name]:8.0f}   {min(values):.0f} to {max(values):.0f}")
-    print(f"{f'ours over {EPOCHS} epochs, with decoding once ({decoding:.1f} s)':58} {whole:8.0f}\n")
+    print(
+        f"{f'ours over {EPOCHS} epochs, with decoding once ({decoding:.1f} s)':58} {whole:8.0f}\n"
+    )
     figures = [
-        figure("images/s of training over the bare step", middle["ours"], middle["one batch"], OVER_BARE_STEP),
+        figure(
+            "images/s of training over the bare step",
+            middle["ours"],
+            middle["one batch"],
+            OVER_BARE_STEP,
+        ),
         figure("images/s of training over ImageDataGenerator", whole, middle["Keras"], OVER_KERAS),
     ]
     for each in figures:
-        print(f"{each['what']:58} {each['ratio']:8.2f}   bar {each['bar']:.2f}   {'met' if each['met'] else 'MISSED'}")
+        print(
+            f"{each['what']:58} {each['ratio']:8.2f}   bar {each['bar']:.2f}   {'met' if each['met'] else 'MISSED'}"
+        )
     print(json.dumps({"name": "training_throughput", "figures": figures}))
     return 0 if all(each["met"] for each in figures) else 1
 

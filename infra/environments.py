@@ -53,10 +53,14 @@ def main() -> int:
         made = [name for name in arguments.environments if _make(name)]
         _test_tools()
     except subprocess.CalledProcessError as error:
-        return _fail(f"`{' '.join(map(str, error.cmd))[:200]}` ended with {error.returncode}; see its message above")
+        return _fail(
+            f"`{' '.join(map(str, error.cmd))[:200]}` ended with {error.returncode}; see its message above"
+        )
     if made:
         seconds = time.monotonic() - began
-        (VENVS / "install.json").write_text(json.dumps({"seconds": round(seconds, 1), "made": made}))
+        (VENVS / "install.json").write_text(
+            json.dumps({"seconds": round(seconds, 1), "made": made})
+        )
         print(f"installed {', '.join(made)} in {seconds:.0f} s", flush=True)
     return 0
 
@@ -68,22 +72,30 @@ def unsupported(python: tuple[int, int], glibc: str) -> str:
         return f"{version}; expected 3.11, 3.12 or 3.13; to fix it: make PYTHON=python3.11 …"
     if python >= (3, 12) and glibc and tuple(map(int, glibc.split(".")[:2])) < TFDV_GLIBC:
         wanted = ".".join(map(str, TFDV_GLIBC))
-        return (
-            f"{version} with glibc {glibc}; data validation expects glibc {wanted} from Python 3.12 on; to fix it: make PYTHON=python3.11 …"
-        )
+        return f"{version} with glibc {glibc}; data validation expects glibc {wanted} from Python 3.12 on; to fix it: make PYTHON=python3.11 …"
     return ""
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("environments", nargs="+", metavar="NAME", help="dependency groups of pyproject.toml")
-    parser.add_argument("--uv-version", required=True, help="version of uv to install where it is missing")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "environments", nargs="+", metavar="NAME", help="dependency groups of pyproject.toml"
+    )
+    parser.add_argument(
+        "--uv-version", required=True, help="version of uv to install where it is missing"
+    )
     parser.add_argument("--lock", action="store_true", help="write locks instead of environments")
     return parser.parse_args()
 
 
 def _bootstrap_uv(version: str) -> None:
-    if UV.exists() and f"uv {version}" in subprocess.run([UV, "--version"], capture_output=True, text=True, check=False).stdout:
+    if (
+        UV.exists()
+        and f"uv {version}"
+        in subprocess.run([UV, "--version"], capture_output=True, text=True, check=False).stdout
+    ):
         return
     shutil.rmtree(VENVS / "uv", ignore_errors=True)
     # --target needs neither a virtual environment nor a writable system Python.
@@ -106,13 +118,24 @@ def _bootstrap_uv(version: str) -> None:
 def _make(name: str) -> bool:
     """Make one environment unless it is what its lock says. True when something was installed."""
     folder, lock = VENVS / name, lock_of(name)
-    stamp, wanted = folder / ".lock.sha256", hashlib.sha256(lock.read_bytes() + sys.version.encode() + str(ROOT).encode()).hexdigest()
+    stamp, wanted = (
+        folder / ".lock.sha256",
+        hashlib.sha256(lock.read_bytes() + sys.version.encode() + str(ROOT).encode()).hexdigest(),
+    )
     if stamp.exists() and stamp.read_text() == wanted:
         return False
     print(f"installing {name} …", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     _run([UV, "venv", "--quiet", "--python", sys.executable, folder])
-    install: list[str | Path] = [UV, "pip", "install", "--quiet", "--python", folder / "bin" / "python", "--no-deps"]
+    install: list[str | Path] = [
+        UV,
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        folder / "bin" / "python",
+        "--no-deps",
+    ]
     _run([*install, "--require-hashes", "-r", lock])
     if name == "pipelines":
         _run([*install, "--editable", ROOT])
@@ -126,7 +149,22 @@ def _test_tools() -> None:
     stamp, wanted = folder / ".lock.sha256", hashlib.sha256(lock.read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != wanted:
         shutil.rmtree(folder, ignore_errors=True)
-        _run([UV, "pip", "install", "--quiet", "--python", sys.executable, "--no-deps", "--require-hashes", "--target", folder, "-r", lock])
+        _run(
+            [
+                UV,
+                "pip",
+                "install",
+                "--quiet",
+                "--python",
+                sys.executable,
+                "--no-deps",
+                "--require-hashes",
+                "--target",
+                folder,
+                "-r",
+                lock,
+            ]
+        )
         stamp.write_text(wanted)
 
 
@@ -146,7 +184,9 @@ def _lock(names: list[str]) -> None:
             "requirements-txt",
         ]
         text = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-        lock_of(name).write_text(f"# Made by `make lock` from the group {name!r} of pyproject.toml.\n{text}")
+        lock_of(name).write_text(
+            f"# Made by `make lock` from the group {name!r} of pyproject.toml.\n{text}"
+        )
         print(lock_of(name).relative_to(ROOT))
 
 
@@ -156,7 +196,12 @@ def lock_of(name: str) -> Path:
 
 
 def _run(command: Sequence[str | Path]) -> None:
-    subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "UV_PROJECT_ENVIRONMENT": str(VENVS / "none")})
+    subprocess.run(
+        command,
+        cwd=ROOT,
+        check=True,
+        env={**os.environ, "UV_PROJECT_ENVIRONMENT": str(VENVS / "none")},
+    )
 
 
 def _fail(message: str) -> int:

@@ -11,7 +11,16 @@ from components.shared.source_digest import source_digest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-COMPONENTS = ("ingestion", "validation", "resampling", "training", "evaluation", "serving", "deployment", "reporting")
+COMPONENTS = (
+    "ingestion",
+    "validation",
+    "resampling",
+    "training",
+    "evaluation",
+    "serving",
+    "deployment",
+    "reporting",
+)
 SHARED = ("shared",)
 
 
@@ -27,11 +36,17 @@ def image_references(registry: str, root: Path = ROOT, *, gpu: bool = False) -> 
     """Symbolic image name, as components declare it, to ``registry/name:content-digest``.
 
     Args:
-        gpu: training's image is the variant with CUDA, ``registry/gpu/emotion-training:content-digest``.
+        gpu: training's image is the variant with CUDA,
+            ``registry/gpu/emotion-training:content-digest``.
     """
     prefix = f"{registry.rstrip('/')}/" if registry else ""
-    names = {name: f"{'gpu/' if gpu and name == 'training' else ''}emotion-{name}" for name in COMPONENTS}
-    return {f"emotion-{name}": f"{prefix}{path}:{image_digest(name, root)[:16]}" for name, path in names.items()}
+    names = {
+        name: f"{'gpu/' if gpu and name == 'training' else ''}emotion-{name}" for name in COMPONENTS
+    }
+    return {
+        f"emotion-{name}": f"{prefix}{path}:{image_digest(name, root)[:16]}"
+        for name, path in names.items()
+    }
 
 
 def code_version(root: Path = ROOT) -> str:
@@ -47,9 +62,15 @@ def git_commit(root: Path = ROOT) -> str:
     """The checkout's commit, with ``+changes`` when the tree differs from it; empty outside git."""
     try:
         commit = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"], cwd=root, capture_output=True, text=True, check=True
+            ["git", "rev-parse", "--short=12", "HEAD"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout.strip()
-        changed = subprocess.run(["git", "status", "--porcelain"], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run(
+            ["git", "status", "--porcelain"], cwd=root, capture_output=True, text=True, check=True
+        ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""
     return f"{commit}+changes" if changed else commit

@@ -33,8 +33,8 @@ def compile_pipeline(images: Mapping[str, str], cluster: Cluster) -> str:
 def for_a_desk(compiled: str) -> str:
     """The same pipeline for one machine.
 
-    A failed step ends the run at once, and a person resumes it; there are no variables of a pod, and no workflow whose id would
-    name the run: kfp makes another one whenever a run is resumed.
+    A failed step ends the run at once, and a person resumes it; there are no variables of a pod,
+    and no workflow whose id would name the run: kfp makes another one whenever a run is resumed.
     """
     documents = list(yaml.safe_load_all(compiled))
     pipeline = documents[0]
@@ -48,6 +48,9 @@ def for_a_desk(compiled: str) -> str:
 
 
 def _tasks(pipeline: Any) -> Iterator[Any]:
-    dags = [pipeline["root"]["dag"], *(component["dag"] for component in pipeline["components"].values() if "dag" in component)]
+    dags = [
+        pipeline["root"]["dag"],
+        *(component["dag"] for component in pipeline["components"].values() if "dag" in component),
+    ]
     for dag in dags:
         yield from dag["tasks"].values()

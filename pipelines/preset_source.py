@@ -27,20 +27,47 @@ def edited(source: str, before: TrainingPolicy, after: TrainingPolicy) -> str:
         InputError: the source has no such call, as where a preset takes another's policy.
     """
     old, new = plain(before), plain(after)
-    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
-    stages = sorted((call for call in calls if _name(call) == "Stage"), key=lambda call: (call.lineno, call.col_offset))
+    calls = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
+    stages = sorted(
+        (call for call in calls if _name(call) == "Stage"),
+        key=lambda call: (call.lineno, call.col_offset),
+    )
     changes: list[tuple[ast.Call, str, Any]] = []
     for field in new:
         if field == "stages":
-            pairs = zip(_need(stages, len(new["stages"])), old["stages"], new["stages"], strict=True)
-            changes += [(call, name, stage[name]) for call, was, stage in pairs for name in stage if was[name] != stage[name]]
+            pairs = zip(
+                _need(stages, len(new["stages"])), old["stages"], new["stages"], strict=True
+            )
+            changes += [
+                (call, name, stage[name])
+                for call, was, stage in pairs
+                for name in stage
+                if was[name] != stage[name]
+            ]
         elif isinstance(new[field], dict):
-            names = [name for name in new[field] if new[field] != old[field] and new[field][name] != old[field][name]]
+            names = [
+                name
+                for name in new[field]
+                if new[field] != old[field] and new[field][name] != old[field][name]
+            ]
             inner = _argument(_the(calls, "TrainingPolicy"), field)
-            changes += [(_need([inner] if isinstance(inner, ast.Call) else [], 1)[0], name, new[field][name]) for name in names]
+            changes += [
+                (
+                    _need([inner] if isinstance(inner, ast.Call) else [], 1)[0],
+                    name,
+                    new[field][name],
+                )
+                for name in names
+            ]
         elif new[field] != old[field]:
             changes.append((_the(calls, "TrainingPolicy"), field, new[field]))
-    for call, name, value in sorted(changes, key=lambda change: _start(change[0], change[1]), reverse=True):
+    for call, name, value in sorted(
+        changes, key=lambda change: _start(change[0], change[1]), reverse=True
+    ):
         source = _put(source, call, name, value)
     return source
 
@@ -53,7 +80,9 @@ def _put(source: str, call: ast.Call, name: str, value: Any) -> str:
     if there is None:  # a default until now: behind the call's last argument
         lines[row - 1] = (line[:column] + f", {name}={value!r}".encode() + line[column:]).decode()
     else:
-        lines[row - 1] = (line[:column] + repr(value).encode() + line[there.end_col_offset :]).decode()
+        lines[row - 1] = (
+            line[:column] + repr(value).encode() + line[there.end_col_offset :]
+        ).decode()
     return "".join(lines)
 
 
@@ -63,7 +92,8 @@ def _start(call: ast.Call, name: str) -> tuple[int, int]:
     if there is not None:
         return there.lineno, there.col_offset
     last = max(
-        [*call.args, *(keyword.value for keyword in call.keywords)], key=lambda node: (node.end_lineno or 0, node.end_col_offset or 0)
+        [*call.args, *(keyword.value for keyword in call.keywords)],
+        key=lambda node: (node.end_lineno or 0, node.end_col_offset or 0),
     )
     return last.end_lineno or 0, last.end_col_offset or 0
 
@@ -78,7 +108,10 @@ def _the(calls: list[ast.Call], name: str) -> ast.Call:
 
 def _need(calls: list[ast.Call], count: int) -> list[ast.Call]:
     if len(calls) != count:
-        raise InputError("the preset's source doesn't spell out its training policy", fix="take the values of best.json by hand")
+        raise InputError(
+            "the preset's source doesn't spell out its training policy",
+            fix="take the values of best.json by hand",
+        )
     return calls
 
 

@@ -30,7 +30,8 @@ class Buckets:
     """Bucket name to object name to (content, generation); `failing` names are answered with 403.
 
     Attributes:
-        updated: bucket and object name to the time of change that is told; now for what isn't named.
+        updated: bucket and object name to the time of change that is told; now for what isn't
+            named.
     """
 
     objects: dict[str, dict[str, tuple[bytes, int]]] = field(default_factory=dict)
@@ -76,8 +77,13 @@ class Handler(BaseHTTPRequestHandler):
         if bucket not in self.buckets.objects or query.get("uploadType") != "multipart":
             self._refuse(404, "no such bucket, or another upload than multipart")
             return
-        form = message_from_bytes(f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode() + body)
-        about, media = (cast(bytes, cast(Message, part).get_payload(decode=True)) for part in cast(list[Message], form.get_payload()))
+        form = message_from_bytes(
+            f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode() + body
+        )
+        about, media = (
+            cast(bytes, cast(Message, part).get_payload(decode=True))
+            for part in cast(list[Message], form.get_payload())
+        )
         name = json.loads(about)["name"]
         with self.buckets.lock:
             if self._fulfilled(bucket, name, query):
@@ -95,16 +101,25 @@ class Handler(BaseHTTPRequestHandler):
 
     def _address(self) -> tuple[str, str | None, dict[str, str], bool]:
         address = urllib.parse.urlsplit(self.path)
-        found = re.fullmatch(r"/?(/download|/upload)?/storage/v1/b/([^/]+)/o(?:/([^/]+))?", address.path)
+        found = re.fullmatch(
+            r"/?(/download|/upload)?/storage/v1/b/([^/]+)/o(?:/([^/]+))?", address.path
+        )
         query = dict(urllib.parse.parse_qsl(address.query))
         if found is None:
             return "", None, query, False
-        return found[2], urllib.parse.unquote(found[3]) if found[3] else None, query, found[1] == "/download"
+        return (
+            found[2],
+            urllib.parse.unquote(found[3]) if found[3] else None,
+            query,
+            found[1] == "/download",
+        )
 
     def _fulfilled(self, bucket: str, name: str, query: dict[str, str]) -> bool:
         if name in self.buckets.failing:
             self._refuse(403, "forbidden")
-        elif int(query.get("ifGenerationMatch", self.buckets.generation(bucket, name))) != self.buckets.generation(bucket, name):
+        elif int(
+            query.get("ifGenerationMatch", self.buckets.generation(bucket, name))
+        ) != self.buckets.generation(bucket, name):
             self._refuse(412, "generation")
         else:
             return True
@@ -117,10 +132,16 @@ class Handler(BaseHTTPRequestHandler):
             return
         fields = wanted[1].split(",")
         with self.buckets.lock:
-            names = sorted(name for name in self.buckets.objects[bucket] if name.startswith(query.get("prefix", "")))
+            names = sorted(
+                name
+                for name in self.buckets.objects[bucket]
+                if name.startswith(query.get("prefix", ""))
+            )
             start = int(query.get("pageToken", 0))
             resources = [self._resource(bucket, name) for name in names[start : start + PAGE]]
-        body: dict[str, Any] = {"items": [{field: resource[field] for field in fields} for resource in resources]}
+        body: dict[str, Any] = {
+            "items": [{field: resource[field] for field in fields} for resource in resources]
+        }
         if start + PAGE < len(names):
             body["nextPageToken"] = str(start + PAGE)
         self._answer(200, json.dumps(body).encode())
@@ -146,15 +167,22 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(416, b"")
         else:
             end = min(int(span[2] or len(content)), len(content) - 1)
-            self._answer(206, content[int(span[1]) : end + 1], {**about, "Content-Range": f"bytes {span[1]}-{end}/{len(content)}"})
+            self._answer(
+                206,
+                content[int(span[1]) : end + 1],
+                {**about, "Content-Range": f"bytes {span[1]}-{end}/{len(content)}"},
+            )
 
     def _resource(self, bucket: str, name: str) -> dict[str, str]:
         content, generation = self.buckets.objects[bucket][name]
         updated = self.buckets.updated.get((bucket, name), datetime.now(timezone.utc))
         return {
-            "name": name, "bucket": bucket, "size": str(len(content)), "generation": str(generation),
+            "name": name,
+            "bucket": bucket,
+            "size": str(len(content)),
+            "generation": str(generation),
             "updated": updated.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        }  # fmt: skip
+        }
 
     def _refuse(self, status: int, message: str) -> None:
         self._answer(status, json.dumps({"error": {"code": status, "message": message}}).encode())
@@ -184,7 +212,9 @@ def serving() -> Iterator[Buckets]:
     """The server in this process, for tests that look into it."""
     buckets = Buckets()
     server = _server(buckets)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+    )
     thread.start()
     try:
         yield buckets
@@ -197,10 +227,14 @@ def serving() -> Iterator[Buckets]:
 @contextmanager
 def bucket_process(name: str) -> Iterator[str]:
     """The server as a process of its own, with one bucket; clients in this process and its children find it. Yields gs://name."""
-    process = subprocess.Popen([sys.executable, "-m", "tests.bucket_server", name], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.bucket_server", name], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout is not None
-        with mock.patch.dict(os.environ, {"STORAGE_EMULATOR_HOST": process.stdout.readline().strip()}):
+        with mock.patch.dict(
+            os.environ, {"STORAGE_EMULATOR_HOST": process.stdout.readline().strip()}
+        ):
             yield f"gs://{name}"
     finally:
         process.terminate()

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
-EMULATOR = Path(__file__).resolve().parent.parent / ".venvs" / "emulator" / "bin" / "gcp-storage-emulator"
+EMULATOR = (
+    Path(__file__).resolve().parent.parent / ".venvs" / "emulator" / "bin" / "gcp-storage-emulator"
+)
 
 
 @contextlib.contextmanager
@@ -22,7 +24,14 @@ def emulated_bucket(name: str) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    command = [EMULATOR, "start", "--host=127.0.0.1", f"--port={port}", "--in-memory", f"--default-bucket={name}"]
+    command = [
+        EMULATOR,
+        "start",
+        "--host=127.0.0.1",
+        f"--port={port}",
+        "--in-memory",
+        f"--default-bucket={name}",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _wait(process, f"{address}/storage/v1/b/{name}")

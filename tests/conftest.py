@@ -10,9 +10,11 @@ import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # `timeout` and CI ask with SIGTERM. As Ctrl-C it has the fixtures stop their servers and remove their folders.
+    # `timeout` and CI ask with SIGTERM. As Ctrl-C it has the fixtures stop their servers and remove
+    # their folders.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # A shell starts background jobs with Ctrl-C ignored, and their children inherit it; tests that send one mean it.
+    # A shell starts background jobs with Ctrl-C ignored, and their children inherit it; tests that
+    # send one mean it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -24,8 +24,9 @@ LATE_SECONDS = 1.0
 class Proxy:
     """``fault(path, n)`` says what becomes of the n-th request of a path, from 0.
 
-    A status; reset: nothing is done and the connection breaks; lost: it is done and the connection breaks; late: it is done and
-    answered after `LATE_SECONDS`; cut: half of the answer comes; or nothing. Reads and writes of a path are counted apart.
+    A status; reset: nothing is done and the connection breaks; lost: it is done and the connection
+    breaks; late: it is done and answered after `LATE_SECONDS`; cut: half of the answer comes; or
+    nothing. Reads and writes of a path are counted apart.
     """
 
     fault: Callable[[str, int], str]
@@ -67,11 +68,18 @@ def proxy_before(host: str, port: int, fault: Callable[[str, int], str]) -> Iter
                 if fault == "lost":
                     self._reset()
                 else:
-                    self._answer(status, headers, content[: len(content) // 2] if fault == "cut" else content, len(content))
+                    self._answer(
+                        status,
+                        headers,
+                        content[: len(content) // 2] if fault == "cut" else content,
+                        len(content),
+                    )
 
         def _upstream(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
             upstream = http.client.HTTPConnection(host, port, timeout=30)
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
+            headers = {
+                name: value for name, value in self.headers.items() if name.lower() not in HOP
+            }
             upstream.request(self.command, self.path, body or None, headers)
             answer = upstream.getresponse()
             content = answer.read()
@@ -86,7 +94,9 @@ def proxy_before(host: str, port: int, fault: Callable[[str, int], str]) -> Iter
         do_HEAD = do_GET  # noqa: N815
         do_PUT = do_DELETE = do_POST  # noqa: N815
 
-        def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes, length: int) -> None:
+        def _answer(
+            self, status: int, headers: list[tuple[str, str]], body: bytes, length: int
+        ) -> None:
             self.send_response(status)
             for name, value in headers:
                 if name.lower() not in (*HOP, "content-length", "date", "server"):
@@ -100,7 +110,9 @@ def proxy_before(host: str, port: int, fault: Callable[[str, int], str]) -> Iter
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     server.handle_error = lambda *arguments: None  # type: ignore[method-assign]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+    )
     thread.start()
     proxy.url = f"http://127.0.0.1:{server.server_port}"
     try:

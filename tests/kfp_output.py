@@ -11,7 +11,9 @@ FILE = "executor_output.json"
 
 def executor_input(folder: Path, *artifacts: str) -> str:
     """The executor input of a step with these output artifacts."""
-    outputs = {name: {"artifacts": [{"name": name, "uri": str(folder / name)}]} for name in artifacts}
+    outputs = {
+        name: {"artifacts": [{"name": name, "uri": str(folder / name)}]} for name in artifacts
+    }
     return json.dumps({"outputs": {"outputFile": str(folder / FILE), "artifacts": outputs}})
 
 

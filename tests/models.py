@@ -22,13 +22,19 @@ SMALL = ImageSpec(16, 16, 1)
 
 
 def stripe_weights(
-    spec: ImageSpec = SMALL, labels: tuple[str, ...] = LABELS, sharpness: float = 0.1, noise: float = 0.0, seed: int = 1
+    spec: ImageSpec = SMALL,
+    labels: tuple[str, ...] = LABELS,
+    sharpness: float = 0.1,
+    noise: float = 0.0,
+    seed: int = 1,
 ) -> np.ndarray:
     """Float32 weights ``[height * width * channels, labels]`` that read `tests.artifacts.pattern`; ``noise`` makes them worse."""
     weights = np.zeros((spec.height, spec.width * spec.channels, len(labels)), np.float32)
     step = spec.height / 16
     for index in range(len(labels)):
-        weights[round(2 * index * step) : round((2 * index + 2) * step), :, index] = sharpness / (2 * step * spec.width * spec.channels)
+        weights[round(2 * index * step) : round((2 * index + 2) * step), :, index] = sharpness / (
+            2 * step * spec.width * spec.channels
+        )
     flat = weights.reshape(-1, len(labels))
     scale = noise * float(flat.max())
     return (flat + np.random.default_rng(seed).normal(0, scale, flat.shape)).astype(np.float32)
@@ -47,7 +53,9 @@ def tflite(spec: ImageSpec, weights: np.ndarray) -> bytes:
     kinds = schema.TensorType
     shape = [spec.height, spec.width, spec.channels]
     flat, matrix = np.array([-1, inputs], np.int32), np.ascontiguousarray(weights.T, np.float32)
-    buffers = [schema.BufferT()] + [schema.BufferT(data=np.frombuffer(array.tobytes(), np.uint8)) for array in (flat, matrix)]
+    buffers = [schema.BufferT()] + [
+        schema.BufferT(data=np.frombuffer(array.tobytes(), np.uint8)) for array in (flat, matrix)
+    ]
     tensors = [
         _tensor("pixels", [1, *shape], kinds.UINT8, signature=[-1, *shape]),
         _tensor("floats", [1, *shape], kinds.FLOAT32, signature=[-1, *shape]),
@@ -59,19 +67,47 @@ def tflite(spec: ImageSpec, weights: np.ndarray) -> bytes:
     ]
     code, option = schema.BuiltinOperator, schema.BuiltinOptions
     steps = [
-        (code.CAST, [0], 1, option.CastOptions, schema.CastOptionsT(inDataType=kinds.UINT8, outDataType=kinds.FLOAT32)),
+        (
+            code.CAST,
+            [0],
+            1,
+            option.CastOptions,
+            schema.CastOptionsT(inDataType=kinds.UINT8, outDataType=kinds.FLOAT32),
+        ),
         (code.RESHAPE, [1, 2], 3, option.ReshapeOptions, schema.ReshapeOptionsT(newShape=flat)),
-        (code.FULLY_CONNECTED, [3, 4, -1], 5, option.FullyConnectedOptions, schema.FullyConnectedOptionsT()),
+        (
+            code.FULLY_CONNECTED,
+            [3, 4, -1],
+            5,
+            option.FullyConnectedOptions,
+            schema.FullyConnectedOptionsT(),
+        ),
         (code.SOFTMAX, [5], 6, option.SoftmaxOptions, schema.SoftmaxOptionsT(beta=1.0)),
     ]
     operators = [
-        schema.OperatorT(opcodeIndex=index, inputs=takes, outputs=[gives], builtinOptionsType=kind, builtinOptions=options)
+        schema.OperatorT(
+            opcodeIndex=index,
+            inputs=takes,
+            outputs=[gives],
+            builtinOptionsType=kind,
+            builtinOptions=options,
+        )
         for index, (_, takes, gives, kind, options) in enumerate(steps)
     ]
-    codes = [schema.OperatorCodeT(deprecatedBuiltinCode=step[0], builtinCode=step[0], version=1) for step in steps]
-    graph = schema.SubGraphT(tensors=tensors, inputs=[0], outputs=[6], operators=operators, name="main")
+    codes = [
+        schema.OperatorCodeT(deprecatedBuiltinCode=step[0], builtinCode=step[0], version=1)
+        for step in steps
+    ]
+    graph = schema.SubGraphT(
+        tensors=tensors, inputs=[0], outputs=[6], operators=operators, name="main"
+    )
     builder = flatbuffers.Builder(1024)
-    builder.Finish(schema.ModelT(version=3, operatorCodes=codes, subgraphs=[graph], buffers=buffers).Pack(builder), file_identifier=b"TFL3")
+    builder.Finish(
+        schema.ModelT(version=3, operatorCodes=codes, subgraphs=[graph], buffers=buffers).Pack(
+            builder
+        ),
+        file_identifier=b"TFL3",
+    )
     return bytes(builder.Output())
 
 
@@ -101,9 +137,21 @@ def write_model(
         expected[name] = [float(value) for value in probabilities]
     (folder / "golden" / "expected.json").write_text(json.dumps(expected))
     manifest = ModelManifest(
-        LAYOUT_VERSION, model_name, "small", labels, spec, "model.tflite", "linear", weights.size, 1.0, 0.9,
-        snapshot_id, "tests", 7, contract.checksums(folder, without="model.json"),
-    )  # fmt: skip
+        LAYOUT_VERSION,
+        model_name,
+        "small",
+        labels,
+        spec,
+        "model.tflite",
+        "linear",
+        weights.size,
+        1.0,
+        0.9,
+        snapshot_id,
+        "tests",
+        7,
+        contract.checksums(folder, without="model.json"),
+    )
     contract.finish(folder, "model", manifest)
     return manifest
 
@@ -115,10 +163,26 @@ def night(champion: str | None = None, anchor: str | None = None) -> NightPlan:
         return Pointer(version, "run-0", "2026-01-01T00:00:00+00:00") if version else None
 
     listing = Listing("faces", "faces", "folders", "l", 1, 1)
-    return NightPlan("new", "first night", "p", "c", "f", listing, champion=pointer(champion), anchor=pointer(anchor))
+    return NightPlan(
+        "new",
+        "first night",
+        "p",
+        "c",
+        "f",
+        listing,
+        champion=pointer(champion),
+        anchor=pointer(anchor),
+    )
 
 
-def _tensor(name: str, shape: list[int], kind: int, *, signature: list[int] | None = None, buffer: int = 0) -> schema.TensorT:
+def _tensor(
+    name: str, shape: list[int], kind: int, *, signature: list[int] | None = None, buffer: int = 0
+) -> schema.TensorT:
     return schema.TensorT(
-        name=name, shape=shape, type=kind, buffer=buffer, shapeSignature=signature, quantization=schema.QuantizationParametersT()
+        name=name,
+        shape=shape,
+        type=kind,
+        buffer=buffer,
+        shapeSignature=signature,
+        quantization=schema.QuantizationParametersT(),
     )

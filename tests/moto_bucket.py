@@ -26,11 +26,15 @@ server.serve_forever()
 @contextlib.contextmanager
 def moto_bucket(name: str) -> Iterator[str]:
     """Start moto with one bucket; clients in this process and its children find it. Yields the bucket's s3:// URI."""
-    process = subprocess.Popen([PYTHON, "-c", PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        [PYTHON, "-c", PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     try:
         assert process.stdout is not None
         address = f"http://127.0.0.1:{int(process.stdout.readline())}"
-        urllib.request.urlopen(urllib.request.Request(f"{address}/{name}", method="PUT"), timeout=30).close()
+        urllib.request.urlopen(
+            urllib.request.Request(f"{address}/{name}", method="PUT"), timeout=30
+        ).close()
         settings = {
             "AWS_ENDPOINT_URL": address,
             "AWS_ACCESS_KEY_ID": "tests",

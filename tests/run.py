@@ -37,11 +37,15 @@ NO_TESTS = 5
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folders", nargs="*", help="test folders; all of them by default")
     parser.add_argument("--slow", action="store_true", help="the slow tier instead of the fast one")
     arguments = parser.parse_args()
-    selected = arguments.folders or [folder for folder in FOLDERS if (ROOT / "tests" / folder).is_dir()]
+    selected = arguments.folders or [
+        folder for folder in FOLDERS if (ROOT / "tests" / folder).is_dir()
+    ]
     unknown = [folder for folder in selected if folder not in FOLDERS]
     if unknown:
         parser.error(f"no test folder {', '.join(unknown)}; expected some of {', '.join(FOLDERS)}")
@@ -63,7 +67,15 @@ def _run(folder: str, slow: bool) -> tuple[int, float]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / ".venvs" / "test")}
     print(f"\n== tests/{folder} in .venvs/{FOLDERS[folder]}", flush=True)
     began = time.monotonic()
-    command = [python, "-m", "pytest", f"tests/{folder}", "-q", "-m", "slow" if slow else "not slow and not docker and not cluster"]
+    command = [
+        python,
+        "-m",
+        "pytest",
+        f"tests/{folder}",
+        "-q",
+        "-m",
+        "slow" if slow else "not slow and not docker and not cluster",
+    ]
     done = subprocess.run(command, cwd=ROOT, env=environment)
     return done.returncode, time.monotonic() - began
 

@@ -36,18 +36,33 @@ SIGNING_KEY_FILE = "/var/run/secrets/emotion/signing/private.pem"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, required=True, help="model artifact")
     parser.add_argument("--verdict", type=Path, required=True, help="verdict artifact")
-    parser.add_argument("--signing-key", type=Path, default=Path(SIGNING_KEY_FILE), help="signs the version, where it is; Ed25519, PEM")
+    parser.add_argument(
+        "--signing-key",
+        type=Path,
+        default=Path(SIGNING_KEY_FILE),
+        help="signs the version, where it is; Ed25519, PEM",
+    )
 
 
 def add_register_arguments(parser: argparse.ArgumentParser) -> None:
     add_arguments(parser)
-    parser.add_argument("--serving-image", default="", help="image of the predictor that the version was checked with")
+    parser.add_argument(
+        "--serving-image",
+        default="",
+        help="image of the predictor that the version was checked with",
+    )
 
 
 def add_deploy_arguments(parser: argparse.ArgumentParser) -> None:
     add_arguments(parser)
-    parser.add_argument("--deployment", type=Path, required=True, help="deployment artifact to write")
-    parser.add_argument("--serving-image", default="emotion-serving", help="image of the predictor, with a tag or a digest")
+    parser.add_argument(
+        "--deployment", type=Path, required=True, help="deployment artifact to write"
+    )
+    parser.add_argument(
+        "--serving-image",
+        default="emotion-serving",
+        help="image of the predictor, with a tag or a digest",
+    )
 
 
 def register(context: Context, arguments: argparse.Namespace) -> RegisterFindings:
@@ -60,10 +75,14 @@ def register(context: Context, arguments: argparse.Namespace) -> RegisterFinding
     ask(registry, context.run_id, verdict, _now())
     # Garbage collection that started before the request stood may not have seen it.
     require_spared(registry.pointers(), manifest.version)
-    return RegisterFindings(manifest.model_name, manifest.version, registry.location(manifest.version))
+    return RegisterFindings(
+        manifest.model_name, manifest.version, registry.location(manifest.version)
+    )
 
 
-def deploy(context: Context, arguments: argparse.Namespace, tools_of: ToolsOf | None = None) -> DeployFindings:
+def deploy(
+    context: Context, arguments: argparse.Namespace, tools_of: ToolsOf | None = None
+) -> DeployFindings:
     """Promote the model if it is blessed, render what serves it, and roll it out where the preset says so.
 
     Args:
@@ -73,28 +92,58 @@ def deploy(context: Context, arguments: argparse.Namespace, tools_of: ToolsOf | 
     name, policy = manifest.model_name, context.preset.serving
 
     # KServe's SDK takes seconds to import; a refused model shouldn't wait for it.
-    from components.deployment.manifest.inference_service import Served, inference_service, storage_uri
+    from components.deployment.manifest.inference_service import (
+        Served,
+        inference_service,
+        storage_uri,
+    )
 
     registry = Registry(context.store, name)
     uri = storage_uri(registry.location(manifest.version))
     signature = _signature(context, arguments, manifest)
-    served = Served(name, manifest.version, context.run_id, uri, arguments.serving_image, context.store.uri, signature)
+    served = Served(
+        name,
+        manifest.version,
+        context.run_id,
+        uri,
+        arguments.serving_image,
+        context.store.uri,
+        signature,
+    )
     text = inference_service(served, policy)
-    roll_out = _prepared(served, policy, arguments.model, registry, tools_of)  # what can't be rolled out isn't promoted
-    withdrawn = registry.was_withdrawn(manifest.version, context.run_id)  # by this step, before it was killed
+    roll_out = _prepared(
+        served, policy, arguments.model, registry, tools_of
+    )  # what can't be rolled out isn't promoted
+    withdrawn = registry.was_withdrawn(
+        manifest.version, context.run_id
+    )  # by this step, before it was killed
     if not withdrawn:
         signed = Signed(GATE, " ".join(verdict.reasons) or "all checks passed", _now())
-        registry.promote(arguments.model, context.run_id, verdict, signed, awaits_rollout=policy.rollout is not None)
+        registry.promote(
+            arguments.model,
+            context.run_id,
+            verdict,
+            signed,
+            awaits_rollout=policy.rollout is not None,
+        )
     context.store.write(f"{keys.run(context.run_id)}/{MANIFEST}", text.encode())
     folder = contract.start(arguments.deployment)
     record_serving_image(registry, manifest.version, arguments.serving_image)
     contract.write_atomically(folder / MANIFEST, text.encode())
     rollout = roll_out(withdrawn=withdrawn) if roll_out else None
     now = registry.pointers()
-    findings = DeployFindings(name, manifest.version, now.champion, now.previous, now.anchor, uri, text, rollout)
+    findings = DeployFindings(
+        name, manifest.version, now.champion, now.previous, now.anchor, uri, text, rollout
+    )
     contract.finish(folder, "deployment", findings)
-    pointers = {"champion": now.champion and now.champion.version, "previous champion": now.previous and now.previous.version}
-    traffic = {"rollout": rollout and rollout.outcome, "traffic percent": rollout and rollout.percent}
+    pointers = {
+        "champion": now.champion and now.champion.version,
+        "previous champion": now.previous and now.previous.version,
+    }
+    traffic = {
+        "rollout": rollout and rollout.outcome,
+        "traffic percent": rollout and rollout.percent,
+    }
     context.executor_output.metadata("deployment", version=manifest.version, **pointers, **traffic)
     return findings
 
@@ -116,10 +165,19 @@ def _prepared(
 def _signature(context: Context, arguments: argparse.Namespace, manifest: ModelManifest) -> str:
     """The version's signature, made here where the key is; refuses an unsigned version where the preset names a public key."""
     content, policy = (arguments.model / MARKERS["model"]).read_bytes(), context.preset.serving
-    return sealed(context.store, manifest.model_name, manifest.version, content, arguments.signing_key, policy.public_key)
+    return sealed(
+        context.store,
+        manifest.model_name,
+        manifest.version,
+        content,
+        arguments.signing_key,
+        policy.public_key,
+    )
 
 
-def _judged(word: str, context: Context, arguments: argparse.Namespace) -> tuple[ModelManifest, Verdict]:
+def _judged(
+    word: str, context: Context, arguments: argparse.Namespace
+) -> tuple[ModelManifest, Verdict]:
     manifest = verified_model(arguments.model)
     verdict = read_marker(arguments.verdict, "verdict", Verdict)
     require_word(word, verdict, manifest, context.preset.model_name)
@@ -131,8 +189,16 @@ def _now() -> str:
 
 
 STEPS = {
-    "register": Step("keep a challenger that needs approval in the registry, and ask a person", add_register_arguments, register),
-    "deploy": Step("make the blessed challenger the champion and render what serves it", add_deploy_arguments, deploy),
+    "register": Step(
+        "keep a challenger that needs approval in the registry, and ask a person",
+        add_register_arguments,
+        register,
+    ),
+    "deploy": Step(
+        "make the blessed challenger the champion and render what serves it",
+        add_deploy_arguments,
+        deploy,
+    ),
 }
 
 if __name__ == "__main__":

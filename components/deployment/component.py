@@ -20,7 +20,8 @@ def register(
 
     Args:
         preset: Digest of the preset, which resolve stored.
-        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path.
+        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or
+            pvc://claim/path.
         run_id: Name of the run in the store.
         model: The challenger: the served file, what it takes and answers, and golden images.
         verdict: The gate's word, and every check with its value, bound and reason.
@@ -29,11 +30,23 @@ def register(
         image=IMAGE,
         command=COMMAND,
         args=[
-            "register", "--preset", preset, "--store", store, "--run-id", run_id,
-            "--model", model.path, "--verdict", verdict.path,
-            "--serving-image", SERVING_IMAGE, "--executor-input", "{{$}}",
+            "register",
+            "--preset",
+            preset,
+            "--store",
+            store,
+            "--run-id",
+            run_id,
+            "--model",
+            model.path,
+            "--verdict",
+            verdict.path,
+            "--serving-image",
+            SERVING_IMAGE,
+            "--executor-input",
+            "{{$}}",
         ],
-    )  # fmt: skip
+    )
 
 
 @dsl.container_component
@@ -49,7 +62,8 @@ def deploy(
 
     Args:
         preset: Digest of the preset, which resolve stored.
-        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path.
+        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or
+            pvc://claim/path.
         run_id: Name of the run in the store.
         model: The challenger: the served file, what it takes and answers, and golden images.
         verdict: The gate's word, and every check with its value, bound and reason.
@@ -61,8 +75,22 @@ def deploy(
         image=IMAGE,
         command=COMMAND,
         args=[
-            "deploy", "--preset", preset, "--store", store, "--run-id", run_id,
-            "--model", model.path, "--verdict", verdict.path, "--deployment", deployment.path,
-            "--serving-image", SERVING_IMAGE, "--executor-input", "{{$}}",
+            "deploy",
+            "--preset",
+            preset,
+            "--store",
+            store,
+            "--run-id",
+            run_id,
+            "--model",
+            model.path,
+            "--verdict",
+            verdict.path,
+            "--deployment",
+            deployment.path,
+            "--serving-image",
+            SERVING_IMAGE,
+            "--executor-input",
+            "{{$}}",
         ],
-    )  # fmt: skip
+    )

@@ -1,7 +1,16 @@
 """The kfp signatures of evaluate and gate."""
 
 from kfp import dsl
-from kfp.dsl import Artifact, ClassificationMetrics, Dataset, Input, Markdown, Metrics, Model, Output
+from kfp.dsl import (
+    Artifact,
+    ClassificationMetrics,
+    Dataset,
+    Input,
+    Markdown,
+    Metrics,
+    Model,
+    Output,
+)
 
 IMAGE = "emotion-evaluation"
 COMMAND = ["python", "-m", "components.evaluation"]
@@ -23,7 +32,8 @@ def evaluate(
 
     Args:
         preset: Digest of the preset, which resolve stored.
-        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path.
+        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or
+            pvc://claim/path.
         run_id: Name of the run in the store.
         plan: Digest of the run plan, which resolve stored.
         examples: Accepted images with their labels and splits.
@@ -38,12 +48,29 @@ def evaluate(
         image=IMAGE,
         command=COMMAND,
         args=[
-            "evaluate", "--preset", preset, "--store", store, "--run-id", run_id, "--plan", plan,
-            "--examples", examples.path, "--model", model.path, "--evaluation", evaluation.path,
-            "--metrics", metrics.path, "--confusion-matrix", confusion_matrix.path,
-            "--executor-input", "{{$}}",
+            "evaluate",
+            "--preset",
+            preset,
+            "--store",
+            store,
+            "--run-id",
+            run_id,
+            "--plan",
+            plan,
+            "--examples",
+            examples.path,
+            "--model",
+            model.path,
+            "--evaluation",
+            evaluation.path,
+            "--metrics",
+            metrics.path,
+            "--confusion-matrix",
+            confusion_matrix.path,
+            "--executor-input",
+            "{{$}}",
         ],
-    )  # fmt: skip
+    )
 
 
 @dsl.container_component
@@ -55,18 +82,22 @@ def gate(
     evaluation: Input[Artifact],
     serving_check: Input[Artifact],
     word: dsl.OutputPath(str),  # type: ignore[valid-type]
-    verdict: Output[Metrics],  # "Compare runs" shows the metadata of Metrics alone (frontend/src/pages/CompareV2.tsx)
+    verdict: Output[
+        Metrics
+    ],  # "Compare runs" shows the metadata of Metrics alone (frontend/src/pages/CompareV2.tsx)
     verdict_summary: Output[Markdown],
 ):
     """Judge the challenger against floors, champion and anchor; the step succeeds whatever the verdict is.
 
     Args:
         preset: Digest of the preset, which resolve stored.
-        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path.
+        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or
+            pvc://claim/path.
         run_id: Name of the run in the store.
         plan: Digest of the run plan, which resolve stored.
         evaluation: Scores and predictions of challenger, champion and anchor on the same rows.
-        serving_check: Answers to the golden images, start, latency and memory of challenger and champion.
+        serving_check: Answers to the golden images, start, latency and memory of challenger and
+            champion.
 
     Returns:
         word: Word for what follows: blessed, rejected or needs-approval.
@@ -77,10 +108,26 @@ def gate(
         image=IMAGE,
         command=COMMAND,
         args=[
-            "gate", "--preset", preset, "--store", store, "--run-id", run_id, "--plan", plan,
-            "--evaluation", evaluation.path, "--serving-check", serving_check.path,
-            "--word-output", word, "--verdict", verdict.path,
-            "--verdict-summary", verdict_summary.path,
-            "--executor-input", "{{$}}",
+            "gate",
+            "--preset",
+            preset,
+            "--store",
+            store,
+            "--run-id",
+            run_id,
+            "--plan",
+            plan,
+            "--evaluation",
+            evaluation.path,
+            "--serving-check",
+            serving_check.path,
+            "--word-output",
+            word,
+            "--verdict",
+            verdict.path,
+            "--verdict-summary",
+            verdict_summary.path,
+            "--executor-input",
+            "{{$}}",
         ],
-    )  # fmt: skip
+    )

@@ -54,8 +54,8 @@ class Models:
 def evaluate(context: Context, arguments: argparse.Namespace) -> EvaluateFindings:
     """Score the challenger, and the champion and anchor that the night plan names.
 
-    All of them answer the held-out rows first. A challenger that the pre-screen stops there never meets the test rows: the
-    findings are then of the held-out rows.
+    All of them answer the held-out rows first. A challenger that the pre-screen stops there never
+    meets the test rows: the findings are then of the held-out rows.
 
     Raises:
         ContractError: an artifact is damaged, or the models take other images or name other labels.
@@ -68,24 +68,40 @@ def evaluate(context: Context, arguments: argparse.Namespace) -> EvaluateFinding
     answered: dict[str, Answers] = {}
     for split in ("validation", "test"):
         if len(by_split[split]) and not stops(answered.get("validation"), policy.margin):
-            answered[split] = _answers(arguments.examples, snapshot, models, by_split[split], split, policy.slices)
+            answered[split] = _answers(
+                arguments.examples, snapshot, models, by_split[split], split, policy.slices
+            )
     folder = contract.start(arguments.evaluation)
     scored_on = "test" if "test" in answered else "validation"
-    by_role = {role: {split: found.probabilities[role] for split, found in answered.items()} for role in models.roles}
+    by_role = {
+        role: {split: found.probabilities[role] for split, found in answered.items()}
+        for role in models.roles
+    }
     tables.write_tables(folder, {split: by_split[split] for split in answered}, by_role)
 
     findings = _findings(context, arguments.examples, snapshot, models, by_split, answered)
     _publish(context, arguments, findings)
     contract.finish(folder, "evaluation", findings)
-    for who, score in (("challenger", findings.challenger), ("champion", findings.champion), ("anchor", findings.anchor)):
+    for who, score in (
+        ("challenger", findings.challenger),
+        ("champion", findings.champion),
+        ("anchor", findings.anchor),
+    ):
         if score is not None:
             figures = f"accuracy {score.accuracy:.3f}, macro F1 {score.macro_f1:.3f}"
-            print(f"{who} {score.version}: {figures} on {score.rows:,} {scored_on} images", flush=True)
+            print(
+                f"{who} {score.version}: {figures} on {score.rows:,} {scored_on} images", flush=True
+            )
     return findings
 
 
 def _findings(
-    context: Context, examples: Path, snapshot: Snapshot, models: Models, by_split: Mapping[str, Rows], answered: Mapping[str, Answers]
+    context: Context,
+    examples: Path,
+    snapshot: Snapshot,
+    models: Models,
+    by_split: Mapping[str, Rows],
+    answered: Mapping[str, Answers],
 ) -> EvaluateFindings:
     """All figures, of the test rows or, where the challenger didn't get that far, of the held-out rows."""
     scored_on = "test" if "test" in answered else "validation"
@@ -95,10 +111,18 @@ def _findings(
     for role, version in models.roles.items():
         if version not in scored:
             scored[version] = metrics.scores(
-                version, snapshot.labels, asked.labels, given[role], asked.exact_twin, asked.near_twin, asked.votes
+                version,
+                snapshot.labels,
+                asked.labels,
+                given[role],
+                asked.exact_twin,
+                asked.near_twin,
+                asked.votes,
             )
     roles = {role: scored[version] for role, version in models.roles.items()}
-    compared = {role: metrics.comparison(asked.labels, given["challenger"], given[role]) for role in roles}
+    compared = {
+        role: metrics.comparison(asked.labels, given["challenger"], given[role]) for role in roles
+    }
     held_out = answered.get("validation")
     gained, lost = changes.flips(answers, MOST_FLIPS)
     chosen = samples.choose(asked.labels, given["challenger"], context.preset.training.seed)
@@ -114,7 +138,11 @@ def _findings(
         scored_on="test" if scored_on == "test" else "validation",
         test_set=tables.identity(by_split["test"].table),
         anchor_comparison=compared.get("anchor"),
-        held_out=metrics.comparison(held_out.labels, held_out.probabilities["challenger"], held_out.probabilities["champion"])
+        held_out=metrics.comparison(
+            held_out.labels,
+            held_out.probabilities["challenger"],
+            held_out.probabilities["champion"],
+        )
         if held_out and "champion" in roles
         else None,
         classes=changes.class_changes(answers, snapshot.labels),
@@ -124,12 +152,23 @@ def _findings(
     )
 
 
-def _answers(examples: Path, snapshot: Snapshot, models: Models, asked: Rows, split: str, columns: tuple[str, ...]) -> Answers:
+def _answers(
+    examples: Path,
+    snapshot: Snapshot,
+    models: Models,
+    asked: Rows,
+    split: str,
+    columns: tuple[str, ...],
+) -> Answers:
     batches = rows.image_batches(examples, snapshot, split, BATCH_SIZE)
     spec = next(iter(models.loaded.values())).manifest.image
     what = f"{split} · {len(models.loaded)} models"
-    found = predict.answers(models.loaded, batches, spec, lambda done: progress.show(done, len(asked), "images", what))
-    return Answers(asked.labels, asked.groups, slices(asked.columns, columns), models.by_role(found))
+    found = predict.answers(
+        models.loaded, batches, spec, lambda done: progress.show(done, len(asked), "images", what)
+    )
+    return Answers(
+        asked.labels, asked.groups, slices(asked.columns, columns), models.by_role(found)
+    )
 
 
 def _models(context: Context, arguments: argparse.Namespace, snapshot: Snapshot) -> Models:
@@ -150,14 +189,22 @@ def _models(context: Context, arguments: argparse.Namespace, snapshot: Snapshot)
             continue
         roles[who] = pointer.version
         if pointer.version not in loaded:
-            folder = version_folder(context.store, context.preset.model_name, pointer.version, context.scratch / "models")
+            folder = version_folder(
+                context.store,
+                context.preset.model_name,
+                pointer.version,
+                context.scratch / "models",
+            )
             loaded[pointer.version] = _comparable(who, ServedModel(folder, threads), challenger)
     return Models(roles, loaded)
 
 
 def _comparable(who: str, model: ServedModel, challenger: ServedModel) -> ServedModel:
     ours, theirs = challenger.manifest, model.manifest
-    for what, wanted, found in (("labels", ours.labels, theirs.labels), ("input", ours.image, theirs.image)):
+    for what, wanted, found in (
+        ("labels", ours.labels, theirs.labels),
+        ("input", ours.image, theirs.image),
+    ):
         if wanted != found:
             raise ContractError(
                 f"the {who} {theirs.version} has other {what} than the challenger, so they can't be compared",
@@ -169,7 +216,12 @@ def _comparable(who: str, model: ServedModel, challenger: ServedModel) -> Served
 
 
 def _samples(
-    examples: Path, snapshot: Snapshot, models: Models, asked: Rows, given: Mapping[str, Table], chosen: list[int]
+    examples: Path,
+    snapshot: Snapshot,
+    models: Models,
+    asked: Rows,
+    given: Mapping[str, Table],
+    chosen: list[int],
 ) -> dict[int, SamplePrediction]:
     """Rows for the galleries, each with its picture, by row."""
     ids = asked.example_ids
@@ -193,14 +245,25 @@ def _samples(
 def _publish(context: Context, arguments: argparse.Namespace, findings: EvaluateFindings) -> None:
     """The same figures as KFP metadata and as small files."""
     challenger, champion, anchor = findings.challenger, findings.champion, findings.anchor
-    values = {"rows": challenger.rows, **{name: getattr(challenger, field) for name, field in SCALARS.items()}}
+    values = {
+        "rows": challenger.rows,
+        **{name: getattr(challenger, field) for name, field in SCALARS.items()},
+    }
     if champion:
         values |= {f"champion {name}": getattr(champion, field) for name, field in SCALARS.items()}
     context.executor_output.metadata("metrics", **values)
     versions = {"champion": champion and champion.version, "anchor": anchor and anchor.version}
-    decisive = {"rows": challenger.rows, "accuracy": challenger.accuracy, "scored on": findings.scored_on}
-    context.executor_output.metadata("evaluation", challenger=challenger.version, **versions, **decisive)
-    context.executor_output.confusion_matrix("confusion_matrix", findings.labels, findings.challenger.confusion)
+    decisive = {
+        "rows": challenger.rows,
+        "accuracy": challenger.accuracy,
+        "scored on": findings.scored_on,
+    }
+    context.executor_output.metadata(
+        "evaluation", challenger=challenger.version, **versions, **decisive
+    )
+    context.executor_output.confusion_matrix(
+        "confusion_matrix", findings.labels, findings.challenger.confusion
+    )
     if arguments.metrics:
         write_atomically(arguments.metrics, to_pretty_json(values).encode())
     if arguments.confusion_matrix:

@@ -23,10 +23,21 @@ def _resolve_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder, archive, table, or gs://, s3:// or kaggle:// of these; a JSON list of several; empty where the preset names them",
     )
     parser.add_argument(
-        "--compiled-for", default="", choices=("", "cpu", "gpu"), help="device whose task sizes the pipeline version has; empty at a desk"
+        "--compiled-for",
+        default="",
+        choices=("", "cpu", "gpu"),
+        help="device whose task sizes the pipeline version has; empty at a desk",
     )
-    parser.add_argument("--code-version", default="", help="digest of the code and locks that the steps run with")
-    parser.add_argument("--force", type=_boolean, default=False, metavar="True|False", help="work even if nothing is new")
+    parser.add_argument(
+        "--code-version", default="", help="digest of the code and locks that the steps run with"
+    )
+    parser.add_argument(
+        "--force",
+        type=_boolean,
+        default=False,
+        metavar="True|False",
+        help="work even if nothing is new",
+    )
     parser.add_argument("--work-output", default="", help="file for the word: new or nothing-new")
     parser.add_argument("--plan-output", default="", help="file for the digest of the night's plan")
     parser.add_argument("--run-output", default="", help="file for the name of the run")
@@ -36,7 +47,9 @@ def _resolve_arguments(parser: argparse.ArgumentParser) -> None:
 def _resolve(context: Context, arguments: argparse.Namespace) -> ResolveFindings:
     from components.ingestion.resolve.resolve import check_compiled_for, resolve
 
-    preset_digest = store_preset(context.store, context.run_id, context.preset)  # first: a report of what then fails reads it
+    preset_digest = store_preset(
+        context.store, context.run_id, context.preset
+    )  # first: a report of what then fails reads it
     check_compiled_for(context.preset, arguments.compiled_for)
     findings = resolve(context, arguments.source, arguments.code_version, force=arguments.force)
     outputs = {
@@ -54,7 +67,9 @@ def _resolve(context: Context, arguments: argparse.Namespace) -> ResolveFindings
 
 def _ingest_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", required=True, help="digest of the night's plan")
-    parser.add_argument("--examples", required=True, type=Path, help="folder for the examples artifact")
+    parser.add_argument(
+        "--examples", required=True, type=Path, help="folder for the examples artifact"
+    )
     parser.add_argument(
         "beam",
         nargs="*",
@@ -67,10 +82,21 @@ def _ingest_arguments(parser: argparse.ArgumentParser) -> None:
 def _ingest(context: Context, arguments: argparse.Namespace) -> IngestFindings:
     from components.ingestion.ingest import ingest
 
-    found = ingest(context, arguments.plan, arguments.examples, IngestionPolicy(tuple(arguments.beam)) if arguments.beam else None)
-    images = {"images read": found.read, "images accepted": found.accepted, "images rejected": found.rejected}
+    found = ingest(
+        context,
+        arguments.plan,
+        arguments.examples,
+        IngestionPolicy(tuple(arguments.beam)) if arguments.beam else None,
+    )
+    images = {
+        "images read": found.read,
+        "images accepted": found.accepted,
+        "images rejected": found.rejected,
+    }
     rows = {f"{split} rows": sum(counts.values()) for split, counts in found.counts.items()}
-    context.executor_output.metadata("examples", **{"snapshot id": found.snapshot_id}, **images, **rows)
+    context.executor_output.metadata(
+        "examples", **{"snapshot id": found.snapshot_id}, **images, **rows
+    )
     return found
 
 
@@ -82,8 +108,16 @@ def _boolean(text: str) -> bool:
 
 
 STEPS = {
-    "resolve": Step("Find out whether the source, the preset or the code is new, and plan the night.", _resolve_arguments, _resolve),
-    "ingest": Step("Read and check every image of the source and write the examples artifact.", _ingest_arguments, _ingest),
+    "resolve": Step(
+        "Find out whether the source, the preset or the code is new, and plan the night.",
+        _resolve_arguments,
+        _resolve,
+    ),
+    "ingest": Step(
+        "Read and check every image of the source and write the examples artifact.",
+        _ingest_arguments,
+        _ingest,
+    ),
 }
 
 
@@ -93,7 +127,9 @@ def decide(argv: list[str]) -> int:
 
     parser = argparse.ArgumentParser(prog="python -m components.ingestion")
     parser.add_argument("what", choices=DECISIONS)
-    parser.add_argument("name", help="forget: example id, content id or path in the source; relabel: CSV file")
+    parser.add_argument(
+        "name", help="forget: example id, content id or path in the source; relabel: CSV file"
+    )
     parser.add_argument("--store", required=True, help="folder or URI of the store")
     parser.add_argument("--by", required=True, help="who decides")
     arguments = parser.parse_args(argv)
@@ -108,7 +144,9 @@ def decide(argv: list[str]) -> int:
     except EmotionError as error:
         print(f"{arguments.what} failed: {error}", file=sys.stderr)
         return error.exit_code
-    print(f"forgotten: {len(found.contents):,} picture(s), shown as {', '.join(found.rows)}; no later snapshot holds them")
+    print(
+        f"forgotten: {len(found.contents):,} picture(s), shown as {', '.join(found.rows)}; no later snapshot holds them"
+    )
     print("trained on them: " + (", ".join(found.versions) or "no model version in this store"))
     return 0
 
@@ -116,4 +154,8 @@ def decide(argv: list[str]) -> int:
 DECISIONS = ("forget", "relabel")
 
 if __name__ == "__main__":
-    sys.exit(decide(sys.argv[1:]) if sys.argv[1:2] and sys.argv[1] in DECISIONS else main("ingestion", STEPS))
+    sys.exit(
+        decide(sys.argv[1:])
+        if sys.argv[1:2] and sys.argv[1] in DECISIONS
+        else main("ingestion", STEPS)
+    )

@@ -27,7 +27,8 @@ def resolve(
     Args:
         preset: Name of a shipped preset, or the JSON text of one.
         source: Address of the images, or a JSON list of several; empty where the preset names them.
-        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path.
+        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or
+            pvc://claim/path.
         run_id: Name of the run; empty for the id of the workflow.
         job_id: Id of the workflow. A name that another workflow's run has is not taken twice.
         compiled_for: Device whose task sizes this pipeline version has: cpu or gpu.
@@ -44,12 +45,35 @@ def resolve(
         image=IMAGE,
         command=COMMAND,
         args=[
-            "resolve", "--preset", preset, "--store", store, "--run-id", run_id, "--job-id", job_id,
-            "--source", source, "--compiled-for", compiled_for, "--code-version", code_version, "--force", force,
-            "--work-output", work, "--plan-output", plan, "--run-output", run, "--preset-output", preset_digest,
-            "--executor-input", "{{$}}",
+            "resolve",
+            "--preset",
+            preset,
+            "--store",
+            store,
+            "--run-id",
+            run_id,
+            "--job-id",
+            job_id,
+            "--source",
+            source,
+            "--compiled-for",
+            compiled_for,
+            "--code-version",
+            code_version,
+            "--force",
+            force,
+            "--work-output",
+            work,
+            "--plan-output",
+            plan,
+            "--run-output",
+            run,
+            "--preset-output",
+            preset_digest,
+            "--executor-input",
+            "{{$}}",
         ],
-    )  # fmt: skip
+    )
 
 
 @dsl.container_component
@@ -58,7 +82,8 @@ def ingest(preset: str, store: str, run_id: str, plan: str, examples: Output[Dat
 
     Args:
         preset: Digest of the preset, which resolve stored.
-        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path.
+        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or
+            pvc://claim/path.
         run_id: Name of the run in the store.
         plan: Digest of the run plan, which resolve stored.
 
@@ -69,8 +94,18 @@ def ingest(preset: str, store: str, run_id: str, plan: str, examples: Output[Dat
         image=IMAGE,
         command=COMMAND,
         args=[
-            "ingest", "--preset", preset, "--store", store, "--run-id", run_id, "--plan", plan,
-            "--examples", examples.path,
-            "--executor-input", "{{$}}",
+            "ingest",
+            "--preset",
+            preset,
+            "--store",
+            store,
+            "--run-id",
+            run_id,
+            "--plan",
+            plan,
+            "--examples",
+            examples.path,
+            "--executor-input",
+            "{{$}}",
         ],
-    )  # fmt: skip
+    )

@@ -29,8 +29,16 @@ from components.shared.store.interface import Store, open_store, update
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--status", default="", help="final status of the pipeline as JSON, from Kubeflow Pipelines; empty at a desk")
-    parser.add_argument("--webhook-file", type=Path, help="file with the URL to tell how the night ended; absent: nobody is told")
+    parser.add_argument(
+        "--status",
+        default="",
+        help="final status of the pipeline as JSON, from Kubeflow Pipelines; empty at a desk",
+    )
+    parser.add_argument(
+        "--webhook-file",
+        type=Path,
+        help="file with the URL to tell how the night ended; absent: nobody is told",
+    )
     parser.add_argument("--page", type=Path, required=True, help="HTML file to write")
 
 
@@ -38,14 +46,24 @@ def report(context: Context, arguments: argparse.Namespace) -> None:
     """Write everything that people and programs read of a night; the small and sure things first."""
     began = time.monotonic()
     store, run = context.store, keys.run(context.run_id)
-    night = read_night(context.run_id, {step: _read(store, keys.evidence(context.run_id, step)) for step in REPORTED})
+    night = read_night(
+        context.run_id,
+        {step: _read(store, keys.evidence(context.run_id, step)) for step in REPORTED},
+    )
     earlier = _earlier_summary(store, run)
-    # Rendered again at a desk there is no status to go by: what the pipeline said that night still holds.
-    problem = pipeline_error(arguments.status) if arguments.status else str(earlier.get("pipeline_error") or "")
+    # Rendered again at a desk there is no status to go by: what the pipeline said that night still
+    # holds.
+    problem = (
+        pipeline_error(arguments.status)
+        if arguments.status
+        else str(earlier.get("pipeline_error") or "")
+    )
     outcome = judge(night, problem)
     preset = context.given_preset or _preset(store, context.run_id)
     cost = cost_of(night.steps, *read_prices(_read(store, keys.PRICES)))
-    summary = summarize(night, outcome, preset, store.location(f"{run}/report.html"), cost) | {"pipeline_error": problem or None}
+    summary = summarize(night, outcome, preset, store.location(f"{run}/report.html"), cost) | {
+        "pipeline_error": problem or None
+    }
     # What others added to the summary, such as the time that the whole command took, stays.
     store.write(f"{run}/summary.json", to_pretty_json(earlier | summary).encode())
     told = message(summary, outcome)
@@ -53,14 +71,24 @@ def report(context: Context, arguments: argparse.Namespace) -> None:
     page = _page(preset, night, outcome, summary).encode()
     store.write(f"{run}/report.html", page)
     write_document(arguments.page, page)
-    context.executor_output.metadata("page", outcome=outcome.word, headline=outcome.headline, **{"report in the store": summary["report"]})
+    context.executor_output.metadata(
+        "page",
+        outcome=outcome.word,
+        headline=outcome.headline,
+        **{"report in the store": summary["report"]},
+    )
     if preset and night.evaluate:
         card = model_card(night, night.evaluate, outcome, preset).encode()
         store.write(keys.card(preset.model_name, night.evaluate.challenger.version), card)
     if preset:
         _remember(store, preset, night, outcome)
     _add_to_index(store, summary)
-    ours = {"name": "report", "seconds": round(time.monotonic() - began, 3), "cached": False, "status": "succeeded"}
+    ours = {
+        "name": "report",
+        "seconds": round(time.monotonic() - began, 3),
+        "cached": False,
+        "status": "succeeded",
+    }
     summary["steps"].append({**ours, "peak_memory_bytes": peak_memory_bytes()})
     store.write(f"{run}/summary.json", to_pretty_json(earlier | summary).encode())
     _notify(store, f"{run}/notified.json", told, arguments.webhook_file)
@@ -72,12 +100,18 @@ def _notify(store: Store, key: str, told: dict[str, str], webhook_file: Path | N
     if webhook_file is None or not webhook_file.is_file() or _read(store, key) == mark:
         return
     problem = send(told, webhook_file)
-    print(f"nobody was told: {problem}" if problem else "told the webhook how the night ended", file=sys.stderr, flush=True)
+    print(
+        f"nobody was told: {problem}" if problem else "told the webhook how the night ended",
+        file=sys.stderr,
+        flush=True,
+    )
     try:
         if not problem:
             store.write(key, mark)
     except (EmotionError, OSError) as error:
-        print(f"a second attempt of this step will tell it again: {one_line(error)}", file=sys.stderr)
+        print(
+            f"a second attempt of this step will tell it again: {one_line(error)}", file=sys.stderr
+        )
 
 
 def _preset(store: Store, run_id: str) -> Preset | None:
@@ -123,7 +157,10 @@ def _add_to_index(store: Store, summary: dict[str, Any]) -> None:
         if row is not None:
             add_to_index(store, row)
     except (EmotionError, OSError) as error:
-        print(f"the index over runs wasn't updated, `emotion report --index` makes it again: {one_line(error)}", file=sys.stderr)
+        print(
+            f"the index over runs wasn't updated, `emotion report --index` makes it again: {one_line(error)}",
+            file=sys.stderr,
+        )
 
 
 def _earlier_summary(store: Store, run: str) -> dict[str, Any]:
@@ -140,15 +177,24 @@ def _read(store: Store, key: str) -> bytes | None:
 
 
 def _index(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m components.reporting index", description="The page over all runs of a store.")
+    parser = argparse.ArgumentParser(
+        prog="python -m components.reporting index",
+        description="The page over all runs of a store.",
+    )
     parser.add_argument("--store", required=True, help="folder, gs:// or s3:// URI of the store")
-    parser.add_argument("--home", type=Path, help="local folder of runs to write the page to as well")
-    parser.add_argument("--rebuild", action="store_true", help="make the index again from every run's summary")
+    parser.add_argument(
+        "--home", type=Path, help="local folder of runs to write the page to as well"
+    )
+    parser.add_argument(
+        "--rebuild", action="store_true", help="make the index again from every run's summary"
+    )
     arguments = parser.parse_args(argv)
     try:
         store = open_store(arguments.store)
         if arguments.rebuild:
-            print(f"{len(rebuild_index(store).rows):,} runs in {store.location(keys.runs_index('html'))}")
+            print(
+                f"{len(rebuild_index(store).rows):,} runs in {store.location(keys.runs_index('html'))}"
+            )
         if arguments.home:
             write_home_page(store, arguments.home)
     except (EmotionError, OSError) as error:
@@ -157,7 +203,11 @@ def _index(argv: Sequence[str]) -> int:
     return 0
 
 
-STEPS = {"report": Step("build the page and the summary of a night, whatever happened", add_arguments, report)}
+STEPS = {
+    "report": Step(
+        "build the page and the summary of a night, whatever happened", add_arguments, report
+    )
+}
 
 
 def run(argv: Sequence[str]) -> int:

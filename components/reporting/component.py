@@ -9,11 +9,14 @@ WEBHOOK_FILE = "/var/run/secrets/emotion/notification/webhook-url"  # a mounted 
 
 
 @dsl.container_component
-def report(store: str, run_id: str, job_id: str, status: dsl.PipelineTaskFinalStatus, page: Output[HTML]):
+def report(
+    store: str, run_id: str, job_id: str, status: dsl.PipelineTaskFinalStatus, page: Output[HTML]
+):
     """Build the page and the summary from the evidence of the steps, whatever happened.
 
     Args:
-        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path.
+        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or
+            pvc://claim/path.
         run_id: Name of the run; empty for the id of the workflow.
         job_id: Id of the workflow, by which the run's name in the store is found.
         status: How the pipeline ended, from Kubeflow Pipelines.
@@ -25,8 +28,20 @@ def report(store: str, run_id: str, job_id: str, status: dsl.PipelineTaskFinalSt
         image=IMAGE,
         command=COMMAND,
         args=[
-            "report", "--store", store, "--run-id", run_id, "--job-id", job_id,
-            "--status", status, "--webhook-file", WEBHOOK_FILE, "--page", page.path,
-            "--executor-input", "{{$}}",
+            "report",
+            "--store",
+            store,
+            "--run-id",
+            run_id,
+            "--job-id",
+            job_id,
+            "--status",
+            status,
+            "--webhook-file",
+            WEBHOOK_FILE,
+            "--page",
+            page.path,
+            "--executor-input",
+            "{{$}}",
         ],
-    )  # fmt: skip
+    )

@@ -20,8 +20,10 @@ class Prices:
     """What an hour costs, as the store's ``prices.json`` says it.
 
     Attributes:
-        cpu_hour, memory_gb_hour: of one core and of one GB, as a pod is promised them. gpu_hour: by resource name.
-        spot: share of these prices that a step pays which may run on spot nodes. source: where they come from, and of when.
+        cpu_hour, memory_gb_hour: of one core and of one GB, as a pod is promised them. gpu_hour: by
+            resource name.
+        spot: share of these prices that a step pays which may run on spot nodes. source: where they
+            come from, and of when.
     """
 
     currency: str
@@ -41,11 +43,14 @@ class Cost:
     """What the steps of a night took.
 
     Attributes:
-        on_cluster: they ran in pods; on one machine only ``seconds`` and ``process_seconds`` are known.
+        on_cluster: they ran in pods; on one machine only ``seconds`` and ``process_seconds`` are
+            known.
         pods: of steps, every attempt; Kubeflow's own, which prepare each, aside.
         seconds: of all steps together. process_seconds: processor time that they used.
-        cpu_hours, memory_gb_hours, gpu_hours: promised to the pods, for as long as the steps worked.
-        price: of these, in ``currency``; None without prices. note: why there is none, or what it leaves out.
+        cpu_hours, memory_gb_hours, gpu_hours: promised to the pods, for as long as the steps
+            worked.
+        price: of these, in ``currency``; None without prices. note: why there is none, or what it
+            leaves out.
     """
 
     on_cluster: bool
@@ -72,13 +77,17 @@ class _Pod:
 
 def cost_of(steps: Iterable[Observed], prices: Prices | None, note: str = "") -> Cost:
     """The cost of a night. A cached step took its time in an earlier attempt of the same run, and counts too."""
-    began = [step for step in steps if step.started_at and step.status not in ("missing", "skipped")]
+    began = [
+        step for step in steps if step.started_at and step.status not in ("missing", "skipped")
+    ]
     seconds = round(sum(step.seconds + step.earlier_seconds for step in began), 3)
     used = round(sum(step.cpu_seconds for step in began), 3)
     pods = [(step, pod) for step in began if (pod := _pod(step)) is not None]
     if not pods:
         return Cost(False, 0, seconds, used)
-    unpriced = sorted({pod.gpu for _, pod in pods if pod.gpus and prices and pod.gpu not in prices.gpu_hour})
+    unpriced = sorted(
+        {pod.gpu for _, pod in pods if pod.gpus and prices and pod.gpu not in prices.gpu_hour}
+    )
     if unpriced:
         prices, note = None, f"prices.json has no gpu_hour of {', '.join(unpriced)}"
     killed = [step.name for step, _ in pods if step.status == "running"]
@@ -117,7 +126,11 @@ def in_words(cost: Cost) -> str:
     if not cost.on_cluster:
         return f"{cost.process_seconds:,.0f} s of processor time"
     words = f"{cost.pods} pods, {cost.cpu_hours:.2f} CPU-hours, {cost.gpu_hours:.2f} GPU-hours"
-    return words + (f", {cost.price:.2f} {cost.currency}" if cost.price is not None else "") + (f" ({cost.note})" if cost.note else "")
+    return (
+        words
+        + (f", {cost.price:.2f} {cost.currency}" if cost.price is not None else "")
+        + (f" ({cost.note})" if cost.note else "")
+    )
 
 
 def _pod(step: Observed) -> _Pod | None:
@@ -125,7 +138,14 @@ def _pod(step: Observed) -> _Pod | None:
     try:
         told = json.loads(step.environment["resources"])
         hours = (step.seconds + step.earlier_seconds) / HOUR
-        return _Pod(hours, float(told["cpu"]), float(told["memory_gb"]), int(told["gpus"]), str(told["gpu"]), bool(told["spot"]))
+        return _Pod(
+            hours,
+            float(told["cpu"]),
+            float(told["memory_gb"]),
+            int(told["gpus"]),
+            str(told["gpu"]),
+            bool(told["spot"]),
+        )
     except (KeyError, ValueError, TypeError):
         return None
 

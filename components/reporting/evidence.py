@@ -28,7 +28,10 @@ from components.shared.text import shortened
 
 Status = Literal["succeeded", "failed", "running", "unreadable", "missing", "skipped"]
 REPORTED = tuple(name for name in STEPS if name != "report")
-ONLY_AFTER = {"register": "needs-approval", "deploy": "blessed"}  # steps that one word of the gate alone leads to
+ONLY_AFTER = {
+    "register": "needs-approval",
+    "deploy": "blessed",
+}  # steps that one word of the gate alone leads to
 
 T = TypeVar("T")
 
@@ -187,6 +190,8 @@ def _observe(name: str, content: bytes | None) -> Observed:
     if evidence.status != "succeeded":
         return step
     try:
-        return replace(step, findings=from_plain(FINDINGS[name], evidence.findings, f"the findings of {name}"))
+        return replace(
+            step, findings=from_plain(FINDINGS[name], evidence.findings, f"the findings of {name}")
+        )
     except (EmotionError, ValueError, TypeError) as error:
         return replace(step, status="unreadable", error=shortened(error, 500))

@@ -25,7 +25,8 @@ class Row:
     """What the index says of one run.
 
     Attributes:
-        accuracy: of the night's challenger. champion_accuracy: of the champion that it was compared with.
+        accuracy: of the night's challenger. champion_accuracy: of the champion that it was compared
+            with.
         champion: version of the champion once the night was over.
         seconds: that its steps took. why: the first reason, or the error.
     """
@@ -65,7 +66,10 @@ def row_of(summary: Mapping[str, Any]) -> Row | None:
             outcome=str(summary["outcome"]),
             finished_at=str(summary["finished_at"]),
             seconds=float(sum(step["seconds"] for step in summary["steps"] if not step["cached"])),
-            why=str(summary.get("error") or (reasons[0] if reasons else summary.get("work_reason") or "")),
+            why=str(
+                summary.get("error")
+                or (reasons[0] if reasons else summary.get("work_reason") or "")
+            ),
             accuracy=float(challenger["accuracy"]) if challenger else None,
             champion_accuracy=float(champion["accuracy"]) if champion else None,
             champion=summary.get("serving_version"),
@@ -94,7 +98,10 @@ def render_index(index: Index, linked: Container[str]) -> str:
         linked: ids of the runs whose report stands beside the page, in a folder of that name.
     """
     names = sorted({row.model_name for row in index.rows.values()})
-    models = [_model(name, (row for row in index.rows.values() if row.model_name == name)) for name in names]
+    models = [
+        _model(name, (row for row in index.rows.values() if row.model_name == name))
+        for name in names
+    ]
     return render_template("index.html.j2", models=models, runs=len(index.rows), linked=linked)
 
 
@@ -109,7 +116,9 @@ def _model(name: str, rows: Iterable[Row]) -> Model:
         tuple((word, tally[word]) for word in OUTCOME_WORDS if tally[word]),
         next((row.champion for row in newest_first if row.champion), None),
         trend([_column(row) for row in judged], "Accuracy") if drawn else None,
-        durations([(row.seconds, f"{row.run_id}: {in_words(row.seconds)}") for row in judged]) if drawn else None,
+        durations([(row.seconds, f"{row.run_id}: {in_words(row.seconds)}") for row in judged])
+        if drawn
+        else None,
     )
 
 

@@ -43,7 +43,10 @@ def _details(night: Night, preset: Preset) -> list[str]:
     image = preset.data.image
     rows = [
         ("Preset", f"{preset.name}: {preset.summary}"),
-        ("Input", f"uint8 pixels, {image.height} x {image.width}, {'gray' if image.channels == 1 else 'colour'}"),
+        (
+            "Input",
+            f"uint8 pixels, {image.height} x {image.width}, {'gray' if image.channels == 1 else 'colour'}",
+        ),
         ("Run", night.run_id),
     ]
     if night.resolve:
@@ -52,8 +55,14 @@ def _details(night: Night, preset: Preset) -> list[str]:
         train = night.train
         rows += [
             ("Architecture", f"{train.architecture}, {train.parameters:,} parameters"),
-            ("Training", f"{len(train.history.get('val_loss', ()))} epochs, best {train.best_epoch}; seed {train.seed}; {train.device}"),
-            ("Calibration", f"temperature {train.temperature:.3f}; ECE {train.ece_before:.3f} before, {train.ece_after:.3f} after"),
+            (
+                "Training",
+                f"{len(train.history.get('val_loss', ()))} epochs, best {train.best_epoch}; seed {train.seed}; {train.device}",
+            ),
+            (
+                "Calibration",
+                f"temperature {train.temperature:.3f}; ECE {train.ece_before:.3f} before, {train.ece_after:.3f} after",
+            ),
         ]
     return ["## Model", _table(("", ""), rows)]
 
@@ -64,27 +73,58 @@ def _data(night: Night, found: EvaluateFindings) -> list[str]:
         rows.insert(0, ("Source", night.resolve.plan.listing.uri))
     if night.ingest:
         counts = night.ingest.counts
-        rows += [(f"Rows, {split}", f"{sum(per_label.values()):,}") for split, per_label in counts.items()]
+        rows += [
+            (f"Rows, {split}", f"{sum(per_label.values()):,}")
+            for split, per_label in counts.items()
+        ]
     return ["## Data", _table(("", ""), rows)]
 
 
 def _results(found: EvaluateFindings) -> list[str]:
-    models = [("challenger", found.challenger), *((name, scores) for name, scores in _others(found) if scores)]
+    models = [
+        ("challenger", found.challenger),
+        *((name, scores) for name, scores in _others(found) if scores),
+    ]
     header = ("measure", *(f"{name} {scores.version}" for name, scores in models))
-    measures = ("accuracy", "balanced_accuracy", "macro_f1", "majority_share", "log_loss", "brier", "ece", "accuracy_without_twins")
-    rows = [(measure.replace("_", " "), *(f"{getattr(scores, measure):.4f}" for _, scores in models)) for measure in measures]
+    measures = (
+        "accuracy",
+        "balanced_accuracy",
+        "macro_f1",
+        "majority_share",
+        "log_loss",
+        "brier",
+        "ece",
+        "accuracy_without_twins",
+    )
+    rows = [
+        (measure.replace("_", " "), *(f"{getattr(scores, measure):.4f}" for _, scores in models))
+        for measure in measures
+    ]
     classes = [
-        (score.label, f"{score.precision:.3f}", f"{score.recall:.3f}", f"{score.f1:.3f}", f"{score.support:,}")
+        (
+            score.label,
+            f"{score.precision:.3f}",
+            f"{score.recall:.3f}",
+            f"{score.f1:.3f}",
+            f"{score.support:,}",
+        )
         for score in found.challenger.per_class
     ]
-    slices = [(change.kind, change.name, f"{change.challenger:.3f}", f"{change.rows:,}") for change in found.slices]
+    slices = [
+        (change.kind, change.name, f"{change.challenger:.3f}", f"{change.rows:,}")
+        for change in found.slices
+    ]
     what = "test" if found.scored_on == "test" else "held-out validation"
     return [
         f"## Results on {found.challenger.rows:,} {what} rows",
         _table(header, rows),
         "### By class",
         _table(("class", "precision", "recall", "F1", "rows"), classes),
-        *(["### By slice", _table(("column", "slice", "accuracy", "rows"), slices)] if slices else []),
+        *(
+            ["### By slice", _table(("column", "slice", "accuracy", "rows"), slices)]
+            if slices
+            else []
+        ),
     ]
 
 
@@ -102,7 +142,9 @@ def _limits(night: Night, found: EvaluateFindings) -> str:
         sentences.append(f"Fewer than {FEW_ROWS} rows stand behind {', '.join(few)}.")
     noise = night.validate.label_noise if night.validate else None
     if noise:
-        sentences.append(f"{sum(noise.doubted.values()):,} of {noise.rows:,} judged labels are doubted by {noise.method}.")
+        sentences.append(
+            f"{sum(noise.doubted.values()):,} of {noise.rows:,} judged labels are doubted by {noise.method}."
+        )
     return _text(" ".join(sentences))
 
 
@@ -118,4 +160,8 @@ def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 def _text(value: str) -> str:
     """Text without meaning in Markdown or HTML, on one line."""
     escaped = html.escape(" ".join(value.split()), quote=False)
-    return escaped if set(escaped) == {"-"} else "".join(f"\\{mark}" if mark in "\\`*_[]|" else mark for mark in escaped)
+    return (
+        escaped
+        if set(escaped) == {"-"}
+        else "".join(f"\\{mark}" if mark in "\\`*_[]|" else mark for mark in escaped)
+    )

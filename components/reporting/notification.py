@@ -24,10 +24,19 @@ MAX_PAUSE_SECONDS = 60.0
 
 def message(summary: dict[str, Any], outcome: Outcome) -> dict[str, str]:
     """What is said, as JSON that Slack's incoming webhooks take, and others read."""
-    lines = [f"{outcome.word}: {outcome.headline} ({summary['preset']}, run {summary['run_id']})", outcome.sentence]
+    lines = [
+        f"{outcome.word}: {outcome.headline} ({summary['preset']}, run {summary['run_id']})",
+        outcome.sentence,
+    ]
     if outcome.word == "failed":
-        where = TITLES[outcome.failed_step].lower() if outcome.failed_step else "the pipeline itself"
-        lines += [f"• Where: {where}", f"• Why: {outcome.error}", f"• What to do: {remedy(summary, outcome)}"]
+        where = (
+            TITLES[outcome.failed_step].lower() if outcome.failed_step else "the pipeline itself"
+        )
+        lines += [
+            f"• Where: {where}",
+            f"• Why: {outcome.error}",
+            f"• What to do: {remedy(summary, outcome)}",
+        ]
     else:
         lines += [f"• {reason}" for reason in outcome.reasons[:5]]
     lines.append(f"Report: {summary['report']}")
@@ -48,7 +57,12 @@ def fingerprint(body: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def send(body: dict[str, str], webhook_file: Path, pauses: Sequence[float] = PAUSES, sleep: Callable[[float], None] = time.sleep) -> str:
+def send(
+    body: dict[str, str],
+    webhook_file: Path,
+    pauses: Sequence[float] = PAUSES,
+    sleep: Callable[[float], None] = time.sleep,
+) -> str:
     """Post the message, again after a pause where the other side is busy. Never raises.
 
     Args:
@@ -81,7 +95,13 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """A webhook answers; where it leads elsewhere, the message would be lost or go to a stranger."""
 
     def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
     ) -> urllib.request.Request | None:
         return None
 
@@ -89,7 +109,9 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 def _check(url: str) -> None:
     parts = urlsplit(url)
     local = (
-        parts.hostname in ("localhost", "127.0.0.1", "::1") or "." not in (parts.hostname or ".") or str(parts.hostname).endswith(".svc")
+        parts.hostname in ("localhost", "127.0.0.1", "::1")
+        or "." not in (parts.hostname or ".")
+        or str(parts.hostname).endswith(".svc")
     )
     if parts.scheme != "https" and not (parts.scheme == "http" and local):
         raise _Unusable("it must begin with https://, or with http:// inside the cluster")
@@ -97,7 +119,9 @@ def _check(url: str) -> None:
 
 def _post(url: str, body: bytes) -> tuple[str, float | None]:
     """One attempt: what went wrong, and how long to wait before the next; None where another wouldn't help."""
-    request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"}, method="POST")  # noqa: S310
+    request = urllib.request.Request(  # noqa: S310
+        url, data=body, headers={"Content-Type": "application/json"}, method="POST"
+    )
     try:
         with urllib.request.build_opener(_NoRedirect).open(request, timeout=TIMEOUT_SECONDS):
             return "", None

@@ -11,11 +11,14 @@ from components.shared.findings import Scores
 from components.shared.preset import Preset
 
 
-def summarize(night: Night, outcome: Outcome, preset: Preset | None, report: str, cost: Cost) -> dict[str, Any]:
+def summarize(
+    night: Night, outcome: Outcome, preset: Preset | None, report: str, cost: Cost
+) -> dict[str, Any]:
     """The summary of a night.
 
     Args:
-        preset: of the run; None where resolve stored none. report: location of the page in the store.
+        preset: of the run; None where resolve stored none. report: location of the page in the
+            store.
         cost: of all steps but the report.
     """
     plan = night.resolve.plan if night.resolve else None
@@ -36,14 +39,24 @@ def summarize(night: Night, outcome: Outcome, preset: Preset | None, report: str
         "snapshot_id": ingest.snapshot_id if ingest else plan.accepted_snapshot if plan else None,
         "code_version": plan.code_version if plan else None,
         "source": plan.listing.uri if plan else None,
-        "counts": {key: getattr(ingest, key) for key in ("read", "accepted", "rejected", "left_out")} if ingest else None,
+        "counts": {
+            key: getattr(ingest, key) for key in ("read", "accepted", "rejected", "left_out")
+        }
+        if ingest
+        else None,
         "metrics": {
             "challenger": _metrics(evaluate.challenger) if evaluate else None,
             "champion": _metrics(evaluate.champion) if evaluate and evaluate.champion else None,
         },
-        "model_version": gate.challenger if gate else evaluate.challenger.version if evaluate else None,
+        "model_version": gate.challenger
+        if gate
+        else evaluate.challenger.version
+        if evaluate
+        else None,
         "champion_version": compared,
-        "serving_version": night.deploy.champion.version if night.deploy and night.deploy.champion else compared,
+        "serving_version": night.deploy.champion.version
+        if night.deploy and night.deploy.champion
+        else compared,
         "steps": [
             {
                 "name": step.name,

@@ -1,4 +1,5 @@
 """Resample: examples in; a sampling plan out, which says how often each training row is seen and how much it counts.
 
-Reads ids, labels and splits, never pixels, and copies none. Validation and test rows are never in the plan.
+Reads ids, labels and splits, never pixels, and copies none. Validation and test rows are never in
+the plan.
 """

@@ -35,16 +35,26 @@ def resample(context: Context, arguments: argparse.Namespace) -> ResampleFinding
     draws = int(plan.repeats.sum())
     folder = contract.start(arguments.sampling_plan)
     pq.write_table(plan_table(training, plan), folder / "plan.parquet")
-    marker = Sampling(LAYOUT_VERSION, snapshot.snapshot_id, policy.strategy, training.num_rows, draws, weights)
+    marker = Sampling(
+        LAYOUT_VERSION, snapshot.snapshot_id, policy.strategy, training.num_rows, draws, weights
+    )
     contract.finish(folder, "sampling_plan", marker)
 
-    context.executor_output.metadata("sampling_plan", strategy=policy.strategy, rows=training.num_rows, draws=draws)
+    context.executor_output.metadata(
+        "sampling_plan", strategy=policy.strategy, rows=training.num_rows, draws=draws
+    )
     before = per_label(training, np.ones(training.num_rows, np.int64), labels)
     print(f"{policy.strategy}: {training.num_rows:,} training rows, {draws:,} draws in an epoch")
-    return ResampleFindings(policy.strategy, before, per_label(training, plan.repeats, labels), weights)
+    return ResampleFindings(
+        policy.strategy, before, per_label(training, plan.repeats, labels), weights
+    )
 
 
-STEPS = {"resample": Step("Say how often each training row is seen and how much it counts.", add_arguments, resample)}
+STEPS = {
+    "resample": Step(
+        "Say how often each training row is seen and how much it counts.", add_arguments, resample
+    )
+}
 
 if __name__ == "__main__":
     sys.exit(main("resampling", STEPS))

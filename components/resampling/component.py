@@ -8,12 +8,15 @@ COMMAND = ["python", "-m", "components.resampling"]
 
 
 @dsl.container_component
-def resample(preset: str, store: str, run_id: str, examples: Input[Dataset], sampling_plan: Output[Dataset]):
+def resample(
+    preset: str, store: str, run_id: str, examples: Input[Dataset], sampling_plan: Output[Dataset]
+):
     """Say how often each training row is seen and how much it counts; no pixel is copied.
 
     Args:
         preset: Digest of the preset, which resolve stored.
-        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path.
+        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or
+            pvc://claim/path.
         run_id: Name of the run in the store.
         examples: Accepted images with their labels and splits.
 
@@ -24,8 +27,18 @@ def resample(preset: str, store: str, run_id: str, examples: Input[Dataset], sam
         image=IMAGE,
         command=COMMAND,
         args=[
-            "resample", "--preset", preset, "--store", store, "--run-id", run_id,
-            "--examples", examples.path, "--sampling-plan", sampling_plan.path,
-            "--executor-input", "{{$}}",
+            "resample",
+            "--preset",
+            preset,
+            "--store",
+            store,
+            "--run-id",
+            run_id,
+            "--examples",
+            examples.path,
+            "--sampling-plan",
+            sampling_plan.path,
+            "--executor-input",
+            "{{$}}",
         ],
-    )  # fmt: skip
+    )

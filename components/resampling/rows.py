@@ -22,25 +22,42 @@ def training_rows(folder: Path, snapshot: Snapshot, labels: tuple[str, ...]) -> 
     """Columns example_id and label of the training rows, sorted by example_id.
 
     Raises:
-        ContractError: a file can't be read, there are no training rows, an id stands twice or a label is unknown.
+        ContractError: a file can't be read, there are no training rows, an id stands twice or a
+            label is unknown.
     """
     try:
         parts = [pq.read_table(folder / shard, columns=COLUMNS) for shard in snapshot.shards]
     except (OSError, pa.ArrowException) as error:
         raise ContractError(
-            f"the examples at {folder} can't be read ({error})", expected="the parquet files that its marker names"
+            f"the examples at {folder} can't be read ({error})",
+            expected="the parquet files that its marker names",
         ) from error
     wanted = pa.schema([(name, pa.string()) for name in COLUMNS])
     table = pa.concat_tables([wanted.empty_table(), *(_checked(part) for part in parts)])
-    training = table.filter(pc.equal(table["split"], "train")).select(["example_id", "label"]).sort_by("example_id")
+    training = (
+        table.filter(pc.equal(table["split"], "train"))
+        .select(["example_id", "label"])
+        .sort_by("example_id")
+    )
     if not training.num_rows:
-        raise ContractError("the examples have no training rows", expected="rows whose split is train", received=f"{table.num_rows} others")
+        raise ContractError(
+            "the examples have no training rows",
+            expected="rows whose split is train",
+            received=f"{table.num_rows} others",
+        )
     if pc.count_distinct(training["example_id"]).as_py() != training.num_rows:
-        raise ContractError("an example id stands twice among the training rows", fix="run ingest and validate again")
-    unknown = sorted({str(label) for label in pc.unique(training["label"]).to_pylist()} - set(labels))
+        raise ContractError(
+            "an example id stands twice among the training rows",
+            fix="run ingest and validate again",
+        )
+    unknown = sorted(
+        {str(label) for label in pc.unique(training["label"]).to_pylist()} - set(labels)
+    )
     if unknown:
         raise ContractError(
-            "training rows carry labels that the preset doesn't know", expected=", ".join(labels), received=", ".join(unknown)
+            "training rows carry labels that the preset doesn't know",
+            expected=", ".join(labels),
+            received=", ".join(unknown),
         )
     return training
 
@@ -62,5 +79,7 @@ def per_label(training: pa.Table, counts: np.ndarray, labels: tuple[str, ...]) -
 def _checked(part: pa.Table) -> pa.Table:
     missing = [name for name in COLUMNS if name not in part.column_names]
     if missing:
-        raise ContractError(f"the examples lack {', '.join(missing)}", expected=f"the columns {', '.join(COLUMNS)}")
+        raise ContractError(
+            f"the examples lack {', '.join(missing)}", expected=f"the columns {', '.join(COLUMNS)}"
+        )
     return part.select(COLUMNS).cast(pa.schema([(name, pa.string()) for name in COLUMNS]))

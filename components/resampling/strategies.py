@@ -1,7 +1,7 @@
 """The answers to class imbalance, one pure function each.
 
-Every strategy takes the training rows' labels and gives repeats and a weight per row. Rows of a class
-without a single row can't be drawn from anything: such a class stays absent.
+Every strategy takes the training rows' labels and gives repeats and a weight per row. Rows of a
+class without a single row can't be drawn from anything: such a class stays absent.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class Plan:
 
     Attributes:
         repeats: int32 ``[rows]``, how often a row is seen in one epoch; 0 leaves it out.
-        class_weights: how much a row of each label present counts in the loss; 1 in the mean over the rows.
+        class_weights: how much a row of each label present counts in the loss; 1 in the mean over
+            the rows.
     """
 
     repeats: Repeats
@@ -50,7 +51,9 @@ def draw(policy: ResamplingPolicy, labels: Labels, seed: int) -> Plan:
     if strategy not in STRATEGIES:
         raise UnknownNameError("resampling strategy", strategy, STRATEGIES)
     if max_repeats < 1:
-        raise InputError("max_repeats is out of range", expected="at least 1", received=str(max_repeats))
+        raise InputError(
+            "max_repeats is out of range", expected="at least 1", received=str(max_repeats)
+        )
     return STRATEGIES[strategy](labels, policy, seed)
 
 
@@ -67,10 +70,15 @@ def oversample(labels: Labels, policy: ResamplingPolicy, seed: int) -> Plan:
     counts = _counts(labels)
     if len(counts) < 2:
         return keep(labels, policy, seed)
-    from imblearn.over_sampling import RandomOverSampler  # a second of imports that the other strategies don't need
+    from imblearn.over_sampling import (
+        RandomOverSampler,
+    )  # a second of imports that the other strategies don't need
 
     largest = max(counts.values())
-    targets = {label: max(count, min(largest, count * policy.max_repeats)) for label, count in counts.items()}
+    targets = {
+        label: max(count, min(largest, count * policy.max_repeats))
+        for label, count in counts.items()
+    }
     sampler = RandomOverSampler(sampling_strategy=targets, random_state=seed)
     repeats = _drawn(sampler, labels)
     for label in counts:
@@ -85,7 +93,9 @@ def undersample(labels: Labels, policy: ResamplingPolicy, seed: int) -> Plan:
         return keep(labels, policy, seed)
     from imblearn.under_sampling import RandomUnderSampler
 
-    sampler = RandomUnderSampler(sampling_strategy="not minority", random_state=seed, replacement=False)
+    sampler = RandomUnderSampler(
+        sampling_strategy="not minority", random_state=seed, replacement=False
+    )
     return Plan(_drawn(sampler, labels), _even_weights(labels))
 
 
@@ -113,7 +123,9 @@ def _weighted(labels: Labels, weight_of: Callable[[int], float]) -> Plan:
     counts = _counts(labels)
     raw = {label: weight_of(count) for label, count in counts.items()}
     mean = sum(raw[label] * count for label, count in counts.items()) / len(labels)
-    return Plan(np.ones(len(labels), np.int32), {label: weight / mean for label, weight in raw.items()})
+    return Plan(
+        np.ones(len(labels), np.int32), {label: weight / mean for label, weight in raw.items()}
+    )
 
 
 def _counts(labels: Labels) -> dict[str, int]:
@@ -135,7 +147,8 @@ def _drawn(sampler: BaseSampler, labels: Labels) -> Repeats:
 def _capped(repeats: Repeats, cap: int) -> Repeats:
     """Move draws beyond ``cap`` to the rows of the same class that were drawn least; their sum stays.
 
-    Draws are with replacement, so some rows come out above the cap although their class fits below it.
+    Draws are with replacement, so some rows come out above the cap although their class fits below
+    it.
     """
     capped = np.minimum(repeats, cap)
     surplus = int(repeats.sum() - capped.sum())

@@ -1,7 +1,8 @@
 """Serving: the KServe predictor, and the check that it answers as evaluated.
 
 check-serving: the challenger's artifact and the night plan in; the predictor started as a separate
-process with its container's CPUs and memory, golden images compared, latency, memory and start-up measured out.
+process with its container's CPUs and memory, golden images compared, latency, memory and start-up
+measured out.
 
     classifier.py     bytes to answers, without a server     lanes.py       the same on a thread per CPU
     predictor.py      KServe's model around it               front.py       predictions over HTTP, everything else closed

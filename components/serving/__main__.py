@@ -24,9 +24,15 @@ from components.shared.step.frame import Context, Step, main
 
 
 def _check_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--plan", required=True, help="digest of the night plan, which names the champion")
-    parser.add_argument("--model", required=True, type=Path, help="model artifact of the challenger")
-    parser.add_argument("--serving-check", required=True, type=Path, help="folder for the serving_check artifact")
+    parser.add_argument(
+        "--plan", required=True, help="digest of the night plan, which names the champion"
+    )
+    parser.add_argument(
+        "--model", required=True, type=Path, help="model artifact of the challenger"
+    )
+    parser.add_argument(
+        "--serving-check", required=True, type=Path, help="folder for the serving_check artifact"
+    )
     parser.add_argument("--metrics", type=Path, help="file for scalar metrics as JSON")
 
 
@@ -34,29 +40,59 @@ def _check(context: Context, arguments: argparse.Namespace) -> ServingFindings:
     folders = {"challenger": arguments.model}
     plan = night_plan(context.store, arguments.plan)
     if plan.champion is not None:
-        folders["champion"] = version_folder(context.store, context.preset.model_name, plan.champion.version, context.scratch / "models")
-    manifests = {who: read_marker(folder, "model", ModelManifest) for who, folder in folders.items()}
+        folders["champion"] = version_folder(
+            context.store,
+            context.preset.model_name,
+            plan.champion.version,
+            context.scratch / "models",
+        )
+    manifests = {
+        who: read_marker(folder, "model", ModelManifest) for who, folder in folders.items()
+    }
     golden = check.read_golden(arguments.model)
     policy = context.preset.serving
     timed = policy.check_requests if golden else 0
     with ExitStack() as stack:
         servers: list[Server] = []
         ready: dict[str, float] = {}
-        for who, folder in folders.items():  # one after the other: they share their CPUs, so that neither has the better ones
+        for (
+            who,
+            folder,
+        ) in (
+            folders.items()
+        ):  # one after the other: they share their CPUs, so that neither has the better ones
             progress.show(0, len(golden), "images", f"starting the {who}'s server")
-            servers.append(stack.enter_context(process.running(who, context.preset.model_name, folder, context.scratch, policy)))
+            servers.append(
+                stack.enter_context(
+                    process.running(who, context.preset.model_name, folder, context.scratch, policy)
+                )
+            )
             ready[who] = process.wait_until_ready(servers[-1])
-        clients = [stack.enter_context(Client(process.HOST, server.port, server.name)) for server in servers]
+        clients = [
+            stack.enter_context(Client(process.HOST, server.port, server.name))
+            for server in servers
+        ]
         replies = _send(clients[0], golden)
         process.require_alive(servers[0])
-        result = check.compare(golden, replies, manifests["challenger"].labels, context.preset.gate.max_golden_difference)
+        result = check.compare(
+            golden,
+            replies,
+            manifests["challenger"].labels,
+            context.preset.gate.max_golden_difference,
+        )
         try:
             seconds = check.time_requests(clients, [image.image for image in golden], timed)
         finally:  # where a server ended, its own words say why
             for server in servers:
                 process.require_alive(server)
         measured = {
-            server.who: _measurement(server, manifests[server.who], folders[server.who], ready[server.who], seconds[index])
+            server.who: _measurement(
+                server,
+                manifests[server.who],
+                folders[server.who],
+                ready[server.who],
+                seconds[index],
+            )
             for index, server in enumerate(servers)
         }
     for problem in result.problems[:5]:
@@ -64,9 +100,17 @@ def _check(context: Context, arguments: argparse.Namespace) -> ServingFindings:
     about = f"kserve {version('kserve')}, {len(servers)} at once on {process.HOST}"
     ratio, interval = check.p95_ratio(seconds[0], seconds[1] if len(seconds) > 1 else ())
     findings = ServingFindings(
-        result.images, result.failures, result.max_difference, measured["challenger"], measured.get("champion"), about, ratio, interval,
-        policy.cpus, policy.memory_bytes,
-    )  # fmt: skip
+        result.images,
+        result.failures,
+        result.max_difference,
+        measured["challenger"],
+        measured.get("champion"),
+        about,
+        ratio,
+        interval,
+        policy.cpus,
+        policy.memory_bytes,
+    )
     _publish(context, arguments, findings)
     contract.finish(contract.start(arguments.serving_check), "serving_check", findings)
     return findings
@@ -81,7 +125,13 @@ def _send(client: Client, golden: Sequence[check.Golden]) -> list[Reply]:
     return replies
 
 
-def _measurement(server: Server, manifest: ModelManifest, folder: Path, cold_start: float, seconds: Sequence[float]) -> ServingMeasurement:
+def _measurement(
+    server: Server,
+    manifest: ModelManifest,
+    folder: Path,
+    cold_start: float,
+    seconds: Sequence[float],
+) -> ServingMeasurement:
     latencies = check.summarise(seconds)
     return ServingMeasurement(
         version=manifest.version,
@@ -111,11 +161,17 @@ def _publish(context: Context, arguments: argparse.Namespace, findings: ServingF
         "model file, MB": _megabytes(ours.model_bytes),
     }
     if theirs:
-        values |= {"champion p95 latency, ms": theirs.p95_milliseconds, "p95 latency over the champion's": findings.p95_ratio}
+        values |= {
+            "champion p95 latency, ms": theirs.p95_milliseconds,
+            "p95 latency over the champion's": findings.p95_ratio,
+        }
     context.executor_output.metadata("metrics", **values)
     decisive = ("golden images answered otherwise", "p95 latency, ms", "peak memory, MB")
     context.executor_output.metadata(
-        "serving_check", version=ours.version, champion=theirs and theirs.version, **{name: values[name] for name in decisive}
+        "serving_check",
+        version=ours.version,
+        champion=theirs and theirs.version,
+        **{name: values[name] for name in decisive},
     )
     if arguments.metrics:
         write_atomically(arguments.metrics, to_pretty_json(values).encode())
@@ -129,7 +185,8 @@ def _serve(argv: Sequence[str]) -> int:
     from components.serving import server  # the check's own process needs no server in it
 
     parser = argparse.ArgumentParser(
-        prog="python -m components.serving serve", description="Serve a model artifact with KServe's predictor."
+        prog="python -m components.serving serve",
+        description="Serve a model artifact with KServe's predictor.",
     )
     server.add_arguments(parser)
     return server.serve(parser.parse_args(argv))
@@ -138,13 +195,22 @@ def _serve(argv: Sequence[str]) -> int:
 def _predict(argv: Sequence[str]) -> int:
     from components.serving.predictor import offline
 
-    parser = argparse.ArgumentParser(prog="python -m components.serving predict", description="Predict image files without a server.")
+    parser = argparse.ArgumentParser(
+        prog="python -m components.serving predict",
+        description="Predict image files without a server.",
+    )
     offline.add_arguments(parser)
     return offline.predict(parser.parse_args(argv))
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"serve": _serve, "predict": _predict}
-STEPS = {"check-serving": Step("Start the real predictor, send it the golden images, and measure it.", _check_arguments, _check)}
+STEPS = {
+    "check-serving": Step(
+        "Start the real predictor, send it the golden images, and measure it.",
+        _check_arguments,
+        _check,
+    )
+}
 
 
 def run(argv: Sequence[str]) -> int:

@@ -21,21 +21,37 @@ def check_serving(
 
     Args:
         preset: Digest of the preset, which resolve stored.
-        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path.
+        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or
+            pvc://claim/path.
         run_id: Name of the run in the store.
         plan: Digest of the run plan, which resolve stored.
         model: The challenger: the served file, what it takes and answers, and golden images.
 
     Returns:
-        serving_check: Answers to the golden images, start, latency and memory of challenger and champion.
+        serving_check: Answers to the golden images, start, latency and memory of challenger and
+            champion.
         metrics: Latency, memory and faithfulness of the challenger's predictor.
     """
     return dsl.ContainerSpec(
         image=IMAGE,
         command=COMMAND,
         args=[
-            "check-serving", "--preset", preset, "--store", store, "--run-id", run_id, "--plan", plan,
-            "--model", model.path, "--serving-check", serving_check.path, "--metrics", metrics.path,
-            "--executor-input", "{{$}}",
+            "check-serving",
+            "--preset",
+            preset,
+            "--store",
+            store,
+            "--run-id",
+            run_id,
+            "--plan",
+            plan,
+            "--model",
+            model.path,
+            "--serving-check",
+            serving_check.path,
+            "--metrics",
+            metrics.path,
+            "--executor-input",
+            "{{$}}",
         ],
-    )  # fmt: skip
+    )

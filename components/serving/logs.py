@@ -11,7 +11,12 @@ from datetime import datetime, timezone
 import orjson
 
 NAME = "emotion.serving"
-_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message", "taskName"}
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
+    "message",
+    "asctime",
+    "color_message",
+    "taskName",
+}
 
 
 class JsonFormatter(logging.Formatter):
@@ -20,7 +25,9 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         added = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
         line = {
-            "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),
+            "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(
+                timespec="milliseconds"
+            ),
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
@@ -52,6 +59,8 @@ def configure() -> None:
     for name in ("kserve", "kserve.trace", "uvicorn", "uvicorn.error", "uvicorn.access"):
         library = logging.getLogger(name)
         library.handlers.clear()
-        library.propagate = name != "uvicorn.access"  # uvicorn writes a line per request where that has a way out
+        library.propagate = (
+            name != "uvicorn.access"
+        )  # uvicorn writes a line per request where that has a way out
         library.setLevel(logging.WARNING)
     logging.getLogger("emotion").setLevel(logging.INFO)

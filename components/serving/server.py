@@ -27,7 +27,8 @@ from components.shared.store.interface import open_store
 if TYPE_CHECKING:
     from components.serving.observers.observers import Observer
 
-# A load balancer goes on sending for a while after a replica was told to end: it is served until none came for so long.
+# A load balancer goes on sending for a while after a replica was told to end: it is served until
+# none came for so long.
 QUIET_SECONDS = 1.0
 DRAIN_SECONDS = 15.0
 GRACE_SECONDS = 10
@@ -40,9 +41,20 @@ _log = logging.getLogger("emotion.serving")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``serve`` takes."""
-    parser.add_argument("--model-dir", required=True, type=Path, help="model artifact; verified before the server says that it is ready")
-    parser.add_argument("--model-name", default="", help="name in the URL; the artifact's own by default")
-    parser.add_argument("--host", default="0.0.0.0", help="address to listen on; 127.0.0.1 for this machine alone")  # noqa: S104 - a container's server
+    parser.add_argument(
+        "--model-dir",
+        required=True,
+        type=Path,
+        help="model artifact; verified before the server says that it is ready",
+    )
+    parser.add_argument(
+        "--model-name", default="", help="name in the URL; the artifact's own by default"
+    )
+    parser.add_argument(
+        "--host",
+        default="0.0.0.0",  # noqa: S104 - a container's server
+        help="address to listen on; 127.0.0.1 for this machine alone",
+    )
     parser.add_argument("--port", type=int, default=8080, help="HTTP port")
     parser.add_argument("--grpc", choices=("on", "off"), default="on", help="also serve gRPC (V2)")
     parser.add_argument("--grpc-port", type=int, default=8081)
@@ -51,12 +63,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help='photos: find the faces and answer each; a request with "parameters": {"faces": false} holds crops',
     )
-    parser.add_argument("--page", action="store_true", help="a page at / that sends photos and pictures of the camera")
-    parser.add_argument("--public-key", default="", help="Ed25519, 32 bytes in base64: serve only what its holder signed")
-    parser.add_argument("--signature", default="", help="with --public-key: the signature of the version's manifest, in base64")
-    parser.add_argument("--shadow", default="", help="a preset's serving.shadow as JSON: copies of some requests go to another predictor")
-    parser.add_argument("--payload", default="", help="a preset's serving.payload as JSON: keep features of some requests, no picture")
-    parser.add_argument("--payload-store", default="", help="with --payload: folder or URI of the store that keeps them")
+    parser.add_argument(
+        "--page",
+        action="store_true",
+        help="a page at / that sends photos and pictures of the camera",
+    )
+    parser.add_argument(
+        "--public-key",
+        default="",
+        help="Ed25519, 32 bytes in base64: serve only what its holder signed",
+    )
+    parser.add_argument(
+        "--signature",
+        default="",
+        help="with --public-key: the signature of the version's manifest, in base64",
+    )
+    parser.add_argument(
+        "--shadow",
+        default="",
+        help="a preset's serving.shadow as JSON: copies of some requests go to another predictor",
+    )
+    parser.add_argument(
+        "--payload",
+        default="",
+        help="a preset's serving.payload as JSON: keep features of some requests, no picture",
+    )
+    parser.add_argument(
+        "--payload-store",
+        default="",
+        help="with --payload: folder or URI of the store that keeps them",
+    )
     parser.add_argument(
         "--stop-with-input",
         action="store_true",
@@ -73,10 +109,14 @@ def serve(arguments: argparse.Namespace) -> int:
     """
     if arguments.stop_with_input:
         threading.Thread(target=_stop_with_input, daemon=True).start()
-    manifest = verified_model(arguments.model_dir)  # a bad model or setting ends here, before seconds of imports
+    manifest = verified_model(
+        arguments.model_dir
+    )  # a bad model or setting ends here, before seconds of imports
     if arguments.public_key:
         content = (arguments.model_dir / MARKERS["model"]).read_bytes()
-        signing.verify(content, arguments.signature, arguments.public_key, f"version {manifest.version}")
+        signing.verify(
+            content, arguments.signature, arguments.public_key, f"version {manifest.version}"
+        )
     observers = _observers(arguments)
     _import_kserve()
     import uvloop
@@ -86,7 +126,12 @@ def serve(arguments: argparse.Namespace) -> int:
     from components.serving.predictor.kserve_model import Predictor
 
     logs.configure()
-    predictor = Predictor(arguments.model_name or manifest.model_name, arguments.model_dir, Observers(observers), faces=arguments.faces)
+    predictor = Predictor(
+        arguments.model_name or manifest.model_name,
+        arguments.model_dir,
+        Observers(observers),
+        faces=arguments.faces,
+    )
     predictor.load()
     _return_memory()
     # The event loop gets its turn back sooner from threads that decode images.
@@ -106,7 +151,12 @@ def _observers(arguments: argparse.Namespace) -> list[Observer]:
     if arguments.payload:
         if not arguments.payload_store:
             raise InputError("features need a store to be kept in", fix="give --payload-store")
-        found.append(FeatureLog(open_store(arguments.payload_store), from_json(PayloadPolicy, arguments.payload, "--payload")))
+        found.append(
+            FeatureLog(
+                open_store(arguments.payload_store),
+                from_json(PayloadPolicy, arguments.payload, "--payload"),
+            )
+        )
     return found
 
 
@@ -125,23 +175,45 @@ async def _run(predictor: Any, arguments: argparse.Namespace) -> None:
     models = ModelRepository()
     models.update(predictor)
     plane = grpc_server.Plane(predictor, models)
-    RESTServer(app, plane, grpc_server.ClosedRepository(models), arguments.port)._register_endpoints(app)
+    RESTServer(
+        app, plane, grpc_server.ClosedRepository(models), arguments.port
+    )._register_endpoints(app)
     front = Front(predictor, app)
     config = uvicorn.Config(
         LocalPage(front) if arguments.page else front,
-        host=arguments.host, port=arguments.port, http=Connection, ws="none", lifespan="off", log_config=None, access_log=False,
-        proxy_headers=False, server_header=False, timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=GRACE_SECONDS,
-    )  # fmt: skip
+        host=arguments.host,
+        port=arguments.port,
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
     http = uvicorn.Server(config)
     http.capture_signals = contextlib.nullcontext  # the signals are ours
     listening = _listen(arguments.host, arguments.port)
-    grpc = await grpc_server.start(plane, models, f"{arguments.host}:{arguments.grpc_port}") if arguments.grpc == "on" else None
+    grpc = (
+        await grpc_server.start(plane, models, f"{arguments.host}:{arguments.grpc_port}")
+        if arguments.grpc == "on"
+        else None
+    )
 
     told, hurry = asyncio.Event(), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, _set, told, hurry)
     serving = asyncio.create_task(http.serve([listening]))
-    _log.info("serving", extra={"model": predictor.name, "version": predictor.classifier.version, "port": arguments.port})
+    _log.info(
+        "serving",
+        extra={
+            "model": predictor.name,
+            "version": predictor.classifier.version,
+            "port": arguments.port,
+        },
+    )
     await told.wait()
     front.draining = True
     _log.info("ending", extra={"busy": front.busy})
@@ -160,7 +232,9 @@ def _set(*events: asyncio.Event) -> None:
 async def _until_quiet(front: Any, hurry: asyncio.Event) -> None:
     """Until no request came for a second, at most fifteen; Ctrl-C doesn't wait."""
     began = time.monotonic()
-    while time.monotonic() - began < DRAIN_SECONDS and (front.busy or time.monotonic() - max(front.last, began) < QUIET_SECONDS):
+    while time.monotonic() - began < DRAIN_SECONDS and (
+        front.busy or time.monotonic() - max(front.last, began) < QUIET_SECONDS
+    ):
         if hurry.is_set():
             return
         await asyncio.sleep(QUIET_SECONDS / 20)
@@ -171,7 +245,9 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
-        raise EnvironmentProblem(f"can't listen on {host}:{port} ({error.strerror})", fix="choose another --port") from error
+        raise EnvironmentProblem(
+            f"can't listen on {host}:{port} ({error.strerror})", fix="choose another --port"
+        ) from error
 
 
 def _import_kserve() -> None:

@@ -28,7 +28,9 @@ class EmotionError(Exception):
 
     exit_code = 1
 
-    def __init__(self, happened: str, *, expected: str = "", received: str = "", fix: str = "") -> None:
+    def __init__(
+        self, happened: str, *, expected: str = "", received: str = "", fix: str = ""
+    ) -> None:
         parts = [happened.rstrip(".")]
         if expected:
             parts.append(f"expected {expected}")

@@ -24,7 +24,9 @@ class Taxonomy:
 
     def __post_init__(self) -> None:
         if len(set(self.labels)) != len(self.labels) or len(self.labels) < 2:
-            raise InputError("a taxonomy needs at least two different labels", received=", ".join(self.labels))
+            raise InputError(
+                "a taxonomy needs at least two different labels", received=", ".join(self.labels)
+            )
 
     def label_of(self, name: str) -> str | None:
         """The label that a source's class name means, or None when its images are left out.
@@ -47,17 +49,29 @@ class Taxonomy:
         Raises:
             UnknownNameError: a name that a class is said to mean isn't known.
         """
-        meant = {_key(name): self.label_of(meaning) if meaning else None for name, meaning in classes.items()}
+        meant = {
+            _key(name): self.label_of(meaning) if meaning else None
+            for name, meaning in classes.items()
+        }
         used = {name: label for name, label in meant.items() if label is not None}
-        aliases = {name: label for name, label in {**self.aliases, **used}.items() if name in used or name not in meant}
-        return replace(self, aliases=aliases, left_out=(*self.left_out, *(name for name in meant if name not in used)))
+        aliases = {
+            name: label
+            for name, label in {**self.aliases, **used}.items()
+            if name in used or name not in meant
+        }
+        return replace(
+            self,
+            aliases=aliases,
+            left_out=(*self.left_out, *(name for name in meant if name not in used)),
+        )
 
 
 def _key(name: str) -> str:
     return name.strip().lower().replace(" ", "-").replace("_", "-")
 
 
-# Other names that public data sets give to the eight emotions: FER+, AffectNet, CK+, KDEF, RAF-DB, and misspellings met there.
+# Other names that public data sets give to the eight emotions: FER+, AffectNet, CK+, KDEF, RAF-DB,
+# and misspellings met there.
 _NAMES = {
     "angry": ("anger",),
     "contempt": ("contemptuous",),
@@ -71,26 +85,39 @@ _NAMES = {
 # What annotators answer when they name no emotion: FER+, AffectNet.
 NO_EMOTION = ("unknown", "uncertain", "none", "not-a-face", "no-face", "nf", "non-face")
 
-# The emotion column of FER2013's CSV (Goodfellow et al. 2013, "Challenges in Representation Learning").
+# The emotion column of FER2013's CSV (Goodfellow et al. 2013, "Challenges in Representation
+# Learning").
 FER2013_CODES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 
 def _of_emotions(*labels: str, left_out: Sequence[str] = ()) -> Taxonomy:
     """Some of the eight emotions as labels; the images of the others aren't used."""
     aliases = {name: label for label in labels for name in _NAMES[label]}
-    others = [name for emotion, names in _NAMES.items() if emotion not in labels for name in (emotion, *names)]
+    others = [
+        name
+        for emotion, names in _NAMES.items()
+        if emotion not in labels
+        for name in (emotion, *names)
+    ]
     return Taxonomy(labels, aliases, (*others, *NO_EMOTION, *left_out))
 
 
 TAXONOMIES: dict[str, Taxonomy] = {
     "basic-7": _of_emotions("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"),
-    "basic-8": _of_emotions("angry", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise"),
+    "basic-8": _of_emotions(
+        "angry", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise"
+    ),
     "emotion-6": _of_emotions("angry", "disgust", "fear", "happy", "sad", "surprise"),
     "emotion-5": _of_emotions("happy", "angry", "neutral", "sad", "surprise", left_out=("ahegao",)),
     "happy-binary": Taxonomy(
         ("not-happy", "happy"),
         {
-            **{name: "not-happy" for emotion, names in _NAMES.items() if emotion != "happy" for name in (emotion, *names)},
+            **{
+                name: "not-happy"
+                for emotion, names in _NAMES.items()
+                if emotion != "happy"
+                for name in (emotion, *names)
+            },
             **dict.fromkeys(_NAMES["happy"], "happy"),
             **dict.fromkeys(("nothappy", "unhappy", "non-happy", "not-smiling"), "not-happy"),
             "smiling": "happy",

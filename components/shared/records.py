@@ -21,8 +21,8 @@ class Decision:
     Attributes:
         number: 1 for a model's first decision; no number is left out.
         version: that was decided upon. run_id: the run that made or judged it.
-            ``withdraw``: a rollout sent it back, and the previous champion is champion again, or none where there was none.
-            ``anchor``: it is the anchor from now on; the champion stays.
+            ``withdraw``: a rollout sent it back, and the previous champion is champion again, or
+            none where there was none. ``anchor``: it is the anchor from now on; the champion stays.
         replaced: version of the champion that stood until then, if any.
         by: ``gate``, ``rollout``, or the name of a person.
         at: UTC, ISO 8601.
@@ -51,15 +51,20 @@ class Pointers:
     """What a model's registry says now. Replaced as a whole, by compare-and-set only.
 
     Attributes:
-        champion: the version that is wanted in service; what does serve is another pointer, `serving`.
+        champion: the version that is wanted in service; what does serve is another pointer,
+            `serving`.
         previous: the champion before it, which a rollback brings back.
-        anchor: the best version that ever served, or that was promoted where no cluster serves; rises on a claim of superiority.
+        anchor: the best version that ever served, or that was promoted where no cluster serves;
+            rises on a claim of superiority.
         anchor_before: the anchor before it, which is the anchor again should this one be sent back.
         anchor_candidate: becomes the anchor once a rollout has brought it all of the traffic.
         decision: the latest one; the document and its decision change together.
-        withdrawn: versions that a person or a rollout sent back; only a person makes one of them champion again.
-        condemned: versions that garbage collection removes; none of them becomes champion while it stands here.
-        revision: one more with every change, so that no two states ever look the same to a compare-and-set.
+        withdrawn: versions that a person or a rollout sent back; only a person makes one of them
+            champion again.
+        condemned: versions that garbage collection removes; none of them becomes champion while it
+            stands here.
+        revision: one more with every change, so that no two states ever look the same to a
+            compare-and-set.
     """
 
     champion: Pointer | None = None
@@ -79,7 +84,11 @@ class Pointers:
         """
         if self.anchor is None or self.anchor.version not in self.withdrawn:
             return self
-        standing = (each for each in (self.anchor_before, self.champion) if each and each.version not in self.withdrawn)
+        standing = (
+            each
+            for each in (self.anchor_before, self.champion)
+            if each and each.version not in self.withdrawn
+        )
         return replace(self, anchor=next(standing, None), anchor_before=None)
 
 
@@ -103,7 +112,8 @@ class DriftRecord:
     """The last comparison of a model's traffic with its training data.
 
     Attributes:
-        version: of the model that served. since: start of the traffic that was compared. at: when; both UTC, ISO 8601.
+        version: of the model that served. since: start of the traffic that was compared. at: when;
+            both UTC, ISO 8601.
         drifted: a distance is above its bound.
         sentence: what was found, in words, as the part of a sentence.
     """

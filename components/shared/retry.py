@@ -12,9 +12,10 @@
     disk, out of memory, past its time limit, node shut down       the next night runs
 
 Kubeflow Pipelines 2.17.0 sets `retryPolicy: OnError` (manifests/kustomize/third-party/argo/base/
-workflow-controller-configmap-patch.yaml). Argo Workflows 4.0.5 calls a pod that is gone an error, and one that ended badly a
-failure (workflow/controller/operator.go: `podReconciliation`, `inferFailedReason`). The clients' own retries are switched off:
-this is the only one in a step, so deadlines don't multiply.
+workflow-controller-configmap-patch.yaml). Argo Workflows 4.0.5 calls a pod that is gone an error,
+and one that ended badly a failure (workflow/controller/operator.go: `podReconciliation`,
+`inferFailedReason`). The clients' own retries are switched off: this is the only one in a step, so
+deadlines don't multiply.
 """
 
 from __future__ import annotations
@@ -30,11 +31,16 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# What Google's, Amazon's and Kaggle's clients hold to be transient ("Retry strategy" in Cloud Storage's documentation,
-# "Standard retry mode" in the AWS SDKs' reference guide).
+# What Google's, Amazon's and Kaggle's clients hold to be transient ("Retry strategy" in Cloud
+# Storage's documentation, "Standard retry mode" in the AWS SDKs' reference guide).
 PASSING_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
-STOPPING_SECONDS = 10.0  # instead of any longer deadline once the process was asked to stop: it is killed after 30
-CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 60.0  # of one attempt: until the connection stands, and between two parts of an answer
+STOPPING_SECONDS = (
+    10.0  # instead of any longer deadline once the process was asked to stop: it is killed after 30
+)
+CONNECT_SECONDS, ANSWER_SECONDS = (
+    10.0,
+    60.0,
+)  # of one attempt: until the connection stands, and between two parts of an answer
 
 
 @dataclass(frozen=True)
@@ -71,12 +77,22 @@ class Retry:
                 attempts += 1
                 began = began or time.monotonic()
                 spent = time.monotonic() - began
-                deadline = min(self.deadline_seconds, STOPPING_SECONDS) if _stopping else self.deadline_seconds
+                deadline = (
+                    min(self.deadline_seconds, STOPPING_SECONDS)
+                    if _stopping
+                    else self.deadline_seconds
+                )
                 if spent >= deadline:
-                    print(f"can't {what}: {reason}; {attempts} attempts in {spent:.0f} s, no more", file=sys.stderr, flush=True)
+                    print(
+                        f"can't {what}: {reason}; {attempts} attempts in {spent:.0f} s, no more",
+                        file=sys.stderr,
+                        flush=True,
+                    )
                     raise
                 pause = min(wait * random.uniform(0.5, 1.0), deadline - spent)
-                print(f"can't {what}: {reason}; again in {pause:.2g} s", file=sys.stderr, flush=True)
+                print(
+                    f"can't {what}: {reason}; again in {pause:.2g} s", file=sys.stderr, flush=True
+                )
                 _sleep(pause)
                 wait = min(2 * wait, self.longest_wait_seconds)
 
@@ -105,7 +121,9 @@ def status_reason(status: int | None) -> str:
 def connection_reason(error: BaseException) -> str:
     """Why a connection that broke, or never stood, may stand next time; empty for a host or a certificate that never will."""
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, (ConnectionError, TimeoutError, socket.gaierror, ssl.SSLError)):
+    while cause is not None and not isinstance(
+        cause, (ConnectionError, TimeoutError, socket.gaierror, ssl.SSLError)
+    ):
         cause = cause.__cause__ or cause.__context__
     unknown = isinstance(cause, socket.gaierror) and cause.errno != socket.EAI_AGAIN
     if unknown or isinstance(cause, ssl.SSLCertVerificationError):

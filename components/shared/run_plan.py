@@ -40,7 +40,8 @@ class Listing:
     """What stands in a source.
 
     Attributes:
-        uri: of the source, as given; of several a JSON list (`components.shared.preset.sources.separate_uris`).
+        uri: of the source, as given; of several a JSON list
+            (`components.shared.preset.sources.separate_uris`).
         source_id: short stable name of the source in the store.
         layout: name of the reader that understands it.
         digest: SHA-256 over every object's name, size and checksum (or time of change).
@@ -65,7 +66,8 @@ class NightPlan:
     Attributes:
         work: new or nothing-new.
         reason: why, in words.
-        fingerprint: digest of listing, preset and code; equal to the last judged night's means nothing is new.
+        fingerprint: digest of listing, preset and code; equal to the last judged night's means
+            nothing is new.
         code_version: digest of the code and locks that the steps run with.
         accepted_snapshot: the last snapshot of this source that validation accepted, if any.
         champion, anchor: the versions that the challenger is compared with, if any.
@@ -90,14 +92,17 @@ def check_run_id(run_id: str) -> str:
     """Return ``run_id`` if a run may be called so.
 
     Raises:
-        InputError: it holds something else, such as a placeholder of Kubeflow Pipelines that nobody replaced.
+        InputError: it holds something else, such as a placeholder of Kubeflow Pipelines that nobody
+            replaced.
     """
     if _RUN_ID.fullmatch(run_id) is None:
         placeholder = "{{" in run_id
         raise InputError(
             f"a run can't be called {run_id!r}",
             expected=RUN_ID_FORM,
-            fix="compile and submit the pipeline again: Kubeflow Pipelines left a placeholder as it was" if placeholder else "",
+            fix="compile and submit the pipeline again: Kubeflow Pipelines left a placeholder as it was"
+            if placeholder
+            else "",
         )
     return run_id
 

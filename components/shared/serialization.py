@@ -20,7 +20,9 @@ T = TypeVar("T")
 
 def to_json(value: Any) -> str:
     """Canonical JSON of a dataclass or plain value: sorted keys, no spaces, no NaN."""
-    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return json.dumps(
+        plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False
+    )
 
 
 def to_pretty_json(value: Any) -> str:
@@ -43,7 +45,9 @@ def from_json(kind: type[T], text: str | bytes, place: str = "") -> T:
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise ContractError(f"{place} isn't valid JSON ({error})", fix="make it again with the tool that wrote it") from error
+        raise ContractError(
+            f"{place} isn't valid JSON ({error})", fix="make it again with the tool that wrote it"
+        ) from error
     return from_plain(kind, value, place)
 
 
@@ -64,7 +68,9 @@ def json_object(text: str | bytes | None) -> dict[str, Any]:
 def plain(value: Any) -> Any:
     """Dataclasses and tuples as the dictionaries and lists that JSON has, in their declared order."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {
+            field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)
+        }
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -89,15 +95,24 @@ def _read(kind: Any, value: Any, place: str) -> Any:
         return value
     if origin is tuple:
         _expect(isinstance(value, list), place, "a list", value)
-        return tuple(_read(arguments[0], item, f"{place}[{index}]") for index, item in enumerate(value))
+        return tuple(
+            _read(arguments[0], item, f"{place}[{index}]") for index, item in enumerate(value)
+        )
     if origin is dict:
         _expect(isinstance(value, dict), place, "an object", value)
         return {key: _read(arguments[1], item, f"{place}.{key}") for key, item in value.items()}
     if kind is float:
-        _expect(isinstance(value, (int, float)) and not isinstance(value, bool), place, "a number", value)
+        _expect(
+            isinstance(value, (int, float)) and not isinstance(value, bool),
+            place,
+            "a number",
+            value,
+        )
         return float(value)
     if kind is int:
-        _expect(isinstance(value, int) and not isinstance(value, bool), place, "a whole number", value)
+        _expect(
+            isinstance(value, int) and not isinstance(value, bool), place, "a whole number", value
+        )
         return value
     _expect(isinstance(value, kind), place, kind.__name__, value)
     return value
@@ -117,10 +132,14 @@ def _read_dataclass(kind: type, value: Any, place: str) -> Any:
     ]
     missing = [name for name in required if name not in value]
     if missing:
-        raise ContractError(f"{place} lacks {', '.join(missing)}", expected=f"the fields {', '.join(names)}")
+        raise ContractError(
+            f"{place} lacks {', '.join(missing)}", expected=f"the fields {', '.join(names)}"
+        )
     return kind(**{key: _read(hints[key], item, f"{place}.{key}") for key, item in value.items()})
 
 
 def _expect(condition: bool, place: str, expected: str, received: Any) -> None:
     if not condition:
-        raise ContractError(f"{place} has the wrong type", expected=expected, received=repr(received)[:80])
+        raise ContractError(
+            f"{place} has the wrong type", expected=expected, received=repr(received)[:80]
+        )

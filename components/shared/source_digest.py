@@ -27,7 +27,9 @@ def _digest(path: Path, modified: int, size: int) -> bytes:
         tree = ast.parse(content) if path.suffix == ".py" else None
     except (SyntaxError, ValueError):
         tree = None
-    return hashlib.sha256(content if tree is None else repr(_plain(tree)).encode("utf-8", "surrogatepass")).digest()
+    return hashlib.sha256(
+        content if tree is None else repr(_plain(tree)).encode("utf-8", "surrogatepass")
+    ).digest()
 
 
 def _plain(value: Any) -> Any:
@@ -36,7 +38,11 @@ def _plain(value: Any) -> Any:
         fields: list[Any] = [type(value).__name__]
         for name in value._fields:
             item: Any = getattr(value, name, None)
-            if name == "body" and isinstance(value, _DOCUMENTED) and ast.get_docstring(value, clean=False) is not None:
+            if (
+                name == "body"
+                and isinstance(value, _DOCUMENTED)
+                and ast.get_docstring(value, clean=False) is not None
+            ):
                 item = item[1:]
             if item is not None and item != []:
                 fields.append((name, _plain(item)))

@@ -12,17 +12,25 @@ def percent(value: float, bound: float | None = None, digits: int = 1) -> str:
     """Write a share as a percentage.
 
     Args:
-        bound: that the sentence compares with. The percentage has the digits that the bound needs to be written exactly, and as
-            many more as tell the two apart.
+        bound: that the sentence compares with. The percentage has the digits that the bound needs
+            to be written exactly, and as many more as tell the two apart.
         digits: after the point, at least.
 
     >>> percent(0.054), percent(0.054, bound=0.0001), percent(0.0001, bound=0.0001), percent(0.000104, bound=0.0001)
     ('5.4%', '5.40%', '0.01%', '0.0104%')
     """
     if bound is not None:
-        exact = (count for count in range(MOST_DIGITS) if math.isclose(round(100 * bound, count), 100 * bound, rel_tol=1e-9))
+        exact = (
+            count
+            for count in range(MOST_DIGITS)
+            if math.isclose(round(100 * bound, count), 100 * bound, rel_tol=1e-9)
+        )
         digits = max(digits, next(exact, MOST_DIGITS))
-        while value != bound and digits < MOST_DIGITS and f"{value:.{digits}%}" == f"{bound:.{digits}%}":
+        while (
+            value != bound
+            and digits < MOST_DIGITS
+            and f"{value:.{digits}%}" == f"{bound:.{digits}%}"
+        ):
             digits += 1
     return f"{value:.{digits}%}"
 

@@ -13,17 +13,31 @@ from components.shared.errors import EmotionError, EnvironmentProblem, InputErro
 from components.shared.findings import TrainFindings
 from components.shared.preset import Preset
 from components.shared.serialization import from_json, to_pretty_json
-from components.shared.step.frame import TERMINATED, Context, Step, Terminated, main, one_line, terminate
+from components.shared.step.frame import (
+    TERMINATED,
+    Context,
+    Step,
+    Terminated,
+    main,
+    one_line,
+    terminate,
+)
 from components.shared.store.interface import open_store
 from components.training.native_logs import import_keras
 
 
 def _train_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--code-version", required=True, help="digest of the code and locks that train")
+    parser.add_argument(
+        "--code-version", required=True, help="digest of the code and locks that train"
+    )
     parser.add_argument("--examples", type=Path, required=True, help="examples artifact")
-    parser.add_argument("--sampling-plan", type=Path, required=True, help="sampling plan of its training rows")
+    parser.add_argument(
+        "--sampling-plan", type=Path, required=True, help="sampling plan of its training rows"
+    )
     parser.add_argument("--model", type=Path, required=True, help="folder for the model artifact")
-    parser.add_argument("--metrics", type=Path, required=True, help="file for the scalar metrics, as JSON")
+    parser.add_argument(
+        "--metrics", type=Path, required=True, help="file for the scalar metrics, as JSON"
+    )
 
 
 def _train(context: Context, arguments: argparse.Namespace) -> TrainFindings:
@@ -36,7 +50,9 @@ def _train(context: Context, arguments: argparse.Namespace) -> TrainFindings:
     champion = champion_of(context) if context.preset.training.reuse_model else None
     if champion is not None:
         findings, manifest = take(champion, arguments.model, inputs, context.preset)
-        print(f"taking the champion {manifest.version} again; a run with --force trains", flush=True)
+        print(
+            f"taking the champion {manifest.version} again; a run with --force trains", flush=True
+        )
         report_metrics(context, findings, manifest, arguments.metrics)
         return findings
     import_keras(context.scratch)
@@ -76,9 +92,15 @@ def sweep(arguments: argparse.Namespace, scratch: Path) -> None:
     asked = Sweep(arguments.folder, preset, ranges, arguments.trials, arguments.minutes)
     trials = run(asked, inputs, data, scratch)
     if not trials or trials[0].state.name != "COMPLETE":
-        raise InputError("no trial was trained to its end", fix="run the same command again, with more --minutes or smaller learning rates")
+        raise InputError(
+            "no trial was trained to its end",
+            fix="run the same command again, with more --minutes or smaller learning rates",
+        )
     write_atomically(arguments.folder / "sweep.png", drawn(trials, ranges))
-    write_atomically(arguments.folder / "best.json", to_pretty_json(varied(preset, values_of(trials[0], ranges))).encode())
+    write_atomically(
+        arguments.folder / "best.json",
+        to_pretty_json(varied(preset, values_of(trials[0], ranges))).encode(),
+    )
     print(table(trials, ranges))
 
 
@@ -92,9 +114,17 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
 def _sweep_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", required=True, type=Path, help="file with the preset as JSON")
     parser.add_argument("--examples", required=True, type=Path, help="examples artifact")
-    parser.add_argument("--sampling-plan", required=True, type=Path, help="sampling plan of its training rows")
+    parser.add_argument(
+        "--sampling-plan", required=True, type=Path, help="sampling plan of its training rows"
+    )
     parser.add_argument("--folder", required=True, type=Path, help="for the study and its results")
-    parser.add_argument("--set", required=True, action="append", metavar="FIELD=VALUES", help="a field to vary, and over what")
+    parser.add_argument(
+        "--set",
+        required=True,
+        action="append",
+        metavar="FIELD=VALUES",
+        help="a field to vary, and over what",
+    )
     parser.add_argument("--trials", required=True, type=int)
     parser.add_argument("--minutes", required=True, type=float)
 
@@ -106,7 +136,9 @@ TOOLS = {"export": (_export_arguments, export), "sweep": (_sweep_arguments, swee
 def tool(name: str, argv: list[str]) -> int:
     """Run one of the tools; its exit code."""
     add_arguments, body = TOOLS[name]
-    parser = argparse.ArgumentParser(prog=f"python -m components.training {name}", description=body.__doc__)
+    parser = argparse.ArgumentParser(
+        prog=f"python -m components.training {name}", description=body.__doc__
+    )
     add_arguments(parser)
     signal.signal(signal.SIGTERM, terminate)
     try:
@@ -116,9 +148,15 @@ def tool(name: str, argv: list[str]) -> int:
         print(f"{name} failed: {one_line(error)}", file=sys.stderr)
         if isinstance(error, EmotionError):
             return error.exit_code
-        return {Terminated: TERMINATED, KeyboardInterrupt: 130}.get(type(error), EnvironmentProblem.exit_code)
+        return {Terminated: TERMINATED, KeyboardInterrupt: 130}.get(
+            type(error), EnvironmentProblem.exit_code
+        )
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(tool(sys.argv[1], sys.argv[2:]) if sys.argv[1:2] and sys.argv[1] in TOOLS else main("training", STEPS))
+    sys.exit(
+        tool(sys.argv[1], sys.argv[2:])
+        if sys.argv[1:2] and sys.argv[1] in TOOLS
+        else main("training", STEPS)
+    )

@@ -22,7 +22,8 @@ def train(
 
     Args:
         preset: Digest of the preset, which resolve stored.
-        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path.
+        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or
+            pvc://claim/path.
         run_id: Name of the run in the store.
         code_version: Digest of the code and locks that the steps run with.
         examples: Accepted images with their labels and splits.
@@ -36,9 +37,24 @@ def train(
         image=IMAGE,
         command=COMMAND,
         args=[
-            "train", "--preset", preset, "--store", store, "--run-id", run_id, "--code-version", code_version,
-            "--examples", examples.path, "--sampling-plan", sampling_plan.path,
-            "--model", model.path, "--metrics", metrics.path,
-            "--executor-input", "{{$}}",
+            "train",
+            "--preset",
+            preset,
+            "--store",
+            store,
+            "--run-id",
+            run_id,
+            "--code-version",
+            code_version,
+            "--examples",
+            examples.path,
+            "--sampling-plan",
+            sampling_plan.path,
+            "--model",
+            model.path,
+            "--metrics",
+            metrics.path,
+            "--executor-input",
+            "{{$}}",
         ],
-    )  # fmt: skip
+    )

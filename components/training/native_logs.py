@@ -48,7 +48,8 @@ def import_keras(settings: Path) -> None:
         settings: an empty folder of ours.
 
     Raises:
-        InputError: a backend that training doesn't know. EnvironmentProblem: one that isn't installed.
+        InputError: a backend that training doesn't know. EnvironmentProblem: one that isn't
+            installed.
     """
     backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if backend not in BACKENDS:
@@ -56,7 +57,10 @@ def import_keras(settings: Path) -> None:
     os.environ["KERAS_HOME"] = str(settings)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if importlib.util.find_spec(backend) is None:
-        raise EnvironmentProblem(f"the backend {backend} isn't installed here", fix=f"use another KERAS_BACKEND or install {backend}")
+        raise EnvironmentProblem(
+            f"the backend {backend} isn't installed here",
+            fix=f"use another KERAS_BACKEND or install {backend}",
+        )
     with hushed():
         importlib.import_module("keras")
         if backend == "tensorflow":

@@ -31,16 +31,30 @@ def champion_of(context: Context) -> Path | None:
     return folder if (manifest.architecture, manifest.labels, manifest.image) == wanted else None
 
 
-def take(champion: Path, model: Path, inputs: Inputs, preset: Preset) -> tuple[TrainFindings, ModelManifest]:
+def take(
+    champion: Path, model: Path, inputs: Inputs, preset: Preset
+) -> tuple[TrainFindings, ModelManifest]:
     """Copy the champion to ``model``, its marker last; the findings tell its history, without times."""
     manifest = contract.verified_model(champion)
     contract.start(model)
-    shutil.copytree(champion, model, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MARKERS["model"]))
+    shutil.copytree(
+        champion, model, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MARKERS["model"])
+    )
     contract.finish(model, "model", manifest)
-    history = {name: tuple(values) for name, values in json.loads((model / "history.json").read_bytes()).items()}
-    scores = history["val_accuracy"] if preset.training.monitor == "accuracy" else [-loss for loss in history["val_loss"]]
+    history = {
+        name: tuple(values)
+        for name, values in json.loads((model / "history.json").read_bytes()).items()
+    }
+    scores = (
+        history["val_accuracy"]
+        if preset.training.monitor == "accuracy"
+        else [-loss for loss in history["val_loss"]]
+    )
     files = [path for path in model.rglob("*") if path.is_file()]
-    sizes = {name: sum(path.stat().st_size for path in files if path.relative_to(model).parts[0] == name) for name in _EXPORTED}
+    sizes = {
+        name: sum(path.stat().st_size for path in files if path.relative_to(model).parts[0] == name)
+        for name in _EXPORTED
+    }
     findings = TrainFindings(
         architecture=manifest.architecture,
         parameters=manifest.parameters,

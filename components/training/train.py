@@ -42,7 +42,8 @@ class Learned:
     """A finished training.
 
     Attributes:
-        network: with the best weights, in float32. pretrained_sha256: of the weights that it started from.
+        network: with the best weights, in float32. pretrained_sha256: of the weights that it
+            started from.
     """
 
     network: keras.Model
@@ -51,7 +52,9 @@ class Learned:
     pretrained_sha256: str
 
 
-def train(context: Context, inputs: Inputs, code_version: str, model: Path, metrics: Path) -> TrainFindings:
+def train(
+    context: Context, inputs: Inputs, code_version: str, model: Path, metrics: Path
+) -> TrainFindings:
     """Train the challenger of ``context.preset`` and write its artifact to ``model``.
 
     Raises:
@@ -68,9 +71,18 @@ def train(context: Context, inputs: Inputs, code_version: str, model: Path, metr
         )
     from components.training.export.artifact import write_model
 
-    _write_tensorboard(context, learned.standing)  # also where another backend, or an earlier run, trained it
+    _write_tensorboard(
+        context, learned.standing
+    )  # also where another backend, or an earlier run, trained it
     written = write_model(model, learned.network, learned.standing, inputs, data, preset)
-    manifest = _manifest(model, preset, learned.network.count_params(), written.calibrated, inputs.snapshot.snapshot_id, code_version)
+    manifest = _manifest(
+        model,
+        preset,
+        learned.network.count_params(),
+        written.calibrated,
+        inputs.snapshot.snapshot_id,
+        code_version,
+    )
     contract.finish(model, "model", manifest)
     context.store.write(key, b"")  # the artifact is whole: nothing is left to continue
     findings = TrainFindings(
@@ -99,7 +111,9 @@ def train(context: Context, inputs: Inputs, code_version: str, model: Path, metr
     return findings
 
 
-def learn(context: Context, data: Data, key: str, told: Callable[[Standing], None] = lambda standing: None) -> Learned:
+def learn(
+    context: Context, data: Data, key: str, told: Callable[[Standing], None] = lambda standing: None
+) -> Learned:
     """Train, from the checkpoint at ``key`` where there is one; TensorFlow isn't needed for this.
 
     Args:
@@ -112,9 +126,13 @@ def learn(context: Context, data: Data, key: str, told: Callable[[Standing], Non
     dtype = machine.dtype_policy(policy.precision)
     with machine.on_devices(policy.devices), _dtype_policy(dtype):
         network = build(preset)
-        print(f"{policy.architecture}: {network.count_params():,} parameters on {device}", flush=True)
+        print(
+            f"{policy.architecture}: {network.count_params():,} parameters on {device}", flush=True
+        )
         if policy.pretrained is not None:
-            sha256 = load_pretrained(network, policy.pretrained, context.scratch, load=checkpoint is None)
+            sha256 = load_pretrained(
+                network, policy.pretrained, context.scratch, load=checkpoint is None
+            )
         frequencies = log_frequencies(data.training.labels, data.repeats, len(preset.data.labels))
         trainer = Trainer(network, policy, frequencies)
         with _asked_to_stop() as stop:
@@ -128,7 +146,9 @@ def learn(context: Context, data: Data, key: str, told: Callable[[Standing], Non
 def build(preset: Preset) -> keras.Model:
     """The untrained network of a preset."""
     policy = preset.training
-    return models.build(policy.architecture, preset.data.image, len(preset.data.labels), policy.dropout, policy.l2)
+    return models.build(
+        policy.architecture, preset.data.image, len(preset.data.labels), policy.dropout, policy.l2
+    )
 
 
 def _data(inputs: Inputs, preset: Preset, scratch: Path) -> Data:
@@ -173,25 +193,36 @@ def _asked_to_stop() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _watch(context: Context, key: str, stop: Callable[[], bool], told: Callable[[Standing], None]) -> Watch:
+def _watch(
+    context: Context, key: str, stop: Callable[[], bool], told: Callable[[Standing], None]
+) -> Watch:
     """Saves every epoch, and shows it; within a long epoch, a line every few seconds."""
     last_line = [time.monotonic()]
 
     def show(standing: Standing, note: str) -> None:
         last_line[0] = time.monotonic()
-        progress.show(standing.epoch, standing.total_epochs(context.preset.training), "epochs", note)
+        progress.show(
+            standing.epoch, standing.total_epochs(context.preset.training), "epochs", note
+        )
 
     def on_epoch(standing: Standing) -> None:
         scores = {name: values[-1] for name, values in standing.history.items()}
-        show(standing, f"accuracy {scores['accuracy']:.3f}, held-out {scores['val_accuracy']:.3f}, {scores['seconds']:.1f} s")
+        show(
+            standing,
+            f"accuracy {scores['accuracy']:.3f}, held-out {scores['val_accuracy']:.3f}, {scores['seconds']:.1f} s",
+        )
         _write_tensorboard(context, standing)
         told(standing)
 
     def on_batch(standing: Standing, done: int, batches: int, loss: float) -> None:
         if time.monotonic() - last_line[0] >= SECONDS_BETWEEN_LINES:
-            show(standing, f"epoch {standing.epoch + 1}: {100 * done // batches} %, loss {loss:.3f}")
+            show(
+                standing, f"epoch {standing.epoch + 1}: {100 * done // batches} %, loss {loss:.3f}"
+            )
 
-    return Watch(lambda checkpoint: context.store.write(key, to_bytes(checkpoint)), on_epoch, on_batch, stop)
+    return Watch(
+        lambda checkpoint: context.store.write(key, to_bytes(checkpoint)), on_epoch, on_batch, stop
+    )
 
 
 def _write_tensorboard(context: Context, standing: Standing) -> None:
@@ -199,11 +230,19 @@ def _write_tensorboard(context: Context, standing: Standing) -> None:
     if backend.name() == "tensorflow":
         from components.training.backend.files import tensorboard_events
 
-        context.store.write(f"{keys.run(context.run_id)}/tensorboard/events.out.tfevents.0.train", tensorboard_events(standing.history))
+        context.store.write(
+            f"{keys.run(context.run_id)}/tensorboard/events.out.tfevents.0.train",
+            tensorboard_events(standing.history),
+        )
 
 
 def _manifest(
-    folder: Path, preset: Preset, parameters: int, calibrated: calibration.Calibration, snapshot_id: str, code_version: str
+    folder: Path,
+    preset: Preset,
+    parameters: int,
+    calibrated: calibration.Calibration,
+    snapshot_id: str,
+    code_version: str,
 ) -> ModelManifest:
     from components.training.export.files import SERVED_FILE
 

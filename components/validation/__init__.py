@@ -1,4 +1,5 @@
 """Validate: examples in; go or stop out, with statistics, schema, anomalies and the rules that were judged.
 
-Great Expectations judges rows, TensorFlow Data Validation judges distributions. Neither sees a pixel.
+Great Expectations judges rows, TensorFlow Data Validation judges distributions. Neither sees a
+pixel.
 """

@@ -47,18 +47,38 @@ from components.validation.verdict import (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", required=True, help="digest of the night's plan in the store")
     parser.add_argument("--examples", type=Path, required=True, help="the examples artifact")
-    parser.add_argument("--decision-output", type=Path, required=True, help="file for the word: go or stop")
-    parser.add_argument("--validation", type=Path, required=True, help="where statistics, schema, anomalies and pages go")
-    parser.add_argument("--data-summary", type=Path, required=True, help="Markdown file for people: decision, counts, rules that failed")
+    parser.add_argument(
+        "--decision-output", type=Path, required=True, help="file for the word: go or stop"
+    )
+    parser.add_argument(
+        "--validation",
+        type=Path,
+        required=True,
+        help="where statistics, schema, anomalies and pages go",
+    )
+    parser.add_argument(
+        "--data-summary",
+        type=Path,
+        required=True,
+        help="Markdown file for people: decision, counts, rules that failed",
+    )
 
 
-def validate(context: Context, arguments: argparse.Namespace, judge: Judge = judge_in_process) -> ValidateFindings:
+def validate(
+    context: Context, arguments: argparse.Namespace, judge: Judge = judge_in_process
+) -> ValidateFindings:
     """Judge the examples; on go, remember them as the snapshot that later nights are compared with."""
     preset, store, labels = context.preset, context.store, context.preset.data.labels
     plan = night_plan(store, arguments.plan)
     snapshot = contract.read_marker(arguments.examples, "examples", Snapshot)
     folder = contract.start(arguments.validation)
-    champion = version_folder(store, preset.model_name, plan.champion.version, context.scratch / "champion") if plan.champion else None
+    champion = (
+        version_folder(
+            store, preset.model_name, plan.champion.version, context.scratch / "champion"
+        )
+        if plan.champion
+        else None
+    )
     with judge(arguments.examples, preset, champion, folder, context.scratch) as judged:
         show(0, 2, "judges", "reading distributions, rows and labels")
         distributions, schemas = _import_quietly("statistics"), _import_quietly("schema")
@@ -72,8 +92,15 @@ def validate(context: Context, arguments: argparse.Namespace, judge: Judge = jud
         rows = judged()
         show(2, 2, "judges", "rows and labels")
 
-    rules = [*rows.rules, schema_rule(found.mismatches, preset.validation), curated_schema_rule(preset, curated)]
-    train, test = distributions.rows_of(statistics, "train"), distributions.rows_of(statistics, "test")
+    rules = [
+        *rows.rules,
+        schema_rule(found.mismatches, preset.validation),
+        curated_schema_rule(preset, curated),
+    ]
+    train, test = (
+        distributions.rows_of(statistics, "train"),
+        distributions.rows_of(statistics, "test"),
+    )
     if earlier is None or plan.accepted_snapshot is None:
         rules.append(no_comparison_rule(plan.accepted_snapshot, preset.validation))
     else:
@@ -102,7 +129,9 @@ def validate(context: Context, arguments: argparse.Namespace, judge: Judge = jud
         _accept(store, plan.listing.source_id, snapshot.snapshot_id, context.run_id, serialized)
     contract.finish(folder, "validation", findings)
     write_atomically(arguments.decision_output, findings.decision.encode())
-    write_document(arguments.data_summary, data_summary(findings, snapshot, reject_reasons).encode())
+    write_document(
+        arguments.data_summary, data_summary(findings, snapshot, reject_reasons).encode()
+    )
     _publish(context.executor_output, findings, snapshot)
     _tell(findings)
     return findings
@@ -112,7 +141,11 @@ def _import_quietly(name: str) -> ModuleType:
     """Import a module that needs TensorFlow Data Validation (about 8 s the first time) without TensorFlow's notices."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
         warnings.simplefilter("ignore")
         return importlib.import_module(f"components.validation.distributions.{name}")
 
@@ -140,21 +173,36 @@ def _accept(store: Store, source_id: str, snapshot_id: str, run_id: str, statist
     pointer = keys.accepted_snapshot(source_id)
     current = store.read(pointer)
     accepted = {"snapshot_id": snapshot_id, "run_id": run_id}
-    if current is None or from_json(dict[str, str], current, pointer).get("snapshot_id") != snapshot_id:
+    if (
+        current is None
+        or from_json(dict[str, str], current, pointer).get("snapshot_id") != snapshot_id
+    ):
         store.write(pointer, to_pretty_json(accepted).encode())
 
 
 def _publish(output: ExecutorOutput, findings: ValidateFindings, snapshot: Snapshot) -> None:
     """What Kubeflow Pipelines shows of the judgement and compares between runs."""
-    rows = {f"{split} rows": sum(snapshot.counts.get(split, {}).values()) for split in tables.USED_SPLITS}
-    failed = {"rules": len(findings.rules), "failed rules": sum(not rule.passed for rule in findings.rules)}
-    read = {"snapshot id": findings.snapshot_id, "images read": snapshot.read, "images rejected": snapshot.rejected}
+    rows = {
+        f"{split} rows": sum(snapshot.counts.get(split, {}).values())
+        for split in tables.USED_SPLITS
+    }
+    failed = {
+        "rules": len(findings.rules),
+        "failed rules": sum(not rule.passed for rule in findings.rules),
+    }
+    read = {
+        "snapshot id": findings.snapshot_id,
+        "images read": snapshot.read,
+        "images rejected": snapshot.rejected,
+    }
     output.metadata("validation", decision=findings.decision, **failed, **rows, **read)
 
 
 def _tell(findings: ValidateFindings) -> None:
     failed = [rule for rule in findings.rules if not rule.passed]
-    print(f"{findings.decision}: {len(findings.rules) - len(failed)} of {len(findings.rules)} rules hold")
+    print(
+        f"{findings.decision}: {len(findings.rules) - len(failed)} of {len(findings.rules)} rules hold"
+    )
     for rule in failed:
         print(f"  {rule.severity}: {rule.name}: {rule.value}, {rule.bound}: {rule.sentence}")
 
@@ -165,16 +213,22 @@ def _statistics_key(source_id: str, snapshot_id: str) -> str:
 
 def propose_schema(argv: Sequence[str]) -> int:
     """Write the schema that a snapshot's statistics suggest for a preset; what stands in the repository isn't touched."""
-    parser = argparse.ArgumentParser(prog="python -m components.validation propose-schema", description=propose_schema.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m components.validation propose-schema", description=propose_schema.__doc__
+    )
     parser.add_argument("--preset", type=Path, required=True, help="file with the preset as JSON")
-    parser.add_argument("--statistics", type=Path, required=True, help="statistics.pb of a snapshot")
+    parser.add_argument(
+        "--statistics", type=Path, required=True, help="statistics.pb of a snapshot"
+    )
     parser.add_argument("--schemas", type=Path, required=True, help="folder of curated schemas")
     parser.add_argument("--output", type=Path, required=True, help="file for the proposed schema")
     arguments = parser.parse_args(argv)
     preset = from_json(Preset, arguments.preset.read_bytes(), "preset")
     distributions, schemas = _import_quietly("statistics"), _import_quietly("schema")
     try:
-        statistics = distributions.from_bytes(arguments.statistics.read_bytes(), str(arguments.statistics))
+        statistics = distributions.from_bytes(
+            arguments.statistics.read_bytes(), str(arguments.statistics)
+        )
         proposed = schemas.proposed(preset, statistics, arguments.schemas)
     except EmotionError as error:
         print(f"propose-schema failed: {error}", file=sys.stderr)
@@ -193,7 +247,13 @@ def drift(argv: Sequence[str]) -> int:
 
 
 COMMANDS = {"propose-schema": propose_schema, "drift": drift}
-STEPS = {"validate": Step("Judge the examples: go or stop. The step itself succeeds either way.", add_arguments, validate)}
+STEPS = {
+    "validate": Step(
+        "Judge the examples: go or stop. The step itself succeeds either way.",
+        add_arguments,
+        validate,
+    )
+}
 
 if __name__ == "__main__":
     command = COMMANDS.get("".join(sys.argv[1:2]))

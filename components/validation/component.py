@@ -15,14 +15,17 @@ def validate(
     plan: str,
     examples: Input[Dataset],
     decision: dsl.OutputPath(str),  # type: ignore[valid-type]
-    validation: Output[Metrics],  # "Compare runs" shows the metadata of Metrics alone (frontend/src/pages/CompareV2.tsx)
+    validation: Output[
+        Metrics
+    ],  # "Compare runs" shows the metadata of Metrics alone (frontend/src/pages/CompareV2.tsx)
     data_summary: Output[Markdown],
 ):
     """Judge the examples by rows, distributions and labels; the step succeeds whatever it decides.
 
     Args:
         preset: Digest of the preset, which resolve stored.
-        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path.
+        store: Root of what outlives runs: gs://bucket/prefix, s3://bucket/prefix or
+            pvc://claim/path.
         run_id: Name of the run in the store.
         plan: Digest of the run plan, which resolve stored.
         examples: Accepted images with their labels and splits.
@@ -30,15 +33,31 @@ def validate(
     Returns:
         decision: Word for what follows: go or stop.
         validation: Rules and how they went, statistics, schema, anomalies and pages.
-        data_summary: The decision with its reasons, rows by label and split, rejects, and rules that failed.
+        data_summary: The decision with its reasons, rows by label and split, rejects, and rules
+            that failed.
     """
     return dsl.ContainerSpec(
         image=IMAGE,
         command=COMMAND,
         args=[
-            "validate", "--preset", preset, "--store", store, "--run-id", run_id, "--plan", plan,
-            "--examples", examples.path, "--decision-output", decision, "--validation", validation.path,
-            "--data-summary", data_summary.path,
-            "--executor-input", "{{$}}",
+            "validate",
+            "--preset",
+            preset,
+            "--store",
+            store,
+            "--run-id",
+            run_id,
+            "--plan",
+            plan,
+            "--examples",
+            examples.path,
+            "--decision-output",
+            decision,
+            "--validation",
+            validation.path,
+            "--data-summary",
+            data_summary.path,
+            "--executor-input",
+            "{{$}}",
         ],
-    )  # fmt: skip
+    )

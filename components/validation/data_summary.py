@@ -9,7 +9,9 @@ from components.shared.findings import ValidateFindings
 from components.shared.step.markdown import bullets, document, escaped, table
 
 
-def data_summary(findings: ValidateFindings, snapshot: Snapshot, reject_reasons: Mapping[str, int]) -> str:
+def data_summary(
+    findings: ValidateFindings, snapshot: Snapshot, reject_reasons: Mapping[str, int]
+) -> str:
     """Return the decision and its reasons, the rows by label and split, what was rejected, and the rules that failed.
 
     Args:
@@ -18,7 +20,9 @@ def data_summary(findings: ValidateFindings, snapshot: Snapshot, reject_reasons:
     failed = [rule for rule in findings.rules if not rule.passed]
     critical = [f"{rule.name}: {rule.sentence}" for rule in failed if rule.severity == "critical"]
     compared = (
-        f"compared with the accepted snapshot {findings.compared_with[:12]}" if findings.compared_with else "compared with no earlier one"
+        f"compared with the accepted snapshot {findings.compared_with[:12]}"
+        if findings.compared_with
+        else "compared with no earlier one"
     )
     held = f"{len(findings.rules) - len(failed)} of {len(findings.rules)} rules hold"
     accepted = snapshot.read - snapshot.rejected
@@ -31,7 +35,9 @@ def data_summary(findings: ValidateFindings, snapshot: Snapshot, reject_reasons:
         _rows(snapshot),
         "## Images",
         f"{snapshot.read:,} read, {accepted:,} accepted, {snapshot.rejected:,} rejected.",
-        table(("reason for rejecting", "images"), _counted(reject_reasons)) if reject_reasons else "",
+        table(("reason for rejecting", "images"), _counted(reject_reasons))
+        if reject_reasons
+        else "",
         "## Rules that failed" if failed else "",
         table(
             ("severity", "rule", "value", "bound", "reason"),
@@ -44,10 +50,16 @@ def data_summary(findings: ValidateFindings, snapshot: Snapshot, reject_reasons:
 
 def _rows(snapshot: Snapshot) -> str:
     splits = [split for split in SPLITS if snapshot.counts.get(split)]
-    lines = [(label, *(f"{snapshot.counts[split].get(label, 0):,}" for split in splits)) for label in snapshot.labels]
+    lines = [
+        (label, *(f"{snapshot.counts[split].get(label, 0):,}" for split in splits))
+        for label in snapshot.labels
+    ]
     total = ("all labels", *(f"{sum(snapshot.counts[split].values()):,}" for split in splits))
     return table(("label", *splits), [total, *lines])
 
 
 def _counted(reasons: Mapping[str, int]) -> list[tuple[str, str]]:
-    return [(reason, f"{count:,}") for reason, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))]
+    return [
+        (reason, f"{count:,}")
+        for reason, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    ]

@@ -1,7 +1,7 @@
 """Judge rows with Great Expectations, then labels with a small model.
 
-A process of its own (``python -m components.validation.judge``): its imports take seconds, and run beside those of
-TensorFlow Data Validation.
+A process of its own (``python -m components.validation.judge``): its imports take seconds, and run
+beside those of TensorFlow Data Validation.
 """
 
 from __future__ import annotations
@@ -46,8 +46,15 @@ def main() -> int:
     parser.add_argument("--examples", type=Path, required=True)
     parser.add_argument("--preset", type=Path, required=True, help="file with the preset as JSON")
     parser.add_argument("--champion", type=Path, help="folder of the champion's artifact")
-    parser.add_argument("--output", type=Path, required=True, help="folder for the pages and the CSV of doubtful labels")
-    parser.add_argument("--found", type=Path, required=True, help="file for what was judged, as JSON")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        help="folder for the pages and the CSV of doubtful labels",
+    )
+    parser.add_argument(
+        "--found", type=Path, required=True, help="file for what was judged, as JSON"
+    )
     arguments = parser.parse_args()
     preset = from_json(Preset, arguments.preset.read_bytes(), "preset")
     found = judge(arguments.examples, preset, arguments.champion, arguments.output)
@@ -56,6 +63,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    warnings.simplefilter("ignore")  # Great Expectations' own imports warn of things that only its authors can change
+    warnings.simplefilter(
+        "ignore"
+    )  # Great Expectations' own imports warn of things that only its authors can change
     logging.disable(logging.WARNING)
     sys.exit(main())

@@ -1,6 +1,7 @@
 """Judge rows and labels in a process of its own, so that heavy libraries load side by side.
 
-The imports of Great Expectations and its rules cost about 5 s, those of TensorFlow Data Validation about 9 s.
+The imports of Great Expectations and its rules cost about 5 s, those of TensorFlow Data Validation
+about 9 s.
 """
 
 from __future__ import annotations
@@ -29,21 +30,40 @@ class Judged:
     label_noise: LabelNoise | None = None
 
 
-# (examples artifact, preset, folder of the champion's artifact, folder for `DATA_DOCS` and `DOUBTFUL_LABELS`, scratch folder)
-# to a context whose value waits for what was found.
-Judge = Callable[[Path, Preset, Path | None, Path, Path], AbstractContextManager[Callable[[], Judged]]]
+# (examples artifact, preset, folder of the champion's artifact, folder for `DATA_DOCS` and
+# `DOUBTFUL_LABELS`, scratch folder) to a context whose value waits for what was found.
+Judge = Callable[
+    [Path, Preset, Path | None, Path, Path], AbstractContextManager[Callable[[], Judged]]
+]
 
 
 @contextmanager
-def judge_in_process(examples: Path, preset: Preset, champion: Path | None, output: Path, scratch: Path) -> Iterator[Callable[[], Judged]]:
+def judge_in_process(
+    examples: Path, preset: Preset, champion: Path | None, output: Path, scratch: Path
+) -> Iterator[Callable[[], Judged]]:
     """Start judging; the process never outlives the context.
 
-    The value raises RuntimeError when the process fails: what it printed stands in the step's own output.
+    The value raises RuntimeError when the process fails: what it printed stands in the step's own
+    output.
     """
     preset_file, found_file = scratch / "preset.json", scratch / "judged.json"
     preset_file.write_text(to_json(preset))
-    command = [sys.executable, "-m", "components.validation.judge", "--examples", str(examples), "--preset", str(preset_file)]
-    command += ["--output", str(output), "--found", str(found_file), *(["--champion", str(champion)] if champion else [])]
+    command = [
+        sys.executable,
+        "-m",
+        "components.validation.judge",
+        "--examples",
+        str(examples),
+        "--preset",
+        str(preset_file),
+    ]
+    command += [
+        "--output",
+        str(output),
+        "--found",
+        str(found_file),
+        *(["--champion", str(champion)] if champion else []),
+    ]
     process = subprocess.Popen(command)
 
     def wait() -> Judged:

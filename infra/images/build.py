@@ -37,11 +37,14 @@ PRESETS_FOLDER = ROOT / "build" / "presets"
 RECORD = ROOT / "build" / "images.json"
 
 
-def build(engine: Engine, components: tuple[str, ...], base: str, *, gpu: bool = False) -> dict[str, str]:
+def build(
+    engine: Engine, components: tuple[str, ...], base: str, *, gpu: bool = False
+) -> dict[str, str]:
     """Build what is missing. Returns component to image reference.
 
     Args:
-        gpu: training's image is the variant for NVIDIA GPUs, named gpu/emotion-training with the tag of the plain one.
+        gpu: training's image is the variant for NVIDIA GPUs, named gpu/emotion-training with the
+            tag of the plain one.
 
     Raises:
         CalledProcessError: a build failed; its output holds why.
@@ -55,7 +58,16 @@ def build(engine: Engine, components: tuple[str, ...], base: str, *, gpu: bool =
                 continue
             print(f"[{number}/{len(built)}] {reference} …", end="", flush=True)
             began = time.monotonic()
-            engine.run("build", "--network", "host", *secrets, *_arguments(component, base, gpu), "--tag", reference, ROOT)
+            engine.run(
+                "build",
+                "--network",
+                "host",
+                *secrets,
+                *_arguments(component, base, gpu),
+                "--tag",
+                reference,
+                ROOT,
+            )
             print(f" {time.monotonic() - began:.0f} s", flush=True)
     return built
 
@@ -79,14 +91,22 @@ def push(engine: Engine, built: dict[str, str], registry: str) -> dict[str, str]
         digest = re.search(r"sha256:[0-9a-f]{64}", engine.run("push", remote))
         if digest is None:
             raise NoEngine(f"{registry} took {remote} but gave no digest")
-        pushed[component] = f"{remote}@{digest[0]}"  # a cluster goes by the digest; the tag says which content it is of
+        pushed[component] = (
+            f"{remote}@{digest[0]}"  # a cluster goes by the digest; the tag says which content it is of
+        )
         print(pushed[component], flush=True)
     return pushed
 
 
 def source_address(root: Path = ROOT) -> str:
     """Where the code comes from: the https:// address of the checkout's origin, without credentials; empty where it has none."""
-    done = subprocess.run(["git", "remote", "get-url", "origin"], cwd=root, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", "remote", "get-url", "origin"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     address = urlsplit(done.stdout.strip())
     if address.scheme != "https" or address.hostname is None:
         return ""
@@ -96,7 +116,13 @@ def source_address(root: Path = ROOT) -> str:
 def _arguments(component: str, base: str, gpu: bool) -> list[str | Path]:
     lock = lock_of("gpu" if gpu and component == "training" else component)
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()
-    values = {"BASE_IMAGE": base, "LOCK": lock.name, "SOURCE": source_address(), "REVISION": git_commit(), "LOCK_DIGEST": digest}
+    values = {
+        "BASE_IMAGE": base,
+        "LOCK": lock.name,
+        "SOURCE": source_address(),
+        "REVISION": git_commit(),
+        "LOCK_DIGEST": digest,
+    }
     arguments: list[str | Path] = ["--file", ROOT / "components" / component / "Containerfile"]
     for name, value in values.items():
         arguments += ["--build-arg", f"{name}={value}"]
@@ -104,34 +130,63 @@ def _arguments(component: str, base: str, gpu: bool) -> list[str | Path]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("components", nargs="*", help=f"some of {', '.join(COMPONENTS)}; all by default")
-    parser.add_argument("--base", default="", help="base image with Python 3.13; found by itself otherwise")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "components", nargs="*", help=f"some of {', '.join(COMPONENTS)}; all by default"
+    )
+    parser.add_argument(
+        "--base", default="", help="base image with Python 3.13; found by itself otherwise"
+    )
     parser.add_argument("--gpu", action="store_true", help="training's image with CUDA's libraries")
     parser.add_argument("--push", metavar="REGISTRY", default="", help="push there")
-    parser.add_argument("--sign", metavar="KEY", default="", help="with --push: sign what was pushed, with cosign")
+    parser.add_argument(
+        "--sign", metavar="KEY", default="", help="with --push: sign what was pushed, with cosign"
+    )
     arguments = parser.parse_args()
     unknown = set(arguments.components) - set(COMPONENTS)
     if unknown:
-        parser.error(f"no component {', '.join(sorted(unknown))}; expected some of {', '.join(COMPONENTS)}")
+        parser.error(
+            f"no component {', '.join(sorted(unknown))}; expected some of {', '.join(COMPONENTS)}"
+        )
     try:
         if arguments.sign:
             require_cosign(arguments.sign)
         engine = start()
-        built = build(engine, tuple(arguments.components) or COMPONENTS, arguments.base or base_image(engine), gpu=arguments.gpu)
+        built = build(
+            engine,
+            tuple(arguments.components) or COMPONENTS,
+            arguments.base or base_image(engine),
+            gpu=arguments.gpu,
+        )
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            bills = dict(zip(built, pool.map(lambda reference: write_bill(engine, reference, RECORD.parent), built.values()), strict=True))
+            bills = dict(
+                zip(
+                    built,
+                    pool.map(
+                        lambda reference: write_bill(engine, reference, RECORD.parent),
+                        built.values(),
+                    ),
+                    strict=True,
+                )
+            )
         if arguments.push:
             pushed = push(engine, built, arguments.push)
             if arguments.sign:
                 sign(pushed, bills, arguments.sign)
-            known = json.loads(RECORD.read_bytes()) if RECORD.exists() else {}  # of components that weren't asked for now
+            known = (
+                json.loads(RECORD.read_bytes()) if RECORD.exists() else {}
+            )  # of components that weren't asked for now
             write_atomically(RECORD, (json.dumps(known | pushed, indent=2) + "\n").encode())
     except NoEngine as error:
         print(f"images: {error}", file=sys.stderr)
         return 5
     except subprocess.CalledProcessError as error:
-        print(f"\n{error.stdout or ''}{error.stderr or ''}\nimages: `{' '.join(map(str, error.cmd[:3]))} …` failed", file=sys.stderr)
+        print(
+            f"\n{error.stdout or ''}{error.stderr or ''}\nimages: `{' '.join(map(str, error.cmd[:3]))} …` failed",
+            file=sys.stderr,
+        )
         return 1
     for component, reference in built.items():
         size = int(engine.run("image", "inspect", "--format", "{{.Size}}", reference))

@@ -45,13 +45,21 @@ class Engine:
 
     def environment(self) -> dict[str, str]:
         """What a docker command needs in its environment."""
-        return {**os.environ, "DOCKER_BUILDKIT": "1", **({"DOCKER_HOST": self.host} if self.host else {})}
+        return {
+            **os.environ,
+            "DOCKER_BUILDKIT": "1",
+            **({"DOCKER_HOST": self.host} if self.host else {}),
+        }
 
     def run(self, *arguments: str | Path, check: bool = True) -> str:
         """Run a docker command and return what it prints. Raises CalledProcessError with its output."""
-        done = subprocess.run([self.client, *arguments], env=self.environment(), capture_output=True, text=True)
+        done = subprocess.run(
+            [self.client, *arguments], env=self.environment(), capture_output=True, text=True
+        )
         if check and done.returncode:
-            raise subprocess.CalledProcessError(done.returncode, [self.client, *arguments], done.stdout, done.stderr)
+            raise subprocess.CalledProcessError(
+                done.returncode, [self.client, *arguments], done.stdout, done.stderr
+            )
         return done.stdout
 
 
@@ -79,10 +87,22 @@ def start() -> Engine:
     if shutil.which("dockerd") is None:
         _install()
     STATE.mkdir(parents=True, exist_ok=True)
-    command: list[str | Path] = ["dockerd", "--host", f"unix://{SOCKET}", "--data-root", STATE / "data"]
+    command: list[str | Path] = [
+        "dockerd",
+        "--host",
+        f"unix://{SOCKET}",
+        "--data-root",
+        STATE / "data",
+    ]
     command += ["--exec-root", STATE / "exec", "--pidfile", STATE / "pid"]
     with open(STATE / "log", "wb") as log:
-        daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        daemon = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and daemon.poll() is None:
         found = find_engine()
@@ -91,7 +111,9 @@ def start() -> Engine:
         time.sleep(0.5)
     daemon.terminate()
     words = (STATE / "log").read_text(errors="replace").strip().splitlines()
-    raise NoEngine(f"the engine did not start; its last words: {words[-1] if words else 'none'}; all of them: {STATE / 'log'}")
+    raise NoEngine(
+        f"the engine did not start; its last words: {words[-1] if words else 'none'}; all of them: {STATE / 'log'}"
+    )
 
 
 def stop(*, purge: bool) -> bool:
@@ -107,7 +129,9 @@ def stop(*, purge: bool) -> bool:
     except (FileNotFoundError, ProcessLookupError, ValueError):
         pass
     if purge:
-        if os.path.ismount(STATE / "data"):  # the engine mounts its data onto themselves, and leaves that behind
+        if os.path.ismount(
+            STATE / "data"
+        ):  # the engine mounts its data onto themselves, and leaves that behind
             subprocess.run(["umount", STATE / "data"], check=True)
         shutil.rmtree(STATE, ignore_errors=True)
     return running
@@ -116,7 +140,9 @@ def stop(*, purge: bool) -> bool:
 def _clients(environment: Mapping[str, str]) -> list[str]:
     """Every docker client on the path that can build with BuildKit."""
     paths = (Path(folder, "docker") for folder in environment.get("PATH", "").split(os.pathsep))
-    return [str(path) for path in dict.fromkeys(paths) if os.access(path, os.X_OK) and _builds(path)]
+    return [
+        str(path) for path in dict.fromkeys(paths) if os.access(path, os.X_OK) and _builds(path)
+    ]
 
 
 def _builds(client: Path) -> bool:
@@ -130,7 +156,12 @@ def _builds(client: Path) -> bool:
 def _answers(engine: Engine) -> bool:
     command = [engine.client, "version", "--format", "{{.Server.Version}}"]
     try:
-        return subprocess.run(command, env=engine.environment(), capture_output=True, timeout=20).returncode == 0
+        return (
+            subprocess.run(
+                command, env=engine.environment(), capture_output=True, timeout=20
+            ).returncode
+            == 0
+        )
     except subprocess.TimeoutExpired:
         return False
 
@@ -141,16 +172,25 @@ def _install() -> None:
     print("installing docker.io …", flush=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     # Debian would start a system-wide engine; ours is private.
-    for command in (["apt-get", "-qq", "update"], ["apt-get", "-qq", "install", "-y", "--no-install-recommends", "docker.io"]):
+    for command in (
+        ["apt-get", "-qq", "update"],
+        ["apt-get", "-qq", "install", "-y", "--no-install-recommends", "docker.io"],
+    ):
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode:
-            raise NoEngine(f"`{' '.join(command)}` failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+            raise NoEngine(
+                f"`{' '.join(command)}` failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
+            )
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("command", choices=("find", "up", "down"))
-    parser.add_argument("--purge", action="store_true", help="with down: remove its images and data too")
+    parser.add_argument(
+        "--purge", action="store_true", help="with down: remove its images and data too"
+    )
     arguments = parser.parse_args()
     if arguments.command == "down":
         print("stopped" if stop(purge=arguments.purge) else "no engine of ours was running")

@@ -12,7 +12,8 @@ from components.shared.artifacts.contract import write_atomically
 from infra.environments import VENVS
 from infra.images.engine import Engine
 
-# The tool isn't in the image: its packages, all it needs of them plain Python, are mounted for this one command.
+# The tool isn't in the image: its packages, all it needs of them plain Python, are mounted for this
+# one command.
 TOOL = """import runpy, sys
 sys.path.append("/sbom")
 options = ["environment", "--no-validate", "--output-reproducible", "--output-format", "JSON", "--output-file", "-"]
@@ -31,18 +32,44 @@ def write_bill(engine: Engine, reference: str, folder: Path) -> Path:
     name, _, tag = reference.removeprefix("localhost/").rpartition(":")
     path = folder / f"{name.replace('/', '-')}-{tag}.cdx.json"
     if not path.exists():
-        write_atomically(path, (json.dumps(_bill(engine, reference, name, tag), indent=1) + "\n").encode())
+        write_atomically(
+            path, (json.dumps(_bill(engine, reference, name, tag), indent=1) + "\n").encode()
+        )
     return path
 
 
 def _bill(engine: Engine, reference: str, name: str, tag: str) -> dict[str, Any]:
-    packages = VENVS / "sbom" / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+    packages = (
+        VENVS
+        / "sbom"
+        / "lib"
+        / f"python{sys.version_info[0]}.{sys.version_info[1]}"
+        / "site-packages"
+    )
     run = ("run", "--rm", "--read-only", "--tmpfs", "/tmp", "--network", "none")  # noqa: S108 - the container's own
     bill: dict[str, Any] = json.loads(
-        engine.run(*run, "--volume", f"{packages}:/sbom:ro", reference, "env", "--unset=PYTHONPATH", "python", "-c", TOOL)
+        engine.run(
+            *run,
+            "--volume",
+            f"{packages}:/sbom:ro",
+            reference,
+            "env",
+            "--unset=PYTHONPATH",
+            "python",
+            "-c",
+            TOOL,
+        )
     )
-    bill["metadata"]["component"] = {"type": "container", "bom-ref": reference, "name": name, "version": tag}
-    bill["components"] += [debian_component(line) for line in engine.run(*run, reference, "sh", "-c", PACKAGES).splitlines()]
+    bill["metadata"]["component"] = {
+        "type": "container",
+        "bom-ref": reference,
+        "name": name,
+        "version": tag,
+    }
+    bill["components"] += [
+        debian_component(line)
+        for line in engine.run(*run, reference, "sh", "-c", PACKAGES).splitlines()
+    ]
     return bill
 
 

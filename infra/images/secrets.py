@@ -13,7 +13,10 @@ from tempfile import TemporaryDirectory
 BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE")
 PIP_FILES = ("/etc/pip.conf", "~/.config/pip/pip.conf", "~/.pip/pip.conf")
 # Settings of pip and their counterparts of uv.
-INDEX_SETTINGS = {"index-url": ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"), "extra-index-url": ("PIP_EXTRA_INDEX_URL", "UV_INDEX")}
+INDEX_SETTINGS = {
+    "index-url": ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"),
+    "extra-index-url": ("PIP_EXTRA_INDEX_URL", "UV_INDEX"),
+}
 PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 
 
@@ -41,7 +44,9 @@ def index_lines(environment: Mapping[str, str], pip_files: tuple[str, ...] = PIP
 
 def _files(folder: Path, environment: Mapping[str, str]) -> dict[str, Path]:
     files: dict[str, Path] = {}
-    bundle = next((environment[name] for name in BUNDLES if os.path.isfile(environment.get(name, ""))), "")
+    bundle = next(
+        (environment[name] for name in BUNDLES if os.path.isfile(environment.get(name, ""))), ""
+    )
     if bundle:
         files["ca"] = Path(bundle)
     lines = index_lines(environment)
@@ -62,6 +67,8 @@ def debian_mirror(sources: Path = Path("/etc/apt")) -> str:
             words = line.split()
             addresses = words[1:] if words[:1] in (["URIs:"], ["deb"]) else []
             for address in addresses:
-                if address.startswith(("http", "mirror+")) and address.rstrip("/").endswith("/debian"):
+                if address.startswith(("http", "mirror+")) and address.rstrip("/").endswith(
+                    "/debian"
+                ):
                     return address
     return ""

@@ -28,7 +28,13 @@ from pipelines.demo import draw
 from pipelines.local import doctor
 from pipelines.local.display import display_for
 from pipelines.local.outcome import exit_code, show_outcome
-from pipelines.workflow_size import WORKFLOW_LIMIT, WorkflowSize, check_size, expected_parameters, workflow_size
+from pipelines.workflow_size import (
+    WORKFLOW_LIMIT,
+    WorkflowSize,
+    check_size,
+    expected_parameters,
+    workflow_size,
+)
 
 app = typer.Typer(
     name="emotion",
@@ -65,7 +71,9 @@ app.command(name="stop")(watch.stop)
 
 @app.command()
 def run(
-    preset: Annotated[str, typer.Option(help="Name of a preset; `emotion presets` lists them.")] = presets.DEFAULT,
+    preset: Annotated[
+        str, typer.Option(help="Name of a preset; `emotion presets` lists them.")
+    ] = presets.DEFAULT,
     data: Annotated[
         list[str] | None,
         typer.Option(
@@ -73,13 +81,25 @@ def run(
             "Several times: joined; a table of votes belongs to the images before it. Without it the default preset draws faces."
         ),
     ] = None,
-    night: Annotated[str, typer.Option(help="For drawn faces: next, same (nothing new), or a night's number.")] = "next",
+    night: Annotated[
+        str, typer.Option(help="For drawn faces: next, same (nothing new), or a night's number.")
+    ] = "next",
     store: Store = "store",
     runs: Runs = Path("runs"),
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the newest run (or --run-id): finished steps are skipped.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Continue the newest run (or --run-id): finished steps are skipped."
+        ),
+    ] = False,
     run_id: Annotated[str, typer.Option(help="With --resume: which run.")] = "",
-    force: Annotated[bool, typer.Option("--force", help="Retrain even when nothing is new.")] = False,
-    runner: Annotated[str, typer.Option(help="processes, or docker: each step in its image (`make images` first).")] = "processes",
+    force: Annotated[
+        bool, typer.Option("--force", help="Retrain even when nothing is new.")
+    ] = False,
+    runner: Annotated[
+        str,
+        typer.Option(help="processes, or docker: each step in its image (`make images` first)."),
+    ] = "processes",
     beam: Annotated[
         list[str] | None,
         typer.Argument(
@@ -99,7 +119,9 @@ def run(
       emotion run --resume
       emotion run --data gs://bucket/faces -- --runner=PortableRunner --job_endpoint=HOST:8099 --temp_location=gs://bucket/tmp
     """
-    from pipelines.local import run  # kfp takes seconds to import; `emotion --help` need not wait for it
+    from pipelines.local import (
+        run,
+    )  # kfp takes seconds to import; `emotion --help` need not wait for it
 
     if resume:
         request = run.last_request(runs, run_id)
@@ -107,7 +129,9 @@ def run(
         chosen = presets.preset(preset)
         if beam:
             chosen = replace(chosen, ingestion=IngestionPolicy(tuple(beam)))
-        source = joined_uri(data) if data else "" if chosen.data.sources else _drawn_faces(preset, night)
+        source = (
+            joined_uri(data) if data else "" if chosen.data.sources else _drawn_faces(preset, night)
+        )
         request = run.new_request(chosen, source, store, force=force, runner=run.runner(runner))
     run.preflight(request, runs)
     console.print(f"[bold]{request.run_id}[/] · {request.preset.summary}")
@@ -116,7 +140,8 @@ def run(
             summary = run.execute(request, runs.absolute(), display)
     except KeyboardInterrupt:
         errors.print(
-            f"[yellow]interrupted[/]; nothing was promoted half-way. Continue with: {escape(hint('run', resume=True))}", soft_wrap=True
+            f"[yellow]interrupted[/]; nothing was promoted half-way. Continue with: {escape(hint('run', resume=True))}",
+            soft_wrap=True,
         )
         raise typer.Exit(130) from None
     show_outcome(console, summary, runs / request.run_id)
@@ -125,9 +150,16 @@ def run(
 
 @app.command(name="compile")
 def compile_(
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")] = Path("build/emotion-retraining.yaml"),
-    preset: Annotated[str, typer.Option(help="Whose sizes the tasks get, and the default of the parameter preset.")] = presets.DEFAULT,
-    registry: Annotated[str, typer.Option(help="Registry that holds the images; tags are digests of code and lock.")] = "localhost",
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")] = Path(
+        "build/emotion-retraining.yaml"
+    ),
+    preset: Annotated[
+        str,
+        typer.Option(help="Whose sizes the tasks get, and the default of the parameter preset."),
+    ] = presets.DEFAULT,
+    registry: Annotated[
+        str, typer.Option(help="Registry that holds the images; tags are digests of code and lock.")
+    ] = "localhost",
     claim: Annotated[
         list[str] | None,
         typer.Option(
@@ -137,7 +169,8 @@ def compile_(
 ) -> None:
     """Compile the pipeline to two YAML documents: pipeline and Kubernetes platform spec.
 
-    The same code gives the same bytes. What a run will weigh in Kubernetes is printed, and refused where Argo wouldn't keep it whole.
+    The same code gives the same bytes. What a run will weigh in Kubernetes is printed, and refused
+    where Argo wouldn't keep it whole.
     """
     from components.shared.artifacts.contract import write_atomically
     from components.shared.store.interface import claim_of
@@ -146,8 +179,16 @@ def compile_(
 
     device = presets.preset(preset).training.device
     claims = tuple(claim_of(f"pvc://{name}") for name in claim or ())
-    cluster = Cluster(tasks_for(device, gpus=device == "gpu"), device, claims, preset, code_version=code_version.code_version())
-    compiled = compile_pipeline(code_version.image_references(registry, gpu=device == "gpu"), cluster)
+    cluster = Cluster(
+        tasks_for(device, gpus=device == "gpu"),
+        device,
+        claims,
+        preset,
+        code_version=code_version.code_version(),
+    )
+    compiled = compile_pipeline(
+        code_version.image_references(registry, gpu=device == "gpu"), cluster
+    )
     size = workflow_size(compiled, expected_parameters(to_json(presets.preset(preset))))
     check_size(size)
     write_atomically(output, compiled.encode())
@@ -156,14 +197,21 @@ def compile_(
 
 
 @app.command(name="presets")
-def presets_(name: Annotated[str | None, typer.Argument(help="Show one preset in full.")] = None) -> None:
+def presets_(
+    name: Annotated[str | None, typer.Argument(help="Show one preset in full.")] = None,
+) -> None:
     """List the presets, or show one in full."""
     if name:
         chosen = presets.preset(name)
-        console.print((sys.modules[f"pipelines.presets.{name.replace('-', '_')}"].__doc__ or "").strip() + "\n")
+        console.print(
+            (sys.modules[f"pipelines.presets.{name.replace('-', '_')}"].__doc__ or "").strip()
+            + "\n"
+        )
         console.print_json(to_pretty_json(chosen))
         return
-    table = Table("preset", "labels", "input", "architecture", "summary", box=None, header_style="bold")
+    table = Table(
+        "preset", "labels", "input", "architecture", "summary", box=None, header_style="bold"
+    )
     for preset in presets.PRESETS.values():
         image = preset.data.image
         table.add_row(
@@ -191,7 +239,9 @@ def doctor_() -> None:
 
 def _show_size(size: WorkflowSize) -> None:
     """Print what each task and the whole run weigh."""
-    table = Table("step", "arguments", "pod spec patch", "run so far", box=None, header_style="bold")
+    table = Table(
+        "step", "arguments", "pod spec patch", "run so far", box=None, header_style="bold"
+    )
     for column in table.columns[1:]:
         column.justify = "right"
     growth = dict(size.growth)
@@ -200,7 +250,9 @@ def _show_size(size: WorkflowSize) -> None:
         table.add_row(task.name, f"{task.arguments:,}", f"{task.patch:,}", total)
     console.print(table)
     share = size.patches / size.workflow
-    console.print(f"a run weighs about {size.workflow:,} bytes of at most {WORKFLOW_LIMIT:,}, {share:.0%} of it pod spec patches")
+    console.print(
+        f"a run weighs about {size.workflow:,} bytes of at most {WORKFLOW_LIMIT:,}, {share:.0%} of it pod spec patches"
+    )
 
 
 def _drawn_faces(preset: str, night: str) -> str:
@@ -213,7 +265,11 @@ def _drawn_faces(preset: str, night: str) -> str:
         )
     folder = code_version.ROOT / "data" / preset
     with console.status("drawing tonight's faces") as status:
-        draw.draw(folder, night, lambda told: status.update(f"drawing tonight's faces: {told.done:,} of {told.total:,}"))
+        draw.draw(
+            folder,
+            night,
+            lambda told: status.update(f"drawing tonight's faces: {told.done:,} of {told.total:,}"),
+        )
     return str(folder)
 
 

@@ -17,19 +17,24 @@ from pipelines.local.environments import run_component
 
 
 def drift(
-    since: Annotated[str, typer.Option(help="How far to look back: 7d, 12h, 30m, or a date as 2026-11-14 (UTC).")] = "7d",
+    since: Annotated[
+        str, typer.Option(help="How far to look back: 7d, 12h, 30m, or a date as 2026-11-14 (UTC).")
+    ] = "7d",
     store: Store = "store",
     model: Model = "",
     version: Annotated[str, typer.Option(help="That served; by default what serves now.")] = "",
-    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON object instead of a table.")
+    ] = False,
 ) -> None:
     """Compare what was served with what the version was trained on.
 
-    The predictor keeps features and answers of a share of its requests where the preset says serving.payload, and no
-    picture. Brightness, contrast, sharpness and entropy are compared with the training rows by Jensen-Shannon
-    divergence, the answered labels with the training labels by L-infinity distance; the bounds are max_feature_drift
-    and max_label_drift of the preset's validation section. Width and height are only told.
-    What was found is kept in the store, where the next night's retraining policy reads it.
+    The predictor keeps features and answers of a share of its requests where the preset says
+    serving.payload, and no picture. Brightness, contrast, sharpness and entropy are compared with
+    the training rows by Jensen-Shannon divergence, the answered labels with the training labels by
+    L-infinity distance; the bounds are max_feature_drift and max_label_drift of the preset's
+    validation section. Width and height are only told. What was found is kept in the store, where
+    the next night's retraining policy reads it.
 
     Exit code 0: within the bounds · 3: something drifted · 2: too few rows to tell, or wrong input.
 
@@ -41,13 +46,29 @@ def drift(
     names = [model] if model else model_names(opened)
     if len(names) != 1 or names[0] not in model_names(opened):
         raise InputError(
-            "which model?", expected=", ".join(model_names(opened)) or "a model in the store", received=model, fix="name one with --model"
+            "which model?",
+            expected=", ".join(model_names(opened)) or "a model in the store",
+            received=model,
+            fix="name one with --model",
         )
     registry = Registry(opened, names[0])
     chosen = version or _serving(registry)
     manifest = registry.manifest(chosen)
-    arguments = ["--preset", to_json(presets.preset(manifest.preset)), "--store", store, "--version", chosen]
-    arguments += ["--statistics", _statistics(opened, manifest.snapshot_id), "--since", since, *(["--json"] if json else [])]
+    arguments = [
+        "--preset",
+        to_json(presets.preset(manifest.preset)),
+        "--store",
+        store,
+        "--version",
+        chosen,
+    ]
+    arguments += [
+        "--statistics",
+        _statistics(opened, manifest.snapshot_id),
+        "--since",
+        since,
+        *(["--json"] if json else []),
+    ]
     raise typer.Exit(run_component("validation", ["drift", *arguments]))
 
 
@@ -61,7 +82,12 @@ def _serving(registry: Registry) -> str:
 
 def _statistics(store: OpenStore, snapshot_id: str) -> str:
     """Key of a snapshot's statistics."""
-    found = [key for key in store.list("snapshots") if key.endswith(f"/{snapshot_id}/statistics.pb")]
+    found = [
+        key for key in store.list("snapshots") if key.endswith(f"/{snapshot_id}/statistics.pb")
+    ]
     if not found:
-        raise ContractError(f"the statistics of snapshot {snapshot_id[:12]} aren't in the store", fix="compare a newer version")
+        raise ContractError(
+            f"the statistics of snapshot {snapshot_id[:12]} aren't in the store",
+            fix="compare a newer version",
+        )
     return found[0]

@@ -23,9 +23,18 @@ class Form(StrEnum):
 
 
 def export(
-    version: Annotated[str, typer.Argument(help="A version of emotion6-cnn, or its first digits; `emotion models` lists them.")],
-    form: Annotated[Form, typer.Option("--format", help="h5: model.h5; joblib: emotion_classification.pkl.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write the file into.")] = Path("build"),
+    version: Annotated[
+        str,
+        typer.Argument(
+            help="A version of emotion6-cnn, or its first digits; `emotion models` lists them."
+        ),
+    ],
+    form: Annotated[
+        Form, typer.Option("--format", help="h5: model.h5; joblib: emotion_classification.pkl.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder to write the file into.")
+    ] = Path("build"),
     store: Store = "store",
     model: Model = "",
 ) -> None:
@@ -39,5 +48,15 @@ def export(
     opened = open_store(store)
     registry, whole = lineage.find(opened, version, model)
     key = keys.version(registry.name, whole)
-    arguments = ["export", "--store", opened.uri, "--key", key, "--format", form.value, "--output", output.absolute()]
+    arguments = [
+        "export",
+        "--store",
+        opened.uri,
+        "--key",
+        key,
+        "--format",
+        form.value,
+        "--output",
+        output.absolute(),
+    ]
     raise typer.Exit(run_component("training", arguments))

@@ -1,7 +1,8 @@
 """Commands that a person is told to type next, with the options that hold for the present one too.
 
-A hint can be pasted as it is: where the present command was given a store, a host or a namespace, and the hinted one takes the
-same option, the hint names it. Words with spaces are quoted for the shell.
+A hint can be pasted as it is: where the present command was given a store, a host or a namespace,
+and the hinted one takes the same option, the hint names it. Words with spaces are quoted for the
+shell.
 """
 
 from __future__ import annotations
@@ -15,9 +16,25 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-# Options that say where something is and who is asking; what to do is never carried from one command to the next.
-CARRIED = ("model", "store", "runs", "namespace", "context", "host", "auth", "profile", "ca_file", "registry", "service_account")
-_SHOWN = re.compile(r"(`)(emotion [^`\n]+)(?=`)|((?:with|by|: )\s*)(emotion [^`·;\n]+?)(?=\s*(?:[·;]|$))", re.MULTILINE)
+# Options that say where something is and who is asking; what to do is never carried from one
+# command to the next.
+CARRIED = (
+    "model",
+    "store",
+    "runs",
+    "namespace",
+    "context",
+    "host",
+    "auth",
+    "profile",
+    "ca_file",
+    "registry",
+    "service_account",
+)
+_SHOWN = re.compile(
+    r"(`)(emotion [^`\n]+)(?=`)|((?:with|by|: )\s*)(emotion [^`·;\n]+?)(?=\s*(?:[·;]|$))",
+    re.MULTILINE,
+)
 _present: ContextVar[typer.Context | None] = ContextVar("present", default=None)
 
 
@@ -36,8 +53,9 @@ def hint(*words: str, as_of: Sequence[str] = (), **options: Any) -> str:
     """A command to type next.
 
     Args:
-        words: path and arguments, such as ``"models", "approve", run``. as_of: see `complete`. options: by the names of the
-            command's parameters; a true one is a flag, an empty one is left out.
+        words: path and arguments, such as ``"models", "approve", run``. as_of: see `complete`.
+            options: by the names of the command's parameters; a true one is a flag, an empty one is
+                left out.
     """
     line = ["emotion", *words]
     for name, value in options.items():
@@ -50,14 +68,20 @@ def complete(line: str, as_of: Sequence[str] = ()) -> str:
     """A command with the options in force that it takes and doesn't name.
 
     Args:
-        line: ``emotion`` and what follows it. as_of: words of another command whose options hold too, after ``emotion``.
+        line: ``emotion`` and what follows it. as_of: words of another command whose options hold
+            too, after ``emotion``.
     """
     present, words = _present.get(), _words(line)
     if present is None or not words:
         return line
     root = present.find_root().command
     command, rest = _command(root, words[1:])
-    if not rest and len(words) > 1 and hasattr(command, "commands") and not command.invoke_without_command:
+    if (
+        not rest
+        and len(words) > 1
+        and hasattr(command, "commands")
+        and not command.invoke_without_command
+    ):
         return line  # a group that does nothing by itself
     hinted = command.make_context("emotion", list(rest), resilient_parsing=True)
     contexts = [present, *([_parsed(root, list(as_of))] if as_of else [])]
@@ -67,13 +91,19 @@ def complete(line: str, as_of: Sequence[str] = ()) -> str:
 
 def complete_all(text: str, as_of: Sequence[str] = ()) -> str:
     """A text with every command in it completed: in backticks, or after a colon or "with" to the end of its line or a dot in the middle."""
-    return _SHOWN.sub(lambda match: (match[1] or match[3]) + complete(match[2] or match[4], as_of), text)
+    return _SHOWN.sub(
+        lambda match: (match[1] or match[3]) + complete(match[2] or match[4], as_of), text
+    )
 
 
 def _given(context: Any) -> dict[str, Any]:
     """What a context's options were given as: on the command line, or by the group above."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
-    return {name: context.params[name] for name, source in sources.items() if source and source.name in ("COMMANDLINE", "DEFAULT_MAP")}
+    return {
+        name: context.params[name]
+        for name, source in sources.items()
+        if source and source.name in ("COMMANDLINE", "DEFAULT_MAP")
+    }
 
 
 def _addition(hinted: Any, contexts: Sequence[Any], name: str) -> list[str]:
@@ -82,10 +112,14 @@ def _addition(hinted: Any, contexts: Sequence[Any], name: str) -> list[str]:
     if taken is None or name in _given(hinted):
         return []
     for context in contexts:
-        given = next((parameter for parameter in context.command.params if parameter.name == name), None)
+        given = next(
+            (parameter for parameter in context.command.params if parameter.name == name), None
+        )
         value = _given(context).get(name)
         if value and given is not None and (given.help, given.opts) == (taken.help, taken.opts):
-            return [str(value)] if taken.param_type_name == "argument" else [taken.opts[0], str(value)]
+            return (
+                [str(value)] if taken.param_type_name == "argument" else [taken.opts[0], str(value)]
+            )
     return []
 
 

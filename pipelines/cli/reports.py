@@ -14,7 +14,10 @@ from pipelines.local.environments import run_component
 
 def report(
     run_id: Annotated[str | None, typer.Argument(help="A run; by default the newest.")] = None,
-    index: Annotated[bool, typer.Option("--index", help="Build the page over all runs of the store again instead.")] = False,
+    index: Annotated[
+        bool,
+        typer.Option("--index", help="Build the page over all runs of the store again instead."),
+    ] = False,
     runs: Runs = Path("runs"),
     store: Store = "store",
 ) -> None:
@@ -29,13 +32,24 @@ def report(
     from pipelines.local import run  # kfp takes seconds to import
 
     if index:
-        code = run_component("reporting", ["index", "--store", run.absolute(store), "--home", runs.absolute(), "--rebuild"])
+        code = run_component(
+            "reporting",
+            ["index", "--store", run.absolute(store), "--home", runs.absolute(), "--rebuild"],
+        )
         page = runs / "index.html"
     else:
         request = run.last_request(runs, run_id or "")
         folder = runs / request.run_id
         page = folder / "report.html"
-        arguments = ["report", "--run-id", request.run_id, "--store", request.store, "--preset", request.preset_json]
+        arguments = [
+            "report",
+            "--run-id",
+            request.run_id,
+            "--store",
+            request.store,
+            "--preset",
+            request.preset_json,
+        ]
         code = run_component("reporting", [*arguments, "--page", page.absolute()])
         if code == 0:
             run.bring_home(open_store(request.store), request.run_id, folder)

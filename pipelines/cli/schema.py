@@ -23,7 +23,11 @@ from pipelines.local.environments import run_component
 
 SCHEMAS = code_version.ROOT / "components" / "validation" / "schemas"
 
-app = typer.Typer(cls=Group, no_args_is_help=True, help="The curated schema of a preset: types, presence and domains of its columns.")
+app = typer.Typer(
+    cls=Group,
+    no_args_is_help=True,
+    help="The curated schema of a preset: types, presence and domains of its columns.",
+)
 
 
 @app.callback()
@@ -34,9 +38,17 @@ def schema() -> None:
 @app.command()
 def update(
     preset: Annotated[str, typer.Option(help="Name of a preset; `emotion presets` lists them.")],
-    snapshot: Annotated[str, typer.Option(help="A snapshot's id, or its beginning. By default the last that was accepted.")] = "",
+    snapshot: Annotated[
+        str,
+        typer.Option(
+            help="A snapshot's id, or its beginning. By default the last that was accepted."
+        ),
+    ] = "",
     store: Store = "store",
-    write: Annotated[bool, typer.Option("--write", help="Write the file; without it the difference is only shown.")] = False,
+    write: Annotated[
+        bool,
+        typer.Option("--write", help="Write the file; without it the difference is only shown."),
+    ] = False,
 ) -> None:
     """Show what a snapshot would change in a preset's schema, and write it with --write.
 
@@ -51,10 +63,21 @@ def update(
     key = _statistics(opened, preset, snapshot)
     path = SCHEMAS / f"{preset}.pbtxt"
     with tempfile.TemporaryDirectory(prefix="emotion-schema-") as scratch:
-        given, statistics, output = (Path(scratch) / name for name in ("preset.json", "statistics.pb", "proposed.pbtxt"))
+        given, statistics, output = (
+            Path(scratch) / name for name in ("preset.json", "statistics.pb", "proposed.pbtxt")
+        )
         given.write_text(to_json(chosen))
         statistics.write_bytes(opened.read(key) or b"")
-        arguments: list[str | Path] = ["--preset", given, "--statistics", statistics, "--schemas", SCHEMAS, "--output", output]
+        arguments: list[str | Path] = [
+            "--preset",
+            given,
+            "--statistics",
+            statistics,
+            "--schemas",
+            SCHEMAS,
+            "--output",
+            output,
+        ]
         with console.status("reading statistics"):
             exit_code = run_component("validation", ["propose-schema", *arguments])
         if exit_code:
@@ -70,7 +93,10 @@ def _tell(path: Path, proposed: str, write: bool) -> None:
         console.print(f"{name} holds for this snapshot as it is")
         return
     difference = difflib.unified_diff(
-        standing.splitlines(keepends=True), proposed.splitlines(keepends=True), name if standing else "/dev/null", name
+        standing.splitlines(keepends=True),
+        proposed.splitlines(keepends=True),
+        name if standing else "/dev/null",
+        name,
     )
     console.print(Syntax("".join(difference), "diff", background_color="default", word_wrap=True))
     if write:
@@ -86,7 +112,11 @@ def _statistics(store: OpenStore, preset: str, snapshot: str) -> str:
     Raises:
         InputError: no snapshot fits, or several do.
     """
-    known = {key.split("/")[2]: key for key in store.list("snapshots") if key.endswith("/statistics.pb") and key.count("/") == 3}
+    known = {
+        key.split("/")[2]: key
+        for key in store.list("snapshots")
+        if key.endswith("/statistics.pb") and key.count("/") == 3
+    }
     if snapshot:
         fitting = [name for name in known if name.startswith(snapshot)]
     else:
@@ -96,7 +126,9 @@ def _statistics(store: OpenStore, preset: str, snapshot: str) -> str:
         raise InputError(
             f"{'several snapshots' if fitting else 'no snapshot with statistics'} in {store.uri} for {wanted}",
             expected=f"one of {', '.join(name[:12] for name in fitting or known)}" if known else "",
-            fix="name one with --snapshot" if known else f"run `{hint('run', preset=preset)}` first",
+            fix="name one with --snapshot"
+            if known
+            else f"run `{hint('run', preset=preset)}` first",
         )
     return known[fitting[0]]
 

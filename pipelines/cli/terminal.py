@@ -15,6 +15,9 @@ errors = Console(file=sys.stderr, highlight=False)
 
 Runs = Annotated[Path, typer.Option(help="Folder of runs: reports, summaries, logs.")]
 Store = Annotated[
-    str, typer.Option(help="What outlives runs: snapshots, models, checkpoints. A folder, gs://bucket/prefix or s3://bucket/prefix.")
+    str,
+    typer.Option(
+        help="What outlives runs: snapshots, models, checkpoints. A folder, gs://bucket/prefix or s3://bucket/prefix."
+    ),
 ]
 Model = Annotated[str, typer.Option("--model", help="Which model, where the store holds several.")]

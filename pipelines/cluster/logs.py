@@ -33,9 +33,14 @@ def logs_of(client: Kubeflow, status: RunStatus, step: str) -> tuple[list[Log], 
     """
     stands = status.steps.get(step)
     if stands is None or stands.state == "cached":
-        began = ", ".join(name for name, other in status.steps.items() if other.state != "cached") or "none yet"
+        began = (
+            ", ".join(name for name, other in status.steps.items() if other.state != "cached")
+            or "none yet"
+        )
         why = "took the result of an earlier run" if stands else "didn't begin"
-        raise InputError(f"{step} {why} in run {status.run.display_name}", expected=f"a step that began: {began}")
+        raise InputError(
+            f"{step} {why} in run {status.run.display_name}", expected=f"a step that began: {began}"
+        )
     evidence = status.evidence.get(step)
     found: list[Log] = []
     missing: list[str] = []
@@ -49,10 +54,17 @@ def logs_of(client: Kubeflow, status: RunStatus, step: str) -> tuple[list[Log], 
     command = f"while its pods are there: `{kubectl_logs(status, step)}`"
     if evidence:
         text = f"{step} {evidence.status}" + (f": {evidence.error}" if evidence.error else "")
-        return [Log(evidence.environment.get("pod", step), "the store, since its log can't be read", text)], [*missing, command]
+        return [
+            Log(
+                evidence.environment.get("pod", step),
+                "the store, since its log can't be read",
+                text,
+            )
+        ], [*missing, command]
     raise InputError(
         f"nothing that {step} printed can be read",
-        received="; ".join((*missing, stands.why) if stands.why else missing) or f"no pod of it is told of, it is {stands.state}",
+        received="; ".join((*missing, stands.why) if stands.why else missing)
+        or f"no pod of it is told of, it is {stands.state}",
         fix=command,
     )
 
@@ -76,5 +88,9 @@ def _source(status: RunStatus, node: Node | None) -> str:
 def _why(node: Node | None, refusal: str) -> str:
     if node is not None and node.phase == "Pending":
         return f"it hasn't started, {node.message or 'no reason is told'}"
-    archived = f"; its log is archived as {node.log_key} in Argo's bucket" if node is not None and node.log_key else ""
+    archived = (
+        f"; its log is archived as {node.log_key} in Argo's bucket"
+        if node is not None and node.log_key
+        else ""
+    )
     return refusal[:200] + archived

@@ -27,7 +27,8 @@ def compiled_for(registry: str, cluster: Cluster, *, record: Path = RECORD) -> s
     """The pipeline for a cluster: images by digest where pushing them recorded one, else by tag in ``registry``.
 
     Raises:
-        InputError: neither says where an image is, the record is of other code, or of training without CUDA where GPUs are asked for.
+        InputError: neither says where an image is, the record is of other code, or of training
+            without CUDA where GPUs are asked for.
     """
     tags = code_version.image_references("", gpu=cluster.tasks["train"].gpus > 0)
     return compile_pipeline(pinned(tags, recorded(record), registry), cluster)
@@ -37,12 +38,15 @@ def pinned(tags: Mapping[str, str], pushed: Mapping[str, str], registry: str) ->
     """Where a cluster pulls each image.
 
     Args:
-        tags: symbolic name to ``name:content-digest``. pushed: component to ``registry/name:tag@sha256:…``.
+        tags: symbolic name to ``name:content-digest``. pushed: component to
+            ``registry/name:tag@sha256:…``.
     """
     references = {}
     for symbol, tag in tags.items():
         reference = pushed.get(symbol.removeprefix("emotion-"), "")
-        if reference.partition("@")[0].endswith(f"/{tag}") and reference.startswith(f"{registry.rstrip('/')}/" if registry else ""):
+        if reference.partition("@")[0].endswith(f"/{tag}") and reference.startswith(
+            f"{registry.rstrip('/')}/" if registry else ""
+        ):
             references[symbol] = reference
         elif registry:
             references[symbol] = f"{registry.rstrip('/')}/{tag}"
@@ -66,8 +70,13 @@ class About:
 
 def about_version(preset: str, commit: str) -> About:
     """A version of the pipeline for people: the preset whose sizes and defaults it has, when it was uploaded (UTC), of which commit."""
-    name = " · ".join(filter(None, (preset, f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M}", commit)))
-    return About(name, f"Sizes and defaults of the preset {preset}; compiled from commit {commit or 'unknown'}.")
+    name = " · ".join(
+        filter(None, (preset, f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M}", commit))
+    )
+    return About(
+        name,
+        f"Sizes and defaults of the preset {preset}; compiled from commit {commit or 'unknown'}.",
+    )
 
 
 def ensure_version(client: Kubeflow, compiled: str, about: About) -> tuple[str, str]:
@@ -82,23 +91,36 @@ def ensure_version(client: Kubeflow, compiled: str, about: About) -> tuple[str, 
 
     def create_pipeline() -> Any:
         description = "Nightly retraining of a facial-emotion classifier behind evaluation gates."
-        wanted = kfp_server_api.V2beta1Pipeline(display_name=PIPELINE, name=PIPELINE, namespace=namespace, description=description)
+        wanted = kfp_server_api.V2beta1Pipeline(
+            display_name=PIPELINE, name=PIPELINE, namespace=namespace, description=description
+        )
         return client.pipelines.pipeline_service_create_pipeline(wanted)
 
     found = _ensure(pipeline, create_pipeline)
     name = version_name(compiled)
 
     def version() -> Any:
-        versions = every(client.list_pipeline_versions, "pipeline_versions", filter=called(name, "name"), pipeline_id=found.pipeline_id)
+        versions = every(
+            client.list_pipeline_versions,
+            "pipeline_versions",
+            filter=called(name, "name"),
+            pipeline_id=found.pipeline_id,
+        )
         return next((one for one in versions if one.name == name), None)
 
     def upload() -> Any:
-        api = kfp_server_api.PipelineUploadServiceApi(client.pipelines.api_client)  # kfp's own method gives no display name
+        api = kfp_server_api.PipelineUploadServiceApi(
+            client.pipelines.api_client
+        )  # kfp's own method gives no display name
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "pipeline.yaml"
             path.write_text(compiled)
             return api.upload_pipeline_version(
-                str(path), name=name, display_name=about.name, description=about.description, pipelineid=found.pipeline_id
+                str(path),
+                name=name,
+                display_name=about.name,
+                description=about.description,
+                pipelineid=found.pipeline_id,
             )
 
     return found.pipeline_id, _ensure(version, upload).pipeline_version_id
@@ -108,7 +130,9 @@ def ensure_experiment(client: Kubeflow, name: str) -> str:
     """Id of the experiment that holds a preset's runs."""
     namespace = client.get_user_namespace() or None
     description = f"Runs of the preset {name}, by hand and scheduled."
-    wanted = kfp_server_api.V2beta1Experiment(display_name=name, namespace=namespace, description=description)
+    wanted = kfp_server_api.V2beta1Experiment(
+        display_name=name, namespace=namespace, description=description
+    )
     found = _ensure(
         lambda: experiment_called(client, name),
         lambda: client.experiments.experiment_service_create_experiment(wanted),
@@ -118,25 +142,40 @@ def ensure_experiment(client: Kubeflow, name: str) -> str:
 
 def experiment_called(client: Kubeflow, name: str) -> Any:
     """The experiment of a name, or None."""
-    return _only(client.list_experiments, "experiments", name, namespace=client.get_user_namespace() or None)
+    return _only(
+        client.list_experiments, "experiments", name, namespace=client.get_user_namespace() or None
+    )
 
 
 def start_run(
-    client: Kubeflow, about: About, experiment_id: str, pipeline_id: str, version_id: str, parameters: Mapping[str, Any], account: str
+    client: Kubeflow,
+    about: About,
+    experiment_id: str,
+    pipeline_id: str,
+    version_id: str,
+    parameters: Mapping[str, Any],
+    account: str,
 ) -> Any:
     """Start a run of a pipeline's version; its pods run as the service account ``account``."""
-    reference = kfp_server_api.V2beta1PipelineVersionReference(pipeline_id=pipeline_id, pipeline_version_id=version_id)
+    reference = kfp_server_api.V2beta1PipelineVersionReference(
+        pipeline_id=pipeline_id, pipeline_version_id=version_id
+    )
     wanted = kfp_server_api.V2beta1Run(
-        display_name=about.name, description=about.description, experiment_id=experiment_id, pipeline_version_reference=reference,
-        runtime_config=kfp_server_api.V2beta1RuntimeConfig(parameters=dict(parameters)), service_account=account,
-    )  # fmt: skip
+        display_name=about.name,
+        description=about.description,
+        experiment_id=experiment_id,
+        pipeline_version_reference=reference,
+        runtime_config=kfp_server_api.V2beta1RuntimeConfig(parameters=dict(parameters)),
+        service_account=account,
+    )
     return client.runs.run_service_create_run(wanted)
 
 
 def _ensure(look: Callable[[], Any], make: Callable[[], Any]) -> Any:
     """What stands, or what was made. Names are unique, so of two who make it at once the second finds the first one's.
 
-    Servers differ in how they say that a name is taken (409, 400, 500), so any refusal is followed by another look.
+    Servers differ in how they say that a name is taken (409, 400, 500), so any refusal is followed
+    by another look.
     """
     found = look()
     if found is not None:
@@ -151,15 +190,27 @@ def _ensure(look: Callable[[], Any], make: Callable[[], Any]) -> Any:
 
 
 def _only(page_of: Callable[..., Any], field: str, name: str, **arguments: Any) -> Any:
-    return next((item for item in every(page_of, field, filter=called(name), **arguments) if item.display_name == name), None)
+    return next(
+        (
+            item
+            for item in every(page_of, field, filter=called(name), **arguments)
+            if item.display_name == name
+        ),
+        None,
+    )
 
 
 def _not_pushed(symbol: str, tag: str, reference: str) -> InputError:
     variant, _, plain = tag.rpartition("/")
-    what, fix = ("of other code" if reference else "unknown"), f"`make push REGISTRY=…{' GPU=1' if variant else ''}`"
+    what, fix = (
+        ("of other code" if reference else "unknown"),
+        f"`make push REGISTRY=…{' GPU=1' if variant else ''}`",
+    )
     if variant and reference.partition("@")[0].endswith(f"/{plain}"):
         what, fix = "without CUDA", f"{fix}, or train on any node with --no-gpu"
-    return InputError(f"the pushed image of {symbol} is {what}", expected=tag, received=reference, fix=fix)
+    return InputError(
+        f"the pushed image of {symbol} is {what}", expected=tag, received=reference, fix=fix
+    )
 
 
 def recorded(record: Path) -> dict[str, str]:
@@ -169,4 +220,8 @@ def recorded(record: Path) -> dict[str, str]:
     try:
         return from_json(dict[str, str], record.read_bytes(), str(record))
     except EmotionError as error:
-        raise InputError(f"{record} isn't what `make push` writes", received=str(error), fix="`make push REGISTRY=…`") from error
+        raise InputError(
+            f"{record} isn't what `make push` writes",
+            received=str(error),
+            fix="`make push REGISTRY=…`",
+        ) from error

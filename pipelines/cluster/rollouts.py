@@ -1,10 +1,12 @@
 """Rollouts that a person starts, as runs of a pipeline of one step.
 
-A rollout sends golden images to addresses that only the cluster knows, so it is driven in a pod. A run of Kubeflow Pipelines, not a
-Job of Kubernetes, makes that pod: whoever may submit a night may start one, with ``--host`` alone and no kubeconfig; it has the
-night's service account, image, pull secret, mounts and labels, so the rights and network policies of the deploy step hold for it;
-and it stays in the UI as the record of who moved the traffic. The run carries its pipeline with it (no version is uploaded), is never
-retried from a cache, and Argo removes its pod after an hour (a week where it failed).
+A rollout sends golden images to addresses that only the cluster knows, so it is driven in a pod. A
+run of Kubeflow Pipelines, not a Job of Kubernetes, makes that pod: whoever may submit a night may
+start one, with ``--host`` alone and no kubeconfig; it has the night's service account, image, pull
+secret, mounts and labels, so the rights and network policies of the deploy step hold for it; and it
+stays in the UI as the record of who moved the traffic. The run carries its pipeline with it (no
+version is uploaded), is never retried from a cache, and Argo removes its pod after an hour (a week
+where it failed).
 """
 
 import re
@@ -36,11 +38,14 @@ STEP = "deploy"  # whose resources, secrets and labels the step has
 STORES = ("gs://", "s3://", "pvc://")
 POLL_SECONDS = 5.0
 _PIPELINE = dsl.PipelineConfig(
-    ttl_seconds_after_success=HOUR, ttl_seconds_after_failure=7 * 24 * HOUR, active_deadline_seconds=3 * HOUR
-)  # fmt: skip
+    ttl_seconds_after_success=HOUR,
+    ttl_seconds_after_failure=7 * 24 * HOUR,
+    active_deadline_seconds=3 * HOUR,
+)
 # Lines of Kubeflow's launcher (glog) and of Argo's executor, which share the log with the command.
 _FOREIGN = re.compile(r'[IWEF]\d{4} \d\d:\d\d:\d\d|time="?\d{4}-')
-# The launcher ends with 1 whatever its command ended with, and says with what (KFP 2.17.0: backend/src/v2/component/launcher_v2.go).
+# The launcher ends with 1 whatever its command ended with, and says with what (KFP 2.17.0:
+# backend/src/v2/component/launcher_v2.go).
 _EXIT_STATUS = re.compile(r"failed to execute component: .*?exit status (\d+)")
 
 
@@ -49,8 +54,10 @@ class Task:
     """One command of `python -m components.deployment rollout`, for a pod.
 
     Attributes:
-        words: the command and its flags, such as ``resume`` and ``--again``. parameters: of the run, by name.
-        model: whose traffic is moved; empty where the command finds the only one there is. namespace: of its InferenceService.
+        words: the command and its flags, such as ``resume`` and ``--again``. parameters: of the
+            run, by name.
+        model: whose traffic is moved; empty where the command finds the only one there is.
+            namespace: of its InferenceService.
         preset: name of the one that is started by; else empty.
     """
 
@@ -107,18 +114,32 @@ def begin(client: Kubeflow, task: Task, text: str, service_account: str) -> tupl
         prefix = "-".join(filter(None, ("rollout", task.words[0], task.model)))
         for run in status.latest_runs(client, experiment, count=20):
             parameters = (run.runtime_config.parameters if run.runtime_config else None) or {}
-            if run.state not in status.ENDED and run.display_name.startswith(prefix) and parameters == task.parameters:
+            if (
+                run.state not in status.ENDED
+                and run.display_name.startswith(prefix)
+                and parameters == task.parameters
+            ):
                 return run, False
         path = Path(folder) / "rollout.yaml"
         path.write_text(text)
         name = f"{prefix}-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}"
         run = client.run_pipeline(
-            experiment, name, pipeline_package_path=str(path), params=task.parameters, service_account=service_account, enable_caching=False
+            experiment,
+            name,
+            pipeline_package_path=str(path),
+            params=task.parameters,
+            service_account=service_account,
+            enable_caching=False,
         )
         return run, True
 
 
-def follow(client: Kubeflow, run_id: str, tell: Callable[[str], None], sleep: Callable[[float], None] = time.sleep) -> int:
+def follow(
+    client: Kubeflow,
+    run_id: str,
+    tell: Callable[[str], None],
+    sleep: Callable[[float], None] = time.sleep,
+) -> int:
     """Tell what a task's pods print until its run has ended; the exit code of its command.
 
     The code is 1 where the run failed and nothing tells the command's own.
@@ -157,15 +178,38 @@ def _arguments(words: tuple[str, ...], values: Mapping[str, Any]) -> list[Any]:
     """What follows ``python -m components.deployment``."""
     command, *flags = words
     if command == "start":
-        return ["rollout", command, "--preset", values["preset"], "--store", values["store"], "--serving-image", values["serving_image"]]
-    return ["rollout", command, values["model"], "--namespace", values["namespace"], "--store", values["store"], *flags]
+        return [
+            "rollout",
+            command,
+            "--preset",
+            values["preset"],
+            "--store",
+            values["store"],
+            "--serving-image",
+            values["serving_image"],
+        ]
+    return [
+        "rollout",
+        command,
+        values["model"],
+        "--namespace",
+        values["namespace"],
+        "--store",
+        values["store"],
+        *flags,
+    ]
 
 
 def _pipeline(task: Task, image: str) -> Any:
     """One step, named as the step of a night whose needs and rights it has."""
-    words, cluster = task.words, Cluster(claims=tuple(filter(None, [claim_of(task.parameters["store"])])))
+    words, cluster = (
+        task.words,
+        Cluster(claims=tuple(filter(None, [claim_of(task.parameters["store"])]))),
+    )
     described = dsl.pipeline(
-        name="emotion-rollout", description=f"A person asked to {' '.join(words)} a rollout.", pipeline_config=_PIPELINE
+        name="emotion-rollout",
+        description=f"A person asked to {' '.join(words)} a rollout.",
+        pipeline_config=_PIPELINE,
     )
 
     def container(**values: Any) -> dsl.ContainerSpec:
@@ -200,7 +244,15 @@ def _pipeline(task: Task, image: str) -> Any:
 def _pods(client: Kubeflow, run_id: str) -> list[tuple[str, str]]:
     """Pod of each attempt of the step, the earliest first, and why it waits or failed."""
     workflow = read_workflow(client.manifest(run_id))
-    return [(node.pod, node.message) for node in workflow.nodes if node.pod and node.path[-1] == EXECUTOR] if workflow else []
+    return (
+        [
+            (node.pod, node.message)
+            for node in workflow.nodes
+            if node.pod and node.path[-1] == EXECUTOR
+        ]
+        if workflow
+        else []
+    )
 
 
 def _log(client: Kubeflow, run_id: str, pod: str) -> str:
@@ -218,7 +270,8 @@ def _log(client: Kubeflow, run_id: str, pod: str) -> str:
 def _require_reachable(store: str) -> None:
     if not re.match(f"({'|'.join(STORES)}).", store):
         raise InputError(
-            f"the pods of a cluster can't reach the store {store}", expected=f"--store {' or '.join(f'{scheme}…' for scheme in STORES)}",
+            f"the pods of a cluster can't reach the store {store}",
+            expected=f"--store {' or '.join(f'{scheme}…' for scheme in STORES)}",
             fix="name the store that the cluster's nights write to",
-        )  # fmt: skip
+        )
     claim_of(store)

@@ -39,7 +39,8 @@ class RunStatus:
 
     Attributes:
         run: as the API gives it. workflow: None where the server tells nothing of it.
-        evidence: of the steps that were looked up. summary: as the report wrote it; empty where there is none.
+        evidence: of the steps that were looked up. summary: as the report wrote it; empty where
+            there is none.
         unreadable: why the store can't be read from here, in one line; empty where it can.
     """
 
@@ -57,12 +58,21 @@ class RunStatus:
 
 def latest_runs(client: Kubeflow, experiment_id: str, count: int) -> list[Any]:
     """The runs of an experiment that began last, the newest first."""
-    return list(islice(every(client.list_runs, "runs", sort_by="created_at desc", experiment_id=experiment_id), count))
+    return list(
+        islice(
+            every(client.list_runs, "runs", sort_by="created_at desc", experiment_id=experiment_id),
+            count,
+        )
+    )
 
 
 def standing_run(client: Kubeflow, experiment_id: str, name: str) -> Any:
     """The newest run of a name in an experiment that didn't fail, or None: it needn't be submitted again."""
-    found = [one for one in every(client.list_runs, "runs", filter=called(name), experiment_id=experiment_id) if one.display_name == name]
+    found = [
+        one
+        for one in every(client.list_runs, "runs", filter=called(name), experiment_id=experiment_id)
+        if one.display_name == name
+    ]
     well = [one for one in found if one.state not in ("FAILED", "CANCELED", "CANCELING")]
     return max(well, key=lambda one: one.created_at, default=None)
 
@@ -70,7 +80,11 @@ def standing_run(client: Kubeflow, experiment_id: str, name: str) -> Any:
 def run_called(client: Kubeflow, which: str) -> Any:
     """A run by its name, of several the newest, or by its id. Raises InputError."""
     namespace = client.get_user_namespace() or None
-    named = [one for one in every(client.list_runs, "runs", filter=called(which), namespace=namespace) if one.display_name == which]
+    named = [
+        one
+        for one in every(client.list_runs, "runs", filter=called(which), namespace=namespace)
+        if one.display_name == which
+    ]
     if named:
         which = max(named, key=lambda one: one.created_at).run_id
     try:
@@ -78,25 +92,46 @@ def run_called(client: Kubeflow, which: str) -> Any:
     except kfp_server_api.ApiException as error:
         if error.status not in (400, 404):
             raise
-        raise InputError(f"there is no run {which}", fix="`emotion status` lists the latest") from error
+        raise InputError(
+            f"there is no run {which}", fix="`emotion status` lists the latest"
+        ) from error
 
 
 def status_of(client: Kubeflow, run: Any) -> RunStatus:
     """How a run stands now.
 
-    The nodes of its workflow tell most. The server's list of tasks stands in where they aren't told; it may have stood still
-    long ago, so of a run that has ended, or whose nodes aren't told, the store is asked too.
+    The nodes of its workflow tell most. The server's list of tasks stands in where they aren't
+    told; it may have stood still long ago, so of a run that has ended, or whose nodes aren't told,
+    the store is asked too.
     """
     workflow = read_workflow(client.manifest(run.run_id))
     nodes = workflow.nodes if workflow else ()
     details = (run.run_details.task_details if run.run_details else None) or ()
-    told = steps_of_workflow(workflow, datetime.now(timezone.utc)) if workflow and nodes else steps_of_tasks(details)
+    told = (
+        steps_of_workflow(workflow, datetime.now(timezone.utc))
+        if workflow and nodes
+        else steps_of_tasks(details)
+    )
     ended = run.state in ENDED
-    ask = keys.STEPS if ended or not nodes else [name for name in keys.STEPS if name in told and told[name].state == "failed"]
+    ask = (
+        keys.STEPS
+        if ended or not nodes
+        else [name for name in keys.STEPS if name in told and told[name].state == "failed"]
+    )
     evidence, summary, unreadable = _left_in_store(run, ask)
     names = dict.fromkeys((*keys.STEPS, *told))
-    steps = {name: merged(told.get(name), evidence.get(name), ended=ended, sure=bool(nodes)) for name in names}
-    return RunStatus(run, workflow, {name: step for name, step in steps.items() if step}, evidence, summary, unreadable)
+    steps = {
+        name: merged(told.get(name), evidence.get(name), ended=ended, sure=bool(nodes))
+        for name in names
+    }
+    return RunStatus(
+        run,
+        workflow,
+        {name: step for name, step in steps.items() if step},
+        evidence,
+        summary,
+        unreadable,
+    )
 
 
 def run_id_in_store(run: Any, store: Store) -> str:
@@ -112,7 +147,10 @@ def store_of(run: Any) -> Store:
     """
     uri = _parameters(run).get("store")
     if not uri:
-        raise InputError(f"the run {run.display_name} names no store", expected="a run of this pipeline, with the parameter store")
+        raise InputError(
+            f"the run {run.display_name} names no store",
+            expected="a run of this pipeline, with the parameter store",
+        )
     return open_store(str(uri), retry=Retry(deadline_seconds=STORE_SECONDS))
 
 
@@ -120,12 +158,15 @@ def run_link(host: str, run_id: str, environment: Mapping[str, str] = os.environ
     """Where a run is shown in the UI (KFP 2.17.0: frontend/src/components/Router.tsx); how to get there, where it isn't beside the API.
 
     Args:
-        host: address that the client speaks to. KF_PIPELINES_UI_ENDPOINT names the UI where it is elsewhere.
+        host: address that the client speaks to. KF_PIPELINES_UI_ENDPOINT names the UI where it is
+            elsewhere.
     """
     return _link(host, f"/#/runs/details/{run_id}", environment)
 
 
-def recurring_run_link(host: str, recurring_run_id: str, environment: Mapping[str, str] = os.environ) -> str:
+def recurring_run_link(
+    host: str, recurring_run_id: str, environment: Mapping[str, str] = os.environ
+) -> str:
     """Where a schedule is shown in the UI; as `run_link`."""
     return _link(host, f"/#/recurringrun/details/{recurring_run_id}", environment)
 
@@ -156,7 +197,9 @@ def kubectl_logs(status: RunStatus, step: str = "") -> str:
     return f"kubectl -n {namespace} logs -l {labels} -c main --tail=-1 --prefix"
 
 
-def _left_in_store(run: Any, steps: Iterable[str]) -> tuple[dict[str, Evidence], dict[str, Any], str]:
+def _left_in_store(
+    run: Any, steps: Iterable[str]
+) -> tuple[dict[str, Evidence], dict[str, Any], str]:
     """Evidence of some steps and the summary, and why they can't be read."""
     found: dict[str, Evidence] = {}
     try:

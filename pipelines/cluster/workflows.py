@@ -1,8 +1,9 @@
 """Argo's workflow of a run, as Kubeflow Pipelines keeps it: which pods a step had, how they went and why.
 
-Kubeflow Pipelines' own list of tasks (``run_details.task_details``) holds neither pods nor reasons, and it stands still once the
-workflow passed 1 MiB and Argo keeps its nodes compressed (KFP 2.17.0: backend/src/apiserver/server/api_converter.go, report_server.go).
-The workflow itself is given by version v1beta1 of the API alone, as ``pipeline_runtime.workflow_manifest``.
+Kubeflow Pipelines' own list of tasks (``run_details.task_details``) holds neither pods nor reasons,
+and it stands still once the workflow passed 1 MiB and Argo keeps its nodes compressed (KFP 2.17.0:
+backend/src/apiserver/server/api_converter.go, report_server.go). The workflow itself is given by
+version v1beta1 of the API alone, as ``pipeline_runtime.workflow_manifest``.
 """
 
 from __future__ import annotations
@@ -28,11 +29,15 @@ class Node:
     """One node of a workflow: a task, an attempt of it, or a pod.
 
     Attributes:
-        path: names of the tasks from the workflow down to this one, without the numbers of attempts.
-        kind: Pod, DAG, Retry, Skipped and others of Argo's. phase: Pending, Running, Succeeded, Skipped, Omitted or one of `FAILED_PHASES`.
+        path: names of the tasks from the workflow down to this one, without the numbers of
+            attempts.
+        kind: Pod, DAG, Retry, Skipped and others of Argo's. phase: Pending, Running, Succeeded,
+            Skipped, Omitted or one of `FAILED_PHASES`.
         message: why, in the words of Argo, the scheduler or the container runtime.
-        started_at: when Argo made it; for a pod the time from which it waits. finished_at: None while it goes on.
-        pod: name of the pod, where the node is one. log_key: where its log is archived in Argo's bucket; empty where it isn't.
+        started_at: when Argo made it; for a pod the time from which it waits. finished_at: None
+            while it goes on.
+        pod: name of the pod, where the node is one. log_key: where its log is archived in Argo's
+            bucket; empty where it isn't.
     """
 
     path: tuple[str, ...]
@@ -68,14 +73,23 @@ def read_workflow(manifest: str) -> Workflow | None:
     """The workflow that a manifest (JSON) describes; None where it describes none."""
     try:
         given = json.loads(manifest)
-        metadata, spec, status = given["metadata"], given.get("spec") or {}, given.get("status") or {}
+        metadata, spec, status = (
+            given["metadata"],
+            given.get("spec") or {},
+            given.get("status") or {},
+        )
         seconds = spec.get("activeDeadlineSeconds")
         started = moment(status.get("startedAt"))
         return Workflow(
             name=metadata["name"],
             namespace=metadata.get("namespace") or "",
             message=status.get("message") or "",
-            nodes=tuple(sorted(_nodes(metadata, status), key=lambda node: (str(node.started_at or ""), node.path))),
+            nodes=tuple(
+                sorted(
+                    _nodes(metadata, status),
+                    key=lambda node: (str(node.started_at or ""), node.path),
+                )
+            ),
             deadline=started + timedelta(seconds=seconds) if started and seconds else None,
             stopped=seconds == 0,
             removed_at=_removed_at(spec.get("ttlStrategy") or {}, status),
@@ -103,7 +117,11 @@ def _nodes(metadata: dict[str, Any], status: dict[str, Any]) -> list[Node]:
 
 def _node(metadata: dict[str, Any], given: dict[str, Any]) -> Node:
     artifacts = (given.get("outputs") or {}).get("artifacts") or ()
-    keys = [(artifact.get("s3") or {}).get("key") for artifact in artifacts if artifact.get("name") == "main-logs"]
+    keys = [
+        (artifact.get("s3") or {}).get("key")
+        for artifact in artifacts
+        if artifact.get("name") == "main-logs"
+    ]
     return Node(
         path=tuple(_ATTEMPT.sub("", part) for part in given["name"].split(".")),
         kind=given["type"],
@@ -127,6 +145,8 @@ def _pod_name(metadata: dict[str, Any], node: dict[str, Any]) -> str:
 
 def _removed_at(ttl: dict[str, Any], status: dict[str, Any]) -> datetime | None:
     finished = moment(status.get("finishedAt"))
-    by_phase = ttl.get("secondsAfterSuccess" if status.get("phase") == "Succeeded" else "secondsAfterFailure")
+    by_phase = ttl.get(
+        "secondsAfterSuccess" if status.get("phase") == "Succeeded" else "secondsAfterFailure"
+    )
     seconds = by_phase if by_phase is not None else ttl.get("secondsAfterCompletion")
     return finished + timedelta(seconds=seconds) if finished and seconds is not None else None

@@ -1,7 +1,7 @@
 """The seven expressions as facial actions.
 
-A face is not drawn "happy": it pulls its lip corners (12) and raises its cheeks (6). The numbers are
-the action units of the Facial Action Coding System (Ekman & Friesen 1978, "Facial Action Coding
+A face is not drawn "happy": it pulls its lip corners (12) and raises its cheeks (6). The numbers
+are the action units of the Facial Action Coding System (Ekman & Friesen 1978, "Facial Action Coding
 System"); which of them make up an emotion follows the prototypes and major variants of Ekman,
 Friesen & Hager 2002, "Facial Action Coding System: Investigator's Guide", table 10-1.
 
@@ -73,7 +73,8 @@ def act(label: str, rng: random.Random, weakest: float = 0.55) -> Action:
     variants = PROTOTYPES[label]
     (units,) = rng.choices([units for _, units in variants], [share for share, _ in variants])
     whole = rng.uniform(weakest, 1.0)
-    # Nobody's face is ever quite at rest: small actions that mean nothing lie under every expression.
+    # Nobody's face is ever quite at rest: small actions that mean nothing lie under every
+    # expression.
     strengths = {unit: rng.uniform(0.0, 0.12) for unit in rng.sample(UNITS[:15], 3)}
     for unit, full in units.items():
         strengths[unit] = full * whole * rng.uniform(0.85, 1.15)

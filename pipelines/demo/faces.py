@@ -18,7 +18,8 @@ from pipelines.demo.scene import Scene, any_pose
 
 Pixels = npt.NDArray[np.uint8]
 
-# Changes whenever the same arguments draw another picture, so that folders drawn before are drawn again.
+# Changes whenever the same arguments draw another picture, so that folders drawn before are drawn
+# again.
 DRAWING_VERSION = 1
 
 OCCLUDED = 0.12
@@ -29,8 +30,8 @@ def draw(label: str, rng: random.Random, size: int = 48, channels: int = 1) -> P
     """A face that shows the expression ``label``.
 
     Returns:
-        uint8, ``[size, size]`` for one channel and ``[size, size, 3]`` for three. The gray picture is
-        the colour picture of the same ``rng`` in gray, but for rounding and noise.
+        uint8, ``[size, size]`` for one channel and ``[size, size, 3]`` for three. The gray picture
+        is the colour picture of the same ``rng`` in gray, but for rounding and noise.
 
     Raises:
         UnknownNameError: no such expression.
@@ -70,11 +71,21 @@ def _photograph(image: Image.Image, rng: random.Random) -> Pixels:
     values = np.asarray(image, dtype=np.float32)
     across, down = _grid(size)
     angle, depth = rng.uniform(0, 2 * math.pi), rng.uniform(0.0, 0.45)
-    light = 1 + np.float32(depth * math.cos(angle)) * across + np.float32(depth * math.sin(angle)) * down
+    light = (
+        1
+        + np.float32(depth * math.cos(angle)) * across
+        + np.float32(depth * math.sin(angle)) * down
+    )
     contrast, level = rng.uniform(0.65, 1.15), rng.uniform(92, 158)
-    grain = np.random.default_rng(rng.getrandbits(64)).standard_normal(values.shape, dtype=np.float32)
+    grain = np.random.default_rng(rng.getrandbits(64)).standard_normal(
+        values.shape, dtype=np.float32
+    )
     lit = values * (light if values.ndim == 2 else light[:, :, None])
-    lit = (lit - lit.mean()) * np.float32(contrast) + np.float32(level) + grain * np.float32(rng.uniform(1.5, 8))
+    lit = (
+        (lit - lit.mean()) * np.float32(contrast)
+        + np.float32(level)
+        + grain * np.float32(rng.uniform(1.5, 8))
+    )
     return np.clip(lit, 0, 255).astype(np.uint8)
 
 

@@ -1,7 +1,7 @@
 """Bring a folder to what a night wants: write what differs, remove what is gone, touch nothing else.
 
-The manifest, a file whose name starts with a dot, lists what we wrote, so nothing of anybody else's is
-ever removed or drawn over. Before anything changes it is written with the files about to change
+The manifest, a file whose name starts with a dot, lists what we wrote, so nothing of anybody else's
+is ever removed or drawn over. Before anything changes it is written with the files about to change
 marked; after everything changed it is written again. A killed draw therefore leaves a manifest that
 names every file of ours, and the next call completes it.
 """
@@ -34,7 +34,8 @@ class Manifest:
 
     Attributes:
         night: the last one that was drawn to its end; NO_NIGHT when none was.
-        files: recipe of each file that we wrote, by its path; empty while the file is about to change.
+        files: recipe of each file that we wrote, by its path; empty while the file is about to
+            change.
     """
 
     version: int
@@ -64,11 +65,18 @@ def synchronise(folder: Path, night: int, planned: Mapping[str, Planned]) -> Cha
     present = _present(folder)
     _refuse_foreign(folder, before, present)
     known = before.files if before else {}
-    differing = [path for path, plan in planned.items() if path not in present or known.get(path) != plan.recipe]
+    differing = [
+        path
+        for path, plan in planned.items()
+        if path not in present or known.get(path) != plan.recipe
+    ]
     gone = sorted(present - planned.keys())
     after = Manifest(MANIFEST_VERSION, night, {path: plan.recipe for path, plan in planned.items()})
     change = Change(
-        sum(path not in present for path in differing), sum(path in present for path in differing), len(gone), len(planned) - len(differing)
+        sum(path not in present for path in differing),
+        sum(path in present for path in differing),
+        len(gone),
+        len(planned) - len(differing),
     )
     if before == after and not differing and not gone:
         return change
@@ -76,13 +84,20 @@ def synchronise(folder: Path, night: int, planned: Mapping[str, Planned]) -> Cha
         folder.mkdir(parents=True, exist_ok=True)
         if differing or gone:
             changing = dict.fromkeys([*differing, *gone], _CHANGING)
-            _write(folder, Manifest(MANIFEST_VERSION, before.night if before else NO_NIGHT, {**known, **changing}))
+            _write(
+                folder,
+                Manifest(
+                    MANIFEST_VERSION, before.night if before else NO_NIGHT, {**known, **changing}
+                ),
+            )
             _draw(folder, {path: planned[path] for path in differing}, present)
             _remove(folder, gone)
         _write(folder, after)
     except (FileExistsError, NotADirectoryError) as error:
         raise EnvironmentProblem(
-            f"can't draw into {folder}: {error.strerror}", expected="a folder", fix="choose another --output"
+            f"can't draw into {folder}: {error.strerror}",
+            expected="a folder",
+            fix="choose another --output",
         ) from error
     return change
 
@@ -95,7 +110,8 @@ def _draw(folder: Path, planned: Mapping[str, Planned], present: set[str]) -> No
         parent.mkdir(parents=True, exist_ok=True)
     counter = Counter(len(planned), "files")
     for path, plan in planned.items():
-        # No fsync per file: the manifest says that these are changing until all of them are in place.
+        # No fsync per file: the manifest says that these are changing until all of them are in
+        # place.
         with open(scratch / "file", "wb") as stream:
             plan.write(stream, folder / path if path in present else None)
         os.replace(scratch / "file", folder / path)
@@ -106,7 +122,15 @@ def _draw(folder: Path, planned: Mapping[str, Planned], present: set[str]) -> No
 def _remove(folder: Path, paths: list[str]) -> None:
     for path in paths:
         (folder / path).unlink(missing_ok=True)
-    for parent in sorted({parent for path in paths for parent in (folder / path).parents if folder in parent.parents}, reverse=True):
+    for parent in sorted(
+        {
+            parent
+            for path in paths
+            for parent in (folder / path).parents
+            if folder in parent.parents
+        },
+        reverse=True,
+    ):
         if not any(parent.iterdir()):
             parent.rmdir()
 
@@ -133,7 +157,11 @@ def _present(folder: Path) -> set[str]:
     for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         place = Path(parent).relative_to(folder).as_posix()
-        found.update(name if place == "." else f"{place}/{name}" for name in files if not name.startswith("."))
+        found.update(
+            name if place == "." else f"{place}/{name}"
+            for name in files
+            if not name.startswith(".")
+        )
     return found
 
 

@@ -26,25 +26,43 @@ def outline(person: Person, drop: float = 0.0) -> Points:
 def add_behind(scene: Scene, person: Person, act: Action) -> None:
     """Shoulders, neck, the hair behind the head, and ears; then the head itself."""
     drop = 0.06 * act(26) + 0.1 * act(27)
-    body = np.concatenate([curve((-1.7, 2.8), (-1.2, 1.2), (-0.2, 1.15)), curve((0.2, 1.15), (1.2, 1.2), (1.7, 2.8))])
+    body = np.concatenate(
+        [curve((-1.7, 2.8), (-1.2, 1.2), (-0.2, 1.15)), curve((0.2, 1.15), (1.2, 1.2), (1.7, 2.8))]
+    )
     scene.fill(body, person.clothes, -0.3)
     neck = line((-0.36, 0.6), (0.36, 0.6), (0.4, 1.22), (0.0, 1.36), (-0.4, 1.22))
     scene.fill(neck, mix(person.skin, person.shade, 0.55), -0.2)
     if person.haircut == "long":
-        left, right = curve((-0.95, 0.95), (-1.15, -1.2), (0, -1.2)), curve((0, -1.2), (1.15, -1.2), (0.95, 0.95))
+        left, right = (
+            curve((-0.95, 0.95), (-1.15, -1.2), (0, -1.2)),
+            curve((0, -1.2), (1.15, -1.2), (0.95, 0.95)),
+        )
         scene.fill(
-            np.concatenate([left, right, curve((0.95, 0.95), (0.6, 1.08), (0.3, 0.9)), curve((-0.3, 0.9), (-0.6, 1.08), (-0.95, 0.95))]),
+            np.concatenate(
+                [
+                    left,
+                    right,
+                    curve((0.95, 0.95), (0.6, 1.08), (0.3, 0.9)),
+                    curve((-0.3, 0.9), (-0.6, 1.08), (-0.95, 0.95)),
+                ]
+            ),
             person.hair,
             -0.2,
         )
     elif person.haircut == "curly":
         for angle in np.linspace(np.pi * 0.92, np.pi * 2.08, 9):
-            scene.fill(ellipse(np.cos(angle) * person.width * 0.98, np.sin(angle) * 0.95, 0.3, 0.3), person.hair, -0.1)
+            scene.fill(
+                ellipse(np.cos(angle) * person.width * 0.98, np.sin(angle) * 0.95, 0.3, 0.3),
+                person.hair,
+                -0.1,
+            )
     elif person.haircut == "bun":
         scene.fill(ellipse(0, -1.13, 0.32, 0.28), person.hair, -0.2)
     for side in (-1, 1):
         scene.fill(
-            ellipse(side * person.width * 1.02, 0.08, person.ear * 0.75, person.ear * 1.25), mix(person.skin, person.shade, 0.18), -0.05
+            ellipse(side * person.width * 1.02, 0.08, person.ear * 0.75, person.ear * 1.25),
+            mix(person.skin, person.shade, 0.18),
+            -0.05,
         )
     scene.fill(outline(person, drop), person.skin, 0.0)
 
@@ -62,22 +80,70 @@ def add_beard(scene: Scene, person: Person, act: Action) -> None:
         scene.fill(ellipse(0, 0.83 + 0.5 * drop, 0.2, 0.16), colour, 0.3)
     if person.beard in ("moustache", "goatee"):
         y = person.mouth_y - 0.1 - 0.05 * act(10)
-        scene.stroke(curve((-0.32, y + 0.07), (0, y - 0.06), (0.32, y + 0.07)), 0.1, colour, taper=0.35)
+        scene.stroke(
+            curve((-0.32, y + 0.07), (0, y - 0.06), (0.32, y + 0.07)), 0.1, colour, taper=0.35
+        )
 
 
 def add_hair(scene: Scene, person: Person) -> None:
     """The hair over the forehead."""
     w = person.width * 1.04
     over = np.linspace(np.pi, 2 * np.pi, 14)
-    crown = np.stack([np.sign(np.cos(over)) * np.abs(np.cos(over)) ** 0.85 * w, np.sin(over) * 1.06 - 0.02], axis=1)
+    crown = np.stack(
+        [np.sign(np.cos(over)) * np.abs(np.cos(over)) ** 0.85 * w, np.sin(over) * 1.06 - 0.02],
+        axis=1,
+    )
     lower = {
         "bald": None,
-        "short": [(w * 0.96, -0.25), (w * 0.8, -0.55), (0.3, -0.72), (-0.3, -0.72), (-w * 0.8, -0.55), (-w * 0.96, -0.25)],
-        "side-parted": [(w, -0.1), (w * 0.78, -0.5), (0.25, -0.62), (-0.35, -0.8), (-w * 0.85, -0.45), (-w, -0.1)],
-        "fringe": [(w, 0.0), (w * 0.85, -0.45), (0.4, -0.52), (0, -0.56), (-0.4, -0.52), (-w * 0.85, -0.45), (-w, 0.0)],
-        "long": [(w, 0.3), (w * 0.95, -0.3), (0.1, -0.84), (-0.05, -0.84), (-w * 0.95, -0.3), (-w, 0.3)],
-        "curly": [(w * 0.9, -0.4), (0.45, -0.62), (0.2, -0.58), (0, -0.66), (-0.2, -0.58), (-0.45, -0.62), (-w * 0.9, -0.4)],
-        "bun": [(w * 0.98, -0.3), (w * 0.7, -0.66), (0, -0.78), (-w * 0.7, -0.66), (-w * 0.98, -0.3)],
+        "short": [
+            (w * 0.96, -0.25),
+            (w * 0.8, -0.55),
+            (0.3, -0.72),
+            (-0.3, -0.72),
+            (-w * 0.8, -0.55),
+            (-w * 0.96, -0.25),
+        ],
+        "side-parted": [
+            (w, -0.1),
+            (w * 0.78, -0.5),
+            (0.25, -0.62),
+            (-0.35, -0.8),
+            (-w * 0.85, -0.45),
+            (-w, -0.1),
+        ],
+        "fringe": [
+            (w, 0.0),
+            (w * 0.85, -0.45),
+            (0.4, -0.52),
+            (0, -0.56),
+            (-0.4, -0.52),
+            (-w * 0.85, -0.45),
+            (-w, 0.0),
+        ],
+        "long": [
+            (w, 0.3),
+            (w * 0.95, -0.3),
+            (0.1, -0.84),
+            (-0.05, -0.84),
+            (-w * 0.95, -0.3),
+            (-w, 0.3),
+        ],
+        "curly": [
+            (w * 0.9, -0.4),
+            (0.45, -0.62),
+            (0.2, -0.58),
+            (0, -0.66),
+            (-0.2, -0.58),
+            (-0.45, -0.62),
+            (-w * 0.9, -0.4),
+        ],
+        "bun": [
+            (w * 0.98, -0.3),
+            (w * 0.7, -0.66),
+            (0, -0.78),
+            (-w * 0.7, -0.66),
+            (-w * 0.98, -0.3),
+        ],
     }[person.haircut]
     if lower is not None:
         scene.fill(np.concatenate([crown, line(*lower)]), person.hair, 0.12)
@@ -93,12 +159,25 @@ def add_glasses(scene: Scene, person: Person) -> None:
             rim = ellipse(side * person.eye_x, person.eye_y + 0.02, 0.27, 0.23)
         else:
             x, y = side * person.eye_x, person.eye_y + 0.02
-            rim = line((x - 0.26, y - 0.18), (x + 0.26, y - 0.18), (x + 0.24, y + 0.2), (x - 0.24, y + 0.2))
+            rim = line(
+                (x - 0.26, y - 0.18), (x + 0.26, y - 0.18), (x + 0.24, y + 0.2), (x - 0.24, y + 0.2)
+            )
         scene.stroke(np.concatenate([rim, rim[:1]]), 0.045, frame, taper=1.0)
         scene.stroke(
-            line((side * (person.eye_x + 0.26), person.eye_y), (side * person.width, person.eye_y - 0.02)), 0.045, frame, taper=1.0
+            line(
+                (side * (person.eye_x + 0.26), person.eye_y),
+                (side * person.width, person.eye_y - 0.02),
+            ),
+            0.045,
+            frame,
+            taper=1.0,
         )
-    scene.stroke(line((-person.eye_x + 0.26, person.eye_y), (person.eye_x - 0.26, person.eye_y)), 0.045, frame, taper=1.0)
+    scene.stroke(
+        line((-person.eye_x + 0.26, person.eye_y), (person.eye_x - 0.26, person.eye_y)),
+        0.045,
+        frame,
+        taper=1.0,
+    )
 
 
 def add_occlusion(scene: Scene, person: Person, rng: random.Random, share: float) -> None:
@@ -132,7 +211,11 @@ def add_occlusion(scene: Scene, person: Person, rng: random.Random, share: float
         scene.fill(wrap, mix(person.clothes, (250, 240, 230), 0.25), 0.1)
     else:
         scene.stroke(
-            curve((side * 0.1, -1.05), (side * 0.75, -0.6), (side * rng.uniform(0.55, 0.7), rng.uniform(0.1, 0.5))),
+            curve(
+                (side * 0.1, -1.05),
+                (side * 0.75, -0.6),
+                (side * rng.uniform(0.55, 0.7), rng.uniform(0.1, 0.5)),
+            ),
             0.22,
             person.hair,
             depth=0.5,
@@ -143,13 +226,23 @@ def add_backdrop(scene: Scene, pose: Pose, person: Person, rng: random.Random) -
     """A wall in two tones, wherever the head is turned; its gray differs from the skin's."""
     x, y = (0.5 - pose.x) / pose.scale, (0.5 - pose.y) / pose.scale
     skin = luminance(person.skin)
-    gray = rng.uniform(40, skin - 30) if skin > 100 and rng.random() < skin / 255 else rng.uniform(min(skin + 35, 225), 235)
+    gray = (
+        rng.uniform(40, skin - 30)
+        if skin > 100 and rng.random() < skin / 255
+        else rng.uniform(min(skin + 35, 225), 235)
+    )
     first = _wall(gray, rng)
     second = mix(first, _wall(rng.uniform(30, 240), rng), 0.35)
     far = 6.0
-    scene.fill(line((x - far, y - far), (x + far, y - far), (x + far, y + far), (x - far, y + far)), first, 0.0)
+    scene.fill(
+        line((x - far, y - far), (x + far, y - far), (x + far, y + far), (x - far, y + far)),
+        first,
+        0.0,
+    )
     left, right = x + rng.uniform(-1.5, 1.5), x + rng.uniform(-1.5, 1.5)
-    scene.fill(line((left, y - far), (x + far, y - far), (x + far, y + far), (right, y + far)), second, 0.0)
+    scene.fill(
+        line((left, y - far), (x + far, y - far), (x + far, y + far), (right, y + far)), second, 0.0
+    )
 
 
 def _wall(gray: float, rng: random.Random) -> Colour:

@@ -24,7 +24,14 @@ from components.shared.serialization import digest
 from components.shared.step import progress
 from pipelines.demo.nights import Face, Options, content, pixels, recipe
 
-_WHEN = (2026, 1, 1, 0, 0, 0)  # of every file in an archive, so that the same night gives the same bytes
+_WHEN = (
+    2026,
+    1,
+    1,
+    0,
+    0,
+    0,
+)  # of every file in an archive, so that the same night gives the same bytes
 _COMPACT = zipfile.ZIP_STORED  # PNGs are compressed already
 
 
@@ -74,7 +81,11 @@ def plan(options: Options, faces: list[Face], layout: str, zipped: bool) -> dict
         raise UnknownNameError("layout", layout, LAYOUTS)
     if layout == "fer2013-csv":
         if options.channels != 1:
-            raise InputError("fer2013-csv holds gray pictures only", expected="--channels 1", received=f"--channels {options.channels}")
+            raise InputError(
+                "fer2013-csv holds gray pictures only",
+                expected="--channels 1",
+                received=f"--channels {options.channels}",
+            )
         return _table(options, faces, zipped)
     name = LAYOUTS[layout]
     if zipped:
@@ -113,7 +124,9 @@ def _kept(now: Path | None, recipes: Mapping[str, str]) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(now) as archive:
             return {
-                entry.filename: archive.read(entry) for entry in archive.infolist() if recipes.get(entry.filename) == entry.comment.decode()
+                entry.filename: archive.read(entry)
+                for entry in archive.infolist()
+                if recipes.get(entry.filename) == entry.comment.decode()
             }
     except zipfile.BadZipFile:
         return {}  # drawn again
@@ -136,7 +149,11 @@ def _table(options: Options, faces: list[Face], zipped: bool) -> dict[str, Plann
                 buffered.write(line)
             buffered.flush()
 
-    return {"fer2013.zip": Planned(identity, write_zip)} if zipped else {"fer2013.csv": Planned(identity, write)}
+    return (
+        {"fer2013.zip": Planned(identity, write_zip)}
+        if zipped
+        else {"fer2013.csv": Planned(identity, write)}
+    )
 
 
 def _lines(options: Options, faces: list[Face]) -> Iterator[bytes]:
@@ -144,7 +161,9 @@ def _lines(options: Options, faces: list[Face]) -> Iterator[bytes]:
     yield b"emotion,pixels,Usage\n"
     for face in faces:
         # FER2013 publishes two test splits; every other test face goes to each.
-        usage = "Training" if face.split == "train" else ("PublicTest", "PrivateTest")[face.index % 2]
+        usage = (
+            "Training" if face.split == "train" else ("PublicTest", "PrivateTest")[face.index % 2]
+        )
         yield f"{FER2013_CODES.index(face.label)},{_row(options, face)},{usage}\n".encode()
         counter.step()
 

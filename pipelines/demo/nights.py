@@ -1,12 +1,12 @@
 """Which faces a night has: a pure function of the options and the night's number.
 
 Night 0 has ``count`` faces. Each further night against the one before: new faces come (6 % of
-``count``), some change (1 %: the same file name, another picture) and some go (3 %). So a collection
-grows at first and levels off at twice its first size.
+``count``), some change (1 %: the same file name, another picture) and some go (3 %). So a
+collection grows at first and levels off at twice its first size.
 
 What a face is (its expression, its flaw, its split) follows from its index alone, by an additive
-recurrence (Roberts 2018, "The Unreasonable Effectiveness of Quasirandom Sequences"; Kronecker 1884):
-its shares come out as asked within a face or two, in any stretch of faces, on every night.
+recurrence (Roberts 2018, "The Unreasonable Effectiveness of Quasirandom Sequences"; Kronecker
+1884): its shares come out as asked within a face or two, in any stretch of faces, on every night.
 """
 
 from __future__ import annotations
@@ -28,16 +28,32 @@ TEST_SHARE = 0.2
 
 # How often each expression is seen, relative to the others.
 IMBALANCES: dict[str, dict[str, float]] = {
-    "mild": {"angry": 14, "disgust": 6, "fear": 11, "happy": 23, "neutral": 18, "sad": 15, "surprise": 13},
+    "mild": {
+        "angry": 14,
+        "disgust": 6,
+        "fear": 11,
+        "happy": 23,
+        "neutral": 18,
+        "sad": 15,
+        "surprise": 13,
+    },
     "even": dict.fromkeys(LABELS, 1),
     # The counts of FER2013's training rows (Goodfellow et al. 2013).
-    "fer2013": {"angry": 3995, "disgust": 436, "fear": 4097, "happy": 7215, "neutral": 4965, "sad": 4830, "surprise": 3171},
+    "fer2013": {
+        "angry": 3995,
+        "disgust": 436,
+        "fear": 4097,
+        "happy": 7215,
+        "neutral": 4965,
+        "sad": 4830,
+        "surprise": 3171,
+    },
 }
 
 Flaw = Literal["none", "corrupt", "duplicate", "mislabelled"]
 _LABEL, _FLAW, _SPLIT = 0, 1, 2
-# Roberts' R2 (1/p and 1/p^2, where p^3 = p + 1) for label and flaw, which must not go together, and a
-# third irrational number for the split.
+# Roberts' R2 (1/p and 1/p^2, where p^3 = p + 1) for label and flaw, which must not go together, and
+# a third irrational number for the split.
 _STEPS = (0.7548776662466927, 0.5698402909980532, 0.41421356237309515)
 
 
@@ -46,7 +62,8 @@ class Options:
     """What to draw.
 
     Attributes:
-        seed: of everything. count: faces of night 0. size: pixels a side. channels: 1 gray, 3 colour.
+        seed: of everything. count: faces of night 0. size: pixels a side. channels: 1 gray, 3
+            colour.
         weights: how often each expression is seen, relative to the others.
         label_noise, corrupt, duplicates: shares of files under a wrong label, broken, and copied.
 
@@ -68,12 +85,27 @@ class Options:
         _require(8 <= self.size <= 1024, "size", "8 to 1024 pixels a side", self.size)
         _require(self.channels in (1, 3), "channels", "1 (gray) or 3 (colour)", self.channels)
         for name in ("label_noise", "corrupt", "duplicates"):
-            _require(0 <= getattr(self, name) <= 0.3, name.replace("_", "-"), "a share between 0 and 0.3", getattr(self, name))
+            _require(
+                0 <= getattr(self, name) <= 0.3,
+                name.replace("_", "-"),
+                "a share between 0 and 0.3",
+                getattr(self, name),
+            )
         for label, weight in self.weights.items():
             if label not in LABELS:
                 raise UnknownNameError("expression", label, LABELS)
-            _require(0 <= weight < float("inf"), f"imbalance of {label}", "a number that isn't negative", weight)
-        _require(sum(weight > 0 for weight in self.weights.values()) >= 2, "imbalance", "at least two expressions", dict(self.weights))
+            _require(
+                0 <= weight < float("inf"),
+                f"imbalance of {label}",
+                "a number that isn't negative",
+                weight,
+            )
+        _require(
+            sum(weight > 0 for weight in self.weights.values()) >= 2,
+            "imbalance",
+            "at least two expressions",
+            dict(self.weights),
+        )
 
     @functools.cached_property
     def shares(self) -> tuple[float, ...]:
@@ -85,7 +117,16 @@ class Options:
     def identity(self) -> str:
         """Tells apart options, and versions of the drawing, that draw different pictures."""
         return digest(
-            [faces.DRAWING_VERSION, self.seed, self.size, self.channels, list(self.shares), self.label_noise, self.corrupt, self.duplicates]
+            [
+                faces.DRAWING_VERSION,
+                self.seed,
+                self.size,
+                self.channels,
+                list(self.shares),
+                self.label_noise,
+                self.corrupt,
+                self.duplicates,
+            ]
         )[:12]
 
     @functools.cached_property
@@ -101,7 +142,8 @@ class Face:
 
     Attributes:
         index: never used again for another face. version: how often it changed.
-        expression: what is drawn. label: what the file says. original: the index whose picture a duplicate copies.
+        expression: what is drawn. label: what the file says. original: the index whose picture a
+            duplicate copies.
     """
 
     index: int
@@ -132,7 +174,10 @@ def imbalance(text: str) -> dict[str, float]:
             weights[label.strip()] = float(number)
         except ValueError as error:
             raise InputError(
-                "can't read the imbalance", expected="label=number", received=part, fix="write e.g. happy=3,disgust=0.5"
+                "can't read the imbalance",
+                expected="label=number",
+                received=part,
+                fix="write e.g. happy=3,disgust=0.5",
             ) from error
     return weights
 
@@ -163,14 +208,21 @@ def recipe(options: Options, face: Face) -> str:
 def pixels(options: Options, face: Face) -> faces.Pixels:
     """The picture, before any corruption. Gray and colour, small and large show the same faces."""
     index, version = (face.index, face.version) if face.original is None else (face.original, 0)
-    return faces.draw(face.expression, random.Random(f"{options.seed}/face/{index}/{version}"), options.size, options.channels)
+    return faces.draw(
+        face.expression,
+        random.Random(f"{options.seed}/face/{index}/{version}"),
+        options.size,
+        options.channels,
+    )
 
 
 def content(options: Options, face: Face) -> bytes:
     """The file's bytes: a PNG, or what is left of one."""
     if face.flaw != "corrupt":
         return faces.encode(pixels(options, face))
-    way = random.Random(f"{options.seed}/corrupt/{face.index}/{face.version}").choice(("truncated", "empty", "text"))
+    way = random.Random(f"{options.seed}/corrupt/{face.index}/{face.version}").choice(
+        ("truncated", "empty", "text")
+    )
     if way == "empty":
         return b""
     if way == "text":
@@ -188,12 +240,25 @@ def _face(options: Options, index: int, version: int) -> Face:
         label = random.Random(f"{options.seed}/label/{index}").choice(others)
     elif flaw == "duplicate":
         original = _original(options, index, version)
-    return Face(index, version, expression, label, flaw, "test" if _spot(options, index, _SPLIT) < TEST_SHARE else "train", original)
+    return Face(
+        index,
+        version,
+        expression,
+        label,
+        flaw,
+        "test" if _spot(options, index, _SPLIT) < TEST_SHARE else "train",
+        original,
+    )
 
 
 def _flaw(options: Options, index: int) -> Flaw:
     kinds: tuple[Flaw, ...] = ("corrupt", "duplicate", "mislabelled", "none")
-    shares = (options.corrupt, options.duplicates, options.label_noise, 1 - options.corrupt - options.duplicates - options.label_noise)
+    shares = (
+        options.corrupt,
+        options.duplicates,
+        options.label_noise,
+        1 - options.corrupt - options.duplicates - options.label_noise,
+    )
     return kinds[_pick(_spot(options, index, _FLAW), shares)]
 
 
@@ -202,7 +267,11 @@ def _original(options: Options, index: int, version: int) -> int | None:
     label = _pick(_spot(options, index, _LABEL), options.shares)
     skip = random.Random(f"{options.seed}/copy/{index}/{version}").randrange(200)
     for earlier in range(max(index - 1 - skip, 0), -1, -1):
-        if earlier != index and _pick(_spot(options, earlier, _LABEL), options.shares) == label and _flaw(options, earlier) == "none":
+        if (
+            earlier != index
+            and _pick(_spot(options, earlier, _LABEL), options.shares) == label
+            and _flaw(options, earlier) == "none"
+        ):
             return earlier
     return None
 

@@ -8,14 +8,42 @@ from dataclasses import dataclass
 from pipelines.demo.scene import Colour, luminance, mix
 
 _SKINS: tuple[Colour, ...] = (
-    (250, 224, 200), (240, 200, 170), (224, 178, 140), (200, 150, 112), (172, 122, 86), (140, 94, 66), (108, 72, 52), (88, 60, 46),
-)  # fmt: skip
+    (250, 224, 200),
+    (240, 200, 170),
+    (224, 178, 140),
+    (200, 150, 112),
+    (172, 122, 86),
+    (140, 94, 66),
+    (108, 72, 52),
+    (88, 60, 46),
+)
 _HAIRS: tuple[Colour, ...] = (
-    (28, 22, 20), (52, 36, 28), (84, 56, 36), (122, 82, 46), (176, 132, 78),
-    (214, 178, 112), (164, 72, 40), (172, 170, 168), (226, 224, 220),
-)  # fmt: skip
-_IRISES: tuple[Colour, ...] = ((48, 30, 22), (72, 46, 28), (60, 84, 56), (62, 96, 128), (40, 40, 44))
-_CLOTHES: tuple[Colour, ...] = ((44, 62, 92), (130, 44, 48), (58, 98, 74), (206, 200, 188), (88, 80, 100), (34, 34, 38), (206, 158, 70))
+    (28, 22, 20),
+    (52, 36, 28),
+    (84, 56, 36),
+    (122, 82, 46),
+    (176, 132, 78),
+    (214, 178, 112),
+    (164, 72, 40),
+    (172, 170, 168),
+    (226, 224, 220),
+)
+_IRISES: tuple[Colour, ...] = (
+    (48, 30, 22),
+    (72, 46, 28),
+    (60, 84, 56),
+    (62, 96, 128),
+    (40, 40, 44),
+)
+_CLOTHES: tuple[Colour, ...] = (
+    (44, 62, 92),
+    (130, 44, 48),
+    (58, 98, 74),
+    (206, 200, 188),
+    (88, 80, 100),
+    (34, 34, 38),
+    (206, 158, 70),
+)
 HAIRCUTS = ("bald", "short", "side-parted", "fringe", "long", "curly", "bun")
 BEARDS = ("none", "none", "none", "none", "stubble", "full", "moustache", "goatee")
 
@@ -25,10 +53,11 @@ class Person:
     """Traits; lengths in units of half the head's height.
 
     Attributes:
-        width: half the head's width. jaw: how wide the jaw is against the cheeks. chin: how pointed.
+        width: half the head's width. jaw: how wide the jaw is against the cheeks. chin: how
+            pointed.
         eye_x, eye_y, eye_width, eye_height, slant: of the right eye (the left mirrors it).
-        brow_y, brow_width, brow_arch; mouth_y, mouth_width, lip; nose_length, nose_width; ear; age: features.
-        haircut, beard: names in HAIRCUTS and BEARDS. glasses: none, round or square.
+        brow_y, brow_width, brow_arch; mouth_y, mouth_width, lip; nose_length, nose_width; ear; age:
+        features. haircut, beard: names in HAIRCUTS and BEARDS. glasses: none, round or square.
     """
 
     width: float

@@ -1,7 +1,7 @@
 """A scene of filled outlines in the head's own coordinates, seen from a pose and painted with Pillow.
 
-Coordinates: the head's centre is (0, 0), x to the right, y down, half the head's height is 1. Points are
-projected, not pixels, so a turned face is as sharp as a straight one.
+Coordinates: the head's centre is (0, 0), x to the right, y down, half the head's height is 1.
+Points are projected, not pixels, so a turned face is as sharp as a straight one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ class Pose:
     """Where and how the head is seen.
 
     Attributes:
-        roll, yaw, pitch: rotations in radians. scale: half the head's height as a share of the picture.
+        roll, yaw, pitch: rotations in radians. scale: half the head's height as a share of the
+            picture.
         x, y: the head's centre as a share of the picture. perspective: how much nearer parts grow.
     """
 
@@ -51,12 +52,25 @@ class Scene:
         self.colours.append(colour)
         self.depths.append(depth)
 
-    def stroke(self, line: Points, width: float, colour: Colour, *, taper: float = 0.3, depth: float = math.nan) -> None:
+    def stroke(
+        self,
+        line: Points,
+        width: float,
+        colour: Colour,
+        *,
+        taper: float = 0.3,
+        depth: float = math.nan,
+    ) -> None:
         """Add a brush stroke along ``line``; ``taper`` is the width of its ends as a share of its middle."""
         along = np.empty_like(line)
         along[1:-1] = line[2:] - line[:-2]
         along[0], along[-1] = line[1] - line[0], line[-1] - line[-2]
-        half = 0.5 * width * _taper(len(line), taper) / np.sqrt(along[:, 0] ** 2 + along[:, 1] ** 2 + 1e-12)
+        half = (
+            0.5
+            * width
+            * _taper(len(line), taper)
+            / np.sqrt(along[:, 0] ** 2 + along[:, 1] ** 2 + 1e-12)
+        )
         aside = np.empty_like(line)
         aside[:, 0], aside[:, 1] = -along[:, 1] * half, along[:, 0] * half
         self.fill(np.concatenate([line + aside, (line - aside)[::-1]]), colour, depth)
@@ -65,7 +79,10 @@ class Scene:
         """Paint everything on a square canvas of mode L or RGB."""
         points = np.concatenate(self.outlines)
         depths = np.repeat(self.depths, [len(outline) for outline in self.outlines])
-        seen = project(points, np.where(np.isnan(depths), surface(points), depths), pose) * canvas.width
+        seen = (
+            project(points, np.where(np.isnan(depths), surface(points), depths), pose)
+            * canvas.width
+        )
         draw = ImageDraw.Draw(canvas)
         gray = canvas.mode == "L"
         flat = seen.ravel().tolist()
@@ -98,7 +115,9 @@ def mix(one: Colour, other: Colour, share: float) -> Colour:
 
 def surface(points: Points) -> Points:
     """How far each point ``[n, 2]`` of the face stands out: an ellipsoid of half axes 0.9, 1.1 and 0.7."""
-    height: Points = 0.7 * np.sqrt(np.maximum(0.0, 1 - (points[:, 0] / 0.9) ** 2 - (points[:, 1] / 1.1) ** 2))
+    height: Points = 0.7 * np.sqrt(
+        np.maximum(0.0, 1 - (points[:, 0] / 0.9) ** 2 - (points[:, 1] / 1.1) ** 2)
+    )
     return height
 
 
@@ -109,7 +128,9 @@ def project(points: Points, depth: Points, pose: Pose) -> Points:
     y = points[:, 1] * math.cos(pose.pitch) - z * math.sin(pose.pitch)
     near = pose.scale / (1 - pose.perspective * z)
     cosine, sine = math.cos(pose.roll), math.sin(pose.roll)
-    return np.stack([pose.x + near * (x * cosine - y * sine), pose.y + near * (x * sine + y * cosine)], axis=1)
+    return np.stack(
+        [pose.x + near * (x * cosine - y * sine), pose.y + near * (x * sine + y * cosine)], axis=1
+    )
 
 
 def any_pose(rng: random.Random) -> Pose:

@@ -1,7 +1,8 @@
 """The same local run in containers: kfp's DockerRunner on the components' images.
 
-kfp starts a container detached and asks for its end later. What it doesn't do is done here: show progress, stop the
-container on Ctrl-C, and refuse a success without outputs, since kfp takes a container that vanished for one that succeeded.
+kfp starts a container detached and asks for its end later. What it doesn't do is done here: show
+progress, stop the container on Ctrl-C, and refuse a success without outputs, since kfp takes a
+container that vanished for one that succeeded.
 """
 
 from __future__ import annotations
@@ -45,8 +46,14 @@ class Containers:
 
 def container_runner(containers: Containers, folder: Path) -> local.DockerRunner:
     """kfp's runner with our limits: this user, a read-only file system, no capabilities, no new privileges."""
-    mounts = [docker.types.Mount(str(path), str(path), type="bind") for path in (*containers.writable, folder)]
-    mounts += [docker.types.Mount(str(path), str(path), type="bind", read_only=True) for path in containers.readable]
+    mounts = [
+        docker.types.Mount(str(path), str(path), type="bind")
+        for path in (*containers.writable, folder)
+    ]
+    mounts += [
+        docker.types.Mount(str(path), str(path), type="bind", read_only=True)
+        for path in containers.readable
+    ]
     return local.DockerRunner(
         mounts=mounts,
         user=f"{os.getuid()}:{os.getgid()}",
@@ -72,20 +79,31 @@ class ContainerTaskHandler(docker_task_handler.DockerTaskHandler):
         step = self.full_command[3]
         prepare_outputs(self.full_command)
         name = f"emotion-{step}-{uuid.uuid4().hex[:8]}"
-        settings = {**self.runner.container_run_args, "name": name, "environment": {"EMOTION_IMAGE": self.image, **self.env_vars}}
+        settings = {
+            **self.runner.container_run_args,
+            "name": name,
+            "environment": {"EMOTION_IMAGE": self.image, **self.env_vars},
+        }
         self.runner = local.DockerRunner(**settings)
         self.env_vars = {}
         self.display.started(step)
         began = time.monotonic()
         try:
-            with contextlib.redirect_stdout(_Lines(lambda line: tell(self.display, self.log, step, line))):
+            with contextlib.redirect_stdout(
+                _Lines(lambda line: tell(self.display, self.log, step, line))
+            ):
                 result = super().run()
         except BaseException:
             _stop(name)
             raise
         missing = [path for path in declared_outputs(self.full_command) if not path.exists()]
         if result is status.Status.SUCCESS and missing:
-            tell(self.display, self.log, step, f"{step} failed: its container ended without {missing[0].name}.\n")
+            tell(
+                self.display,
+                self.log,
+                step,
+                f"{step} failed: its container ended without {missing[0].name}.\n",
+            )
             result = status.Status.FAILURE
         code = 0 if result is status.Status.SUCCESS else 1
         self.exit_codes[step] = code
@@ -108,7 +126,9 @@ def engine_at(host: str) -> Iterator[None]:
             client.ping()
         yield
     except docker.errors.DockerException as error:
-        raise EnvironmentProblem(f"the container engine failed: {error}", fix="start one with `make engine-up`") from error
+        raise EnvironmentProblem(
+            f"the container engine failed: {error}", fix="start one with `make engine-up`"
+        ) from error
     finally:
         if host and before is None:
             del os.environ["DOCKER_HOST"]
@@ -123,7 +143,9 @@ def require_images(images: Sequence[str]) -> None:
             try:
                 client.images.get(image)
             except docker.errors.ImageNotFound as error:
-                raise EnvironmentProblem(f"the image {image} isn't built", fix="run `make images`") from error
+                raise EnvironmentProblem(
+                    f"the image {image} isn't built", fix="run `make images`"
+                ) from error
 
 
 class _Lines(io.TextIOBase):
@@ -141,5 +163,8 @@ class _Lines(io.TextIOBase):
 
 
 def _stop(name: str) -> None:
-    with contextlib.closing(docker.from_env()) as client, contextlib.suppress(docker.errors.APIError):
+    with (
+        contextlib.closing(docker.from_env()) as client,
+        contextlib.suppress(docker.errors.APIError),
+    ):
         client.containers.get(name).stop(timeout=STOP_SECONDS)

@@ -52,18 +52,29 @@ class LiveDisplay:
         self._progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._progress.stop()
 
     def started(self, step: str) -> None:
         self._tasks[step] = self._progress.add_task(step, total=None, note="")
 
     def progressed(self, step: str, done: Told) -> None:
-        note = f"{done.done:,}/{done.total:,} {done.unit}" + (f" · {done.note}" if done.note else "")
+        note = f"{done.done:,}/{done.total:,} {done.unit}" + (
+            f" · {done.note}" if done.note else ""
+        )
         self._progress.update(self._tasks[step], completed=done.done, total=done.total, note=note)
 
     def finished(self, step: str, seconds: float, exit_code: int) -> None:
-        mark = {} if exit_code == 0 else {"description": f"[red]✗ {step}[/]", "note": f"[red]exit code {exit_code}[/]"}
+        mark = (
+            {}
+            if exit_code == 0
+            else {"description": f"[red]✗ {step}[/]", "note": f"[red]exit code {exit_code}[/]"}
+        )
         self._progress.update(self._tasks[step], completed=1, total=1, **mark)
 
 
@@ -83,7 +94,12 @@ class PlainDisplay:
     def __enter__(self) -> PlainDisplay:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         return
 
     def started(self, step: str) -> None:
@@ -92,12 +108,18 @@ class PlainDisplay:
     def progressed(self, step: str, done: Told) -> None:
         share = done.done / max(done.total, 1)
         last = self._told.get((step, done.unit), 0.0)
-        if share - last >= _LINES_EVERY or share >= 1 > last or self._now() - self._last >= _SECONDS_EVERY:
+        if (
+            share - last >= _LINES_EVERY
+            or share >= 1 > last
+            or self._now() - self._last >= _SECONDS_EVERY
+        ):
             self._told[step, done.unit] = share
             self._say(f"  {step} {done.done:,}/{done.total:,} {done.unit} {done.note}".rstrip())
 
     def finished(self, step: str, seconds: float, exit_code: int) -> None:
-        self._say(f"{step} {'done' if exit_code == 0 else f'FAILED with exit code {exit_code}'} in {seconds:.1f} s")
+        self._say(
+            f"{step} {'done' if exit_code == 0 else f'FAILED with exit code {exit_code}'} in {seconds:.1f} s"
+        )
 
     def _say(self, line: str) -> None:
         self._last = self._now()

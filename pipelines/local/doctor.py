@@ -41,13 +41,21 @@ def examine(root: Path = code_version.ROOT) -> list[Finding]:
     """Everything that a run on this machine needs, and what would be good to have."""
     findings = [_python(), _disk(root), _cpus()]
     findings += [_environment(root, name) for name in code_version.COMPONENTS]
-    findings += [_tool("docker", "runs the steps as containers"), _tool("kubectl", "talks to a cluster")]
+    findings += [
+        _tool("docker", "runs the steps as containers"),
+        _tool("kubectl", "talks to a cluster"),
+    ]
     return findings
 
 
 def _python() -> Finding:
     problem = unsupported(sys.version_info[:2], platform.libc_ver()[1])
-    return Finding("missing" if problem else "ok", "Python", f"Python {platform.python_version()}, glibc {platform.libc_ver()[1]}", problem)
+    return Finding(
+        "missing" if problem else "ok",
+        "Python",
+        f"Python {platform.python_version()}, glibc {platform.libc_ver()[1]}",
+        problem,
+    )
 
 
 def _disk(root: Path) -> Finding:
@@ -62,7 +70,12 @@ def _disk(root: Path) -> Finding:
 
 def _cpus() -> Finding:
     count = len(os.sched_getaffinity(0))
-    return Finding("ok" if count > 1 else "note", "processors", str(count), "" if count > 1 else "works, but slowly: two are better")
+    return Finding(
+        "ok" if count > 1 else "note",
+        "processors",
+        str(count),
+        "" if count > 1 else "works, but slowly: two are better",
+    )
 
 
 def _environment(root: Path, name: str) -> Finding:
@@ -71,10 +84,14 @@ def _environment(root: Path, name: str) -> Finding:
     lock = root / "components" / name / "requirements.lock"
     if not (folder / "bin" / "python").exists() or not stamp.exists():
         return Finding("missing", f"environment {name}", "not installed", "make install")
-    wanted = hashlib.sha256(lock.read_bytes() + sys.version.encode() + str(root).encode()).hexdigest()
+    wanted = hashlib.sha256(
+        lock.read_bytes() + sys.version.encode() + str(root).encode()
+    ).hexdigest()
     if stamp.read_text() != wanted:
         return Finding("note", f"environment {name}", "installed from another lock", "make install")
-    versions = ", ".join(f"{package} {_version(folder, package)}" for package in _MAIN_PACKAGES[name])
+    versions = ", ".join(
+        f"{package} {_version(folder, package)}" for package in _MAIN_PACKAGES[name]
+    )
     count = sum(line[:1].isalpha() for line in lock.read_text().splitlines())
     return Finding("ok", f"environment {name}", f"{versions}; {count} packages")
 
@@ -86,4 +103,8 @@ def _version(folder: Path, package: str) -> str:
 
 def _tool(name: str, use: str) -> Finding:
     path = shutil.which(name)
-    return Finding("ok", name, path) if path else Finding("note", name, "not found", f"optional: {use}")
+    return (
+        Finding("ok", name, path)
+        if path
+        else Finding("note", name, "not found", f"optional: {use}")
+    )

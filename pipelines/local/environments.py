@@ -21,25 +21,40 @@ def environment_python(image: str) -> Path:
     """The interpreter of the environment that stands for an image on this machine."""
     match = _IMAGE.search(image)
     if match is None:
-        raise EnvironmentProblem(f"no local environment stands for the image {image}", expected="emotion-<component>:<tag>")
+        raise EnvironmentProblem(
+            f"no local environment stands for the image {image}",
+            expected="emotion-<component>:<tag>",
+        )
     python = ROOT / ".venvs" / match["component"] / "bin" / "python"
     if not python.exists():
-        raise EnvironmentProblem(f"the environment of {match['component']} is missing", expected=str(python), fix="run `make install`")
+        raise EnvironmentProblem(
+            f"the environment of {match['component']} is missing",
+            expected=str(python),
+            fix="run `make install`",
+        )
     return python
 
 
 def run_component(
-    component: str, arguments: Sequence[str | Path], tell: tuple[Callable[[str], None], Callable[[str], None]] | None = None
+    component: str,
+    arguments: Sequence[str | Path],
+    tell: tuple[Callable[[str], None], Callable[[str], None]] | None = None,
 ) -> int:
     """Run ``python -m components.<component> ...`` in its environment, on this terminal; its exit code.
 
-    For commands that need a component's own libraries. Ctrl-C reaches it like any other program in the foreground; SIGTERM
-    is passed on.
+    For commands that need a component's own libraries. Ctrl-C reaches it like any other program in
+    the foreground; SIGTERM is passed on.
 
     Args:
-        tell: called with each line of its output and of its errors, where they don't go to the terminal as they are.
+        tell: called with each line of its output and of its errors, where they don't go to the
+            terminal as they are.
     """
-    command = [environment_python(f"emotion-{component}"), "-m", f"components.{component}", *arguments]
+    command = [
+        environment_python(f"emotion-{component}"),
+        "-m",
+        f"components.{component}",
+        *arguments,
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     pipe = subprocess.PIPE if tell else None
     with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as process:

@@ -19,9 +19,21 @@ _LOOKS = {
     "stopped": ("red", "STOPPED: the data was refused before training; the champion stays"),
     "failed": ("red", "FAILED: the champion stays"),
 }
-_FIGURES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1", "majority_share": "majority share"}
+_FIGURES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "majority_share": "majority share",
+}
 
-EXIT_CODES = {"blessed": 0, "rejected": 0, "needs-approval": 0, "nothing-new": 0, "stopped": 3, "failed": 1}
+EXIT_CODES = {
+    "blessed": 0,
+    "rejected": 0,
+    "needs-approval": 0,
+    "nothing-new": 0,
+    "stopped": 3,
+    "failed": 1,
+}
 SENT_BACK = 3  # as `emotion rollout` ends
 
 
@@ -33,7 +45,11 @@ def exit_code(summary: dict[str, Any]) -> int:
     """
     outcome = summary["outcome"]
     if outcome == "failed":
-        failed = [code for step, code in summary.get("exit_codes", {}).items() if code != 0 and step != "report"]
+        failed = [
+            code
+            for step, code in summary.get("exit_codes", {}).items()
+            if code != 0 and step != "report"
+        ]
         return failed[0] if failed and failed[0] > 0 else EXIT_CODES["failed"]
     if outcome == "rejected" and summary.get("verdict") == "blessed":
         return SENT_BACK
@@ -48,7 +64,10 @@ def show_outcome(console: Console, summary: dict[str, Any], folder: Path) -> Non
         lines.append(summary["error"])
     console.print(
         Panel(
-            "\n".join(f"• {line}" for line in lines) or "see the report", title=f"[bold]{title}[/]", border_style=colour, title_align="left"
+            "\n".join(f"• {line}" for line in lines) or "see the report",
+            title=f"[bold]{title}[/]",
+            border_style=colour,
+            title_align="left",
         )
     )
     metrics = summary.get("metrics") or {}
@@ -57,24 +76,49 @@ def show_outcome(console: Console, summary: dict[str, Any], folder: Path) -> Non
     for name, label in (("model_version", "model"), ("snapshot_id", "snapshot")):
         if summary.get(name):
             console.print(f"{label:<9}{summary[name][:16]}")
-    install = f" (installing before it: {summary['install_seconds']:.0f} s)" if summary.get("install_seconds") else ""
-    training = sum(step["seconds"] for step in summary.get("steps", []) if step["name"] == "train" and not step.get("cached"))
-    console.print(f"time     {summary['wall_seconds']:.0f} s, of which training {training:.0f} s{install}")
+    install = (
+        f" (installing before it: {summary['install_seconds']:.0f} s)"
+        if summary.get("install_seconds")
+        else ""
+    )
+    training = sum(
+        step["seconds"]
+        for step in summary.get("steps", [])
+        if step["name"] == "train" and not step.get("cached")
+    )
+    console.print(
+        f"time     {summary['wall_seconds']:.0f} s, of which training {training:.0f} s{install}"
+    )
     peak = max(summary.get("steps", []), key=lambda step: step["peak_memory_bytes"], default=None)
     if peak:
-        console.print(f"memory   {peak['peak_memory_bytes'] / 1e9:.2f} GB at most, in {peak['name']}")
+        console.print(
+            f"memory   {peak['peak_memory_bytes'] / 1e9:.2f} GB at most, in {peak['name']}"
+        )
     if (summary.get("cost") or {}).get("words"):
         console.print(f"cost     {summary['cost']['words']}")
     console.print(f"report   {folder / 'report.html'}", soft_wrap=True)
     if summary["outcome"] == "failed":
-        console.print(f"log      {folder / 'log.txt'}\ncontinue with: {hint('run', resume=True)}", markup=False, soft_wrap=True)
+        console.print(
+            f"log      {folder / 'log.txt'}\ncontinue with: {hint('run', resume=True)}",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _figures(challenger: dict[str, float], champion: dict[str, float] | None) -> Table:
-    table = Table("", "challenger", *(["champion", "difference"] if champion else []), box=None, header_style="bold")
+    table = Table(
+        "",
+        "challenger",
+        *(["champion", "difference"] if champion else []),
+        box=None,
+        header_style="bold",
+    )
     for key, label in _FIGURES.items():
         row = [label, f"{challenger[key]:.1%}"]
         if champion:
-            row += [f"{champion[key]:.1%}", f"{(challenger[key] - champion[key]) * 100:+.1f} points"]
+            row += [
+                f"{champion[key]:.1%}",
+                f"{(challenger[key] - champion[key]) * 100:+.1f} points",
+            ]
         table.add_row(*row)
     return table

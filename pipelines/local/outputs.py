@@ -12,7 +12,11 @@ def declared_outputs(command: list[str]) -> list[Path]:
     """Where the task promises to write its parameters and artifacts."""
     outputs = _outputs(command)
     paths = [parameter["outputFile"] for parameter in outputs.get("parameters", {}).values()]
-    paths += [item["uri"] for artifact in outputs.get("artifacts", {}).values() for item in artifact["artifacts"]]
+    paths += [
+        item["uri"]
+        for artifact in outputs.get("artifacts", {}).values()
+        for item in artifact["artifacts"]
+    ]
     return [Path(path) for path in paths]
 
 

@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from components.shared.artifacts.contract import write_atomically
-from components.shared.errors import ContractError, EmotionError, EnvironmentProblem, InputError, UnknownNameError
+from components.shared.errors import (
+    ContractError,
+    EmotionError,
+    EnvironmentProblem,
+    InputError,
+    UnknownNameError,
+)
 from components.shared.preset import Preset
 from components.shared.preset.sources import joined_uri, separate_uris
 from components.shared.serialization import from_json, to_json, to_pretty_json
@@ -40,7 +46,8 @@ class RunRequest:
 
     Attributes:
         preset_json: the whole preset, as it was.
-        source: one or several, as `components.shared.preset.sources.joined_uri` writes them; empty where the preset names them.
+        source: one or several, as `components.shared.preset.sources.joined_uri` writes them; empty
+            where the preset names them.
         runner: what a step runs as, a process in its environment or a container of its image.
     """
 
@@ -60,16 +67,23 @@ class RunRequest:
         """URIs of the images and of what gives them their labels."""
         preset = self.preset.data.sources
         named = separate_uris(self.source) or tuple(source.uri for source in preset)
-        return (*named, *(source.votes for source in preset if source.votes and source.uri in named))
+        return (
+            *named,
+            *(source.votes for source in preset if source.votes and source.uri in named),
+        )
 
 
-def new_request(preset: Preset, source: str, store: str, *, force: bool = False, runner: Runner = "processes") -> RunRequest:
+def new_request(
+    preset: Preset, source: str, store: str, *, force: bool = False, runner: Runner = "processes"
+) -> RunRequest:
     """A request for a run that starts now; local paths become absolute."""
     stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
     if force:
         preset = presets.forced(preset)
     sources = joined_uri([absolute(uri) for uri in separate_uris(source)])
-    return RunRequest(f"{stamp}-{preset.name}", to_json(preset), sources, absolute(store), force, runner)
+    return RunRequest(
+        f"{stamp}-{preset.name}", to_json(preset), sources, absolute(store), force, runner
+    )
 
 
 def runner(name: str) -> Runner:
@@ -88,11 +102,16 @@ def last_request(runs: Path, run_id: str = "") -> RunRequest:
     """The request of a run, by default the newest.
 
     Raises:
-        InputError: there is no such run. ContractError: its preset isn't one that this version can read.
+        InputError: there is no such run. ContractError: its preset isn't one that this version can
+            read.
     """
     path = runs / (run_id or "latest") / "run.json"
     if not path.is_file():
-        known = sorted(child.name for child in runs.glob("*/") if (child / "run.json").is_file() and not child.is_symlink())
+        known = sorted(
+            child.name
+            for child in runs.glob("*/")
+            if (child / "run.json").is_file() and not child.is_symlink()
+        )
         raise InputError(
             f"there is no run {run_id or 'yet'} in {runs}",
             expected=f"one of {', '.join(known[-5:])}" if known else "",
@@ -110,12 +129,16 @@ def last_request(runs: Path, run_id: str = "") -> RunRequest:
     return request
 
 
-def preflight(request: RunRequest, runs: Path, free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free) -> None:
+def preflight(
+    request: RunRequest,
+    runs: Path,
+    free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
+) -> None:
     """Refuse early, in one clear line, what could not work.
 
     Raises:
-        InputError: the source is missing. EnvironmentProblem: a folder can't be written, the disk is
-            full or an environment is missing.
+        InputError: the source is missing. EnvironmentProblem: a folder can't be written, the disk
+            is full or an environment is missing.
     """
     for uri in request.sources:
         if "://" not in uri and not Path(uri).exists():
@@ -170,7 +193,10 @@ def execute(request: RunRequest, runs: Path, display: Display) -> dict[str, Any]
     )
     content = store.read(key)
     if content is None or (content == before and exit_codes.get("report") != 0):
-        raise ContractError(f"run {request.run_id} left no summary", fix=f"see {folder / 'log.txt'}, then `emotion run --resume`")
+        raise ContractError(
+            f"run {request.run_id} left no summary",
+            fix=f"see {folder / 'log.txt'}, then `emotion run --resume`",
+        )
     summary: dict[str, Any] = json.loads(content)
     summary |= {
         "exit_codes": exit_codes,
@@ -180,7 +206,9 @@ def execute(request: RunRequest, runs: Path, display: Display) -> dict[str, Any]
     }
     if bring_home(store, request.run_id, folder):
         summary["report"] = str(folder / "report.html")
-    with suppress(EnvironmentProblem):  # a run in containers may have no environment here; the store holds the page too
+    with suppress(
+        EnvironmentProblem
+    ):  # a run in containers may have no environment here; the store holds the page too
         run_component("reporting", ["index", "--store", request.store, "--home", runs.absolute()])
     write_atomically(folder / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
     return summary
@@ -190,7 +218,9 @@ def bring_home(store: Store, run_id: str, folder: Path) -> bool:
     """Copy a run's report, and what it links to, from the store into the run's folder; False where there is no report."""
     for key in store.list(keys.run(run_id)):
         name = key.removeprefix(f"{keys.run(run_id)}/")
-        if name in ("report.html", "notification.json", "doubtful_labels.csv") or name.startswith("data_docs/"):
+        if name in ("report.html", "notification.json", "doubtful_labels.csv") or name.startswith(
+            "data_docs/"
+        ):
             write_atomically(folder / name, store.read(key) or b"")
     return (folder / "report.html").is_file()
 
@@ -201,7 +231,9 @@ def _containers(request: RunRequest) -> Containers | None:
         return None
     engine = find_engine()
     if engine is None:
-        raise EnvironmentProblem("no container engine answers", fix="start Docker, or run `make engine-up`")
+        raise EnvironmentProblem(
+            "no container engine answers", fix="start Docker, or run `make engine-up`"
+        )
     with engine_at(engine.host):
         require_images(list(code_version.image_references("localhost").values()))
     remote = any("://" in uri for uri in (request.store, *request.sources))
@@ -221,7 +253,8 @@ def _require_writable(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise EnvironmentProblem(
-            f"can't write to {folder}: {error.strerror}", fix="choose another folder with --runs or --store, or change its permissions"
+            f"can't write to {folder}: {error.strerror}",
+            fix="choose another folder with --runs or --store, or change its permissions",
         ) from error
 
 

@@ -40,7 +40,12 @@ class EnvironmentTaskHandler:
     exit_codes: dict[str, int]
 
     def __init__(
-        self, image: str, full_command: list[str], pipeline_root: str, runner: Any, env_vars: dict[str, str] | None = None
+        self,
+        image: str,
+        full_command: list[str],
+        pipeline_root: str,
+        runner: Any,
+        env_vars: dict[str, str] | None = None,
     ) -> None:
         self.image = image
         self.command = full_command
@@ -66,33 +71,55 @@ class EnvironmentTaskHandler:
 
     def _start(self) -> subprocess.Popen[str]:
         python = environment_python(self.image)
-        environment = {**os.environ, **self.env_vars, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "EMOTION_IMAGE": self.image}
-        # Its own session: Ctrl-C reaches the step through `_stop` only, which waits for it to clean up.
+        environment = {
+            **os.environ,
+            **self.env_vars,
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+            "EMOTION_IMAGE": self.image,
+        }
+        # Its own session: Ctrl-C reaches the step through `_stop` only, which waits for it to clean
+        # up.
         return subprocess.Popen(
-            [str(python), *self.command[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-            text=True, bufsize=1, errors="replace", env=environment, start_new_session=True, preexec_fn=_die_with_parent,
-        )  # fmt: skip
+            [str(python), *self.command[1:]],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            bufsize=1,
+            errors="replace",
+            env=environment,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
 
 
 def run_pipeline(
-    compiled: str, arguments: dict[str, Any], folder: Path, display: Display, containers: Containers | None = None
+    compiled: str,
+    arguments: dict[str, Any],
+    folder: Path,
+    display: Display,
+    containers: Containers | None = None,
 ) -> dict[str, int]:
     """Run a compiled pipeline; finished tasks of an earlier attempt in the same folder are skipped.
 
     Args:
         compiled: YAML of the pipeline. arguments: of the pipeline. folder: of this run.
-        containers: run each step in its image, with these mounts; by default as a process in its environment.
+        containers: run each step in its image, with these mounts; by default as a process in its
+            environment.
 
     Returns:
         Exit code of each step that ran.
     """
     exit_codes: dict[str, int] = {}
-    # kfp wants it, though no step of ours uses one, and removes it after the run. By default it lies in the temporary folder, where
-    # a run that is killed would leave it for ever.
+    # kfp wants it, though no step of ours uses one, and removes it after the run. By default it
+    # lies in the temporary folder, where a run that is killed would leave it for ever.
     workspace = folder / "workspace"
     workspace.mkdir(exist_ok=True)
     local.init(
-        runner=local.SubprocessRunner(use_venv=False) if containers is None else container_runner(containers, folder),
+        runner=local.SubprocessRunner(use_venv=False)
+        if containers is None
+        else container_runner(containers, folder),
         pipeline_root=str(folder / "artifacts"),
         workspace_root=str(workspace),
         raise_on_error=False,
@@ -107,7 +134,9 @@ def run_pipeline(
         contextlib.redirect_stderr(log),
         warnings.catch_warnings(),
     ):
-        warnings.filterwarnings("ignore", message=".*have no effect in the current local runner", category=UserWarning)
+        warnings.filterwarnings(
+            "ignore", message=".*have no effect in the current local runner", category=UserWarning
+        )
         components.load_component_from_text(compiled)(**arguments)
     return exit_codes
 
@@ -115,8 +144,13 @@ def run_pipeline(
 @contextlib.contextmanager
 def _our_handlers(display: Display, log: IO[str], exit_codes: dict[str, int]) -> Iterator[None]:
     members = {"display": display, "log": log, "exit_codes": exit_codes}
-    processes, containers = subprocess_task_handler.SubprocessTaskHandler, docker_task_handler.DockerTaskHandler
-    subprocess_task_handler.SubprocessTaskHandler = type("Handler", (EnvironmentTaskHandler,), members)
+    processes, containers = (
+        subprocess_task_handler.SubprocessTaskHandler,
+        docker_task_handler.DockerTaskHandler,
+    )
+    subprocess_task_handler.SubprocessTaskHandler = type(
+        "Handler", (EnvironmentTaskHandler,), members
+    )
     docker_task_handler.DockerTaskHandler = type("Handler", (ContainerTaskHandler,), members)
     try:
         yield

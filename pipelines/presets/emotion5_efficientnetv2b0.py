@@ -2,14 +2,16 @@
 
     make run PRESET=emotion5-efficientnetv2b0 DATA=path/to/class/folders
 
-The published model: happy, angry, neutral, sad and surprise in class folders, 20 % of the images for scoring,
-batch 64, learning rate 1e-3, 50 epochs, dropout 0.25, L2 0.01, dense 128 and 32; flips, rotation and scaling; the
-backbone fine-tuned. Published: 92.21 % validation accuracy. Its configuration also lists 6 filters, kernel 5,
-stride 1 and pool 2 of an earlier network that the published model doesn't use; they are left out.
-The sizes of rotation and scaling are ours, and so is that batch norm stays in inference mode.
+The published model: happy, angry, neutral, sad and surprise in class folders, 20 % of the images
+for scoring, batch 64, learning rate 1e-3, 50 epochs, dropout 0.25, L2 0.01, dense 128 and 32;
+flips, rotation and scaling; the backbone fine-tuned. Published: 92.21 % validation accuracy. Its
+configuration also lists 6 filters, kernel 5, stride 1 and pool 2 of an earlier network that the
+published model doesn't use; they are left out. The sizes of rotation and scaling are ours, and so
+is that batch norm stays in inference mode.
 
-The weights are ImageNet's, by Keras's own download; without a network set training.pretrained to a file.
-The published 20 % are the test split here; 10 % of the training groups are held out for the best checkpoint.
+The weights are ImageNet's, by Keras's own download; without a network set training.pretrained to a
+file. The published 20 % are the test split here; 10 % of the training groups are held out for the
+best checkpoint.
 
 Not run.
 """

@@ -2,12 +2,13 @@
 
     make run PRESET=emotion6-cnn DATA=path/to/class/folders
 
-The published model: angry, disgust, fear, happy, sad and surprise, 80 % for training and 20 % for scoring; conv
-32, 32, 128 with max pooling, dense 128, softmax 6; parameters 896, 9,248, 36,992, 589,952 and 774; adam, batch
-32, 25 epochs. Published: 73 % validation accuracy. The published 20 % are the test split here; 10 % of the training
-groups are held out for the best checkpoint.
+The published model: angry, disgust, fear, happy, sad and surprise, 80 % for training and 20 % for
+scoring; conv 32, 32, 128 with max pooling, dense 128, softmax 6; parameters 896, 9,248, 36,992,
+589,952 and 774; adam, batch 32, 25 epochs. Published: 73 % validation accuracy. The published 20 %
+are the test split here; 10 % of the training groups are held out for the best checkpoint.
 
-`emotion export VERSION --format h5` writes model.h5, `--format joblib` emotion_classification.pkl, on request alone.
+`emotion export VERSION --format h5` writes model.h5, `--format joblib` emotion_classification.pkl,
+on request alone.
 
 Not run.
 """

@@ -2,10 +2,10 @@
 
     make run PRESET=happy-binary DATA=path/to/folders
 
-The published model: folders training, validation and testing; pixels from 0 to 1; conv 32, 64, 128 with max
-pooling, dense 128, dropout 0.5, softmax 2; adam, batch 32, 30 epochs; a model that exists is used again instead of
-trained. Published: 68.18 % on test. Here a champion of the same architecture, labels and input is taken again;
-`emotion run --force` trains anew.
+The published model: folders training, validation and testing; pixels from 0 to 1; conv 32, 64, 128
+with max pooling, dense 128, dropout 0.5, softmax 2; adam, batch 32, 30 epochs; a model that exists
+is used again instead of trained. Published: 68.18 % on test. Here a champion of the same
+architecture, labels and input is taken again; `emotion run --force` trains anew.
 
 Not run.
 """
@@ -36,5 +36,7 @@ HAPPY_BINARY = Preset(
         reuse_model=True,
         device="gpu",
     ),
-    gate=GatePolicy(min_accuracy=0.6, min_macro_f1=0.55, max_model_bytes=80_000_000, first_model="promote"),
+    gate=GatePolicy(
+        min_accuracy=0.6, min_macro_f1=0.55, max_model_bytes=80_000_000, first_model="promote"
+    ),
 )

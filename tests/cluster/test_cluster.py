@@ -35,7 +35,14 @@ RUN_SECONDS = 3600
 
 
 def kubectl(*arguments: str, given: str = "") -> str:
-    return subprocess.run(["kubectl", *arguments], input=given or None, capture_output=True, text=True, check=True, timeout=600).stdout
+    return subprocess.run(
+        ["kubectl", *arguments],
+        input=given or None,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=600,
+    ).stdout
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -43,11 +50,15 @@ def _cluster() -> None:
     if not os.environ.get("KUBECONFIG"):
         pytest.skip("KUBECONFIG names no cluster; infra/local/up.sh makes one")
     try:
-        kubectl("--request-timeout=10s", "-n", "emotion", "get", "serviceaccount", "emotion-predictor")
+        kubectl(
+            "--request-timeout=10s", "-n", "emotion", "get", "serviceaccount", "emotion-predictor"
+        )
     except FileNotFoundError:
         pytest.skip("kubectl is not installed")
     except subprocess.CalledProcessError as error:
-        pytest.skip(f"the cluster doesn't answer, or holds nothing of ours: {error.stderr.strip().splitlines()[-1]}")
+        pytest.skip(
+            f"the cluster doesn't answer, or holds nothing of ours: {error.stderr.strip().splitlines()[-1]}"
+        )
 
 
 def pod(name: str, component: str) -> dict[str, Any]:
@@ -56,8 +67,15 @@ def pod(name: str, component: str) -> dict[str, Any]:
         "name": "component",
         "image": image_references(REGISTRY)[f"emotion-{component}"],
         "command": ["python", "-m", f"components.{component}", "--help"],
-        "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}},
-        "resources": {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "resources": {
+            "requests": {"cpu": "250m", "memory": "512Mi"},
+            "limits": {"cpu": "1", "memory": "1Gi"},
+        },
         "volumeMounts": [{"name": "scratch", "mountPath": "/tmp"}],
     }
     return {
@@ -67,7 +85,12 @@ def pod(name: str, component: str) -> dict[str, Any]:
         "spec": {
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,
-            "securityContext": {"runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "seccompProfile": {"type": "RuntimeDefault"}},
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": USER,
+                "runAsGroup": USER,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
             "containers": [container],
             "volumes": [{"name": "scratch", "emptyDir": {}}],
         },
@@ -79,7 +102,14 @@ def test_every_component_runs_as_a_pod(component: str) -> None:
     name = f"test-{component}-{uuid.uuid4().hex[:6]}"
     kubectl("create", "-f", "-", given=json.dumps(pod(name, component)))
     try:
-        kubectl("-n", "emotion", "wait", f"pod/{name}", "--for=jsonpath={.status.phase}=Succeeded", f"--timeout={POD_SECONDS}s")
+        kubectl(
+            "-n",
+            "emotion",
+            "wait",
+            f"pod/{name}",
+            "--for=jsonpath={.status.phase}=Succeeded",
+            f"--timeout={POD_SECONDS}s",
+        )
         assert f"python -m components.{component}" in kubectl("-n", "emotion", "logs", name)
     finally:
         kubectl("-n", "emotion", "delete", "pod", name, "--wait=false")
@@ -89,7 +119,9 @@ def test_every_component_runs_as_a_pod(component: str) -> None:
 def forwarded(service: str, port: int) -> Iterator[str]:
     """An address on this machine that leads to a service of Kubeflow Pipelines."""
     command = ["kubectl", "-n", "kubeflow", "port-forward", f"service/{service}", f":{port}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
         try:
             line = process.stdout.readline() if process.stdout else ""
             found = re.search(r"127\.0\.0\.1:(\d+)", line)
@@ -100,9 +132,17 @@ def forwarded(service: str, port: int) -> Iterator[str]:
 
 
 def bucket(address: str) -> Any:
-    secret = json.loads(kubectl("-n", "kubeflow", "get", "secret", "mlpipeline-minio-artifact", "-o", "json"))["data"]
+    secret = json.loads(
+        kubectl("-n", "kubeflow", "get", "secret", "mlpipeline-minio-artifact", "-o", "json")
+    )["data"]
     user, password = (base64.b64decode(secret[key]).decode() for key in ("accesskey", "secretkey"))
-    return boto3.client("s3", endpoint_url=address, aws_access_key_id=user, aws_secret_access_key=password, region_name="us-east-1")
+    return boto3.client(
+        "s3",
+        endpoint_url=address,
+        aws_access_key_id=user,
+        aws_secret_access_key=password,
+        region_name="us-east-1",
+    )
 
 
 def test_a_small_night_is_judged(tmp_path: Path) -> None:
@@ -123,9 +163,17 @@ def test_a_small_night_is_judged(tmp_path: Path) -> None:
         store.upload_file(faces, BUCKET, f"{place}/faces.zip")
         client = kfp.Client(host=api)
         run = client.create_run_from_pipeline_package(
-            str(package), arguments, run_name=place, experiment_name="emotion-test", service_account=SERVICE_ACCOUNT
+            str(package),
+            arguments,
+            run_name=place,
+            experiment_name="emotion-test",
+            service_account=SERVICE_ACCOUNT,
         )
         ended = client.wait_for_run_completion(run.run_id, timeout=RUN_SECONDS, sleep_duration=10)
         assert ended.state == "SUCCEEDED"
-        summary = json.loads(store.get_object(Bucket=BUCKET, Key=f"{place}/store/{keys.run('night')}/summary.json")["Body"].read())
+        summary = json.loads(
+            store.get_object(Bucket=BUCKET, Key=f"{place}/store/{keys.run('night')}/summary.json")[
+                "Body"
+            ].read()
+        )
     assert summary["outcome"] == "blessed"

@@ -42,7 +42,12 @@ def sampling_plan(desk: Desk, run_id: str) -> str:
     """Example ids and repeats as text, read where pyarrow is installed."""
     (path,) = (desk.runs / run_id).rglob("plan.parquet")
     script = "import sys, pyarrow.parquet as p; print(p.read_table(sys.argv[1], columns=['example_id', 'repeats']).to_pylist())"
-    return subprocess.run([environment_python("emotion-resampling"), "-c", script, path], check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        [environment_python("emotion-resampling"), "-c", script, path],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
 
 
 @pytest.mark.usefixtures("engine")
@@ -51,7 +56,11 @@ def test_containers_give_the_same_night(tmp_path: Path) -> None:
     faces = processes.draw(0)
     processes.run("night", TINY, faces)
     containers.store.mkdir(parents=True)
-    summary = run.execute(replace(containers.request("night", TINY, faces), runner="docker"), containers.runs, Silent())
+    summary = run.execute(
+        replace(containers.request("night", TINY, faces), runner="docker"),
+        containers.runs,
+        Silent(),
+    )
     assert set(summary["exit_codes"].values()) == {0}
     assert summary["outcome"] == "blessed"
     assert containers.champion() is not None
@@ -60,7 +69,9 @@ def test_containers_give_the_same_night(tmp_path: Path) -> None:
         key = {"ingest": "snapshot_id", "gate": "word"}[step]
         assert findings(containers, "night", step)[key] == findings(processes, "night", step)[key]
     assert sampling_plan(containers, "night") == sampling_plan(processes, "night")
-    ours, theirs = (findings(desk, "night", "evaluate")["challenger"] for desk in (containers, processes))
+    ours, theirs = (
+        findings(desk, "night", "evaluate")["challenger"] for desk in (containers, processes)
+    )
     for metric in ("accuracy", "macro_f1", "log_loss"):
         assert ours[metric] == pytest.approx(theirs[metric], abs=1e-3)
 
@@ -72,7 +83,9 @@ def test_ctrl_c_stops_the_container(tmp_path: Path, engine: Engine) -> None:
     write_atomically(desk.runs / "night" / "run.json", to_pretty_json(request).encode())
 
     def working() -> set[str]:
-        names = engine.run("ps", "--filter", f"volume={desk.store}", "--format", "{{.Names}}").split()
+        names = engine.run(
+            "ps", "--filter", f"volume={desk.store}", "--format", "{{.Names}}"
+        ).split()
         return {name.rsplit("-", 1)[0] for name in names}
 
     process = start_cli(desk, "night")

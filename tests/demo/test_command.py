@@ -34,7 +34,10 @@ def draw(folder: Path, night: int, *more: str) -> int:
 def tree(folder: Path) -> dict[str, str]:
     """Digest of every file, the manifest too, by relative path."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
 
 
 def times(folder: Path) -> dict[str, int]:
@@ -42,7 +45,14 @@ def times(folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(
-    "more", [(), ("--layout", "split-folders"), ("--zip",), ("--layout", "fer2013-csv"), ("--layout", "fer2013-csv", "--zip")]
+    "more",
+    [
+        (),
+        ("--layout", "split-folders"),
+        ("--zip",),
+        ("--layout", "fer2013-csv"),
+        ("--layout", "fer2013-csv", "--zip"),
+    ],
 )
 def test_same_arguments_same_bytes(tmp_path: Path, more: tuple[str, ...]) -> None:
     assert draw(tmp_path / "one", 1, *more) == 0
@@ -50,7 +60,9 @@ def test_same_arguments_same_bytes(tmp_path: Path, more: tuple[str, ...]) -> Non
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
 
 
-@pytest.mark.parametrize("more", [(), ("--layout", "split-folders"), ("--zip",), ("--layout", "fer2013-csv")])
+@pytest.mark.parametrize(
+    "more", [(), ("--layout", "split-folders"), ("--zip",), ("--layout", "fer2013-csv")]
+)
 def test_night_after_night_equals_the_night_at_once(tmp_path: Path, more: tuple[str, ...]) -> None:
     for night in (0, 1, 2):
         assert draw(tmp_path / "nightly", night, *more) == 0
@@ -67,7 +79,9 @@ def test_a_night_twice_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "(0 files new, 0 changed, 0 gone" in capsys.readouterr().out
 
 
-def test_a_further_night_touches_only_what_differs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_further_night_touches_only_what_differs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     draw(tmp_path, 0, "--count", "500")
     before = times(tmp_path)
     capsys.readouterr()
@@ -76,7 +90,13 @@ def test_a_further_night_touches_only_what_differs(tmp_path: Path, capsys: pytes
     manifest = {str(tmp_path / MANIFEST)}
     assert len(after.keys() - before.keys()) == 30
     assert len(before.keys() - after.keys()) == 15
-    assert len({path for path in before.keys() & after.keys() if before[path] != after[path]} - manifest) == 5
+    assert (
+        len(
+            {path for path in before.keys() & after.keys() if before[path] != after[path]}
+            - manifest
+        )
+        == 5
+    )
     assert "(30 files new, 5 changed, 15 gone, 480 kept)" in capsys.readouterr().out
 
 
@@ -91,16 +111,25 @@ def test_back_to_an_earlier_night_and_to_another_layout(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("more", "split_published"),
-    [((), False), (("--zip",), False), (("--layout", "split-folders"), True), (("--layout", "split-folders", "--zip"), True)],
+    [
+        ((), False),
+        (("--zip",), False),
+        (("--layout", "split-folders"), True),
+        (("--layout", "split-folders", "--zip"), True),
+    ],
 )
-def test_folders_go_in_through_the_front_door(tmp_path: Path, more: tuple[str, ...], split_published: bool) -> None:
+def test_folders_go_in_through_the_front_door(
+    tmp_path: Path, more: tuple[str, ...], split_published: bool
+) -> None:
     draw(tmp_path / "faces", 0, *more)
     source = tmp_path / "faces" / "faces.zip" if "--zip" in more else tmp_path / "faces"
     records = read(source, tmp_path)
     assert len(records) == COUNT
     assert {label for label, *_ in records} == set(taxonomy("basic-7").labels)
     assert {split for _, split, _ in records} == ({"train", "test"} if split_published else {""})
-    assert sum(not readable(content) for *_, content in records) == pytest.approx(0.05 * COUNT, abs=2)
+    assert sum(not readable(content) for *_, content in records) == pytest.approx(
+        0.05 * COUNT, abs=2
+    )
 
 
 @pytest.mark.parametrize("more", [(), ("--zip",)])
@@ -120,7 +149,10 @@ def read(source: Path, scratch: Path) -> list[tuple[str, str, object]]:
     layout = detect(place, taxonomy("basic-7"))
     folder = scratch / "scratch"
     folder.mkdir()
-    return [(row.label, row.published_split, row.content) for row in rows_read(layout, localized(place, folder), folder)]
+    return [
+        (row.label, row.published_split, row.content)
+        for row in rows_read(layout, localized(place, folder), folder)
+    ]
 
 
 def readable(content: object) -> bool:
@@ -163,7 +195,9 @@ def test_a_file_of_ours_that_vanished_is_drawn_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("drawn", [False, True])
-def test_a_folder_with_foreign_files_is_refused_untouched(tmp_path: Path, drawn: bool, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_with_foreign_files_is_refused_untouched(
+    tmp_path: Path, drawn: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
     if drawn:
         draw(tmp_path, 0)
     (tmp_path / "happy").mkdir(exist_ok=True)
@@ -171,10 +205,15 @@ def test_a_folder_with_foreign_files_is_refused_untouched(tmp_path: Path, drawn:
     before = tree(tmp_path)
     assert draw(tmp_path, 1) == 2
     assert tree(tmp_path) == before
-    assert "such as happy/grandmother.png; to fix it: choose another --output" in capsys.readouterr().err
+    assert (
+        "such as happy/grandmother.png; to fix it: choose another --output"
+        in capsys.readouterr().err
+    )
 
 
-def test_a_manifest_cannot_point_outside_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_manifest_cannot_point_outside_the_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     victim = tmp_path / "victim.png"
     victim.write_bytes(b"keep me")
     folder = tmp_path / "faces"
@@ -192,10 +231,14 @@ def test_files_whose_names_start_with_a_dot_are_left_alone(tmp_path: Path) -> No
     assert (tmp_path / ".DS_Store").read_bytes() == b"desktop"
 
 
-def test_output_that_is_a_file_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_that_is_a_file_is_one_clear_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_bytes(b"")
     assert draw(tmp_path / "file", 0) == 5
-    assert re.fullmatch(r"drawing failed: can't draw into .*; expected a folder; .*\n", capsys.readouterr().err)
+    assert re.fullmatch(
+        r"drawing failed: can't draw into .*; expected a folder; .*\n", capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(
@@ -207,7 +250,9 @@ def test_output_that_is_a_file_is_one_clear_line(tmp_path: Path, capsys: pytest.
         (("--imbalance", "evn"), "did you mean 'even'"),
     ],
 )
-def test_bad_arguments_are_one_clear_line(tmp_path: Path, more: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_arguments_are_one_clear_line(
+    tmp_path: Path, more: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert draw(tmp_path / "faces", 0, *more) == 2
     error = capsys.readouterr().err
     assert message in error
@@ -222,9 +267,17 @@ def test_progress_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize(
-    ("how", "more"), [(signal.SIGKILL, ()), (signal.SIGTERM, ()), (signal.SIGKILL, ("--zip",)), (signal.SIGINT, ("--zip",))]
+    ("how", "more"),
+    [
+        (signal.SIGKILL, ()),
+        (signal.SIGTERM, ()),
+        (signal.SIGKILL, ("--zip",)),
+        (signal.SIGINT, ("--zip",)),
+    ],
 )
-def test_killed_and_drawn_again_equals_an_uninterrupted_draw(tmp_path: Path, how: signal.Signals, more: tuple[str, ...]) -> None:
+def test_killed_and_drawn_again_equals_an_uninterrupted_draw(
+    tmp_path: Path, how: signal.Signals, more: tuple[str, ...]
+) -> None:
     arguments = ["--size", "96", "--count", "300", *more]
     draw(tmp_path / "whole", 1, *arguments)
     folder = tmp_path / "killed"
@@ -242,13 +295,20 @@ def test_killed_and_drawn_again_equals_an_uninterrupted_draw(tmp_path: Path, how
         "--seed",
         "8",
     ]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": "."})
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": "."},
+    )
     deadline = time.monotonic() + 60
     while not (folder / SCRATCH).exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(0.05)
     process.send_signal(how)
     assert process.wait() != 0, "the draw was over before it could be killed"
-    assert json.loads((folder / MANIFEST).read_text())["night"] == 0, "a night counts only when it is complete"
+    assert json.loads((folder / MANIFEST).read_text())["night"] == 0, (
+        "a night counts only when it is complete"
+    )
     assert draw(folder, 1, *arguments) == 0
     assert tree(folder) == tree(tmp_path / "whole")

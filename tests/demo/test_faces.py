@@ -33,7 +33,10 @@ def test_unknown_expression_suggests_the_nearest() -> None:
         draw("surprised", random.Random(1))
 
 
-@pytest.mark.parametrize(("size", "channels", "shape"), [(48, 1, (48, 48)), (48, 3, (48, 48, 3)), (8, 1, (8, 8)), (224, 3, (224, 224, 3))])
+@pytest.mark.parametrize(
+    ("size", "channels", "shape"),
+    [(48, 1, (48, 48)), (48, 3, (48, 48, 3)), (8, 1, (8, 8)), (224, 3, (224, 224, 3))],
+)
 def test_any_size_gray_or_colour(size: int, channels: int, shape: tuple[int, ...]) -> None:
     picture = draw("happy", random.Random(3), size, channels)
     assert picture.shape == shape
@@ -56,7 +59,9 @@ def test_gray_large_and_colour_show_the_same_face() -> None:
 
 
 def test_people_differ_at_the_same_expression() -> None:
-    pictures = np.stack([draw("neutral", random.Random(seed)).ravel() for seed in range(30)]).astype(float)
+    pictures = np.stack(
+        [draw("neutral", random.Random(seed)).ravel() for seed in range(30)]
+    ).astype(float)
     correlations = np.corrcoef(pictures)[np.triu_indices(30, 1)]
     assert correlations.mean() < 0.5
     assert correlations.max() < 0.98

@@ -9,11 +9,27 @@ import pytest
 
 from components.shared.errors import EmotionError
 from components.shared.images.decode import ImageRefused, decode
-from pipelines.demo.nights import IMBALANCES, LABELS, TEST_SHARE, Options, content, imbalance, night, pixels
+from pipelines.demo.nights import (
+    IMBALANCES,
+    LABELS,
+    TEST_SHARE,
+    Options,
+    content,
+    imbalance,
+    night,
+    pixels,
+)
 
 OPTIONS = Options(
-    seed=7, count=2000, size=16, channels=1, weights=IMBALANCES["mild"], label_noise=0.02, corrupt=0.01, duplicates=0.03
-)  # fmt: skip
+    seed=7,
+    count=2000,
+    size=16,
+    channels=1,
+    weights=IMBALANCES["mild"],
+    label_noise=0.02,
+    corrupt=0.01,
+    duplicates=0.03,
+)
 
 
 @pytest.mark.parametrize("name", [*IMBALANCES, "happy=3,disgust=0.25", "fear=0"])
@@ -71,15 +87,23 @@ def test_flaws_do_not_depend_on_the_expression() -> None:
     faces = night(options, 0)
     for label in LABELS:
         mine = [face for face in faces if face.expression == label]
-        assert sum(face.flaw == "mislabelled" for face in mine) / len(mine) == pytest.approx(0.1, abs=0.02)
-        assert sum(face.split == "test" for face in mine) / len(mine) == pytest.approx(TEST_SHARE, abs=0.02)
+        assert sum(face.flaw == "mislabelled" for face in mine) / len(mine) == pytest.approx(
+            0.1, abs=0.02
+        )
+        assert sum(face.split == "test" for face in mine) / len(mine) == pytest.approx(
+            TEST_SHARE, abs=0.02
+        )
 
 
 @pytest.mark.parametrize("number", [1, 2, 9])
 def test_each_night_some_are_new_some_changed_some_gone(number: int) -> None:
     before = {face.index: face for face in night(OPTIONS, number - 1)}
     after = {face.index: face for face in night(OPTIONS, number)}
-    new, gone, both = after.keys() - before.keys(), before.keys() - after.keys(), after.keys() & before.keys()
+    new, gone, both = (
+        after.keys() - before.keys(),
+        before.keys() - after.keys(),
+        after.keys() & before.keys(),
+    )
     changed = [index for index in both if after[index].version != before[index].version]
     assert len(new) == 120
     assert len(gone) == round(0.03 * len(before))
@@ -126,7 +150,12 @@ def test_options_out_of_range_are_refused(changes: dict[str, Any], message: str)
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("mold", "did you mean 'mild'"), ("hapy=2", "did you mean 'happy'"), ("happy=much", "label=number")]
+    ("text", "message"),
+    [
+        ("mold", "did you mean 'mild'"),
+        ("hapy=2", "did you mean 'happy'"),
+        ("happy=much", "label=number"),
+    ],
 )
 def test_unreadable_imbalance_is_refused(text: str, message: str) -> None:
     with pytest.raises(EmotionError, match=message):

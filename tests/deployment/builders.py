@@ -10,7 +10,14 @@ from components.deployment.registry.registry import Registry
 from components.shared.artifacts import contract
 from components.shared.artifacts.contract import LAYOUT_VERSION, ModelManifest, verified_model
 from components.shared.findings import Verdict
-from components.shared.preset import DataPolicy, GatePolicy, ImageSpec, Preset, Stage, TrainingPolicy
+from components.shared.preset import (
+    DataPolicy,
+    GatePolicy,
+    ImageSpec,
+    Preset,
+    Stage,
+    TrainingPolicy,
+)
 from components.shared.records import Pointers
 from components.shared.store import keys
 from components.shared.store.interface import open_store
@@ -30,27 +37,55 @@ def write_model(folder: Path, weights: bytes, name: str = "small") -> ModelManif
     contract.write_atomically(folder / "model.tflite", weights)
     contract.write_atomically(folder / "golden" / "expected.json", b"{}")
     manifest = ModelManifest(
-        layout_version=LAYOUT_VERSION, model_name=name, preset="small", labels=PRESET.data.labels, image=PRESET.data.image,
-        served_file="model.tflite", architecture="small-cnn", parameters=10, temperature=1.1, validation_accuracy=0.5,
-        snapshot_id="s" * 64, code_version="c" * 64, seed=7, files=contract.checksums(folder, without="model.json"),
-    )  # fmt: skip
+        layout_version=LAYOUT_VERSION,
+        model_name=name,
+        preset="small",
+        labels=PRESET.data.labels,
+        image=PRESET.data.image,
+        served_file="model.tflite",
+        architecture="small-cnn",
+        parameters=10,
+        temperature=1.1,
+        validation_accuracy=0.5,
+        snapshot_id="s" * 64,
+        code_version="c" * 64,
+        seed=7,
+        files=contract.checksums(folder, without="model.json"),
+    )
     contract.finish(folder, "model", manifest)
     return manifest
 
 
-def verdict_on(challenger: str, champion: str | None = None, anchor: str | None = None, **changes: Any) -> Verdict:
-    values: dict[str, Any] = {"word": "blessed", "model_name": "small", "reasons": ("all checks passed",), "checks": ()}
-    return Verdict(**{**values, "challenger": challenger, "champion": champion, "anchor": anchor, **changes})
+def verdict_on(
+    challenger: str, champion: str | None = None, anchor: str | None = None, **changes: Any
+) -> Verdict:
+    values: dict[str, Any] = {
+        "word": "blessed",
+        "model_name": "small",
+        "reasons": ("all checks passed",),
+        "checks": (),
+    }
+    return Verdict(
+        **{**values, "challenger": challenger, "champion": champion, "anchor": anchor, **changes}
+    )
 
 
-def write_verdict(folder: Path, challenger: str, champion: str | None = None, anchor: str | None = None, **changes: Any) -> Verdict:
+def write_verdict(
+    folder: Path,
+    challenger: str,
+    champion: str | None = None,
+    anchor: str | None = None,
+    **changes: Any,
+) -> Verdict:
     verdict = verdict_on(challenger, champion, anchor, **changes)
     contract.start(folder)
     contract.finish(folder, "verdict", verdict)
     return verdict
 
 
-def signed(by: str = "ada", why: str = "looked at it", at: str = "2026-11-21T00:00:00.000+00:00") -> Signed:
+def signed(
+    by: str = "ada", why: str = "looked at it", at: str = "2026-11-21T00:00:00.000+00:00"
+) -> Signed:
     return Signed(by, why, at)
 
 
@@ -104,7 +139,9 @@ def check_opens(uri: str, cache: Path) -> Pointers:
     pointers = registry.pointers()
     for pointer in (pointers.champion, pointers.previous, pointers.anchor):
         if pointer is not None:
-            folder = registry.store.get_tree(keys.version("small", pointer.version), "model.json", cache)
+            folder = registry.store.get_tree(
+                keys.version("small", pointer.version), "model.json", cache
+            )
             assert verified_model(folder).version == pointer.version
     numbers = [decision.number for decision in registry.decisions()]
     assert numbers == list(range(1, len(numbers) + 1))

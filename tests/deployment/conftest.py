@@ -34,4 +34,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 def place(server: str, tmp_path, request: pytest.FixtureRequest) -> Callable[[str], str]:
     """Gives the URI of an empty store of this kind, by name."""
-    return lambda name="store": f"{server}/{request.node.originalname}/{name}" if server else str(tmp_path / "stores" / name)
+    return lambda name="store": (
+        f"{server}/{request.node.originalname}/{name}"
+        if server
+        else str(tmp_path / "stores" / name)
+    )

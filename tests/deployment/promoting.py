@@ -22,7 +22,12 @@ def promote_forever(uri: str, folder: Path) -> None:
         version = model.with_name(f"{model.name}.version").read_text()
         now = registry.pointers()
         against = [pointer.version if pointer else None for pointer in (now.champion, now.anchor)]
-        registry.promote(model, f"run-{night}", verdict_on(version, *against, better_than_anchor=night % 3 == 0), signed("gate"))
+        registry.promote(
+            model,
+            f"run-{night}",
+            verdict_on(version, *against, better_than_anchor=night % 3 == 0),
+            signed("gate"),
+        )
 
 
 if __name__ == "__main__":

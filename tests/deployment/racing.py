@@ -46,4 +46,8 @@ def race(act: Callable[[int], None], uri: str, count: int) -> list[str]:
 def named(registry: Registry) -> set[str]:
     """The versions that pointers name now."""
     now = registry.pointers()
-    return {pointer.version for pointer in (now.champion, now.previous, now.anchor) if pointer is not None}
+    return {
+        pointer.version
+        for pointer in (now.champion, now.previous, now.anchor)
+        if pointer is not None
+    }

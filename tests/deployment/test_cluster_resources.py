@@ -34,7 +34,11 @@ def strange(model, value, place=""):
         inner = re.fullmatch(r"(list|dict)[\[(](?:str, )?(.+)[\])]", model)
         if inner:
             children = enumerate(value) if inner[1] == "list" else value.items()
-            return [found for key, child in children for found in strange(inner[2], child, f"{place}.{key}")]
+            return [
+                found
+                for key, child in children
+                for found in strange(inner[2], child, f"{place}.{key}")
+            ]
         model = getattr(kserve, model, None) or getattr(client, model, None)
         if model is None:
             return []
@@ -61,18 +65,33 @@ def test_inference_services_are_of_kserves_type(path):
 
 
 def test_a_field_that_kserve_has_not_is_found():
-    wrong = {"spec": {"containers": [{"name": "a", "imagee": "b", "resources": {"limits": {"cpu": "1"}, "limit": {}}}]}}
-    assert sorted(strange(V1alpha1ServingRuntime, wrong)) == [".spec.containers.0.imagee", ".spec.containers.0.resources.limit"]
+    wrong = {
+        "spec": {
+            "containers": [
+                {"name": "a", "imagee": "b", "resources": {"limits": {"cpu": "1"}, "limit": {}}}
+            ]
+        }
+    }
+    assert sorted(strange(V1alpha1ServingRuntime, wrong)) == [
+        ".spec.containers.0.imagee",
+        ".spec.containers.0.resources.limit",
+    ]
 
 
 def test_rules_and_dashboard_read_metrics_that_exist():
     (rules,) = [each for each in resources(RENDERED[-1]) if each["kind"] == "PrometheusRule"]
     stated = [rule for group in rules["spec"]["groups"] for rule in group["rules"]]
     board = json.loads((ROOT / "infra" / "kustomize" / "base" / "dashboard.json").read_text())
-    expressions = [rule["expr"] for rule in stated] + [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    expressions = [rule["expr"] for rule in stated] + [
+        target["expr"] for panel in board["panels"] for target in panel["targets"]
+    ]
     assert f"{metrics.ANSWERED._name}_total" == serving_metrics.REQUESTS
     suffixes = {"counter": "_total", "histogram": "_bucket", "gauge": ""}
-    known = {f"{family.name}{suffixes[family.type]}" for family in REGISTRY.collect() if family.name.startswith("emotion_")}
+    known = {
+        f"{family.name}{suffixes[family.type]}"
+        for family in REGISTRY.collect()
+        if family.name.startswith("emotion_")
+    }
     known |= {"up"} | {rule["record"] for rule in stated if "record" in rule}
     for expression in expressions:
         bare = re.sub(r"\{[^}]*\}|\[[^]]*\]|\"[^\"]*\"", "", expression)

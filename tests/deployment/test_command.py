@@ -26,11 +26,24 @@ def deploy(tmp_path):
         return main(
             "deployment",
             STEPS,
-            [step, "--preset", to_json(PRESET), "--store", str(tmp_path / "store"), "--run-id", run_id,
-             "--model", str(tmp_path / model),
-             "--verdict", str(tmp_path / "verdict"), *output, *options,
-             "--executor-input", executor_input(tmp_path, "deployment")],
-        )  # fmt: skip
+            [
+                step,
+                "--preset",
+                to_json(PRESET),
+                "--store",
+                str(tmp_path / "store"),
+                "--run-id",
+                run_id,
+                "--model",
+                str(tmp_path / model),
+                "--verdict",
+                str(tmp_path / "verdict"),
+                *output,
+                *options,
+                "--executor-input",
+                executor_input(tmp_path, "deployment"),
+            ],
+        )
 
     return run
 
@@ -45,14 +58,28 @@ def test_blessed(tmp_path, deploy):
     assert metadata(tmp_path)["deployment"] == {"version": version, "champion": version}
     assert Path(findings.storage_uri.removeprefix("file://"), "model.json").is_file()
     rendered = (tmp_path / "deployment" / "inference_service.yaml").read_text()
-    assert rendered == findings.manifest == (tmp_path / "store" / "runs" / "run-1" / "inference_service.yaml").read_text()
+    assert (
+        rendered
+        == findings.manifest
+        == (tmp_path / "store" / "runs" / "run-1" / "inference_service.yaml").read_text()
+    )
     assert yaml.safe_load(rendered)["metadata"]["labels"]["emotion/version"] == version
-    evidence = json.loads((tmp_path / "store" / "runs" / "run-1" / "evidence" / "deploy.json").read_text())
+    evidence = json.loads(
+        (tmp_path / "store" / "runs" / "run-1" / "evidence" / "deploy.json").read_text()
+    )
     assert from_plain(DeployFindings, from_plain(Evidence, evidence, "").findings, "") == findings
 
-    written = {name: content for name, content in tree(tmp_path / "store").items() if "evidence" not in name}
+    written = {
+        name: content
+        for name, content in tree(tmp_path / "store").items()
+        if "evidence" not in name
+    }
     assert deploy() == 0
-    assert {name: content for name, content in tree(tmp_path / "store").items() if "evidence" not in name} == written
+    assert {
+        name: content
+        for name, content in tree(tmp_path / "store").items()
+        if "evidence" not in name
+    } == written
 
 
 def test_rejected_leaves_the_registry_untouched(tmp_path, deploy, capsys):
@@ -83,21 +110,37 @@ def test_a_lost_race_is_a_conflict(tmp_path, deploy, capsys):
 
 def test_a_version_that_needs_approval_waits_in_the_registry(tmp_path, deploy, capsys):
     version = write_model(tmp_path / "model", b"weights").version
-    write_verdict(tmp_path / "verdict", version, word="needs-approval", reasons=("no model serves yet",))
+    write_verdict(
+        tmp_path / "verdict", version, word="needs-approval", reasons=("no model serves yet",)
+    )
     assert deploy() == 3
     assert "expected the verdict blessed; received needs-approval" in capsys.readouterr().err
     assert deploy(step="register") == 0
-    evidence = json.loads((tmp_path / "store" / "runs" / "run-1" / "evidence" / "register.json").read_text())
+    evidence = json.loads(
+        (tmp_path / "store" / "runs" / "run-1" / "evidence" / "register.json").read_text()
+    )
     findings = from_plain(RegisterFindings, from_plain(Evidence, evidence, "").findings, "")
     registry = Registry(open_store(str(tmp_path / "store")), "small")
     assert (findings.version, findings.storage_uri) == (version, registry.location(version))
     assert registry.versions() == [version]
     assert registry.pointers().champion is None
     (asked,) = requests(registry)
-    assert (asked.request.run_id, asked.request.verdict.reasons, asked.answer) == ("run-1", ("no model serves yet",), None)
-    before = {name: content for name, content in tree(tmp_path / "store").items() if "evidence" not in name}
+    assert (asked.request.run_id, asked.request.verdict.reasons, asked.answer) == (
+        "run-1",
+        ("no model serves yet",),
+        None,
+    )
+    before = {
+        name: content
+        for name, content in tree(tmp_path / "store").items()
+        if "evidence" not in name
+    }
     assert deploy(step="register") == 0
-    assert {name: content for name, content in tree(tmp_path / "store").items() if "evidence" not in name} == before
+    assert {
+        name: content
+        for name, content in tree(tmp_path / "store").items()
+        if "evidence" not in name
+    } == before
 
 
 @pytest.mark.parametrize(("step", "word"), [("deploy", "blessed"), ("register", "needs-approval")])
@@ -120,7 +163,10 @@ def test_a_rejected_version_is_not_registered(tmp_path, deploy, capsys):
     version = write_model(tmp_path / "model", b"weights").version
     write_verdict(tmp_path / "verdict", version, word="rejected", reasons=("accuracy fell",))
     assert deploy(step="register") == 3
-    assert "may not be registered for approval; expected the verdict needs-approval; received rejected" in capsys.readouterr().err
+    assert (
+        "may not be registered for approval; expected the verdict needs-approval; received rejected"
+        in capsys.readouterr().err
+    )
     assert not (tmp_path / "store" / "models").exists()
 
 
@@ -131,5 +177,11 @@ def test_the_registry_loads_no_heavy_library():
         "heavy = {'kserve', 'kubernetes', 'numpy', 'google.cloud.storage', 'boto3', 'kfp'} & set(sys.modules);"
         "sys.exit(', '.join(heavy) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, "")

@@ -17,7 +17,15 @@ from components.shared.run_plan import Pointer
 from components.shared.serialization import to_json
 from components.shared.store import keys
 from components.shared.store.interface import open_store
-from tests.deployment.builders import Killed, check_opens, dying_store, signed, tree, verdict_on, write_model
+from tests.deployment.builders import (
+    Killed,
+    check_opens,
+    dying_store,
+    signed,
+    tree,
+    verdict_on,
+    write_model,
+)
 from tests.deployment.racing import race
 
 EPOCH = 0.0  # everything was used since then
@@ -35,7 +43,10 @@ def later():
 
 @pytest.fixture
 def models(tmp_path):
-    return [write_model(tmp_path / f"model-{night}", b"weights %d" % night).version for night in range(6)]
+    return [
+        write_model(tmp_path / f"model-{night}", b"weights %d" % night).version
+        for night in range(6)
+    ]
 
 
 def nights(store, tmp_path, models, champions=4):
@@ -45,10 +56,20 @@ def nights(store, tmp_path, models, champions=4):
         version, now = models[night], registry.pointers()
         against = [pointer.version if pointer else None for pointer in (now.champion, now.anchor)]
         if night < champions:
-            registry.promote(tmp_path / f"model-{night}", f"run-{night}", verdict_on(version, *against), signed("gate"))
+            registry.promote(
+                tmp_path / f"model-{night}",
+                f"run-{night}",
+                verdict_on(version, *against),
+                signed("gate"),
+            )
         else:
             registry.put(tmp_path / f"model-{night}", version)
-            ask(registry, f"run-{night}", verdict_on(version, *against, word="needs-approval"), signed().at)
+            ask(
+                registry,
+                f"run-{night}",
+                verdict_on(version, *against, word="needs-approval"),
+                signed().at,
+            )
     return registry
 
 
@@ -60,13 +81,18 @@ def test_what_is_needed_stays_and_says_what_for(place, tmp_path, models):
     store = open_store(place())
     registry = nights(store, tmp_path, models)
     assert reasons(store, later()) == {
-        models[0]: ("anchor",), models[1]: (), models[2]: ("previous",), models[3]: ("champion",),
+        models[0]: ("anchor",),
+        models[1]: (),
+        models[2]: ("previous",),
+        models[3]: ("champion",),
         models[5]: ("waits for approval, run run-5",),
-    }  # fmt: skip
+    }
     assert collect(store, EPOCH) == []
     assert registry.has(models[1]), "it is young"
     removed = collect(store, later(), at())
-    assert [(standing.kind, standing.name, standing.bytes > 0) for standing in removed] == [("version", models[1], True)]
+    assert [(standing.kind, standing.name, standing.bytes > 0) for standing in removed] == [
+        ("version", models[1], True)
+    ]
     assert registry.versions() == sorted({*models[:4], models[5]} - {models[1]})
     check_opens(store.uri, tmp_path / "cache")
     approve(registry, requests(registry)[0].request, signed())
@@ -104,7 +130,9 @@ def test_killed_before_any_write_a_rerun_completes(place, tmp_path, models):
         assert tree(uri) == expected, f"killed before write {kill}"
 
 
-def test_a_condemned_version_is_refused_until_a_later_collection_lifts_the_mark(place, tmp_path, models):
+def test_a_condemned_version_is_refused_until_a_later_collection_lifts_the_mark(
+    place, tmp_path, models
+):
     store = open_store(place())
     registry = nights(store, tmp_path, models)
     collect_versions(registry, later(), at())
@@ -115,7 +143,10 @@ def test_a_condemned_version_is_refused_until_a_later_collection_lifts_the_mark(
         lambda: approve(registry, ApprovalRequest("run-9", again, "now", 99), signed()),
     ):
         before = tree(store.uri)
-        with pytest.raises(ConflictError, match=f"condemned {models[1]} on 2026-11-21.*an hour after that `emotion models gc --delete`"):
+        with pytest.raises(
+            ConflictError,
+            match=f"condemned {models[1]} on 2026-11-21.*an hour after that `emotion models gc --delete`",
+        ):
             refused()
         assert tree(store.uri) == before
     collect_versions(registry, later(), at(LIFTING / 2))
@@ -177,7 +208,12 @@ def test_a_promotion_that_is_quicker_keeps_its_version(place, tmp_path, models):
     assert check_opens(uri, tmp_path / "cache").champion.version == models[1]
 
 
-@pytest.mark.parametrize("server", ["disk", "gs", pytest.param("s3", marks=pytest.mark.slow)], indirect=True, scope="module")
+@pytest.mark.parametrize(
+    "server",
+    ["disk", "gs", pytest.param("s3", marks=pytest.mark.slow)],
+    indirect=True,
+    scope="module",
+)
 def test_collections_and_promotions_at_once_leave_every_pointer_whole(place, tmp_path, models):
     """Each process either makes a former champion champion again, or collects garbage."""
     uri = place()
@@ -192,9 +228,13 @@ def test_collections_and_promotions_at_once_leave_every_pointer_whole(place, tmp
     answers = race(act, uri, 8)
     now = check_opens(uri, tmp_path / "cache")
     refusals = ("has condemned", "unknown version", "no longer in the registry")
-    assert all(answer == "done" or any(words in answer for words in refusals) for answer in answers), answers
+    assert all(
+        answer == "done" or any(words in answer for words in refusals) for answer in answers
+    ), answers
     registry = Registry(open_store(uri), "small")
-    assert {one.version for one in now.condemned}.isdisjoint({now.champion.version, now.previous.version, now.anchor.version})
+    assert {one.version for one in now.condemned}.isdisjoint(
+        {now.champion.version, now.previous.version, now.anchor.version}
+    )
     assert registry.has(models[5]), "it waits for approval"
 
 
@@ -219,13 +259,19 @@ def test_snapshots_stay_while_something_was_made_of_them(place, tmp_path, models
     assert collect(store, EPOCH) == []
     found = reasons(store, later())
     assert found["a" * 64] == ("the last accepted one",)
-    assert {name for name in found if not found[name]} == {models[1], *(digit * 64 for digit in "bcde")}
+    assert {name for name in found if not found[name]} == {
+        models[1],
+        *(digit * 64 for digit in "bcde"),
+    }
     collect(store, later(), at())
     left = {key for key in store.list("") if key.startswith(("snapshots", "checkpoints"))}
     assert left == {
-        f"snapshots/faces/{'a' * 64}/images-0.parquet", f"snapshots/faces/{'a' * 64}/snapshot.json",
-        keys.snapshot_index("faces", "a" * 64), keys.accepted_snapshot("faces"), keys.overlay("faces", "tombstones"),
-    } | ({f"snapshots/faces/{trained_on}/snapshot.json"} if len(trained_on) == 64 else set())  # fmt: skip
+        f"snapshots/faces/{'a' * 64}/images-0.parquet",
+        f"snapshots/faces/{'a' * 64}/snapshot.json",
+        keys.snapshot_index("faces", "a" * 64),
+        keys.accepted_snapshot("faces"),
+        keys.overlay("faces", "tombstones"),
+    } | ({f"snapshots/faces/{trained_on}/snapshot.json"} if len(trained_on) == 64 else set())
 
 
 def test_a_store_of_an_earlier_layout_keeps_what_its_single_pointers_name(place, tmp_path, models):
@@ -234,11 +280,19 @@ def test_a_store_of_an_earlier_layout_keeps_what_its_single_pointers_name(place,
     for night in range(3):
         registry.put(tmp_path / f"model-{night}", models[night])
     for role, version in (("champion", models[0]), ("anchor", models[1])):
-        store.write(keys.pointer("small", role), to_json(Pointer(version, "run-0", "then")).encode())
+        store.write(
+            keys.pointer("small", role), to_json(Pointer(version, "run-0", "then")).encode()
+        )
     assert (registry.pointers().champion.version, registry.pointers().previous) == (models[0], None)
     assert [standing.name for standing in collect(store, later(), at())] == [models[2]]
-    registry.promote(tmp_path / "model-3", "run-3", verdict_on(models[3], models[0], models[1]), signed("gate"))
+    registry.promote(
+        tmp_path / "model-3", "run-3", verdict_on(models[3], models[0], models[1]), signed("gate")
+    )
     now = check_opens(store.uri, tmp_path / "cache")
-    assert [pointer.version for pointer in (now.champion, now.previous, now.anchor)] == [models[3], models[0], models[1]]
+    assert [pointer.version for pointer in (now.champion, now.previous, now.anchor)] == [
+        models[3],
+        models[0],
+        models[1],
+    ]
     store.delete(keys.pointer("small", "champion"))
     assert registry.pointers() == now, "from its first change on, the document alone counts"

@@ -29,7 +29,13 @@ def test_killed_at_any_moment_the_registry_opens(place, tmp_path):
     command = [sys.executable, "-m", "tests.deployment.promoting", uri, str(tmp_path)]
     decided = 0
     for kill in range(KILLS):
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         time.sleep(moments.uniform(0.0, 0.4))

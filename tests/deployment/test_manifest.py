@@ -4,8 +4,20 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.deployment.manifest.inference_service import Served, inference_service, predictor, service, storage_uri
-from components.deployment.manifest.names import SERVICE_LIMIT, label_value, revision_name, service_name, workload_name
+from components.deployment.manifest.inference_service import (
+    Served,
+    inference_service,
+    predictor,
+    service,
+    storage_uri,
+)
+from components.deployment.manifest.names import (
+    SERVICE_LIMIT,
+    label_value,
+    revision_name,
+    service_name,
+    workload_name,
+)
 from components.deployment.rollout.render import render
 from components.shared.errors import InputError
 from components.shared.preset import PayloadPolicy, RolloutPolicy, ServingPolicy, ShadowPolicy
@@ -28,7 +40,10 @@ POLICIES = {
     "knative": ServingPolicy(mode="Knative"),
     "standard_faces": ServingPolicy(faces=True),
     "standard_observed": ServingPolicy(
-        shadow=ShadowPolicy("http://other.emotion.svc/v1/models/synthetic-faces:predict", share=0.05), payload=PayloadPolicy()
+        shadow=ShadowPolicy(
+            "http://other.emotion.svc/v1/models/synthetic-faces:predict", share=0.05
+        ),
+        payload=PayloadPolicy(),
     ),
 }
 
@@ -46,11 +61,16 @@ def test_golden(name):
 def test_golden_on_a_claim(tmp_path):
     """KServe mounts the folder of a pvc:// URI, read-only, where a version in a bucket would be copied to."""
     (tmp_path / "faces").mkdir()
-    location = open_store("pvc://faces/emotion", tmp_path).location("models/synthetic-faces/versions/0123456789ab")
+    location = open_store("pvc://faces/emotion", tmp_path).location(
+        "models/synthetic-faces/versions/0123456789ab"
+    )
     served = replace(SERVED, storage_uri=storage_uri(location), store="pvc://faces/emotion")
-    assert inference_service(served, ServingPolicy()) == (GOLDEN / "standard_claim.yaml").read_text()
+    assert (
+        inference_service(served, ServingPolicy()) == (GOLDEN / "standard_claim.yaml").read_text()
+    )
     with pytest.raises(
-        InputError, match="a predictor only reads a claim; expected a store in gs:// or s3://; received pvc://faces/emotion"
+        InputError,
+        match="a predictor only reads a claim; expected a store in gs:// or s3://; received pvc://faces/emotion",
     ):
         inference_service(served, ServingPolicy(payload=PayloadPolicy()))
 
@@ -66,14 +86,31 @@ def test_golden_canary(mode):
         world.deploy(NEW)
     seen = render(world.cluster.look().rollout)
     assert len(seen["metadata"]["annotations"].pop("emotion/rollout")) < 16_000
-    assert yaml.safe_dump(seen, sort_keys=True, width=120) == (GOLDEN / f"{mode.lower()}_canary.yaml").read_text()
+    assert (
+        yaml.safe_dump(seen, sort_keys=True, width=120)
+        == (GOLDEN / f"{mode.lower()}_canary.yaml").read_text()
+    )
 
 
 def test_policy_reaches_the_manifest():
-    made = of(SERVED, ServingPolicy(namespace="faces", min_replicas=2, max_replicas=9, service_account="reader", cpu="2", memory="3Gi"))
+    made = of(
+        SERVED,
+        ServingPolicy(
+            namespace="faces",
+            min_replicas=2,
+            max_replicas=9,
+            service_account="reader",
+            cpu="2",
+            memory="3Gi",
+        ),
+    )
     found = made["spec"]["predictor"]
     assert made["metadata"]["namespace"] == "faces"
-    assert (found["minReplicas"], found["maxReplicas"], found["serviceAccountName"]) == (2, 9, "reader")
+    assert (found["minReplicas"], found["maxReplicas"], found["serviceAccountName"]) == (
+        2,
+        9,
+        "reader",
+    )
     assert found["containers"][0]["resources"]["limits"] == {"cpu": "2", "memory": "3Gi"}
     assert {"name": "STORAGE_URI", "value": SERVED.storage_uri} in found["containers"][0]["env"]
     assert found["containers"][0]["image"] == DIGEST
@@ -93,40 +130,64 @@ def test_nothing_in_the_pod_may_gain_rights(policy):
     assert found["automountServiceAccountToken"] is False
 
 
-@pytest.mark.parametrize(("memory", "size"), [("512Mi", 512 << 20), ("1Gi", 1 << 30), ("1G", 10**9), ("300K", 300_000)])
+@pytest.mark.parametrize(
+    ("memory", "size"), [("512Mi", 512 << 20), ("1Gi", 1 << 30), ("1G", 10**9), ("300K", 300_000)]
+)
 @pytest.mark.parametrize(("cpu", "cpus"), [("1", 1.0), ("0.5", 0.5), ("1500m", 1.5)])
 def test_a_predictors_limits_are_numbers_too(cpu, cpus, memory, size):
     policy = ServingPolicy(cpu=cpu, memory=memory)
     assert (policy.cpus, policy.memory_bytes) == (cpus, size)
-    assert of(SERVED, policy)["spec"]["predictor"]["containers"][0]["resources"]["limits"] == {"cpu": cpu, "memory": memory}
+    assert of(SERVED, policy)["spec"]["predictor"]["containers"][0]["resources"]["limits"] == {
+        "cpu": cpu,
+        "memory": memory,
+    }
 
 
 def test_faces_are_looked_for_where_the_preset_wants_it():
     def arguments(policy):
         return of(SERVED, policy)["spec"]["predictor"]["containers"][0]["args"]
 
-    assert [each for each in arguments(ServingPolicy(faces=True)) if each not in arguments(ServingPolicy())] == ["--faces"]
+    assert [
+        each
+        for each in arguments(ServingPolicy(faces=True))
+        if each not in arguments(ServingPolicy())
+    ] == ["--faces"]
 
 
 def test_each_mode_has_its_own_way_to_split_traffic():
     standard, knative = of(SERVED, ServingPolicy()), of(SERVED, ServingPolicy(mode="Knative"))
-    assert standard["spec"]["predictor"]["name"] == standard["spec"]["predictor"]["labels"]["emotion/revision"]
-    assert "name" not in knative["spec"]["predictor"], "it would make a Knative service of its own of each version"
+    assert (
+        standard["spec"]["predictor"]["name"]
+        == standard["spec"]["predictor"]["labels"]["emotion/revision"]
+    )
+    assert "name" not in knative["spec"]["predictor"], (
+        "it would make a Knative service of its own of each version"
+    )
     assert knative["metadata"]["annotations"]["serving.kserve.io/enable-tag-routing"] == "true"
 
 
 def test_a_canary_is_dark_named_and_not_scaled():
-    stable, other = (predictor(Served("faces", version, "r", f"gs://b/{version}"), ServingPolicy()) for version in (OLD, NEW))
+    stable, other = (
+        predictor(Served("faces", version, "r", f"gs://b/{version}"), ServingPolicy())
+        for version in (OLD, NEW)
+    )
     canary = service("faces", ServingPolicy(), stable, (other, 0))["spec"]["canary"][0]
     assert canary["trafficPercent"] == 0
     assert not {"maxReplicas", "scaleTarget", "scaleMetric"} & set(canary["predictor"])
     with pytest.raises(InputError, match="a canary needs a name"):
-        service("faces", ServingPolicy(), stable, ({key: value for key, value in other.items() if key != "name"}, 0))
+        service(
+            "faces",
+            ServingPolicy(),
+            stable,
+            ({key: value for key, value in other.items() if key != "name"}, 0),
+        )
 
 
 def test_the_revision_follows_version_and_template():
     def name(version=OLD, **changes):
-        return predictor(Served("faces", version, "r", "gs://b/x"), ServingPolicy(**changes))["name"]
+        return predictor(Served("faces", version, "r", "gs://b/x"), ServingPolicy(**changes))[
+            "name"
+        ]
 
     assert name() == name()
     assert len({name(), name(NEW), name(cpu="2"), name(gpus=1)}) == 4
@@ -149,7 +210,12 @@ def test_names_stay_within_limits(model):
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("2026-11-21/night 3", "2026-11-21-night-3"), ("-a" * 60, ("-a" * 60)[:63].strip("-")), ("é", "")]
+    ("text", "expected"),
+    [
+        ("2026-11-21/night 3", "2026-11-21-night-3"),
+        ("-a" * 60, ("-a" * 60)[:63].strip("-")),
+        ("é", ""),
+    ],
 )
 def test_label_values_are_valid(text, expected):
     assert label_value(text) == expected

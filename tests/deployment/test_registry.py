@@ -13,7 +13,15 @@ from components.shared.run_plan import Pointer
 from components.shared.serialization import to_json, to_pretty_json
 from components.shared.store import keys
 from components.shared.store.interface import open_store
-from tests.deployment.builders import Killed, check_opens, dying_store, signed, tree, verdict_on, write_model
+from tests.deployment.builders import (
+    Killed,
+    check_opens,
+    dying_store,
+    signed,
+    tree,
+    verdict_on,
+    write_model,
+)
 from tests.deployment.racing import race
 
 NIGHTS = ("run-1", "run-2", "run-3")
@@ -21,14 +29,20 @@ NIGHTS = ("run-1", "run-2", "run-3")
 
 @pytest.fixture
 def models(tmp_path):
-    return {run: (tmp_path / run, write_model(tmp_path / run, run.encode() * 50).version) for run in NIGHTS}
+    return {
+        run: (tmp_path / run, write_model(tmp_path / run, run.encode() * 50).version)
+        for run in NIGHTS
+    }
 
 
 def promote(store, models, run, by="gate", **judged):
     folder, version = models[run]
     registry = Registry(store, "small")
     now = registry.pointers()
-    against = {role: pointer.version if pointer else None for role, pointer in (("champion", now.champion), ("anchor", now.anchor))}
+    against = {
+        role: pointer.version if pointer else None
+        for role, pointer in (("champion", now.champion), ("anchor", now.anchor))
+    }
     return registry.promote(folder, run, verdict_on(version, **{**against, **judged}), signed(by))
 
 
@@ -38,11 +52,17 @@ def test_pointers_over_three_nights(place, tmp_path, models):
         promote(store, models, run)
     registry = Registry(store, "small")
     now = check_opens(store.uri, tmp_path / "cache")
-    assert [pointer.run_id for pointer in (now.champion, now.previous, now.anchor)] == ["run-3", "run-2", "run-1"]
+    assert [pointer.run_id for pointer in (now.champion, now.previous, now.anchor)] == [
+        "run-3",
+        "run-2",
+        "run-1",
+    ]
     assert registry.versions() == sorted(version for _, version in models.values())
     assert [(decision.run_id, decision.replaced) for decision in registry.decisions()] == [
-        ("run-1", None), ("run-2", models["run-1"][1]), ("run-3", models["run-2"][1]),
-    ]  # fmt: skip
+        ("run-1", None),
+        ("run-2", models["run-1"][1]),
+        ("run-3", models["run-2"][1]),
+    ]
     assert [decision.run_id for decision in registry.decisions(after=2)] == ["run-3"]
 
 
@@ -77,27 +97,41 @@ def test_a_champion_that_moves_meanwhile_wins(place, models):
             self.write(keys.pointers("small"), to_pretty_json(theirs).encode())
 
     store = Raced(place() if "://" in place() else open_store(place()).root)
-    with pytest.raises(ConflictError, match="not the one that this model was judged against; .*received theirs"):
+    with pytest.raises(
+        ConflictError, match="not the one that this model was judged against; .*received theirs"
+    ):
         promote(store, models, "run-1")
     assert Registry(store, "small").pointers() == theirs
 
 
-# Killed before any write, each change of the registry is done or not done, and doing it again completes it.
+# Killed before any write, each change of the registry is done or not done, and doing it again
+# completes it.
 
 
 def promotion(store, models):
-    verdict = verdict_on(models["run-2"][1], models["run-1"][1], models["run-1"][1], better_than_anchor=True)
+    verdict = verdict_on(
+        models["run-2"][1], models["run-1"][1], models["run-1"][1], better_than_anchor=True
+    )
     Registry(store, "small").promote(models["run-2"][0], "run-2", verdict, signed("gate"))
 
 
 def first_promotion(store, models):
-    Registry(store, "small").promote(models["run-1"][0], "run-1", verdict_on(models["run-1"][1]), signed("gate"))
+    Registry(store, "small").promote(
+        models["run-1"][0], "run-1", verdict_on(models["run-1"][1]), signed("gate")
+    )
 
 
 def registration(store, models):
     registry = Registry(store, "small")
     registry.put(models["run-3"][0], models["run-3"][1])
-    ask(registry, "run-3", verdict_on(models["run-3"][1], models["run-2"][1], models["run-1"][1], word="needs-approval"), signed().at)
+    ask(
+        registry,
+        "run-3",
+        verdict_on(
+            models["run-3"][1], models["run-2"][1], models["run-1"][1], word="needs-approval"
+        ),
+        signed().at,
+    )
 
 
 def approval(store, models):
@@ -133,7 +167,10 @@ CHANGES = {
     "approval": (asked, approval),
     "rejection": (asked, rejection),
     "rollback": (two_nights, rollback),
-    "reinstatement": (lambda store, models: (two_nights(store, models), rollback(store, models)), reinstatement),
+    "reinstatement": (
+        lambda store, models: (two_nights(store, models), rollback(store, models)),
+        reinstatement,
+    ),
 }
 
 
@@ -167,10 +204,17 @@ def test_what_a_kill_left_unfiled_the_next_change_files(place, tmp_path, models)
     with pytest.raises(Killed):
         promotion(dying_store(uri, calm.writes - 1), models)
     assert open_store(uri).read(keys.decision("small", 2)) is None
-    assert [decision.number for decision in Registry(open_store(uri), "small").decisions()] == [1, 2]
+    assert [decision.number for decision in Registry(open_store(uri), "small").decisions()] == [
+        1,
+        2,
+    ]
     rollback(open_store(uri), models)
     check_opens(uri, tmp_path / "cache")
-    assert [decision.action for decision in Registry(open_store(uri), "small").decisions()] == ["promote", "promote", "rollback"]
+    assert [decision.action for decision in Registry(open_store(uri), "small").decisions()] == [
+        "promote",
+        "promote",
+        "rollback",
+    ]
 
 
 @pytest.mark.parametrize("server", ["disk", "gs", "s3"], indirect=True, scope="module")
@@ -181,20 +225,35 @@ def test_sixteen_processes_promote_at_once_and_exactly_one_wins(place, tmp_path,
         first_promotion(open_store(uri), models)
     judged = Registry(open_store(uri), "small").pointers()
     champion = judged.champion.version if judged.champion else None
-    mine = [(tmp_path / f"mine-{index}", write_model(tmp_path / f"mine-{index}", b"m%d" % index).version) for index in range(16)]
+    mine = [
+        (
+            tmp_path / f"mine-{index}",
+            write_model(tmp_path / f"mine-{index}", b"m%d" % index).version,
+        )
+        for index in range(16)
+    ]
 
     def act(index):
         folder, version = mine[index]
-        Registry(open_store(uri), "small").promote(folder, f"night-{index}", verdict_on(version, champion, champion), signed())
+        Registry(open_store(uri), "small").promote(
+            folder, f"night-{index}", verdict_on(version, champion, champion), signed()
+        )
 
     answers = race(act, uri, 16)
     winners = [index for index, answer in enumerate(answers) if answer == "done"]
     assert len(winners) == 1, answers
     now = check_opens(uri, tmp_path / "cache")
-    assert (now.champion.version, now.champion.run_id) == (mine[winners[0]][1], f"night-{winners[0]}")
+    assert (now.champion.version, now.champion.run_id) == (
+        mine[winners[0]][1],
+        f"night-{winners[0]}",
+    )
     assert now.previous == judged.champion
     lost = [answer for answer in answers if answer != "done"]
-    assert all("not the one that this model was judged against" in answer and now.champion.version in answer for answer in lost)
+    assert all(
+        "not the one that this model was judged against" in answer
+        and now.champion.version in answer
+        for answer in lost
+    )
     assert len(list(Registry(open_store(uri), "small").decisions())) == (1 if first else 2)
 
 
@@ -203,7 +262,9 @@ def test_sixteen_processes_decide_at_once_and_no_decision_is_lost(place, tmp_pat
     first_promotion(open_store(uri), models)
 
     def act(index):
-        Registry(open_store(uri), "small").change(lambda now: rejected(now, verdict_on(f"v{index}"), f"run-{index}", signed()))
+        Registry(open_store(uri), "small").change(
+            lambda now: rejected(now, verdict_on(f"v{index}"), f"run-{index}", signed())
+        )
 
     answers = race(act, uri, 16)
     assert answers == ["done"] * 16
@@ -213,7 +274,9 @@ def test_sixteen_processes_decide_at_once_and_no_decision_is_lost(place, tmp_pat
     assert {decision.version for decision in decisions[1:]} == {f"v{index}" for index in range(16)}
 
 
-def test_a_rollback_brings_back_the_previous_champion_and_a_rerun_of_the_step_does_not_undo_it(place, models):
+def test_a_rollback_brings_back_the_previous_champion_and_a_rerun_of_the_step_does_not_undo_it(
+    place, models
+):
     store = open_store(place())
     two_nights(store, models)
     rollback(store, models)
@@ -222,9 +285,13 @@ def test_a_rollback_brings_back_the_previous_champion_and_a_rerun_of_the_step_do
     with pytest.raises(ConflictError, match="was rolled back"):
         promote(store, models, "run-2")
     rollback(store, models)
-    assert registry.pointers().champion.version == models["run-1"][1], "only from the version that was named"
+    assert registry.pointers().champion.version == models["run-1"][1], (
+        "only from the version that was named"
+    )
     promote(store, models, "run-3")
-    assert [pointer.run_id for pointer in (registry.pointers().champion, registry.pointers().previous)] == ["run-3", "run-1"]
+    assert [
+        pointer.run_id for pointer in (registry.pointers().champion, registry.pointers().previous)
+    ] == ["run-3", "run-1"]
 
 
 def test_a_pointer_never_moves_to_what_is_not_whole(place, models):
@@ -248,7 +315,11 @@ def test_only_an_earlier_champion_is_made_champion_by_hand(place, models):
     with pytest.raises(ContractError, match="never a champion"):
         Registry(store, "small").reinstate(models["run-3"][1], signed())
     now = Registry(store, "small").reinstate(models["run-1"][1], signed())
-    assert (now.champion.version, now.champion.run_id, now.previous.run_id) == (models["run-1"][1], "run-1", "run-2")
+    assert (now.champion.version, now.champion.run_id, now.previous.run_id) == (
+        models["run-1"][1],
+        "run-1",
+        "run-2",
+    )
 
 
 def test_one_answer_per_request(place, models):
@@ -261,13 +332,21 @@ def test_one_answer_per_request(place, models):
     approval(store, models)
     assert registry.pointers().champion == Pointer(models["run-3"][1], "run-3", signed().at)
     (closed,) = requests(registry)
-    assert (closed.answer.action, closed.answer.by, closed.answer.why) == ("approve", "ada", "looked at it")
-    with pytest.raises(ContractError, match="run run-3 was decided already; received approve by ada"):
+    assert (closed.answer.action, closed.answer.by, closed.answer.why) == (
+        "approve",
+        "ada",
+        "looked at it",
+    )
+    with pytest.raises(
+        ContractError, match="run run-3 was decided already; received approve by ada"
+    ):
         rejection(store, models)
     before = tree(store.uri)
     approval(store, models)
     assert tree(store.uri) == before
-    with pytest.raises(UnknownNameError, match="unknown run or version that needs approval 'run-x'"):
+    with pytest.raises(
+        UnknownNameError, match="unknown run or version that needs approval 'run-x'"
+    ):
         find(registry, "run-x")
 
 
@@ -277,7 +356,10 @@ def test_an_approval_against_another_champion_is_a_conflict(place, models):
     asked(store, models)
     rollback(store, models)
     before = tree(store.uri)
-    with pytest.raises(ConflictError, match=f"expected {models['run-2'][1]}; received {models['run-1'][1]}.*run again"):
+    with pytest.raises(
+        ConflictError,
+        match=f"expected {models['run-2'][1]}; received {models['run-1'][1]}.*run again",
+    ):
         approval(store, models)
     assert tree(store.uri) == before
     assert not requests(registry)[0].still_counts(registry.pointers())
@@ -293,7 +375,12 @@ def test_a_run_that_judged_anew_asks_anew(place, models):
     rollback(store, models)
     rejection(store, models)
     version = models["run-1"][1]
-    ask(registry, "run-3", verdict_on(models["run-3"][1], version, version, word="needs-approval"), "later")
+    ask(
+        registry,
+        "run-3",
+        verdict_on(models["run-3"][1], version, version, word="needs-approval"),
+        "later",
+    )
     (again,) = requests(registry)
     assert again.answer is None, "the earlier no was about the earlier judgement"
     assert again.still_counts(registry.pointers())
@@ -314,11 +401,22 @@ def test_what_serves_is_told_apart_from_what_is_wanted(place, models):
 def test_a_store_whose_anchor_was_sent_back_is_mended_with_its_next_change(tmp_path):
     store = open_store(str(tmp_path / "store"))
     registry = Registry(store, "small")
-    stale = Pointers(Pointer("old", "run-1", "then"), anchor=Pointer("bad", "run-2", "then"), withdrawn=("bad",), revision=7)
+    stale = Pointers(
+        Pointer("old", "run-1", "then"),
+        anchor=Pointer("bad", "run-2", "then"),
+        withdrawn=("bad",),
+        revision=7,
+    )
     store.write(keys.pointers("small"), to_json(stale).encode())
-    assert registry.pointers().anchor.version == "old"  # what a run compares with, before anything was written
+    assert (
+        registry.pointers().anchor.version == "old"
+    )  # what a run compares with, before anything was written
     registry.record_serving(Pointer("old", "run-1", "now"), signed("rollout"))
     now = registry.pointers()
     assert (now.anchor.version, now.revision) == ("old", 8)
     (word,) = registry.decisions()
-    assert (word.number, word.action, word.why) == (1, "anchor", "bad was sent back and can't be the anchor; old is")
+    assert (word.number, word.action, word.why) == (
+        1,
+        "anchor",
+        "bad was sent back and can't be the anchor; old is",
+    )

@@ -26,7 +26,11 @@ NAME = PRESET.model_name
 
 def key_file(path: Path) -> Path:
     plain = serialization.NoEncryption()
-    path.write_bytes(Ed25519PrivateKey.generate().private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+    path.write_bytes(
+        Ed25519PrivateKey.generate().private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain
+        )
+    )
     return path
 
 
@@ -45,9 +49,24 @@ def run(tmp_path, step, preset, *options):
     return main(
         "deployment",
         STEPS,
-        [step, "--preset", to_json(preset), "--store", str(tmp_path / "store"), "--run-id", "run-1", "--model", str(tmp_path / "model"),
-         "--verdict", str(tmp_path / "verdict"), *output, *options, "--executor-input", ""],
-    )  # fmt: skip
+        [
+            step,
+            "--preset",
+            to_json(preset),
+            "--store",
+            str(tmp_path / "store"),
+            "--run-id",
+            "run-1",
+            "--model",
+            str(tmp_path / "model"),
+            "--verdict",
+            str(tmp_path / "verdict"),
+            *output,
+            *options,
+            "--executor-input",
+            "",
+        ],
+    )
 
 
 @pytest.mark.parametrize(("step", "word"), [("deploy", "blessed"), ("register", "needs-approval")])
@@ -71,7 +90,9 @@ def test_nothing_unsigned_is_let_in(tmp_path, demanding, capsys, other):
     write_verdict(tmp_path / "verdict", version, None)
     options = ["--signing-key", str(key_file(tmp_path / "other.pem"))] if other else []
     assert run(tmp_path, "deploy", demanding, *options) == 3
-    assert ("is not by the key that the preset names" if other else "is not signed") in capsys.readouterr().err
+    assert (
+        "is not by the key that the preset names" if other else "is not signed"
+    ) in capsys.readouterr().err
     registry = Registry(open_store(str(tmp_path / "store")), NAME)
     assert registry.pointers().champion is None
     assert registry.versions() == []
@@ -92,5 +113,7 @@ def test_a_signature_is_of_one_version(tmp_path, key):
     signature = signatures.sign(store, NAME, "1", first, key)
     store.write(keys.signature(NAME, "2"), signature.encode())
     assert signatures.require(store, NAME, "1", first, signing.public_key(key)) == signature
-    with pytest.raises(ContractError, match=f"the signature of version 2 of {NAME} is not by the key"):
+    with pytest.raises(
+        ContractError, match=f"the signature of version 2 of {NAME} is not by the key"
+    ):
         signatures.require(store, NAME, "2", second, signing.public_key(key))

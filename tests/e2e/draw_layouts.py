@@ -13,7 +13,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-SPLITS = {"split-folders": ("train", "test"), "three-folders": ("training", "validation", "testing"), "class-folders": ("",)}
+SPLITS = {
+    "split-folders": ("train", "test"),
+    "three-folders": ("training", "validation", "testing"),
+    "class-folders": ("",),
+}
 PER_CLASS = {"": 50, "train": 40, "training": 40, "validation": 12, "test": 12, "testing": 12}
 
 
@@ -41,12 +45,19 @@ def write_csv(output: Path, labels: list[str], rng: np.random.Generator) -> None
                 writer.writerow([labels.index(label), " ".join(map(str, pixels.ravel())), usage])
 
 
-def drawn(labels: list[str], count: int, rng: np.random.Generator, size: int, channels: int) -> Iterator[tuple[str, np.ndarray]]:
+def drawn(
+    labels: list[str], count: int, rng: np.random.Generator, size: int, channels: int
+) -> Iterator[tuple[str, np.ndarray]]:
     """``count`` images of each label, uint8 ``[size, size, channels]``."""
     for index, label in enumerate(labels):
         for _ in range(count):
-            # Coarse patches of each image's own, so that none passes for a near duplicate of another.
-            patches = rng.normal(90, 40, (8, 8, channels)).repeat(size // 8, axis=0).repeat(size // 8, axis=1)
+            # Coarse patches of each image's own, so that none passes for a near duplicate of
+            # another.
+            patches = (
+                rng.normal(90, 40, (8, 8, channels))
+                .repeat(size // 8, axis=0)
+                .repeat(size // 8, axis=1)
+            )
             image = patches + rng.normal(0, 15, patches.shape)
             top = (index + 1) * size // (len(labels) + 1)
             image[top : top + size // 10] += 110

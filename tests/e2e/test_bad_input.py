@@ -41,11 +41,18 @@ def one_class(folder: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("make", "words"),
-    [(empty_zip, "is empty; expected images"), (not_a_zip, "isn't a zip"), (no_images, "no images"), (one_class, "one class")],
+    [
+        (empty_zip, "is empty; expected images"),
+        (not_a_zip, "isn't a zip"),
+        (no_images, "no images"),
+        (one_class, "one class"),
+    ],
 )
 def test_a_source_that_cannot_be_used(tmp_path: Path, make: object, words: str) -> None:
     desk = Desk(tmp_path)
-    champion = Pointers(champion=Pointer("0123456789ab", "an-earlier-night", "2026-01-01T00:00:00+00:00"))
+    champion = Pointers(
+        champion=Pointer("0123456789ab", "an-earlier-night", "2026-01-01T00:00:00+00:00")
+    )
     key, content = keys.pointers(TINY.model_name), to_pretty_json(champion).encode()
     open_store(str(desk.store)).write(key, content)
     summary = desk.run("bad", TINY, make(tmp_path))  # type: ignore[operator]
@@ -54,4 +61,6 @@ def test_a_source_that_cannot_be_used(tmp_path: Path, make: object, words: str) 
     assert summary["error"].count("\n") == 0
     assert 2 in summary["exit_codes"].values()
     assert open_store(str(desk.store)).read(key) == content
-    assert summary["error"].split(";")[0][:40] in Path(summary["report"]).read_text().replace("&#39;", "'")
+    assert summary["error"].split(";")[0][:40] in Path(summary["report"]).read_text().replace(
+        "&#39;", "'"
+    )

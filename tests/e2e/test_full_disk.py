@@ -21,7 +21,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "disk"
     folder.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=False).returncode:
+    if (
+        os.geteuid() != 0
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=False
+        ).returncode
+    ):
         pytest.skip("only root can mount a small disk")
     yield folder
     subprocess.run(["umount", folder], check=True)
@@ -37,7 +42,9 @@ def error_of(request: run.RunRequest, runs: Path) -> str:
 
 def test_a_small_disk_is_refused_before_work_starts(small_disk: Path, tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    with pytest.raises(EnvironmentProblem, match=r"too little space for .*expected 500 MB free; received \d+ MB"):
+    with pytest.raises(
+        EnvironmentProblem, match=r"too little space for .*expected 500 MB free; received \d+ MB"
+    ):
         run.preflight(desk.request("night-0", TINY, desk.draw(0, count=100)), small_disk / "runs")
 
 

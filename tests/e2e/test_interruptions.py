@@ -45,7 +45,9 @@ def left_behind(desk: Desk) -> list[str]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                command = (
+                    (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                )
                 zombie = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
             except OSError:
                 continue
@@ -64,7 +66,12 @@ def nothing_left(desk: Desk) -> None:
 
 def served_checksum(folder: Path, summary: dict[str, object]) -> str:
     """Of the file that serves. (The SavedModel beside it numbers its functions per process.)"""
-    manifest = folder / "store" / keys.version(TINY.model_name, str(summary["model_version"])) / "model.json"
+    manifest = (
+        folder
+        / "store"
+        / keys.version(TINY.model_name, str(summary["model_version"]))
+        / "model.json"
+    )
     return json.loads(manifest.read_text())["files"]["model.tflite"]
 
 
@@ -78,7 +85,10 @@ def test_interrupted_at_every_step_and_resumed(tmp_path: Path, wish: signal.Sign
         seen.add(step)
         process.send_signal(wish)
         told = process.communicate(timeout=60)
-        assert process.returncode == (130 if wish == signal.SIGINT else -signal.SIGKILL), (step, told)
+        assert process.returncode == (130 if wish == signal.SIGINT else -signal.SIGKILL), (
+            step,
+            told,
+        )
         nothing_left(desk)
         assert desk.champion() is None or seen & {"deploy", "report"}
     last = start_cli(desk, RUN)
@@ -91,4 +101,6 @@ def test_interrupted_at_every_step_and_resumed(tmp_path: Path, wish: signal.Sign
     undisturbed = Desk(tmp_path / "undisturbed").run("once", TINY, desk.folder / "faces")
     assert undisturbed["snapshot_id"] == summary["snapshot_id"]
     assert undisturbed["metrics"]["challenger"] == summary["metrics"]["challenger"]
-    assert served_checksum(tmp_path / "undisturbed", undisturbed) == served_checksum(tmp_path, summary)
+    assert served_checksum(tmp_path / "undisturbed", undisturbed) == served_checksum(
+        tmp_path, summary
+    )

@@ -22,10 +22,14 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 def test_first_night_is_blessed(desk: Desk) -> None:
     summary = desk.run("night-0", TINY, desk.draw(0))
     assert summary["outcome"] == "blessed", summary
-    assert [step["name"] for step in summary["steps"]] == [step for step in STEPS if step != "register"]
+    assert [step["name"] for step in summary["steps"]] == [
+        step for step in STEPS if step != "register"
+    ]
     assert desk.champion() == summary["model_version"]
     assert summary["metrics"]["champion"] is None
-    assert {"accuracy", "balanced_accuracy", "macro_f1", "majority_share"} <= set(summary["metrics"]["challenger"])
+    assert {"accuracy", "balanced_accuracy", "macro_f1", "majority_share"} <= set(
+        summary["metrics"]["challenger"]
+    )
     assert json.loads((desk.runs / "latest" / "summary.json").read_text()) == summary
     assert Path(summary["report"]).read_text().startswith("<!DOCTYPE html>")
 

@@ -19,7 +19,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 def test_the_best_of_a_sweep_is_a_diff_of_the_preset(tmp_path: Path) -> None:
     desk, folder = Desk(tmp_path), tmp_path / "sweep"
     assert desk.run("night-0", TINY, desk.draw(0))["outcome"] == "blessed"
-    asked = ["--preset", presets.DEFAULT, "--set", "epochs=1,2", "--set", "augmentation.zoom=0.01..0.2", "--output", str(folder)]
+    asked = [
+        "--preset",
+        presets.DEFAULT,
+        "--set",
+        "epochs=1,2",
+        "--set",
+        "augmentation.zoom=0.01..0.2",
+        "--output",
+        str(folder),
+    ]
     for trials in (1, 2):
         told = emotion(desk, "sweep", *asked, "--trials", str(trials))
         assert f"trial {trials} of {trials}" in told
@@ -33,7 +42,13 @@ def test_the_best_of_a_sweep_is_a_diff_of_the_preset(tmp_path: Path) -> None:
     copy = tmp_path / "checkout" / path
     copy.parent.mkdir(parents=True)
     copy.write_text(source)
-    applied = subprocess.run(["git", "apply", folder / "best.diff"], cwd=tmp_path / "checkout", capture_output=True, text=True, timeout=60)
+    applied = subprocess.run(
+        ["git", "apply", folder / "best.diff"],
+        cwd=tmp_path / "checkout",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert applied.returncode == 0, applied.stderr
     values: dict[str, Preset] = {}
     exec(compile(copy.read_text(), "preset", "exec"), values)

@@ -14,11 +14,15 @@ from components.shared.findings import Check, ServingFindings, ServingMeasuremen
 from components.shared.preset import GatePolicy
 
 NAMES = ("happy", "sad", "angry")
-POLICY = GatePolicy(min_accuracy=0.5, min_macro_f1=0.4, margin=0.02, resamples=2000, first_model="ask")
+POLICY = GatePolicy(
+    min_accuracy=0.5, min_macro_f1=0.4, margin=0.02, resamples=2000, first_model="ask"
+)
 ROWS_OF_CLASS = 1000
 
 
-def measured(version: str = "new", p95: float = 2.0, model_bytes: int = 1000, cold: float = 3.0) -> ServingMeasurement:
+def measured(
+    version: str = "new", p95: float = 2.0, model_bytes: int = 1000, cold: float = 3.0
+) -> ServingMeasurement:
     return ServingMeasurement(version, cold, 1.0, p95, 500.0, 10**8, model_bytes)
 
 
@@ -38,8 +42,9 @@ def answers(
     slices: Mapping[str, np.ndarray] | None = None,
 ) -> Answers:
     """Rows of three classes. Of each class the first ``gained`` only the challenger gets right, the next ``lost`` only the
-    champion, the next ``wrong`` neither, the rest both. ``sure`` is what challenger and champion give their answer where it is right.
-    ``anchor_lost`` more rows of happy, at the end, that the anchor alone gets right.
+    champion, the next ``wrong`` neither, the rest both. ``sure`` is what challenger and champion
+    give their answer where it is right. ``anchor_lost`` more rows of happy, at the end, that the
+    anchor alone gets right.
     """
     labels = np.repeat(np.arange(len(NAMES)), [rows, rows, rows_of_angry or rows])
     right = np.ones((3, len(labels)), bool)

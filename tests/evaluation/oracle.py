@@ -18,7 +18,14 @@ PYTHON = ROOT / ".venvs" / "oracle" / "bin" / "python"
 
 def ask(questions: list[dict[str, Any]]) -> list[Any]:
     """The answers of one child process to all questions."""
-    done = subprocess.run([PYTHON, __file__], input=json.dumps(questions), capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [PYTHON, __file__],
+        input=json.dumps(questions),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     answers: list[Any] = json.loads(done.stdout)
     return answers
@@ -38,7 +45,10 @@ def answer(name: str, arguments: list[Any]) -> Any:
         return float(binomtest(b, b + c, 0.5, alternative="less").pvalue) if b + c else 1.0
     if name == "clopper_pearson":
         successes, rows, alpha = arguments
-        return [float(bound) for bound in proportion_confint(successes, rows, alpha=2 * alpha, method="beta")]
+        return [
+            float(bound)
+            for bound in proportion_confint(successes, rows, alpha=2 * alpha, method="beta")
+        ]
     if name == "holm":
         rejected, adjusted, _, _ = multipletests(arguments[0], alpha=0.05, method="holm")
         return [adjusted.tolist(), rejected.tolist()]
@@ -48,4 +58,8 @@ def answer(name: str, arguments: list[Any]) -> Any:
 
 
 if __name__ == "__main__":
-    print(json.dumps([answer(question["name"], question["arguments"]) for question in json.load(sys.stdin)]))
+    print(
+        json.dumps(
+            [answer(question["name"], question["arguments"]) for question in json.load(sys.stdin)]
+        )
+    )

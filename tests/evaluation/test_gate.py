@@ -13,7 +13,18 @@ from components.shared.errors import ContractError
 from components.shared.findings import EvaluateFindings, Scores, Verdict
 from components.shared.preset import GatePolicy
 from components.shared.serialization import from_json, to_json
-from tests.evaluation.cases import EVEN, NAMES, POLICY, ROWS_OF_CLASS, SERVING, answers, case, check, judged, measured
+from tests.evaluation.cases import (
+    EVEN,
+    NAMES,
+    POLICY,
+    ROWS_OF_CLASS,
+    SERVING,
+    answers,
+    case,
+    check,
+    judged,
+    measured,
+)
 from tests.models import night
 
 
@@ -29,13 +40,35 @@ def test_a_challenger_as_good_as_the_champion_is_blessed_in_one_sentence() -> No
         "Not worse than the champion: accuracy 78.0%, macro F1 78.0% against 78.0% and 78.0% on the same 3,000 test images;"
         " all 18 checks passed.",
     )
-    assert (found.model_name, found.challenger, found.champion, found.anchor) == ("faces", "new", "old", "first")
+    assert (found.model_name, found.challenger, found.champion, found.anchor) == (
+        "faces",
+        "new",
+        "old",
+        "first",
+    )
     assert (found.better, found.better_than_anchor, found.deciding) == (False, False, ())
     assert [each.name for each in found.checks] == [
-        "finite-figures", "pre-screen", "accuracy", "macro-f1", "gain-over-majority", "non-inferiority", "anchor", "better-than-champion",
-        "better-than-anchor", "harm-recall-happy", "harm-recall-sad", "harm-recall-angry", "harm-macro-f1", "harm-log-loss", "harm-ece",
-        "golden-failures", "golden-difference", "model-bytes", "cold-start", "latency-p95",
-    ]  # fmt: skip
+        "finite-figures",
+        "pre-screen",
+        "accuracy",
+        "macro-f1",
+        "gain-over-majority",
+        "non-inferiority",
+        "anchor",
+        "better-than-champion",
+        "better-than-anchor",
+        "harm-recall-happy",
+        "harm-recall-sad",
+        "harm-recall-angry",
+        "harm-macro-f1",
+        "harm-log-loss",
+        "harm-ece",
+        "golden-failures",
+        "golden-difference",
+        "model-bytes",
+        "cold-start",
+        "latency-p95",
+    ]
     assert all(each.family and each.sentence.endswith(".") for each in found.checks)
     assert all(each.rows for each in found.checks if each.family not in ("integrity", "operations"))
     assert from_json(Verdict, to_json(found)) == found
@@ -51,7 +84,10 @@ ALONE = {
         {"policy": replace(POLICY, min_accuracy=0.8)},
         "Accuracy is 78.0% on 3,000 test images, with 95% confidence at most 79.2%; the floor is 80.0%.",
     ),
-    "macro-f1": ({"policy": replace(POLICY, min_macro_f1=0.8)}, "Macro F1 is 78.0% on 3,000 test images"),
+    "macro-f1": (
+        {"policy": replace(POLICY, min_macro_f1=0.8)},
+        "Macro F1 is 78.0% on 3,000 test images",
+    ),
     "gain-over-majority": (
         {"policy": replace(POLICY, min_gain_over_majority=0.5)},
         "Accuracy is 44.67 points above always answering the most frequent class (33.3%) on 3,000 test images",
@@ -70,7 +106,13 @@ ALONE = {
         "Recall of sad is 74.0% against the champion's 80.0% on 1,000 test images, 6 points lower: significant harm",
     ),
     "harm-brightness-dark": (
-        {"test": answers(EVEN, dict.fromkeys(NAMES, 24), slices={"dark (below 85)": half(0.06) & ~half(0.02), "bright": ~half(0.044)})},
+        {
+            "test": answers(
+                EVEN,
+                dict.fromkeys(NAMES, 24),
+                slices={"dark (below 85)": half(0.06) & ~half(0.02), "bright": ~half(0.044)},
+            )
+        },
         "Accuracy where brightness is dark (below 85) is 0.0% against the champion's 60.0% on 120 test images, 60 points lower:",
     ),
     "harm-log-loss": (
@@ -81,7 +123,10 @@ ALONE = {
         {"test": answers({"happy": 50}, {"angry": 50}, wrong=20, rows_of_angry=95)},
         "Macro F1 is ",
     ),
-    "harm-ece": ({"test": answers({}, {}, sure=(0.985, 0.80), sure_when_wrong=(0.40, 0.80), wrong=200)}, "Calibration error (ECE) is"),
+    "harm-ece": (
+        {"test": answers({}, {}, sure=(0.985, 0.80), sure_when_wrong=(0.40, 0.80), wrong=200)},
+        "Calibration error (ECE) is",
+    ),
     "golden-failures": (
         {"serving": replace(SERVING, golden_failures=2)},
         "2 of 64 golden images got another answer from the server than expected; none may.",
@@ -94,9 +139,19 @@ ALONE = {
         {"serving": replace(SERVING, challenger=measured(model_bytes=50_000_001))},
         "The served file has 50,000,001 bytes; 50,000,000 are allowed.",
     ),
-    "cold-start": ({"serving": replace(SERVING, challenger=measured(cold=61.0))}, "The server was ready after 61.0 s; 60 s are allowed."),
+    "cold-start": (
+        {"serving": replace(SERVING, challenger=measured(cold=61.0))},
+        "The server was ready after 61.0 s; 60 s are allowed.",
+    ),
     "latency-p95": (
-        {"serving": replace(SERVING, challenger=measured(p95=2.5), p95_ratio=1.25, p95_ratio_interval=(1.11, 1.4))},
+        {
+            "serving": replace(
+                SERVING,
+                challenger=measured(p95=2.5),
+                p95_ratio=1.25,
+                p95_ratio_interval=(1.11, 1.4),
+            )
+        },
         "Latency's 95th percentile is 2.50 ms against the champion's 2.00 ms, 1.25 times it (90% interval 1.11 to 1.40);"
         " 1.1 times is allowed, which is shown to be exceeded.",
     ),
@@ -107,9 +162,11 @@ ALONE = {
 def test_each_check_rejects_alone_and_says_why(name: str) -> None:
     changes, sentence = ALONE[name]
     found = judged(**changes)
-    assert [(each.name, each.sentence) for each in found.checks if each.outcome not in ("pass", "note", "insufficient")] == [
-        (name, found.reasons[0])
-    ], found.reasons
+    assert [
+        (each.name, each.sentence)
+        for each in found.checks
+        if each.outcome not in ("pass", "note", "insufficient")
+    ] == [(name, found.reasons[0])], found.reasons
     assert found.word == "rejected"
     assert found.deciding == (name,)
     assert found.reasons[0].startswith(sentence)
@@ -126,7 +183,10 @@ def test_exactly_the_margin_below_passes_the_pre_screen() -> None:
 
 
 def test_a_margin_that_the_rows_cannot_resolve_asks_a_person() -> None:
-    few = judged(answers(dict.fromkeys(NAMES, 5), dict.fromkeys(NAMES, 5), rows=50, wrong=10), policy=replace(POLICY, min_rows=10))
+    few = judged(
+        answers(dict.fromkeys(NAMES, 5), dict.fromkeys(NAMES, 5), rows=50, wrong=10),
+        policy=replace(POLICY, min_rows=10),
+    )
     assert (few.word, few.deciding) == ("needs-approval", ("non-inferiority", "anchor"))
     assert few.resolution is not None
     assert few.resolution.rows_needed == 3092
@@ -140,7 +200,10 @@ def test_a_margin_that_the_rows_cannot_resolve_asks_a_person() -> None:
 @pytest.mark.parametrize(("gained", "lost", "word"), [(20, 0, "blessed"), (0, 20, "rejected")])
 def test_a_plain_difference_needs_no_finer_margin(gained: int, lost: int, word: str) -> None:
     small = answers(dict.fromkeys(NAMES, gained), dict.fromkeys(NAMES, lost), rows=50, wrong=10)
-    assert judged(small, held_out=answers(EVEN, EVEN), policy=replace(POLICY, min_rows=1000)).word == word
+    assert (
+        judged(small, held_out=answers(EVEN, EVEN), policy=replace(POLICY, min_rows=1000)).word
+        == word
+    )
 
 
 def test_small_classes_are_insufficient_evidence() -> None:
@@ -149,10 +212,15 @@ def test_small_classes_are_insufficient_evidence() -> None:
     told = judged(small, policy=policy)
     assert told.word == "blessed"
     assert check(told, "harm-recall-happy").outcome == "insufficient"
-    assert check(told, "harm-recall-happy").sentence.endswith("insufficient evidence, 100 images are wanted.")
+    assert check(told, "harm-recall-happy").sentence.endswith(
+        "insufficient evidence, 100 images are wanted."
+    )
     assert "3 more had too few images to judge" in told.reasons[0]
     asked = judged(small, policy=replace(policy, insufficient_evidence="ask"))
-    assert (asked.word, asked.deciding) == ("needs-approval", ("harm-recall-happy", "harm-recall-sad", "harm-recall-angry"))
+    assert (asked.word, asked.deciding) == (
+        "needs-approval",
+        ("harm-recall-happy", "harm-recall-sad", "harm-recall-angry"),
+    )
 
 
 def test_superiority_is_claimed_only_where_it_is_shown_and_costs_more_at_later_looks() -> None:
@@ -200,7 +268,10 @@ def test_no_golden_images_rejects() -> None:
     assert "No golden image was sent" in found.reasons[0]
 
 
-FIRST = {"versions": {"challenger": "new"}, "serving": replace(SERVING, champion=None, p95_ratio=0.0, p95_ratio_interval=())}
+FIRST = {
+    "versions": {"challenger": "new"},
+    "serving": replace(SERVING, champion=None, p95_ratio=0.0, p95_ratio_interval=()),
+}
 
 
 def first(policy: GatePolicy = POLICY) -> Verdict:
@@ -210,7 +281,9 @@ def first(policy: GatePolicy = POLICY) -> Verdict:
 def test_a_first_model_asks_or_is_promoted_as_the_policy_says() -> None:
     asked = first()
     assert (asked.word, asked.champion) == ("needs-approval", None)
-    assert asked.reasons == ("No model serves yet, and the policy leaves the first one to a person.",)
+    assert asked.reasons == (
+        "No model serves yet, and the policy leaves the first one to a person.",
+    )
     promoted = first(replace(POLICY, first_model="promote"))
     assert (promoted.word, promoted.better_than_anchor) == ("blessed", True)
     assert promoted.reasons[0].startswith("First model: accuracy 78.0%")
@@ -218,10 +291,14 @@ def test_a_first_model_asks_or_is_promoted_as_the_policy_says() -> None:
 
 def test_a_first_model_must_clear_the_floors_with_its_lower_bound() -> None:
     policy = replace(POLICY, min_accuracy=0.775)
-    assert judged(policy=policy).word == "blessed"  # against a champion only significant violation fails
+    assert (
+        judged(policy=policy).word == "blessed"
+    )  # against a champion only significant violation fails
     found = first(replace(policy, first_model="promote"))
     assert (found.word, found.deciding) == ("rejected", ("accuracy",))
-    assert found.reasons == ("Accuracy is 78.0% on 3,000 test images, with 95% confidence at least 76.7%; the floor is 77.5%.",)
+    assert found.reasons == (
+        "Accuracy is 78.0% on 3,000 test images, with 95% confidence at least 76.7%; the floor is 77.5%.",
+    )
 
 
 def test_without_held_out_rows_the_pre_screen_says_so() -> None:
@@ -239,7 +316,9 @@ def test_the_gate_is_a_pure_function() -> None:
 
 
 SCORES = Scores("new", 4, 0.5, 0.5, 0.4, 0.25, 1.2, 0.6, 0.1, 0.5, 4, (), ())
-EVALUATION = EvaluateFindings("s", NAMES, SCORES, replace(SCORES, version="old"), replace(SCORES, version="first"), None, ())
+EVALUATION = EvaluateFindings(
+    "s", NAMES, SCORES, replace(SCORES, version="old"), replace(SCORES, version="first"), None, ()
+)
 
 
 @pytest.mark.parametrize(
@@ -251,7 +330,11 @@ EVALUATION = EvaluateFindings("s", NAMES, SCORES, replace(SCORES, version="old")
         ("new", "old", None, "evaluated anchor and that of the night plan"),
     ],
 )
-def test_findings_about_different_things_are_refused(served: str, champion: str | None, anchor: str | None, message: str) -> None:
+def test_findings_about_different_things_are_refused(
+    served: str, champion: str | None, anchor: str | None, message: str
+) -> None:
     require_same_case(EVALUATION, SERVING, night("old", "first"))
     with pytest.raises(ContractError, match=message):
-        require_same_case(EVALUATION, replace(SERVING, challenger=measured(served)), night(champion, anchor))
+        require_same_case(
+            EVALUATION, replace(SERVING, challenger=measured(served)), night(champion, anchor)
+        )

@@ -18,7 +18,9 @@ def contents(first: int, last: int) -> list[str]:
 
 def look(challenger: str, first: int = 0, last: int = 900) -> Look:
     ids = contents(first, last)
-    return Look(0, challenger, "run", "2026-01-01T00:00:00+00:00", f"{first}-{last}", len(ids), sketch(ids))
+    return Look(
+        0, challenger, "run", "2026-01-01T00:00:00+00:00", f"{first}-{last}", len(ids), sketch(ids)
+    )
 
 
 def numbers(*looks: Look) -> list[int]:
@@ -38,15 +40,24 @@ def test_a_repeated_gate_is_no_second_look() -> None:
 
 
 def test_fresh_rows_start_anew_and_a_few_new_rows_do_not() -> None:
-    assert numbers(look("a"), look("b", 10_000, 10_900), look("c"), look("d", 10_000, 10_900)) == [1, 1, 2, 2]
-    grown = [look(str(night), 5 * night, 900 + 5 * night) for night in range(6)]  # 5 rows a night leave, 5 come
+    assert numbers(look("a"), look("b", 10_000, 10_900), look("c"), look("d", 10_000, 10_900)) == [
+        1,
+        1,
+        2,
+        2,
+    ]
+    grown = [
+        look(str(night), 5 * night, 900 + 5 * night) for night in range(6)
+    ]  # 5 rows a night leave, 5 come
     assert numbers(*grown) == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize("shift", [0, 90, 300, 900])
 def test_overlap_is_estimated_from_sketches(shift: int) -> None:
     true = (900 - shift) / (900 + shift)
-    assert overlap(sketch(contents(0, 900)), sketch(contents(shift, 900 + shift))) == pytest.approx(true, abs=0.15)
+    assert overlap(sketch(contents(0, 900)), sketch(contents(shift, 900 + shift))) == pytest.approx(
+        true, abs=0.15
+    )
 
 
 def test_gates_at_once_each_get_a_number_of_their_own(tmp_path: Path) -> None:

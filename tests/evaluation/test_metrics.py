@@ -20,10 +20,22 @@ from components.shared.findings import Scores
 NAMES = ("a", "b", "c", "d")
 
 
-def scored(labels: np.ndarray, probabilities: np.ndarray, exact: np.ndarray | None = None, near: np.ndarray | None = None) -> Scores:
+def scored(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    exact: np.ndarray | None = None,
+    near: np.ndarray | None = None,
+) -> Scores:
     none = np.zeros(len(labels), bool)
     names = NAMES[: probabilities.shape[1]]
-    return scores("v", names, labels, probabilities, none if exact is None else exact, none if near is None else near)
+    return scores(
+        "v",
+        names,
+        labels,
+        probabilities,
+        none if exact is None else exact,
+        none if near is None else near,
+    )
 
 
 @st.composite
@@ -56,30 +68,46 @@ def test_scores_equal_scikit_learns(table: tuple[np.ndarray, np.ndarray]) -> Non
     with warnings.catch_warnings():  # scikit-learn warns of classes that are predicted but never true, and of single-class tables
         warnings.simplefilter("ignore", (UserWarning, UndefinedMetricWarning))
         balanced = theirs.balanced_accuracy_score(labels, predicted)
-        precision, recall, f1, support = theirs.precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
+        precision, recall, f1, support = theirs.precision_recall_fscore_support(
+            labels, predicted, labels=classes, zero_division=0
+        )
     assert found.accuracy == pytest.approx(theirs.accuracy_score(labels, predicted))
     assert found.balanced_accuracy == pytest.approx(balanced)
-    assert found.macro_f1 == pytest.approx(theirs.f1_score(labels, predicted, average="macro", zero_division=0))
+    assert found.macro_f1 == pytest.approx(
+        theirs.f1_score(labels, predicted, average="macro", zero_division=0)
+    )
     assert found.log_loss == pytest.approx(theirs.log_loss(labels, exact, labels=classes), abs=1e-9)
-    assert found.brier == pytest.approx(theirs.brier_score_loss(labels, exact, labels=classes, scale_by_half=False), abs=1e-9)
+    assert found.brier == pytest.approx(
+        theirs.brier_score_loss(labels, exact, labels=classes, scale_by_half=False), abs=1e-9
+    )
     assert [row.precision for row in found.per_class] == pytest.approx(list(precision))
     assert [row.recall for row in found.per_class] == pytest.approx(list(recall))
     assert [row.f1 for row in found.per_class] == pytest.approx(list(f1))
     assert [row.support for row in found.per_class] == list(support)
-    assert found.confusion == tuple(map(tuple, theirs.confusion_matrix(labels, predicted, labels=classes).tolist()))
+    assert found.confusion == tuple(
+        map(tuple, theirs.confusion_matrix(labels, predicted, labels=classes).tolist())
+    )
     for curve in found.curves:
         index = NAMES.index(curve.label)
         positive = labels == index
         assert curve.area == pytest.approx(theirs.roc_auc_score(positive, exact[:, index]))
-        assert curve.average_precision == pytest.approx(theirs.average_precision_score(positive, exact[:, index]))
-        assert (curve.false_positive_rate[0], curve.true_positive_rate[-1], curve.recall[-1]) == (0, 1, 0)
+        assert curve.average_precision == pytest.approx(
+            theirs.average_precision_score(positive, exact[:, index])
+        )
+        assert (curve.false_positive_rate[0], curve.true_positive_rate[-1], curve.recall[-1]) == (
+            0,
+            1,
+            0,
+        )
     drawable = [index for index in classes if 0 < (labels == index).sum() < len(labels)]
     assert [curve.label for curve in found.curves] == [NAMES[index] for index in drawable]
 
 
 @settings(max_examples=40, deadline=None)
 @given(tables())
-def test_calibration_error_is_that_of_a_loop_over_bins(table: tuple[np.ndarray, np.ndarray]) -> None:
+def test_calibration_error_is_that_of_a_loop_over_bins(
+    table: tuple[np.ndarray, np.ndarray],
+) -> None:
     labels, probabilities = table
     exact = probabilities.astype(np.float64)
     exact /= exact.sum(axis=1, keepdims=True)
@@ -93,7 +121,9 @@ def test_calibration_error_is_that_of_a_loop_over_bins(table: tuple[np.ndarray, 
     assert found.ece == pytest.approx(by_hand)
     drawn = reliability(labels, exact)
     assert sum(each.rows for each in drawn) == len(labels)
-    assert sum(each.rows * abs(each.accuracy - each.confidence) for each in drawn) / len(labels) == pytest.approx(by_hand)
+    assert sum(each.rows * abs(each.accuracy - each.confidence) for each in drawn) / len(
+        labels
+    ) == pytest.approx(by_hand)
 
 
 def test_long_curves_are_thinned_and_keep_their_shape() -> None:
@@ -108,7 +138,12 @@ def test_long_curves_are_thinned_and_keep_their_shape() -> None:
 
 def test_one_row() -> None:
     found = scored(np.array([2]), np.array([[0.1, 0.2, 0.7]], np.float32))
-    assert (found.accuracy, found.balanced_accuracy, found.macro_f1, found.majority_share) == (1, 1, 1, 1)
+    assert (found.accuracy, found.balanced_accuracy, found.macro_f1, found.majority_share) == (
+        1,
+        1,
+        1,
+        1,
+    )
     assert found.log_loss == pytest.approx(-math.log(0.7))
     assert found.brier == pytest.approx(0.1**2 + 0.2**2 + 0.3**2)
     assert found.ece == pytest.approx(0.3)
@@ -129,9 +164,18 @@ def test_copies_of_training_rows_are_scored_apart() -> None:
     probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.1, 0.9]])
     exact, near = np.array([True, False, False, False]), np.array([True, False, True, False])
     found = scored(labels, probabilities, exact, near)
-    assert (found.accuracy, found.rows_without_twins, found.accuracy_without_twins) == (0.75, 3, pytest.approx(2 / 3))
-    assert [(part.rows, part.accuracy) for part in found.parts] == [(3, pytest.approx(2 / 3)), (2, 0.5)]
-    assert found.parts[1].log_loss == pytest.approx(point_figures(labels[~near], probabilities[~near]).log_loss)
+    assert (found.accuracy, found.rows_without_twins, found.accuracy_without_twins) == (
+        0.75,
+        3,
+        pytest.approx(2 / 3),
+    )
+    assert [(part.rows, part.accuracy) for part in found.parts] == [
+        (3, pytest.approx(2 / 3)),
+        (2, 0.5),
+    ]
+    assert found.parts[1].log_loss == pytest.approx(
+        point_figures(labels[~near], probabilities[~near]).log_loss
+    )
     everything = scored(labels, probabilities, np.ones(4, bool), np.ones(4, bool))
     assert (everything.rows_without_twins, everything.accuracy_without_twins) == (0, 0.0)
 
@@ -146,7 +190,8 @@ def test_calibration_error_of_known_cases() -> None:
 
 
 def test_calibration_bins_are_closed_above() -> None:
-    # 0.6 is the upper edge of the ninth of 15 bins; 0.6 and 0.62 are apart, so their gaps don't cancel.
+    # 0.6 is the upper edge of the ninth of 15 bins; 0.6 and 0.62 are apart, so their gaps don't
+    # cancel.
     probabilities = np.array([[0.6, 0.4], [0.62, 0.38]])
     assert point_figures(np.array([0, 1]), probabilities).ece == pytest.approx((0.4 + 0.62) / 2)
 
@@ -168,4 +213,10 @@ def test_comparison_counts() -> None:
         return np.eye(3)[list(classes)]
 
     found = comparison(np.array([0, 1, 2, 0, 1]), says(0, 1, 0, 0, 0), says(0, 0, 2, 0, 2))
-    assert (found.both_right, found.only_challenger_right, found.only_champion_right, found.both_wrong, found.rows) == (2, 1, 1, 1, 5)
+    assert (
+        found.both_right,
+        found.only_challenger_right,
+        found.only_champion_right,
+        found.both_wrong,
+        found.rows,
+    ) == (2, 1, 1, 1, 5)

@@ -21,7 +21,11 @@ def test_each_class_shows_a_right_one_and_the_most_surely_wrong_one() -> None:
     assert len(chosen) == len(set(chosen)) == 9
     for label in range(3):
         rows = [row for row in chosen if labels[row] == label]
-        wrong = [row for row in range(90) if labels[row] == label and probabilities[row].argmax() != label]
+        wrong = [
+            row
+            for row in range(90)
+            if labels[row] == label and probabilities[row].argmax() != label
+        ]
         assert any(probabilities[row].argmax() == label for row in rows)
         assert max(wrong, key=lambda row: probabilities[row].max()) in rows
 
@@ -40,7 +44,9 @@ def test_fewer_rows_than_wanted() -> None:
 def test_the_picture_has_the_models_size_up_to_96_pixels() -> None:
     content = encode_png(np.random.default_rng(0).integers(0, 256, (300, 200, 3), dtype=np.uint8))
     for spec, expected in ((ImageSpec(48, 48, 1), (48, 48)), (ImageSpec(224, 112, 3), (96, 48, 3))):
-        shown = sample(content, spec, "id", NAMES, 1, np.array([0.2, 0.5, 0.3]), np.array([0.6, 0.1, 0.3]))
+        shown = sample(
+            content, spec, "id", NAMES, 1, np.array([0.2, 0.5, 0.3]), np.array([0.6, 0.1, 0.3])
+        )
         head, _, body = shown.image.partition(",")
         assert head == "data:image/png;base64"
         assert decode(base64.b64decode(body)).pixels.shape == expected

@@ -21,7 +21,10 @@ TABLE: dict[str, np.ndarray] = {
 
 
 def of(*columns: str) -> dict[str, list[int]]:
-    return {f"{piece.column} {piece.name}": np.flatnonzero(piece.member).tolist() for piece in slices(TABLE, columns)}
+    return {
+        f"{piece.column} {piece.name}": np.flatnonzero(piece.member).tolist()
+        for piece in slices(TABLE, columns)
+    }
 
 
 def test_bins_are_fixed_by_definition() -> None:
@@ -30,7 +33,11 @@ def test_bins_are_fixed_by_definition() -> None:
         "brightness medium (85 to 170)": [1, 2],
         "brightness bright (170 and above)": [3],
     }
-    assert of("size") == {"size below 32 pixels": [3], "size 32 to 63 pixels": [0, 2], "size 256 pixels and above": [1]}
+    assert of("size") == {
+        "size below 32 pixels": [3],
+        "size 32 to 63 pixels": [0, 2],
+        "size 256 pixels and above": [1],
+    }
 
 
 def test_text_is_cut_by_value_and_other_numbers_by_quartiles() -> None:
@@ -54,13 +61,25 @@ def test_an_unknown_column_names_the_nearest() -> None:
 
 def test_a_column_of_identities_is_refused() -> None:
     with pytest.raises(InputError, match="at most 50 different values; received 60"):
-        slices({"example_id": np.array([str(index) for index in range(60)], object)}, ["example_id"])
+        slices(
+            {"example_id": np.array([str(index) for index in range(60)], object)}, ["example_id"]
+        )
 
 
 def test_changes_count_both_ways() -> None:
-    found = answers({"happy": 30, "sad": 5}, {"happy": 10}, slices={"dark": np.arange(3000) < 40, "rest": np.arange(3000) >= 40})
+    found = answers(
+        {"happy": 30, "sad": 5},
+        {"happy": 10},
+        slices={"dark": np.arange(3000) < 40, "rest": np.arange(3000) >= 40},
+    )
     happy = class_changes(found, NAMES)[0]
-    assert (happy.kind, happy.name, happy.rows, happy.gained, happy.lost) == ("class", "happy", 1000, 30, 10)
+    assert (happy.kind, happy.name, happy.rows, happy.gained, happy.lost) == (
+        "class",
+        "happy",
+        1000,
+        30,
+        10,
+    )
     assert happy.difference == pytest.approx(0.02)
     assert happy.champion is not None
     assert happy.challenger - happy.champion == pytest.approx(happy.difference)

@@ -25,7 +25,9 @@ def sources() -> dict[str, dict[str, Any]]:
     for path in sorted(KUSTOMIZE.rglob("*.yaml")):
         if path.name not in ("kustomization.yaml", "identities.yaml"):
             for resource in yaml.safe_load_all(path.read_text()):
-                found[f"{path.relative_to(KUSTOMIZE)}:{resource['kind']}/{resource['metadata']['name']}"] = resource
+                found[
+                    f"{path.relative_to(KUSTOMIZE)}:{resource['kind']}/{resource['metadata']['name']}"
+                ] = resource
     return found
 
 
@@ -37,18 +39,26 @@ def golden(overlay: str) -> list[dict[str, Any]]:
 def renderer() -> list[str]:
     """A command that renders a folder; empty where neither kustomize 5 nor a kubectl that holds it is found."""
     if shutil.which("kustomize"):
-        version = subprocess.run(["kustomize", "version"], capture_output=True, text=True).stdout.strip().removeprefix("v")
+        version = (
+            subprocess.run(["kustomize", "version"], capture_output=True, text=True)
+            .stdout.strip()
+            .removeprefix("v")
+        )
         if version.startswith("5."):
             return ["kustomize", "build"]
     if shutil.which("kubectl"):
-        version = subprocess.run(["kubectl", "version", "--client"], capture_output=True, text=True).stdout
+        version = subprocess.run(
+            ["kubectl", "version", "--client"], capture_output=True, text=True
+        ).stdout
         if "Kustomize Version: v5." in version:
             return ["kubectl", "kustomize"]
     return []
 
 
 def render(overlay: str) -> str:
-    return subprocess.run([*renderer(), KUSTOMIZE / "overlays" / overlay], capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        [*renderer(), KUSTOMIZE / "overlays" / overlay], capture_output=True, text=True, check=True
+    ).stdout
 
 
 if __name__ == "__main__":

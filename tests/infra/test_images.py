@@ -36,7 +36,15 @@ class TestContainerfile:
     def test_the_last_stage_only_copies(self, component: str) -> None:
         """So no layer holds what a later one hides."""
         last = self.text(component).split("\nFROM ")[-1]
-        assert set(re.findall(r"^([A-Z]+) ", last, re.MULTILINE)) == {"COPY", "ENV", "WORKDIR", "USER", "ARG", "LABEL", "CMD"}
+        assert set(re.findall(r"^([A-Z]+) ", last, re.MULTILINE)) == {
+            "COPY",
+            "ENV",
+            "WORKDIR",
+            "USER",
+            "ARG",
+            "LABEL",
+            "CMD",
+        }
 
     def test_it_runs_as_nobody(self, component: str) -> None:
         assert re.search(r"^USER 65532:65532$", self.text(component), re.MULTILINE)
@@ -45,9 +53,14 @@ class TestContainerfile:
 def test_the_shipped_presets_are_data_of_the_image_of_resolve(tmp_path: Path) -> None:
     (tmp_path / "gone.json").write_text("{}")
     write_presets(tmp_path)
-    assert {path.stem: from_json(Preset, path.read_bytes()) for path in tmp_path.iterdir()} == PRESETS
+    assert {
+        path.stem: from_json(Preset, path.read_bytes()) for path in tmp_path.iterdir()
+    } == PRESETS
     copying = {
-        name: (ROOT / "components" / name / "Containerfile").read_text().count("COPY build/presets /app/presets") for name in COMPONENTS
+        name: (ROOT / "components" / name / "Containerfile")
+        .read_text()
+        .count("COPY build/presets /app/presets")
+        for name in COMPONENTS
     }
     assert copying == {name: int(name == "ingestion") for name in COMPONENTS}
 
@@ -69,10 +82,15 @@ def test_a_machine_without_settings_tells_nothing(tmp_path: Path) -> None:
     ("name", "content"),
     [
         ("sources.list", "deb http://mirror.invalid/debian bookworm main\n"),
-        ("sources.list.d/debian.sources", "Types: deb\nURIs: http://mirror.invalid/debian\nSuites: bookworm\n"),
+        (
+            "sources.list.d/debian.sources",
+            "Types: deb\nURIs: http://mirror.invalid/debian\nSuites: bookworm\n",
+        ),
     ],
 )
-def test_debian_comes_from_where_the_machine_gets_it(tmp_path: Path, name: str, content: str) -> None:
+def test_debian_comes_from_where_the_machine_gets_it(
+    tmp_path: Path, name: str, content: str
+) -> None:
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content)
@@ -85,9 +103,13 @@ def test_other_repositories_are_no_mirror_of_debian(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("version", "builds"), [("20.10.24+dfsg1", True), ("28.2.2", False)])
-def test_a_client_without_buildkit_is_passed_over(tmp_path: Path, version: str, builds: bool) -> None:
+def test_a_client_without_buildkit_is_passed_over(
+    tmp_path: Path, version: str, builds: bool
+) -> None:
     client = tmp_path / "docker"
-    client.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo "Docker version {version}, build 1" || exit 1\n')
+    client.write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] && echo "Docker version {version}, build 1" || exit 1\n'
+    )
     client.chmod(0o755)
     assert bool(engine._clients({"PATH": str(tmp_path)})) is builds
 
@@ -101,7 +123,9 @@ def test_a_client_without_buildkit_is_passed_over(tmp_path: Path, version: str, 
         ("", ""),
     ],
 )
-def test_the_source_label_is_the_origins_public_address(tmp_path: Path, origin: str, source: str) -> None:
+def test_the_source_label_is_the_origins_public_address(
+    tmp_path: Path, origin: str, source: str
+) -> None:
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     if origin:
         subprocess.run(["git", "remote", "add", "origin", origin], cwd=tmp_path, check=True)

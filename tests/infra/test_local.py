@@ -31,7 +31,9 @@ esac
 """
 
 
-def run(tmp_path: Path, *arguments: str, **environment: str) -> tuple[subprocess.CompletedProcess[str], str]:
+def run(
+    tmp_path: Path, *arguments: str, **environment: str
+) -> tuple[subprocess.CompletedProcess[str], str]:
     """A script on fake tools, and what it asked of them."""
     tools = tmp_path / "tools"
     tools.mkdir(exist_ok=True)
@@ -55,7 +57,10 @@ def test_versions_are_those_of_the_clients() -> None:
     stated = dict(re.findall(r"^(\w+)=(\S+)", VERSIONS.read_text(), re.MULTILINE))
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
     assert f"kfp[kubernetes]=={stated['PIPELINES_VERSION']}" in groups["pipelines"]
-    assert f"kserve=={stated['KSERVE_VERSION'].removeprefix('v').rsplit('.', 1)[0]}.*" in groups["deployment"]
+    assert (
+        f"kserve=={stated['KSERVE_VERSION'].removeprefix('v').rsplit('.', 1)[0]}.*"
+        in groups["deployment"]
+    )
 
 
 def test_every_shell_script_is_checked() -> None:
@@ -63,7 +68,9 @@ def test_every_shell_script_is_checked() -> None:
     makefile = (ROOT / "Makefile").read_text()
     assert "SCRIPTS := .ci/run $(wildcard infra/*/*.sh)" in makefile
     listed = {ROOT / ".ci" / "run", *ROOT.glob("infra/*/*.sh")}
-    tracked = subprocess.run(["git", "ls-files", "*.sh"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    tracked = subprocess.run(
+        ["git", "ls-files", "*.sh"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
     assert {ROOT / name for name in tracked} <= listed
 
 
@@ -79,10 +86,21 @@ def test_missing_tools_are_named_before_anything_is_made(tmp_path: Path) -> None
     (tmp_path / "bin").mkdir()
     for tool in ("bash", "dirname", "kubectl"):
         (tmp_path / "bin" / tool).symlink_to(str(shutil.which(tool) or "/bin/true"))
-    done = subprocess.run(["bash", ROOT / "infra/local/up.sh", "kind"], env={"PATH": str(tmp_path / "bin")}, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (5, "up: not installed: kind helm docker curl git jq make python3\n")
     done = subprocess.run(
-        ["bash", ROOT / "infra/local/down.sh", "kind"], env={"PATH": str(tmp_path / "bin")}, capture_output=True, text=True
+        ["bash", ROOT / "infra/local/up.sh", "kind"],
+        env={"PATH": str(tmp_path / "bin")},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (
+        5,
+        "up: not installed: kind helm docker curl git jq make python3\n",
+    )
+    done = subprocess.run(
+        ["bash", ROOT / "infra/local/down.sh", "kind"],
+        env={"PATH": str(tmp_path / "bin")},
+        capture_output=True,
+        text=True,
     )
     assert (done.returncode, done.stderr) == (5, "down: not installed: kind\n")
 
@@ -95,10 +113,15 @@ def test_without_an_engine_nothing_is_made(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("fails", "doing"),
-    [("kind create", "making the cluster"), ("make images", "building and loading the images"),
-     ("platform-agnostic", "installing Kubeflow Pipelines"), ("rollout restart", "installing KServe"),
-     ("apply --server-side -k build/kustomize", "applying infra/kustomize"), ("get secret", "copying the store's keys")],
-)  # fmt: skip
+    [
+        ("kind create", "making the cluster"),
+        ("make images", "building and loading the images"),
+        ("platform-agnostic", "installing Kubeflow Pipelines"),
+        ("rollout restart", "installing KServe"),
+        ("apply --server-side -k build/kustomize", "applying infra/kustomize"),
+        ("get secret", "copying the store's keys"),
+    ],
+)
 def test_a_failure_says_what_failed_and_what_to_do(tmp_path: Path, fails: str, doing: str) -> None:
     done, asked = run(tmp_path, "infra/local/up.sh", "kind", FAILS=fails)
     assert done.returncode == 1
@@ -130,7 +153,14 @@ def test_kind_gets_everything_in_order(tmp_path: Path) -> None:
 
 
 def test_what_stands_is_left_alone(tmp_path: Path) -> None:
-    done, asked = run(tmp_path, "infra/local/up.sh", "kind", CLUSTERS="emotion", KSERVE_STANDS="yes", ROUTES="true")
+    done, asked = run(
+        tmp_path,
+        "infra/local/up.sh",
+        "kind",
+        CLUSTERS="emotion",
+        KSERVE_STANDS="yes",
+        ROUTES="true",
+    )
     assert done.returncode == 0, done.stderr
     assert "create cluster" not in asked
     assert "installer of KServe" not in asked
@@ -147,6 +177,9 @@ def test_minikube_gives_its_gpus(tmp_path: Path) -> None:
 
 
 def test_down_removes_the_cluster(tmp_path: Path) -> None:
-    for place, words in (("kind", "kind delete cluster --name emotion"), ("minikube", "minikube delete --profile emotion")):
+    for place, words in (
+        ("kind", "kind delete cluster --name emotion"),
+        ("minikube", "minikube delete --profile emotion"),
+    ):
         done, asked = run(tmp_path, "infra/local/down.sh", place)
         assert (done.returncode, asked.strip()) == (0, words)

@@ -12,8 +12,12 @@ from kubernetes_validate.utils import all_versions, major_minor
 from components.shared.preset import ServingPolicy
 from tests.infra.manifests import GOLDEN, KUSTOMIZE, OVERLAYS, golden, render, renderer, sources
 
-NEWEST = sorted({major_minor(version) for version in all_versions()}, key=lambda version: int(version.split(".")[1]))[-2:]
-# Types of others: KServe's are held against its SDK in tests/deployment; Prometheus' have no schema in a package.
+NEWEST = sorted(
+    {major_minor(version) for version in all_versions()},
+    key=lambda version: int(version.split(".")[1]),
+)[-2:]
+# Types of others: KServe's are held against its SDK in tests/deployment; Prometheus' have no schema
+# in a package.
 OTHERS = ("serving.kserve.io/v1alpha1", "monitoring.coreos.com/v1", "monitoring.googleapis.com/v1")
 SOURCES = sources()
 
@@ -66,40 +70,78 @@ class TestPrivilege:
             for rule in role["rules"]:
                 assert "*" not in (*rule["apiGroups"], *rule["resources"], *rule["verbs"])
                 assert "secrets" not in rule["resources"] or rule["resourceNames"]
-                assert not {"escalate", "bind", "impersonate", "deletecollection"}.intersection(rule["verbs"])
-                assert "delete" not in rule["verbs"] or rule["resources"] == ["horizontalpodautoscalers"]
+                assert not {"escalate", "bind", "impersonate", "deletecollection"}.intersection(
+                    rule["verbs"]
+                )
+                assert "delete" not in rule["verbs"] or rule["resources"] == [
+                    "horizontalpodautoscalers"
+                ]
 
     def test_every_binding_ties_an_account_to_a_role_that_stand_here(self, overlay: str) -> None:
         resources = golden(overlay)
-        accounts = {(each["metadata"]["namespace"], each["metadata"]["name"]) for each in of_kind(resources, "ServiceAccount")}
-        roles = {(each["metadata"]["namespace"], each["metadata"]["name"]) for each in of_kind(resources, "Role")}
+        accounts = {
+            (each["metadata"]["namespace"], each["metadata"]["name"])
+            for each in of_kind(resources, "ServiceAccount")
+        }
+        roles = {
+            (each["metadata"]["namespace"], each["metadata"]["name"])
+            for each in of_kind(resources, "Role")
+        }
         bindings = of_kind(resources, "RoleBinding")
-        assert {(each["metadata"]["namespace"], each["roleRef"]["name"]) for each in bindings} == roles
-        assert {(subject["namespace"], subject["name"]) for each in bindings for subject in each["subjects"]} <= accounts
+        assert {
+            (each["metadata"]["namespace"], each["roleRef"]["name"]) for each in bindings
+        } == roles
+        assert {
+            (subject["namespace"], subject["name"])
+            for each in bindings
+            for subject in each["subjects"]
+        } <= accounts
 
     def test_what_serves_may_ask_the_cluster_for_nothing(self, overlay: str) -> None:
         resources, policy = golden(overlay), ServingPolicy()
-        (account,) = [each for each in of_kind(resources, "ServiceAccount") if each["metadata"]["name"] == policy.service_account]
+        (account,) = [
+            each
+            for each in of_kind(resources, "ServiceAccount")
+            if each["metadata"]["name"] == policy.service_account
+        ]
         assert account["metadata"]["namespace"] == policy.namespace
         assert account["automountServiceAccountToken"] is False
-        bound = [subject["name"] for each in of_kind(resources, "RoleBinding") for subject in each["subjects"]]
+        bound = [
+            subject["name"]
+            for each in of_kind(resources, "RoleBinding")
+            for subject in each["subjects"]
+        ]
         assert policy.service_account not in bound
 
     def test_nothing_is_open_unless_named(self, overlay: str) -> None:
-        policies = {each["metadata"]["name"]: each for each in of_kind(golden(overlay), "NetworkPolicy")}
+        policies = {
+            each["metadata"]["name"]: each for each in of_kind(golden(overlay), "NetworkPolicy")
+        }
         nothing = policies["nothing"]["spec"]
-        assert (nothing["podSelector"], sorted(nothing["policyTypes"])) == ({}, ["Egress", "Ingress"])
+        assert (nothing["podSelector"], sorted(nothing["policyTypes"])) == (
+            {},
+            ["Egress", "Ingress"],
+        )
         (way_in,) = policies["predictor"]["spec"]["ingress"]
         assert [port["port"] for port in way_in["ports"]] == [8080]
-        assert all(origin.get("namespaceSelector") or origin["podSelector"] for origin in way_in["from"])
+        assert all(
+            origin.get("namespaceSelector") or origin["podSelector"] for origin in way_in["from"]
+        )
         for way_out in policies["predictor"]["spec"]["egress"]:
             assert "to" in way_out or [port["port"] for port in way_out["ports"]] == [443]
 
 
 def test_overlays_differ_in_what_they_are_for() -> None:
-    gpus = {overlay: of_kind(golden(overlay), "ResourceQuota")[0]["spec"]["hard"]["requests.nvidia.com/gpu"] for overlay in OVERLAYS}
+    gpus = {
+        overlay: of_kind(golden(overlay), "ResourceQuota")[0]["spec"]["hard"][
+            "requests.nvidia.com/gpu"
+        ]
+        for overlay in OVERLAYS
+    }
     assert gpus == {"kind": "0", "minikube": "1", "gke": "2"}
-    assert [each["metadata"]["name"] for each in of_kind(golden("gke"), "Rules", "PodMonitoring")] == ["emotion-predictor", "emotion"]
+    assert [
+        each["metadata"]["name"] for each in of_kind(golden("gke"), "Rules", "PodMonitoring")
+    ] == ["emotion-predictor", "emotion"]
     assert of_kind(golden("gke"), "PrometheusRule", "PodMonitor") == []
 
 
@@ -111,7 +153,9 @@ def test_google_takes_the_same_rules() -> None:
 
 def test_every_alert_says_what_to_do() -> None:
     (rules,) = of_kind(golden("kind"), "PrometheusRule")
-    alerts = [rule for group in rules["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
+    alerts = [
+        rule for group in rules["spec"]["groups"] for rule in group["rules"] if "alert" in rule
+    ]
     assert len(alerts) >= 4
     for alert in alerts:
         assert alert["for"]

@@ -15,7 +15,8 @@ from infra.images.sbom import debian_component, write_bill
 from pipelines.code_version import image_references
 
 DIGEST = "sha256:" + "a" * 64
-# Writes down its arguments; has no image yet, knows a registry, and a package or two when an image is asked.
+# Writes down its arguments; has no image yet, knows a registry, and a package or two when an image
+# is asked.
 DOCKER = f"""#!/bin/sh
 echo "$@" >> "$RECORD"
 case "$*" in
@@ -45,13 +46,19 @@ def test_a_registry_gets_every_image_and_its_digest_is_kept(docker: Engine, tmp_
     assert build.push(docker, {"serving": f"localhost/{tag}"}, "registry.example/team/") == {
         "serving": f"registry.example/team/{tag}@{DIGEST}"
     }
-    assert asked(tmp_path) == [f"tag localhost/{tag} registry.example/team/{tag}", f"push registry.example/team/{tag}"]
+    assert asked(tmp_path) == [
+        f"tag localhost/{tag} registry.example/team/{tag}",
+        f"push registry.example/team/{tag}",
+    ]
 
 
 def test_training_for_gpus_is_built_from_its_own_lock(docker: Engine, tmp_path: Path) -> None:
     tag = image_references("")["emotion-training"]
     built = build.build(docker, ("training", "reporting"), "base", gpu=True)
-    assert built == {"training": f"localhost/gpu/{tag}", "reporting": image_references("localhost")["emotion-reporting"]}
+    assert built == {
+        "training": f"localhost/gpu/{tag}",
+        "reporting": image_references("localhost")["emotion-reporting"],
+    }
     training, reporting = (line for line in asked(tmp_path) if line.startswith("build"))
     assert "--build-arg LOCK=gpu.lock" in training
     assert "--build-arg LOCK=requirements.lock" in reporting
@@ -59,10 +66,14 @@ def test_training_for_gpus_is_built_from_its_own_lock(docker: Engine, tmp_path: 
 
 def test_the_gpu_lock_is_trainings_with_cuda() -> None:
     def pins(group: str) -> set[str]:
-        return {line.split(" ")[0] for line in lock_of(group).read_text().splitlines() if "==" in line}
+        return {
+            line.split(" ")[0] for line in lock_of(group).read_text().splitlines() if "==" in line
+        }
 
     more = {pin.split("==")[0] for pin in pins("gpu") - pins("training")}
-    assert pins("training") - pins("gpu") <= {pin for pin in pins("training") if pin.startswith("tensorflow==")}
+    assert pins("training") - pins("gpu") <= {
+        pin for pin in pins("training") if pin.startswith("tensorflow==")
+    }
     assert {name for name in more if not name.startswith("nvidia-")} <= {"tensorflow[and-cuda]"}
     assert {"nvidia-cudnn-cu12", "nvidia-nccl-cu12"} <= more
 
@@ -82,10 +93,15 @@ def test_a_bill_lists_python_and_debian_and_is_written_once(docker: Engine, tmp_
 
 
 def test_a_version_keeps_its_epoch() -> None:
-    assert debian_component("libc6 2:2.41-12 amd64")["purl"] == "pkg:deb/debian/libc6@2%3A2.41-12?arch=amd64&distro=trixie"
+    assert (
+        debian_component("libc6 2:2.41-12 amd64")["purl"]
+        == "pkg:deb/debian/libc6@2%3A2.41-12?arch=amd64&distro=trixie"
+    )
 
 
-def test_each_image_is_signed_by_digest_and_its_bill_attested(docker: Engine, tmp_path: Path) -> None:
+def test_each_image_is_signed_by_digest_and_its_bill_attested(
+    docker: Engine, tmp_path: Path
+) -> None:
     reference, bill = f"registry.example/emotion-serving:0123@{DIGEST}", tmp_path / "bill.json"
     signing.sign({"serving": reference}, {"serving": bill}, "cosign.key")
     assert asked(tmp_path) == [
@@ -94,7 +110,9 @@ def test_each_image_is_signed_by_digest_and_its_bill_attested(docker: Engine, tm
     ]
 
 
-def test_what_cannot_sign_is_said_before_anything_is_built(docker: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_sign_is_said_before_anything_is_built(
+    docker: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(NoEngine, match=r"there is no key at .*cosign generate-key-pair"):
         signing.require_cosign(str(tmp_path / "none.key"))
     signing.require_cosign("gcpkms://projects/p/locations/l/keyRings/r/cryptoKeys/k")

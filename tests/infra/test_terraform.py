@@ -41,7 +41,9 @@ REQUIRED = {
 def plain(value: Any) -> Any:
     """The parser's tree without the quotes of strings, its own keys, and the list around a single block."""
     if isinstance(value, dict):
-        return {plain(key): plain(child) for key, child in value.items() if not key.startswith("__")}
+        return {
+            plain(key): plain(child) for key, child in value.items() if not key.startswith("__")
+        }
     if isinstance(value, list):
         return [plain(child) for child in value]
     return value.strip('"') if isinstance(value, str) else value
@@ -58,7 +60,12 @@ def blocks(kind: str) -> Iterator[dict[str, Any]]:
 
 
 def resources(kind: str = "resource") -> dict[str, dict[str, Any]]:
-    return {f"{type_}.{name}": body for block in blocks(kind) for type_, named in block.items() for name, body in named.items()}
+    return {
+        f"{type_}.{name}": body
+        for block in blocks(kind)
+        for type_, named in block.items()
+        for name, body in named.items()
+    }
 
 
 def variables() -> dict[str, dict[str, Any]]:
@@ -68,7 +75,11 @@ def variables() -> dict[str, dict[str, Any]]:
 def constant(name: str) -> Any:
     """A literal of pipelines/resources.py, which can't be imported without kfp."""
     for node in ast.parse((ROOT / "pipelines" / "resources.py").read_text()).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == name:
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and node.targets[0].id == name
+        ):
             return ast.literal_eval(node.value)
     raise LookupError(name)
 
@@ -81,10 +92,14 @@ def text() -> str:
 
 def test_every_reference_leads_somewhere(text: str) -> None:
     assert set(re.findall(r"\bvar\.(\w+)", text)) == set(variables())
-    assert set(re.findall(r"\blocal\.(\w+)", text)) == {name for block in blocks("locals") for name in block}
+    assert set(re.findall(r"\blocal\.(\w+)", text)) == {
+        name for block in blocks("locals") for name in block
+    }
     declared, data = resources(), resources("data")
     assert set(re.findall(r"\bdata\.(google_\w+\.\w+)", text)) == set(data)
-    referred = set(re.findall(r"(?<![\w.\"])(google_\w+\.\w+)", re.sub(r"data\.google_\w+\.\w+", "", text)))
+    referred = set(
+        re.findall(r"(?<![\w.\"])(google_\w+\.\w+)", re.sub(r"data\.google_\w+\.\w+", "", text))
+    )
     assert referred
     assert referred <= set(declared)
 
@@ -126,14 +141,22 @@ def test_the_bucket_is_closed_versioned_and_tidied() -> None:
     assert bucket["public_access_prevention"] == "enforced"
     assert bucket["force_destroy"] is False
     assert bucket["versioning"] == [{"enabled": True}]
-    deleted = [prefix for rule in bucket["lifecycle_rule"] for prefix in rule["condition"][0].get("matches_prefix", [])]
+    deleted = [
+        prefix
+        for rule in bucket["lifecycle_rule"]
+        for prefix in rule["condition"][0].get("matches_prefix", [])
+    ]
     assert deleted
     assert not [prefix for prefix in deleted if prefix.startswith(("models", "snapshots"))]
 
 
 def test_identities_are_those_of_the_overlay() -> None:
     (stated,) = (block["identities"] for block in blocks("locals"))
-    accounts = [each for each in golden("gke") if each["kind"] == "ServiceAccount" and "annotations" in each["metadata"]]
+    accounts = [
+        each
+        for each in golden("gke")
+        if each["kind"] == "ServiceAccount" and "annotations" in each["metadata"]
+    ]
     assert {each["metadata"]["name"]: each["metadata"]["namespace"] for each in accounts} == stated
     for each in accounts:
         google = each["metadata"]["annotations"]["iam.gke.io/gcp-service-account"]
@@ -149,7 +172,9 @@ def test_nobody_owns_or_edits_the_project() -> None:
 def terraform(*arguments: str) -> subprocess.CompletedProcess[str]:
     if shutil.which("terraform") is None:
         pytest.skip("terraform is not installed")
-    return subprocess.run(["terraform", f"-chdir={FOLDER}", *arguments], capture_output=True, text=True)
+    return subprocess.run(
+        ["terraform", f"-chdir={FOLDER}", *arguments], capture_output=True, text=True
+    )
 
 
 def test_it_is_formatted() -> None:
@@ -159,6 +184,8 @@ def test_it_is_formatted() -> None:
 
 def test_the_provider_finds_it_valid() -> None:
     if not (FOLDER / ".terraform").is_dir():
-        pytest.skip("the provider isn't here; `terraform -chdir=infra/terraform init -backend=false` fetches it")
+        pytest.skip(
+            "the provider isn't here; `terraform -chdir=infra/terraform init -backend=false` fetches it"
+        )
     done = terraform("validate", "-no-color")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -34,7 +34,9 @@ def face(label: str, seed: int) -> bytes:
 
 
 def class_folders(
-    splits: tuple[str, ...] = ("train", "test"), labels: tuple[str, ...] = ("happy", "sad"), each: int = 4
+    splits: tuple[str, ...] = ("train", "test"),
+    labels: tuple[str, ...] = ("happy", "sad"),
+    each: int = 4,
 ) -> dict[str, bytes]:
     """Path to content: ``split/class/image``, or ``class/image`` for the split ''."""
     return {
@@ -62,7 +64,11 @@ def as_zip(path: Path, files: dict[str, bytes]) -> Path:
 
 
 def csv_row(emotion: object, seed: int, usage: str = "Training", side: int = 16) -> str:
-    label = pattern(int(str(emotion)) if str(emotion).isdigit() and int(str(emotion)) < 7 else 0, np.random.default_rng(seed), side)
+    label = pattern(
+        int(str(emotion)) if str(emotion).isdigit() and int(str(emotion)) < 7 else 0,
+        np.random.default_rng(seed),
+        side,
+    )
     return f"{emotion},{' '.join(str(level) for level in label.ravel())},{usage}"
 
 
@@ -81,9 +87,15 @@ def rows_read(layout: Layout, place: Place, scratch: Path) -> list[Row]:
     """Every row of a source, and what stands in it."""
     reading = layout.reading(place, scratch)
     usable = np.flatnonzero([reason == "" for reason in reading.rows["reason"].to_pylist()])
-    numbered = reading.rows.append_column("row", pa.array(range(len(reading.rows)), pa.int64())).take(pa.array(usable))
-    contents: dict[int, Any] = dict(zip(usable.tolist(), reading.reader.contents(place, numbered, 10**9), strict=True))
-    said = reading.rows.select(["key", "label", "published_split", "fingerprint", "reason", "detail"]).to_pylist()
+    numbered = reading.rows.append_column(
+        "row", pa.array(range(len(reading.rows)), pa.int64())
+    ).take(pa.array(usable))
+    contents: dict[int, Any] = dict(
+        zip(usable.tolist(), reading.reader.contents(place, numbered, 10**9), strict=True)
+    )
+    said = reading.rows.select(
+        ["key", "label", "published_split", "fingerprint", "reason", "detail"]
+    ).to_pylist()
     return [
         Row(
             row["key"],
@@ -112,18 +124,48 @@ class Bench:
         return DiskStore(self.root / "store")
 
     def resolve(
-        self, source: object, *, run: str = "r1", job: str = "", code: str = "c1", force: str = "False", compiled_for: str = ""
+        self,
+        source: object,
+        *,
+        run: str = "r1",
+        job: str = "",
+        code: str = "c1",
+        force: str = "False",
+        compiled_for: str = "",
     ) -> int:
         return self._step(
-            "resolve", run, "--job-id", job, "--source", str(source), "--code-version", code, "--force", force,
-            "--compiled-for", compiled_for, "--preset-output", str(self.root / "out" / "preset"),
-            "--work-output", str(self.root / "out" / "work"), "--plan-output", str(self.root / "out" / "plan"),
-            "--run-output", str(self.root / "out" / "run"),
-        )  # fmt: skip
+            "resolve",
+            run,
+            "--job-id",
+            job,
+            "--source",
+            str(source),
+            "--code-version",
+            code,
+            "--force",
+            force,
+            "--compiled-for",
+            compiled_for,
+            "--preset-output",
+            str(self.root / "out" / "preset"),
+            "--work-output",
+            str(self.root / "out" / "work"),
+            "--plan-output",
+            str(self.root / "out" / "plan"),
+            "--run-output",
+            str(self.root / "out" / "run"),
+        )
 
     def ingest(self, source: object, *, run: str = "r1") -> int:
         code = self.resolve(source, run=run)
-        given = ["--plan", self.output("plan"), "--examples", str(self.examples), "--executor-input", executor_input(self.root, "examples")]
+        given = [
+            "--plan",
+            self.output("plan"),
+            "--examples",
+            str(self.examples),
+            "--executor-input",
+            executor_input(self.root, "examples"),
+        ]
         return code or self._step("ingest", run, *given)
 
     @property
@@ -139,18 +181,32 @@ class Bench:
         return from_json(NightPlan, self.store.read(layout.plan(self.output("plan"))) or b"")
 
     def findings(self, step: str = "ingest", run: str = "r1") -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.store.read(layout.evidence(run, step)) or b"{}")["findings"]
+        found: dict[str, Any] = json.loads(self.store.read(layout.evidence(run, step)) or b"{}")[
+            "findings"
+        ]
         return found
 
     def rows(self) -> list[dict[str, Any]]:
         marker = read_marker(self.examples, "examples", Snapshot)
-        return pa.concat_tables([pq.read_table(self.examples / shard) for shard in marker.shards]).to_pylist()
+        return pa.concat_tables(
+            [pq.read_table(self.examples / shard) for shard in marker.shards]
+        ).to_pylist()
 
     def rejected(self) -> dict[str, str]:
-        return {row["source_uri"]: row["reason"] for row in pq.read_table(self.examples / "rejected.parquet").to_pylist()}
+        return {
+            row["source_uri"]: row["reason"]
+            for row in pq.read_table(self.examples / "rejected.parquet").to_pylist()
+        }
 
     def _step(self, step: str, run: str, *arguments: str) -> int:
-        frame = ["--run-id", run, "--store", str(self.root / "store"), "--preset", to_json(self.preset)]
+        frame = [
+            "--run-id",
+            run,
+            "--store",
+            str(self.root / "store"),
+            "--preset",
+            to_json(self.preset),
+        ]
         return main("ingestion", STEPS, [step, *frame, *arguments])
 
 

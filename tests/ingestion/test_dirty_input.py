@@ -31,7 +31,13 @@ NOBODY = 65534
 
 def frames(form: str) -> bytes:
     first, second = Image.new("L", (12, 12), 40), Image.new("L", (12, 12), 220)
-    return encoded(first, form, save_all=True, append_images=[second], **({"lossless": True} if form == "WEBP" else {}))
+    return encoded(
+        first,
+        form,
+        save_all=True,
+        append_images=[second],
+        **({"lossless": True} if form == "WEBP" else {}),
+    )
 
 
 def turned() -> bytes:
@@ -53,7 +59,9 @@ def palette() -> Image.Image:
 
 
 SIXTEEN_BITS = np.arange(0, 65536, 256, dtype=np.uint16).reshape(16, 16)
-FULL_JPEG = encoded(Image.fromarray(np.random.default_rng(1).integers(0, 255, (32, 32), dtype=np.uint8)), "JPEG")
+FULL_JPEG = encoded(
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (32, 32), dtype=np.uint8)), "JPEG"
+)
 
 # What it is: (file name, content, reason).
 REFUSED: dict[str, tuple[str, bytes, str]] = {
@@ -73,14 +81,34 @@ READ: dict[str, tuple[str, bytes, np.ndarray, int]] = {
         np.full((16, 16, 3), (200, 60, 30), np.uint8),
         6,
     ),
-    "palette": ("case.png", encoded(palette(), "PNG"), np.full((8, 8, 3), (10, 200, 30), np.uint8), 0),
-    "16-bit gray": ("case.png", encoded(Image.fromarray(SIXTEEN_BITS), "PNG"), (SIXTEEN_BITS >> 8).astype(np.uint8), 0),
-    "alpha": ("case.png", encoded(transparent(), "PNG"), np.array([[[255, 255, 255], [10, 200, 30]]], np.uint8), 0),
+    "palette": (
+        "case.png",
+        encoded(palette(), "PNG"),
+        np.full((8, 8, 3), (10, 200, 30), np.uint8),
+        0,
+    ),
+    "16-bit gray": (
+        "case.png",
+        encoded(Image.fromarray(SIXTEEN_BITS), "PNG"),
+        (SIXTEEN_BITS >> 8).astype(np.uint8),
+        0,
+    ),
+    "alpha": (
+        "case.png",
+        encoded(transparent(), "PNG"),
+        np.array([[[255, 255, 255], [10, 200, 30]]], np.uint8),
+        0,
+    ),
     "animated GIF": ("case.gif", frames("GIF"), np.full((12, 12, 1), 40, np.uint8), 1),
     "animated WEBP": ("case.webp", frames("WEBP"), np.full((12, 12, 3), 40, np.uint8), 1),
     "EXIF-rotated": ("case.png", turned(), gradient(), 0),
     "1x1": ("case.png", encoded(Image.new("L", (1, 1), 7), "PNG"), np.full((1, 1), 7, np.uint8), 0),
-    "unicode name": ("笑顔 – 😀 e\u0301.png", face("happy", 70), decode(face("happy", 70)).pixels, 0),
+    "unicode name": (
+        "笑顔 – 😀 e\u0301.png",
+        face("happy", 70),
+        decode(face("happy", 70)).pixels,
+        0,
+    ),
     "255-byte name": (f"{'n' * 251}.png", face("happy", 71), decode(face("happy", 71)).pixels, 0),
 }
 
@@ -92,7 +120,11 @@ def night(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     files = class_folders()
     for what, (name, content, *_) in {**REFUSED, **READ}.items():
         files[f"train/happy/{what}/{name}"] = content
-    source = as_folder(night.root / "faces", files) if request.param == "folder" else as_zip(night.root / "faces.zip", files)
+    source = (
+        as_folder(night.root / "faces", files)
+        if request.param == "folder"
+        else as_zip(night.root / "faces.zip", files)
+    )
     assert night.ingest(source) == 0
     return night
 
@@ -121,10 +153,23 @@ def test_a_decompression_bomb_costs_no_memory() -> None:
         "try: decode(content)\n"
         "except ImageRefused as error: print(error.reason, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
     )
-    gif = b"GIF89a" + (30_000).to_bytes(2, "little") * 2 + b"\x80\x00\x00" + bytes(6) + b"\x2c" + bytes(4)
+    gif = (
+        b"GIF89a"
+        + (30_000).to_bytes(2, "little") * 2
+        + b"\x80\x00\x00"
+        + bytes(6)
+        + b"\x2c"
+        + bytes(4)
+    )
     gif += (30_000).to_bytes(2, "little") * 2 + b"\x00\x02\x02\x44\x01\x00\x3b"
     for content in (bomb(30_000, 30_000), gif):
-        done = subprocess.run([sys.executable, "-c", program], input=content, capture_output=True, cwd=ROOT, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            input=content,
+            capture_output=True,
+            cwd=ROOT,
+            check=True,
+        )
         reason, kilobytes = done.stdout.split()
         assert reason == b"too-many-pixels"
         assert int(kilobytes) < 50_000  # its pixels would take 900 MB
@@ -154,7 +199,12 @@ def test_paths_and_links_of_a_zip(tmp_path: Path) -> None:
     link = zipfile.ZipInfo("train/happy/link.png")
     link.external_attr = 0o120777 << 16
     with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
-        for name, content in {**class_folders(), "../up/happy/1.png": b"x", "/abs/happy/1.png": b"x", "C:\\happy\\1.png": b"x"}.items():
+        for name, content in {
+            **class_folders(),
+            "../up/happy/1.png": b"x",
+            "/abs/happy/1.png": b"x",
+            "C:\\happy\\1.png": b"x",
+        }.items():
             archive.writestr(name, content)
         archive.writestr(link, "/etc/passwd")
     assert night.ingest(tmp_path / "faces.zip") == 0
@@ -170,11 +220,20 @@ def test_paths_and_links_of_a_zip(tmp_path: Path) -> None:
 def test_paths_links_and_devices_of_a_tar(tmp_path: Path) -> None:
     night = bench(tmp_path)
     with tarfile.open(tmp_path / "faces.tar", "w") as archive:
-        for name, content in {**class_folders(), "../up/happy/1.png": b"x", "/abs/happy/1.png": b"x"}.items():
+        for name, content in {
+            **class_folders(),
+            "../up/happy/1.png": b"x",
+            "/abs/happy/1.png": b"x",
+        }.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
-        for name, kind in (("soft", tarfile.SYMTYPE), ("hard", tarfile.LNKTYPE), ("char", tarfile.CHRTYPE), ("fifo", tarfile.FIFOTYPE)):
+        for name, kind in (
+            ("soft", tarfile.SYMTYPE),
+            ("hard", tarfile.LNKTYPE),
+            ("char", tarfile.CHRTYPE),
+            ("fifo", tarfile.FIFOTYPE),
+        ):
             member = tarfile.TarInfo(f"train/happy/{name}.png")
             member.type, member.linkname = kind, "/etc/passwd"
             archive.addfile(member)
@@ -205,7 +264,11 @@ def test_members_are_unpacked_piece_by_piece_and_never_further_than_stated(
     assert max(map(len, place._unpacked(entry))) <= 1 << 16
     less = entry._replace(size=100_000)
     assert b"".join(place._unpacked(less)) == content[:100_000]
-    for other in (less, entry._replace(size=len(content) + 1), entry._replace(checksum="crc:00000000")):
+    for other in (
+        less,
+        entry._replace(size=len(content) + 1),
+        entry._replace(checksum="crc:00000000"),
+    ):
         with pytest.raises(ObjectUnreadable):
             place.read(other)
     damaged = bytearray((tmp_path / "faces.zip").read_bytes())
@@ -257,7 +320,8 @@ def test_a_file_that_cannot_be_read(open_folder: Path) -> None:
     (open_folder / "preset.json").write_text(to_json(night.preset))
     if os.getuid() == 0:
         os.chown(night.root, NOBODY, NOBODY)
-    # A first night loads what the second one needs: that user may not even read the interpreter's own library.
+    # A first night loads what the second one needs: that user may not even read the interpreter's
+    # own library.
     program = (
         "import os, sys\n"
         "from pathlib import Path\n"
@@ -270,15 +334,30 @@ def test_a_file_that_cannot_be_read(open_folder: Path) -> None:
         f"if os.getuid() == 0: os.setgid({NOBODY}); os.setuid({NOBODY})\n"
         "sys.exit(Bench(root, preset).ingest(source))"
     )
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / '.venvs' / 'test'}", "TMPDIR": str(night.root)}
-    command = [sys.executable, "-c", program, str(night.root), str(open_folder / "preset.json"), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT}:{ROOT / '.venvs' / 'test'}",
+        "TMPDIR": str(night.root),
+    }
+    command = [
+        sys.executable,
+        "-c",
+        program,
+        str(night.root),
+        str(open_folder / "preset.json"),
+        str(folder),
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert night.rejected() == {"train/happy/locked.png": "unreadable"}
     assert night.findings()["accepted"] == 16
 
 
-def test_a_file_that_vanishes_during_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_vanishes_during_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     night = bench(tmp_path)
     folder = as_folder(tmp_path / "faces", class_folders())
     run_flow = ingest_module.run_flow
@@ -304,7 +383,9 @@ CSV_ROWS = {
 def test_bad_rows_of_a_csv(tmp_path: Path) -> None:
     night = bench(tmp_path)
     good = [csv_row(index % 2 + 3, index) for index in range(20)]
-    (tmp_path / "fer.csv").write_text("\n".join(["emotion,pixels,Usage", *good, *(row for row, _ in CSV_ROWS.values())]))
+    (tmp_path / "fer.csv").write_text(
+        "\n".join(["emotion,pixels,Usage", *good, *(row for row, _ in CSV_ROWS.values())])
+    )
     assert night.ingest(tmp_path / "fer.csv") == 0
     assert list(night.rejected().values()) == [reason for _, reason in CSV_ROWS.values()]
     assert night.findings()["accepted"] == 20

@@ -20,7 +20,10 @@ from tests.ingestion.support import Bench, as_folder, as_zip, bench, class_folde
 def accept(night: Bench) -> Snapshot:
     """What validation does when a night's data is good."""
     marker = read_marker(night.examples, "examples", Snapshot)
-    night.store.write(keys.accepted_snapshot(marker.source_id), json.dumps({"snapshot_id": marker.snapshot_id}).encode())
+    night.store.write(
+        keys.accepted_snapshot(marker.source_id),
+        json.dumps({"snapshot_id": marker.snapshot_id}).encode(),
+    )
     return marker
 
 
@@ -55,8 +58,14 @@ def changed(content: dict[str, bytes]) -> dict[str, bytes]:
     return files
 
 
-@pytest.mark.parametrize("packed", [as_zip, lambda path, content: as_folder(path.with_suffix(""), content)], ids=["zip", "folder"])
-def test_only_what_is_new_is_decoded_and_the_files_are_those_of_a_full_ingestion(tmp_path: Path, packed: Any, decodes: list[bytes]) -> None:
+@pytest.mark.parametrize(
+    "packed",
+    [as_zip, lambda path, content: as_folder(path.with_suffix(""), content)],
+    ids=["zip", "folder"],
+)
+def test_only_what_is_new_is_decoded_and_the_files_are_those_of_a_full_ingestion(
+    tmp_path: Path, packed: Any, decodes: list[bytes]
+) -> None:
     night = bench(tmp_path)
     content = class_folders(each=8)
     assert night.ingest(packed(tmp_path / "faces.zip", content)) == 0
@@ -76,11 +85,15 @@ def test_only_what_is_new_is_decoded_and_the_files_are_those_of_a_full_ingestion
             (source / name).unlink()
     source = packed(tmp_path / "faces.zip", tonight) if not source.is_dir() else source
     if source.is_dir():
-        as_folder(source, {name: data for name, data in tonight.items() if content.get(name) != data})
+        as_folder(
+            source, {name: data for name, data in tonight.items() if content.get(name) != data}
+        )
     assert night.ingest(source, run="r3") == 0
     found = night.findings(run="r3")
     assert (found["accepted"], found["reused"], found["gone"], found["rejected"]) == (33, 29, 3, 1)
-    assert sorted(decodes) == sorted(tonight[name] for name in tonight if name not in content or tonight[name] != content[name])
+    assert sorted(decodes) == sorted(
+        tonight[name] for name in tonight if name not in content or tonight[name] != content[name]
+    )
     incremental = files(night.examples)
 
     # The same night with the same memory of groups, but nothing to take rows from.
@@ -96,7 +109,9 @@ def test_only_what_is_new_is_decoded_and_the_files_are_those_of_a_full_ingestion
     assert files(fresh.examples) == incremental
 
 
-def test_rows_of_another_reading_code_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_of_another_reading_code_are_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     night = bench(tmp_path)
     source = as_zip(tmp_path / "faces.zip", class_folders())
     assert night.ingest(source) == 0
@@ -116,4 +131,6 @@ def test_a_label_comes_from_tonights_source_and_not_from_the_earlier_row(tmp_pat
     assert night.ingest(tmp_path / "faces", run="r2") == 0
     row = next(row for row in night.rows() if row["source_uri"] == "sad/seven.png")
     assert row["label"] == "sad"
-    assert {row["content_id"]: row["split"] for row in night.rows()} == before, "no picture changes split"
+    assert {row["content_id"]: row["split"] for row in night.rows()} == before, (
+        "no picture changes split"
+    )

@@ -23,7 +23,8 @@ from tests.ingestion.support import Bench, as_zip, bench, class_folders
 
 ROOT = Path(__file__).parents[2]
 KILLS = 20
-# Imports once, then runs the step for every line of arguments, each time in a child that leads a process group of its own.
+# Imports once, then runs the step for every line of arguments, each time in a child that leads a
+# process group of its own.
 PROGRAM = """
 import json, os, sys
 from components.ingestion import ingest, tables
@@ -41,7 +42,11 @@ for line in sys.stdin:
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.skipif(sys.platform != "linux", reason="kills process groups")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(sys.platform != "linux", reason="kills process groups"),
+]
 
 
 class Tries:
@@ -49,8 +54,16 @@ class Tries:
 
     def __init__(self, night: Bench) -> None:
         frame = ["--run-id", "r1", "--store", night.store.uri, "--preset", night.preset_json]
-        self._arguments = json.dumps(["ingest", *frame, "--plan", night.output("plan"), "--examples", str(night.examples)])
-        self.process = subprocess.Popen([sys.executable, "-c", PROGRAM], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._arguments = json.dumps(
+            ["ingest", *frame, "--plan", night.output("plan"), "--examples", str(night.examples)]
+        )
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def once(self, killed_after: float | None = None) -> int:
         """Exit code of a run that is killed after so many seconds, or never."""
@@ -68,7 +81,14 @@ class Tries:
 @pytest.fixture
 def night(tmp_path: Path) -> Bench:
     night = bench(tmp_path)
-    assert night.resolve(as_zip(tmp_path / "faces.zip", {**class_folders(each=300), "train/happy/bad.png": b"bad"})) == 0
+    assert (
+        night.resolve(
+            as_zip(
+                tmp_path / "faces.zip", {**class_folders(each=300), "train/happy/bad.png": b"bad"}
+            )
+        )
+        == 0
+    )
     return night
 
 
@@ -86,10 +106,16 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def snapshots(night: Bench) -> list[Path]:
     """What a reader of the store finds."""
-    return [(night.store.root / key).parent for key in night.store.list("snapshots") if key.endswith(f"/{MARKERS['examples']}")]
+    return [
+        (night.store.root / key).parent
+        for key in night.store.list("snapshots")
+        if key.endswith(f"/{MARKERS['examples']}")
+    ]
 
 
-def test_a_step_killed_at_a_random_moment_leaves_nothing_half_written(night: Bench, tries: Tries) -> None:
+def test_a_step_killed_at_a_random_moment_leaves_nothing_half_written(
+    night: Bench, tries: Tries
+) -> None:
     assert tries.once() == 0
     shutil.rmtree(night.store.root / "snapshots")
     began = time.monotonic()

@@ -23,11 +23,22 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[KfpServe
     with serving() as state:
         state.runs.append(
             {
-                "run_id": RUN_ID, "display_name": "tonight", "state": "PENDING", "storage_state": "AVAILABLE", "experiment_id": "e",
-                "created_at": "2026-12-01T02:30:00Z", "finished_at": "1970-01-01T00:00:00Z",
-                "runtime_config": {"parameters": {"store": str(tmp_path / "store"), "run_id": "night-1", "preset": "{}"}},
+                "run_id": RUN_ID,
+                "display_name": "tonight",
+                "state": "PENDING",
+                "storage_state": "AVAILABLE",
+                "experiment_id": "e",
+                "created_at": "2026-12-01T02:30:00Z",
+                "finished_at": "1970-01-01T00:00:00Z",
+                "runtime_config": {
+                    "parameters": {
+                        "store": str(tmp_path / "store"),
+                        "run_id": "night-1",
+                        "preset": "{}",
+                    }
+                },
             }
-        )  # fmt: skip
+        )
         yield state
 
 

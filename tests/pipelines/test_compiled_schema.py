@@ -1,6 +1,7 @@
 """The compiled pipeline is what Kubeflow's readers take: kfp's own loader, and the protobuf messages that the backend parses it into.
 
-backend/src/apiserver/template/v2_template.go, NewV2SpecTemplate: unknown fields are refused, as `ParseDict` does here.
+backend/src/apiserver/template/v2_template.go, NewV2SpecTemplate: unknown fields are refused, as
+`ParseDict` does here.
 """
 
 from __future__ import annotations
@@ -34,7 +35,11 @@ def parse(documents: Documents) -> pipeline_spec_pb2.PipelineSpec:
     pipeline, platform = documents
     spec = ParseDict(pipeline, pipeline_spec_pb2.PipelineSpec())
     deployment = ParseDict(pipeline["deploymentSpec"], pipeline_spec_pb2.PipelineDeploymentConfig())
-    used = {component.executor_label for component in spec.components.values() if component.executor_label}
+    used = {
+        component.executor_label
+        for component in spec.components.values()
+        if component.executor_label
+    }
     assert set(deployment.executors) == used
     kubernetes = ParseDict(platform, pipeline_spec_pb2.PlatformSpec()).platforms["kubernetes"]
     assert set(kubernetes.deployment_spec.executors) <= used
@@ -53,11 +58,13 @@ def test_the_backend_reads_it_without_a_field_left_over(documents: Documents) ->
 @pytest.mark.parametrize(
     "path",
     [
-        (0, "root", "dag"), (0, "components", "comp-train", "inputDefinitions"),
+        (0, "root", "dag"),
+        (0, "components", "comp-train", "inputDefinitions"),
         (0, "deploymentSpec", "executors", "exec-train", "container"),
-        (1, "platforms", "kubernetes", "deploymentSpec", "executors", "exec-train"), (1, "platforms", "kubernetes"),
+        (1, "platforms", "kubernetes", "deploymentSpec", "executors", "exec-train"),
+        (1, "platforms", "kubernetes"),
     ],
-)  # fmt: skip
+)
 def test_a_field_that_nobody_knows_is_found(documents: Documents, path: tuple[Any, ...]) -> None:
     changed: Any = copy.deepcopy(documents)
     inner = changed
@@ -71,18 +78,27 @@ def test_a_field_that_nobody_knows_is_found(documents: Documents, path: tuple[An
 def test_kfp_loads_it(documents: Documents) -> None:
     loaded = components.load_component_from_file(str(GOLDEN))
     assert loaded.pipeline_spec == parse(documents)
-    assert set(loaded.component_spec.inputs or {}) == set(documents[0]["root"]["inputDefinitions"]["parameters"])
+    assert set(loaded.component_spec.inputs or {}) == set(
+        documents[0]["root"]["inputDefinitions"]["parameters"]
+    )
 
 
 def test_each_task_fills_its_components_inputs_and_nothing_else(documents: Documents) -> None:
     """The driver refuses a task that leaves out a value, and one that an argument names even where the component has a default."""
     pipeline = documents[0]
-    dags = [pipeline["root"], *(component for component in pipeline["components"].values() if "dag" in component)]
+    dags = [
+        pipeline["root"],
+        *(component for component in pipeline["components"].values() if "dag" in component),
+    ]
     for dag in dags:
         for name, task in dag["dag"]["tasks"].items():
-            inputs = pipeline["components"][task["componentRef"]["name"]].get("inputDefinitions", {})
+            inputs = pipeline["components"][task["componentRef"]["name"]].get(
+                "inputDefinitions", {}
+            )
             for kind in ("parameters", "artifacts"):
                 assert set(task.get("inputs", {}).get(kind, {})) == set(inputs.get(kind, {})), name
                 for source in task.get("inputs", {}).get(kind, {}).values():
-                    outer = source.get("componentInputParameter") or source.get("componentInputArtifact")
+                    outer = source.get("componentInputParameter") or source.get(
+                        "componentInputArtifact"
+                    )
                     assert outer is None or outer in dag["inputDefinitions"][kind], name

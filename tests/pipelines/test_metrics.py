@@ -22,16 +22,28 @@ def told(tmp_path: Path, component: Any, fill: Any) -> dict[str, Any]:
     """The outputs that kfp reads after a component has written its executor output."""
     spec = next(iter(component.pipeline_spec.components.values()))
     artifacts = {
-        name: {"artifacts": [{"name": name, "type": {"schemaTitle": each.artifact_type.schema_title}, "uri": f"/tmp/{name}"}]}
+        name: {
+            "artifacts": [
+                {
+                    "name": name,
+                    "type": {"schemaTitle": each.artifact_type.schema_title},
+                    "uri": f"/tmp/{name}",
+                }
+            ]
+        }
         for name, each in spec.output_definitions.artifacts.items()
     }
-    frame = {"outputs": {"artifacts": artifacts, "outputFile": str(tmp_path / "executor_output.json")}}
+    frame = {
+        "outputs": {"artifacts": artifacts, "outputFile": str(tmp_path / "executor_output.json")}
+    }
     output = ExecutorOutput(json.dumps(frame))
     fill(output)
     output.write()
     read = executor_output_utils.load_executor_output(frame["outputs"]["outputFile"])
     executor_input = json_format.ParseDict(frame, pipeline_spec_pb2.ExecutorInput())
-    found: dict[str, Any] = executor_output_utils.get_outputs_from_executor_output(read, executor_input, spec)
+    found: dict[str, Any] = executor_output_utils.get_outputs_from_executor_output(
+        read, executor_input, spec
+    )
     return found
 
 

@@ -26,7 +26,9 @@ def test_changed_fields_given_or_not_and_fields_of_a_stage_and_of_augmentation(n
         augmentation=replace(preset.training.augmentation, mixup=0.35),
     )
     _, source = preset_source.of(name)
-    assert made(preset_source.edited(source, preset.training, wanted)) == replace(preset, training=wanted)
+    assert made(preset_source.edited(source, preset.training, wanted)) == replace(
+        preset, training=wanted
+    )
 
 
 @pytest.mark.parametrize("name", SPELT_OUT)

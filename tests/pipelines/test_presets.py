@@ -32,7 +32,15 @@ from pipelines.presets import DEFAULT, PRESETS, forced
             0.0,
             0.0,
         ),
-        ("happy-binary", {"happy", "not-happy"}, (256, 256, 3), 32, [("adam", 1e-3, 30, 0.0)], 0.5, 0.0),
+        (
+            "happy-binary",
+            {"happy", "not-happy"},
+            (256, 256, 3),
+            32,
+            [("adam", 1e-3, 30, 0.0)],
+            0.5,
+            0.0,
+        ),
     ],
 )
 def test_data_and_schedule_are_as_published(name, labels, image, batch, stages, dropout, l2):
@@ -41,7 +49,10 @@ def test_data_and_schedule_are_as_published(name, labels, image, batch, stages, 
     assert {label.replace("_", "-").replace(" ", "-") for label in preset.data.labels} == labels
     assert (spec.height, spec.width, spec.channels) == image
     assert policy.batch_size == batch
-    assert [(stage.optimizer, stage.learning_rate, stage.epochs, stage.frozen) for stage in policy.stages] == stages
+    assert [
+        (stage.optimizer, stage.learning_rate, stage.epochs, stage.frozen)
+        for stage in policy.stages
+    ] == stages
     assert (policy.dropout, policy.l2) == (dropout, l2)
     assert preset.data.test_share == 0.2
 
@@ -50,7 +61,11 @@ def test_the_networks_on_fer2013_have_its_seven_classes_and_their_schedules():
     cnn, deep = PRESETS["fer2013-cnn"], PRESETS["fer2013-deep-cnn"]
     for preset in (cnn, deep):
         assert len(preset.data.labels) == 7
-        assert (preset.data.image.height, preset.data.image.width, preset.data.image.channels) == (48, 48, 1)
+        assert (preset.data.image.height, preset.data.image.width, preset.data.image.channels) == (
+            48,
+            48,
+            1,
+        )
     first, second = cnn.training.stages
     assert (first.optimizer, second.optimizer) == ("adam", "sgd")
     assert first.learning_rate != second.learning_rate
@@ -67,16 +82,27 @@ def test_flip_rotation_and_scaling_augment_the_efficientnet_which_starts_pretrai
 
 
 def test_an_existing_model_is_taken_again_unless_the_run_is_forced():
-    assert [name for name, preset in PRESETS.items() if preset.training.reuse_model] == ["happy-binary"]
+    assert [name for name, preset in PRESETS.items() if preset.training.reuse_model] == [
+        "happy-binary"
+    ]
     assert not forced(PRESETS["happy-binary"]).training.reuse_model
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_docstring_gives_figure_seed_time_and_machine_or_says_not_run(name):
     told = importlib.import_module(f"pipelines.presets.{name.replace('-', '_')}").__doc__
-    command = "make run" if name == DEFAULT else f"make run PRESET={name}", f"emotion run --preset {name}"
+    command = (
+        "make run" if name == DEFAULT else f"make run PRESET={name}",
+        f"emotion run --preset {name}",
+    )
     assert any(each in told for each in command)
-    measured = [r"\d\d\.\d %", r"seeds? \d", r"\d+ (s|min|minutes)\b", "cores|GPU", r"20\d\d-\d\d-\d\d"]
+    measured = [
+        r"\d\d\.\d %",
+        r"seeds? \d",
+        r"\d+ (s|min|minutes)\b",
+        "cores|GPU",
+        r"20\d\d-\d\d-\d\d",
+    ]
     assert told.endswith("\nNot run.\n") or all(re.search(each, told) for each in measured)
 
 

@@ -51,7 +51,13 @@ class Page(HTMLParser):
     @property
     def loads(self) -> list[str]:
         """Every reference that the browser would follow by itself, out of the file."""
-        found = [str(value) for tag, attributes in self.tags if tag != "a" for name, value in attributes.items() if name in LOADING]
+        found = [
+            str(value)
+            for tag, attributes in self.tags
+            if tag != "a"
+            for name, value in attributes.items()
+            if name in LOADING
+        ]
         return [value for value in found if not value.startswith(("#", "data:"))]
 
     @property
@@ -67,4 +73,6 @@ class Page(HTMLParser):
 
 def external_styles(content: str) -> list[str]:
     """References in style sheets that would leave the file."""
-    return [value for value in re.findall(r"url\(([^)]*)\)", content) if not value.startswith("#")] + re.findall(r"@import", content)
+    return [
+        value for value in re.findall(r"url\(([^)]*)\)", content) if not value.startswith("#")
+    ] + re.findall(r"@import", content)

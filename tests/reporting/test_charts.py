@@ -28,7 +28,10 @@ def test_ticks_of_nothing():
     assert ticks(math.nan, 1) == ()
 
 
-@pytest.mark.parametrize(("low", "high", "words"), [(0, 1, ["0%", "25%"]), (0.9, 0.92, ["90.0%", "90.5%"]), (-0.1, 0.1, ["−10%", "−5%"])])
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [(0, 1, ["0%", "25%"]), (0.9, 0.92, ["90.0%", "90.5%"]), (-0.1, 0.1, ["−10%", "−5%"])],
+)
 def test_percent_ticks_have_the_decimals_that_they_need(low, high, words):
     assert [text for _, text in percent_ticks(low, high, 4)][:2] == words
 
@@ -42,7 +45,10 @@ def test_every_value_is_drawn_inside_the_plot(x, y):
 
 
 def test_elements_escape_what_they_are_given():
-    assert element("text", "<&>", class_="a", aria_label='"<') == '<text class="a" aria-label="&#34;&lt;">&lt;&amp;&gt;</text>'
+    assert (
+        element("text", "<&>", class_="a", aria_label='"<')
+        == '<text class="a" aria-label="&#34;&lt;">&lt;&amp;&gt;</text>'
+    )
 
 
 def test_the_axis_of_a_learning_curve_starts_at_the_first_epoch():
@@ -55,7 +61,13 @@ def test_the_axis_of_a_learning_curve_starts_at_the_first_epoch():
 
 @pytest.mark.parametrize(
     ("interval", "tone"),
-    [((0.01, 0.03), "gain"), ((-0.03, -0.01), "loss"), ((-0.01, 0.03), "level"), ((0.0, 0.02), "level"), ((), "level")],
+    [
+        ((0.01, 0.03), "gain"),
+        ((-0.03, -0.01), "loss"),
+        ((-0.01, 0.03), "level"),
+        ((0.0, 0.02), "level"),
+        ((), "level"),
+    ],
 )
 def test_a_difference_is_coloured_only_where_its_interval_lies_on_one_side(interval, tone):
     change = Change("brightness", "dark (below 85)", 300, 0.7, 0.68, 0.02, interval, 12, 6)
@@ -69,7 +81,9 @@ def test_a_difference_is_coloured_only_where_its_interval_lies_on_one_side(inter
 def test_a_confusion_matrix_counts_and_shades():
     drawn = matrix.confusion_matrix("champion", ("happy", "sad"), ((3, 1), (0, 0)))
     assert "3 of 4 labelled happy: champion said happy" in drawn
-    assert [float(value) for value in re.findall(r'fill-opacity="([\d.]+)"', drawn)] == pytest.approx([0.715, 0.265, 0.04, 0.04], abs=0.011)
+    assert [
+        float(value) for value in re.findall(r'fill-opacity="([\d.]+)"', drawn)
+    ] == pytest.approx([0.715, 0.265, 0.04, 0.04], abs=0.011)
 
 
 def test_a_matrix_of_another_shape_is_refused():
@@ -78,7 +92,10 @@ def test_a_matrix_of_another_shape_is_refused():
 
 
 def test_the_champions_line_steps_where_the_night_changes_it():
-    columns = [curves.Column("1 Nov", 0.8, 0.8, "blessed", "a"), curves.Column("2 Nov", 0.7, 0.8, "rejected", "b")]
+    columns = [
+        curves.Column("1 Nov", 0.8, 0.8, "blessed", "a"),
+        curves.Column("2 Nov", 0.7, 0.8, "rejected", "b"),
+    ]
     drawn = curves.trend(columns, "Accuracy")
     assert drawn.count("<circle") == 2
     assert 'class="outcome rejected"' in drawn

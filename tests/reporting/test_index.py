@@ -22,7 +22,18 @@ FORK = multiprocessing.get_context("fork")
 
 def row(number, outcome="blessed", model="faces", accuracy=0.8):
     when = f"2026-11-{number:02}T02:00:00.000+00:00"
-    return Row(f"night-{number}", model, model, outcome, when, 60.0 * number, "why", accuracy, 0.79, f"v{number}")
+    return Row(
+        f"night-{number}",
+        model,
+        model,
+        outcome,
+        when,
+        60.0 * number,
+        "why",
+        accuracy,
+        0.79,
+        f"v{number}",
+    )
 
 
 def index(*rows):
@@ -33,8 +44,14 @@ def test_a_report_adds_its_row_and_links_its_page(run):
     reported = run(builders.every_night()["blessed"])
     found = from_json(Index, reported.store.read("runs/index.json")).rows[builders.RUN]
     challenger = builders.evaluate().challenger
-    assert (found.outcome, found.accuracy, found.champion) == ("blessed", challenger.accuracy, challenger.version)
-    assert found.seconds == pytest.approx(sum(builders.SECONDS[step] for step in builders.blessed()))
+    assert (found.outcome, found.accuracy, found.champion) == (
+        "blessed",
+        challenger.accuracy,
+        challenger.version,
+    )
+    assert found.seconds == pytest.approx(
+        sum(builders.SECONDS[step] for step in builders.blessed())
+    )
     page = Page(reported.store.read("runs/index.html").decode())
     assert page.links == [f"{builders.RUN}/report.html"]
     assert page.loads == []
@@ -52,7 +69,10 @@ def test_a_report_rendered_again_changes_nothing(run):
 
 def test_several_nights_make_a_trend_newest_first(run):
     for number, name in enumerate(("first", "rejected", "needs-approval", "nothing-new", "failed")):
-        run(builders.evidence_of(name, f"night-{number}", builders.BEGAN + timedelta(days=number)), run_id=f"night-{number}")
+        run(
+            builders.evidence_of(name, f"night-{number}", builders.BEGAN + timedelta(days=number)),
+            run_id=f"night-{number}",
+        )
     page = Page(run(builders.every_night()["blessed"]).store.read("runs/index.html").decode())
     nights = [link.removesuffix("/report.html") for link in page.links]
     assert nights == ["night-4", "night-3", "night-2", "night-1", "night-0", builders.RUN]
@@ -65,7 +85,10 @@ def test_models_stand_apart_and_one_night_draws_no_trend():
     page = Page(render_index(index(row(1), row(2), row(3, model="other")), {"night-1"}))
     assert [tag for tag, _ in page.tags].count("section") == 2
     assert page.links == ["night-1/report.html"]
-    assert sum(attributes.get("class") == "figure" for tag, attributes in page.tags if tag == "svg") == 2
+    assert (
+        sum(attributes.get("class") == "figure" for tag, attributes in page.tags if tag == "svg")
+        == 2
+    )
 
 
 def test_no_runs_at_all():
@@ -74,7 +97,9 @@ def test_no_runs_at_all():
 
 def test_reports_that_end_at_once_lose_no_row(tmp_path):
     store = DiskStore(tmp_path)
-    processes = [FORK.Process(target=add_to_index, args=(store, row(number))) for number in range(1, 9)]
+    processes = [
+        FORK.Process(target=add_to_index, args=(store, row(number))) for number in range(1, 9)
+    ]
     for process in processes:
         process.start()
     for process in processes:
@@ -107,12 +132,20 @@ def test_a_lost_or_torn_index_is_made_again_from_the_summaries(run, content):
     if content is not None:
         reported.store.write("runs/index.json", content)
     run(builders.evidence_of("rejected", "next", builders.BEGAN + timedelta(days=1)), run_id="next")
-    assert set(from_json(Index, reported.store.read("runs/index.json")).rows) == {builders.RUN, "next"}
+    assert set(from_json(Index, reported.store.read("runs/index.json")).rows) == {
+        builders.RUN,
+        "next",
+    }
 
 
 def test_rebuilding_passes_over_what_is_no_summary(run):
     reported = run(builders.every_night()["blessed"])
-    for name, content in (("torn", b"{"), ("list", b"[]"), ("old", b'{"run_id": "old"}'), ("odd", b'{"outcome": "sunny"}')):
+    for name, content in (
+        ("torn", b"{"),
+        ("list", b"[]"),
+        ("old", b'{"run_id": "old"}'),
+        ("odd", b'{"outcome": "sunny"}'),
+    ):
         reported.store.write(f"runs/{name}/summary.json", content)
     assert set(rebuild_index(reported.store).rows) == {builders.RUN}
 
@@ -123,7 +156,10 @@ def test_the_command_writes_the_page_at_home_and_links_what_stands_there(run, tm
     home = tmp_path / "home"
     (home / "next").mkdir(parents=True)
     (home / "next" / "report.html").write_text("")
-    assert command(["index", "--store", str(reported.store.root), "--home", str(home), "--rebuild"]) == 0
+    assert (
+        command(["index", "--store", str(reported.store.root), "--home", str(home), "--rebuild"])
+        == 0
+    )
     assert "2 runs in " in capsys.readouterr().out
     page = Page((home / "index.html").read_text())
     assert page.links == ["next/report.html"]
@@ -138,5 +174,9 @@ def test_the_command_tells_a_wrong_store_in_one_line(capsys):
 def test_a_summary_gives_its_row(run):
     summary = run(builders.every_night()["failed"]).summary
     found = row_of(json.loads(json.dumps(summary)))
-    assert (found.outcome, found.accuracy, found.champion) == ("failed", None, builders.CHAMPION.version)
+    assert (found.outcome, found.accuracy, found.champion) == (
+        "failed",
+        None,
+        builders.CHAMPION.version,
+    )
     assert found.why.startswith("Ingest failed")

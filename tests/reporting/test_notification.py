@@ -40,7 +40,9 @@ def listening() -> Iterator[Webhook]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             webhook.received.append((self.path, self.headers["content-type"], json.loads(body)))
-            self.send_response(webhook.statuses.pop(0) if len(webhook.statuses) > 1 else webhook.statuses[0])
+            self.send_response(
+                webhook.statuses.pop(0) if len(webhook.statuses) > 1 else webhook.statuses[0]
+            )
             for name, value in {"Content-Length": "2", **webhook.headers}.items():
                 self.send_header(name, value)
             self.end_headers()
@@ -90,7 +92,12 @@ def test_it_is_posted_as_slack_takes_it(webhook: Webhook, secret: Path) -> None:
     ],
 )
 def test_a_busy_webhook_is_asked_again_and_a_refusal_is_final(
-    webhook: Webhook, secret: Path, statuses: list[int], attempts: int, problem: str, capfd: pytest.CaptureFixture[str]
+    webhook: Webhook,
+    secret: Path,
+    statuses: list[int],
+    attempts: int,
+    problem: str,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     webhook.statuses = statuses
     slept: list[float] = []
@@ -100,8 +107,12 @@ def test_a_busy_webhook_is_asked_again_and_a_refusal_is_final(
     assert capfd.readouterr().err.count("again in") == attempts - 1
 
 
-@pytest.mark.parametrize(("asked", "waited"), [("7", 7.0), ("9999", MAX_PAUSE_SECONDS), ("soon", 1.0)])
-def test_it_waits_as_long_as_the_webhook_asks_within_reason(webhook: Webhook, secret: Path, asked: str, waited: float) -> None:
+@pytest.mark.parametrize(
+    ("asked", "waited"), [("7", 7.0), ("9999", MAX_PAUSE_SECONDS), ("soon", 1.0)]
+)
+def test_it_waits_as_long_as_the_webhook_asks_within_reason(
+    webhook: Webhook, secret: Path, asked: str, waited: float
+) -> None:
     webhook.statuses, webhook.headers = [429, 200], {"Retry-After": asked}
     slept: list[float] = []
     assert send(BODY, secret, sleep=slept.append) == ""
@@ -117,19 +128,32 @@ def test_a_redirect_is_not_followed(webhook: Webhook, secret: Path) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "ftp://host/x", "http://hooks.example.com/secret", "http://evil.svc.example.com/secret", "file:///etc/passwd", "no url secret"],
+    [
+        "",
+        "ftp://host/x",
+        "http://hooks.example.com/secret",
+        "http://evil.svc.example.com/secret",
+        "file:///etc/passwd",
+        "no url secret",
+    ],
 )
 def test_what_is_no_url_is_told_without_the_secret(tmp_path: Path, url: str) -> None:
     path = tmp_path / "webhook-url"
     path.write_text(url)
     problem = send(BODY, path)
-    assert problem == "the webhook's URL can't be used: it must begin with https://, or with http:// inside the cluster"
+    assert (
+        problem
+        == "the webhook's URL can't be used: it must begin with https://, or with http:// inside the cluster"
+    )
 
 
 def test_nobody_there(tmp_path: Path) -> None:
     path = tmp_path / "webhook-url"
     path.write_text("http://127.0.0.1:9/services/secret")
-    assert send(BODY, path, pauses=(), sleep=lambda _: None) == "the webhook can't be reached: ConnectionRefusedError"
+    assert (
+        send(BODY, path, pauses=(), sleep=lambda _: None)
+        == "the webhook can't be reached: ConnectionRefusedError"
+    )
 
 
 class TestTheReportStep:
@@ -137,23 +161,38 @@ class TestTheReportStep:
     def report(self, tmp_path: Path):
         def report(night: str | dict[str, Any], secret: Path) -> DiskStore:
             store = DiskStore(tmp_path / "store")
-            builders.write(store, builders.every_night()[night] if isinstance(night, str) else night, builders.RUN)
+            builders.write(
+                store,
+                builders.every_night()[night] if isinstance(night, str) else night,
+                builders.RUN,
+            )
             arguments = builders.arguments(store.root, tmp_path / "page", builders.RUN, "")
             assert main("reporting", STEPS, [*arguments, "--webhook-file", str(secret)]) == 0
             return store
 
         return report
 
-    def test_it_is_told_once_however_often_the_step_runs(self, report, webhook: Webhook, secret: Path) -> None:
+    def test_it_is_told_once_however_often_the_step_runs(
+        self, report, webhook: Webhook, secret: Path
+    ) -> None:
         store = report("rejected", secret)
         report("rejected", secret)
         assert len(webhook.received) == 1
-        assert webhook.received[0][2] == json.loads(store.read(f"runs/{builders.RUN}/notification.json") or b"")
+        assert webhook.received[0][2] == json.loads(
+            store.read(f"runs/{builders.RUN}/notification.json") or b""
+        )
         report("blessed", secret)  # another outcome of the same run, after a retry
-        assert [body["text"].split(":")[0] for _, _, body in webhook.received] == ["rejected", "blessed"]
+        assert [body["text"].split(":")[0] for _, _, body in webhook.received] == [
+            "rejected",
+            "blessed",
+        ]
 
-    def test_a_failure_says_where_why_and_what_to_do(self, report, webhook: Webhook, secret: Path) -> None:
-        night = builders.broken(builders.every_night()["blessed"], "train", "failed", "no space left on the device")
+    def test_a_failure_says_where_why_and_what_to_do(
+        self, report, webhook: Webhook, secret: Path
+    ) -> None:
+        night = builders.broken(
+            builders.every_night()["blessed"], "train", "failed", "no space left on the device"
+        )
         report(_on_cluster(night), secret)
         lines = webhook.received[0][2]["text"].split("\n")
         assert lines[2] == "• Where: train"
@@ -184,5 +223,11 @@ class TestTheReportStep:
 
 
 def _on_cluster(night: dict[str, Any]) -> dict[str, Any]:
-    told = {"pod": "pod-1", "resources": json.dumps({"cpu": 1, "memory_gb": 2, "gpus": 0, "gpu": "", "spot": False})}
-    return {step: replace(evidence, environment={**evidence.environment, **told}) for step, evidence in night.items()}
+    told = {
+        "pod": "pod-1",
+        "resources": json.dumps({"cpu": 1, "memory_gb": 2, "gpus": 0, "gpu": "", "spot": False}),
+    }
+    return {
+        step: replace(evidence, environment={**evidence.environment, **told})
+        for step, evidence in night.items()
+    }

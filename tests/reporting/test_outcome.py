@@ -12,7 +12,10 @@ from tests.reporting import builders
 
 
 def outcome(night, error=""):
-    contents = {step: value if isinstance(value, bytes) else to_pretty_json(value).encode() for step, value in night.items()}
+    contents = {
+        step: value if isinstance(value, bytes) else to_pretty_json(value).encode()
+        for step, value in night.items()
+    }
     return judge(read_night(builders.RUN, contents), error)
 
 
@@ -26,7 +29,11 @@ def outcome(night, error=""):
         ("stopped", "stopped", "Happy, the largest class, has 61.2 %"),
         ("nothing-new", "nothing-new", "are those of run night-2"),
         ("failed", "failed", "Ingest failed: the source has no images"),
-        ("killed", "failed", "Train was killed: it began on 21 November 2026, 02:00 UTC and never ended"),
+        (
+            "killed",
+            "failed",
+            "Train was killed: it began on 21 November 2026, 02:00 UTC and never ended",
+        ),
     ],
 )
 def test_word_and_reason(name, word, reason):
@@ -38,7 +45,11 @@ def test_word_and_reason(name, word, reason):
 
 def test_a_blessing_counts_only_once_deployed():
     night = builders.every_night()["blessed"]
-    broken = outcome(builders.broken(night, "deploy", "failed", "models/faces/champion was changed by someone else"))
+    broken = outcome(
+        builders.broken(
+            night, "deploy", "failed", "models/faces/champion was changed by someone else"
+        )
+    )
     assert (broken.word, broken.failed_step) == ("failed", "deploy")
     assert broken.error == "Deploy failed: models/faces/champion was changed by someone else"
     missing = outcome({step: value for step, value in night.items() if step != "deploy"})
@@ -49,17 +60,53 @@ def test_a_blessing_counts_only_once_deployed():
     ("ended", "serving", "word", "headline", "says"),
     [
         ("serving", "new", "blessed", "Promoted: the new champion", "It replaces"),
-        ("rolled-back", "old", "rejected", "Not promoted: its rollout was sent back", "Version old keeps serving."),
-        ("rolled-back", None, "rejected", "Not promoted: its rollout was sent back", "Nothing serves yet."),
-        ("rolled-back", "new", "rejected", "Its new predictor was sent back", "Version new keeps serving, with the image r/serving:1."),
-        ("paused", "old", "needs-approval", "Its rollout was paused by a person", "paused its rollout at 10 %"),
+        (
+            "rolled-back",
+            "old",
+            "rejected",
+            "Not promoted: its rollout was sent back",
+            "Version old keeps serving.",
+        ),
+        (
+            "rolled-back",
+            None,
+            "rejected",
+            "Not promoted: its rollout was sent back",
+            "Nothing serves yet.",
+        ),
+        (
+            "rolled-back",
+            "new",
+            "rejected",
+            "Its new predictor was sent back",
+            "Version new keeps serving, with the image r/serving:1.",
+        ),
+        (
+            "paused",
+            "old",
+            "needs-approval",
+            "Its rollout was paused by a person",
+            "paused its rollout at 10 %",
+        ),
     ],
 )
 def test_the_cluster_has_the_last_word(ended, serving, word, headline, says):
     night = builders.every_night()["blessed"]
-    rollout = RolloutFindings(ended, "new", serving, 10, "5 of 400 requests failed at 10 %", (), 60.0, "r/serving:2", "r/serving:1")
+    rollout = RolloutFindings(
+        ended,
+        "new",
+        serving,
+        10,
+        "5 of 400 requests failed at 10 %",
+        (),
+        60.0,
+        "r/serving:2",
+        "r/serving:1",
+    )
     deploy = night["deploy"]
-    found = outcome(night | {"deploy": replace(deploy, findings=deploy.findings | {"rollout": asdict(rollout)})})
+    found = outcome(
+        night | {"deploy": replace(deploy, findings=deploy.findings | {"rollout": asdict(rollout)})}
+    )
     assert (found.word, found.headline) == (word, headline)
     assert says in found.sentence
     assert ended == "serving" or found.reasons == ("5 of 400 requests failed at 10 %",)
@@ -69,7 +116,11 @@ def test_the_first_failure_is_named():
     night = builders.every_night()["blessed"]
     found = outcome(
         builders.broken(night, "evaluate", "failed", "first")
-        | {"check-serving": builders.broken(night, "check-serving", "failed", "second")["check-serving"]}
+        | {
+            "check-serving": builders.broken(night, "check-serving", "failed", "second")[
+                "check-serving"
+            ]
+        }
     )
     assert found.failed_step == "evaluate"
 
@@ -90,7 +141,10 @@ def test_nothing_at_all():
 
 def test_what_only_the_pipeline_knows():
     resolved = {"resolve": builders.every_night()["blessed"]["resolve"]}
-    assert outcome(resolved, "pipeline failed, no such image").error == "Ingest never began; pipeline failed, no such image"
+    assert (
+        outcome(resolved, "pipeline failed, no such image").error
+        == "Ingest never began; pipeline failed, no such image"
+    )
     assert outcome(builders.every_night()["rejected"], "pipeline failed").word == "failed"
 
 
@@ -102,7 +156,10 @@ def test_what_only_the_pipeline_knows():
         ("[]", ""),
         ('{"state": "SUCCEEDED", "error": {}}', ""),
         ('{"state": "FAILED"}', "pipeline failed"),
-        (json.dumps({"state": "FAILED", "error": {"code": 9, "message": "image\nnot found"}}), "pipeline failed, image not found"),
+        (
+            json.dumps({"state": "FAILED", "error": {"code": 9, "message": "image\nnot found"}}),
+            "pipeline failed, image not found",
+        ),
         ('{"state": "CANCELLED", "error": "x"}', "pipeline cancelled"),
     ],
 )
@@ -115,6 +172,12 @@ def test_the_sentence_compares_with_the_champion():
     sentence = outcome(builders.every_night()["blessed"]).sentence
     assert f"{found.challenger.accuracy:.1%} of 1,022 test images correctly" in sentence
     assert f"the champion ({found.champion.accuracy:.1%})" in sentence
-    stopped = {"evaluate": replace(builders.evaluate(), scored_on="validation"), "gate": builders.gate("rejected")}
-    assert "of 1,022 held-out validation images" in outcome(builders.evidence(builders.blessed() | stopped)).sentence
+    stopped = {
+        "evaluate": replace(builders.evaluate(), scored_on="validation"),
+        "gate": builders.gate("rejected"),
+    }
+    assert (
+        "of 1,022 held-out validation images"
+        in outcome(builders.evidence(builders.blessed() | stopped)).sentence
+    )
     assert "champion (" not in outcome(builders.every_night()["first"]).sentence

@@ -9,10 +9,23 @@ from components.shared.store.disk import DiskStore
 from tests.reporting import builders
 
 FIELDS = {
-    "run_id", "preset", "snapshot_id", "code_version", "outcome", "verdict", "reasons", "metrics", "steps", "model_version",
+    "run_id",
+    "preset",
+    "snapshot_id",
+    "code_version",
+    "outcome",
+    "verdict",
+    "reasons",
+    "metrics",
+    "steps",
+    "model_version",
     "champion_version",
-    "report", "work", "work_reason", "error", "counts",
-}  # fmt: skip
+    "report",
+    "work",
+    "work_reason",
+    "error",
+    "counts",
+}
 
 
 @pytest.mark.parametrize("name", list(builders.every_night()))
@@ -28,12 +41,18 @@ def test_blessed(run):
     found = builders.evaluate()
     reported = run(builders.every_night()["blessed"])
     summary = reported.summary
-    assert (summary["outcome"], summary["verdict"], summary["error"]) == ("blessed", "blessed", None)
+    assert (summary["outcome"], summary["verdict"], summary["error"]) == (
+        "blessed",
+        "blessed",
+        None,
+    )
     assert summary["metrics"]["challenger"]["macro_f1"] == found.challenger.macro_f1
     assert summary["metrics"]["champion"]["accuracy"] == found.champion.accuracy
     assert summary["model_version"] == summary["serving_version"] == builders.CHALLENGER
     assert summary["champion_version"] == builders.CHAMPION.version
-    assert summary["counts"]["read"] == summary["counts"]["accepted"] + summary["counts"]["rejected"]
+    assert (
+        summary["counts"]["read"] == summary["counts"]["accepted"] + summary["counts"]["rejected"]
+    )
     assert {step["name"]: step["seconds"] for step in summary["steps"][:-1]} == {
         step: builders.SECONDS[step] for step in builders.blessed()
     }
@@ -42,7 +61,11 @@ def test_blessed(run):
 
 def test_failed(run):
     summary = run(builders.every_night()["failed"]).summary
-    assert (summary["outcome"], summary["verdict"], summary["failed_step"]) == ("failed", None, "ingest")
+    assert (summary["outcome"], summary["verdict"], summary["failed_step"]) == (
+        "failed",
+        None,
+        "ingest",
+    )
     assert summary["error"].startswith("Ingest failed: the source has no images")
     assert summary["metrics"] == {"challenger": None, "champion": None}
     assert summary["serving_version"] == builders.CHAMPION.version
@@ -62,21 +85,30 @@ def test_what_the_command_line_added_survives_a_second_rendering(run):
 
 def test_a_failure_that_only_the_pipeline_saw_survives_a_second_rendering(run):
     night = builders.every_night()["rejected"]
-    assert run(night, status='{"state": "FAILED", "error": {"message": "upload failed"}}').summary["outcome"] == "failed"
+    assert (
+        run(night, status='{"state": "FAILED", "error": {"message": "upload failed"}}').summary[
+            "outcome"
+        ]
+        == "failed"
+    )
     assert "upload failed" in run().summary["error"]
     assert run(status='{"state": "SUCCEEDED"}').summary["outcome"] == "rejected"
 
 
 def test_notification(run):
     text = json.loads(run(builders.every_night()["rejected"]).text("notification.json"))["text"]
-    assert text.startswith("rejected: Not promoted: the champion stays (synthetic-faces, run 2026-11-21-night-3)")
+    assert text.startswith(
+        "rejected: Not promoted: the champion stays (synthetic-faces, run 2026-11-21-night-3)"
+    )
     assert "• Recall of fear is 13.0 points below" in text
     assert "report.html" in text
 
 
 def test_notification_escapes_markup_of_slack(run):
     night = builders.every_night()["blessed"]
-    text = json.loads(run(builders.broken(night, "ingest", "failed", "<!channel> & co")).text("notification.json"))["text"]
+    text = json.loads(
+        run(builders.broken(night, "ingest", "failed", "<!channel> & co")).text("notification.json")
+    )["text"]
     assert "&lt;!channel&gt; &amp; co" in text
 
 
@@ -92,9 +124,14 @@ def test_a_judged_night_is_remembered(run, name):
     plan = builders.resolve().plan
     assert remembered.pop("at") > builders.BEGAN.isoformat()
     assert remembered == {
-        "fingerprint": plan.fingerprint, "run_id": builders.RUN, "outcome": "blessed" if name == "first" else name,
-        "listing_digest": plan.listing.digest, "preset_digest": plan.preset_digest, "code_version": plan.code_version, "objects": 5410,
-    }  # fmt: skip
+        "fingerprint": plan.fingerprint,
+        "run_id": builders.RUN,
+        "outcome": "blessed" if name == "first" else name,
+        "listing_digest": plan.listing.digest,
+        "preset_digest": plan.preset_digest,
+        "code_version": plan.code_version,
+        "objects": 5410,
+    }
 
 
 @pytest.mark.parametrize("name", ["nothing-new", "failed", "killed"])
@@ -104,13 +141,19 @@ def test_a_night_that_judged_nothing_leaves_the_older_one_standing(run, name):
 
 def test_an_old_run_rendered_again_is_not_taken_for_the_last_night(run):
     run(builders.every_night()["blessed"])
-    later = builders.evidence(builders.judged("rejected"), run_id="next", began=builders.BEGAN + timedelta(days=1))
+    later = builders.evidence(
+        builders.judged("rejected"), run_id="next", began=builders.BEGAN + timedelta(days=1)
+    )
     assert last_night(run(later, run_id="next"))["run_id"] == "next"
     assert last_night(run())["run_id"] == "next"
 
 
-def test_an_older_run_whose_report_ends_last_is_not_taken_for_the_last_night(run, tmp_path, monkeypatch):
-    later = builders.evidence(builders.judged("rejected"), run_id="next", began=builders.BEGAN + timedelta(days=1))
+def test_an_older_run_whose_report_ends_last_is_not_taken_for_the_last_night(
+    run, tmp_path, monkeypatch
+):
+    later = builders.evidence(
+        builders.judged("rejected"), run_id="next", began=builders.BEGAN + timedelta(days=1)
+    )
     look = reporting._is_later
 
     def look_and_be_overtaken(*arguments):
@@ -118,7 +161,14 @@ def test_an_older_run_whose_report_ends_last_is_not_taken_for_the_last_night(run
         monkeypatch.setattr(reporting, "_is_later", look)
         store = DiskStore(tmp_path / "store")
         builders.write(store, later, "next")
-        assert main("reporting", reporting.STEPS, builders.arguments(store.root, tmp_path / "page", "next", "")) == 0
+        assert (
+            main(
+                "reporting",
+                reporting.STEPS,
+                builders.arguments(store.root, tmp_path / "page", "next", ""),
+            )
+            == 0
+        )
         return found
 
     monkeypatch.setattr(reporting, "_is_later", look_and_be_overtaken)

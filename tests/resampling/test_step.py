@@ -25,12 +25,32 @@ def preset_with(strategy: str, max_repeats: int = 3) -> Preset:
 
 
 def rows() -> list[dict[str, object]]:
-    return example_rows({"train": SIZES, "validation": {"sad": 4, "angry": 2}, "test": {"happy": 6}}, preset_with("none").data.labels)
+    return example_rows(
+        {"train": SIZES, "validation": {"sad": 4, "angry": 2}, "test": {"happy": 6}},
+        preset_with("none").data.labels,
+    )
 
 
 def run_step(folder: Path, preset: Preset, examples: Path) -> subprocess.CompletedProcess[str]:
-    arguments = ["--preset", to_json(preset), "--store", str(folder / "store"), "--run-id", "r1", "--examples", str(examples)]
-    command = [sys.executable, "-m", "components.resampling", "resample", *arguments, "--sampling-plan", str(folder / "plan")]
+    arguments = [
+        "--preset",
+        to_json(preset),
+        "--store",
+        str(folder / "store"),
+        "--run-id",
+        "r1",
+        "--examples",
+        str(examples),
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "components.resampling",
+        "resample",
+        *arguments,
+        "--sampling-plan",
+        str(folder / "plan"),
+    ]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
@@ -52,7 +72,12 @@ def test_an_oversampled_plan_holds_the_training_rows_alone(tmp_path: Path, examp
     assert done.stderr == ""
 
     table = pq.read_table(tmp_path / "plan" / "plan.parquet")
-    assert table.schema == pa.schema([(name, getattr(pa, kind.replace("float", "float32"))()) for name, kind in SAMPLING_COLUMNS.items()])
+    assert table.schema == pa.schema(
+        [
+            (name, getattr(pa, kind.replace("float", "float32"))())
+            for name, kind in SAMPLING_COLUMNS.items()
+        ]
+    )
     training = sorted(str(row["example_id"]) for row in rows() if row["split"] == "train")
     assert table["example_id"].to_pylist() == training
     repeats = table["repeats"].to_numpy()
@@ -63,8 +88,24 @@ def test_an_oversampled_plan_holds_the_training_rows_alone(tmp_path: Path, examp
     assert (marker.strategy, marker.rows, marker.draws) == ("oversample", 16, 9 + 6 + 9)
     found = findings_of(tmp_path)
     assert list(marker.class_weights) == list(preset_with("none").data.labels)
-    assert found.before == {"angry": 9, "disgust": 2, "fear": 0, "happy": 5, "neutral": 0, "sad": 0, "surprise": 0}
-    assert found.after == {"angry": 9, "disgust": 6, "fear": 0, "happy": 9, "neutral": 0, "sad": 0, "surprise": 0}
+    assert found.before == {
+        "angry": 9,
+        "disgust": 2,
+        "fear": 0,
+        "happy": 5,
+        "neutral": 0,
+        "sad": 0,
+        "surprise": 0,
+    }
+    assert found.after == {
+        "angry": 9,
+        "disgust": 6,
+        "fear": 0,
+        "happy": 9,
+        "neutral": 0,
+        "sad": 0,
+        "surprise": 0,
+    }
 
 
 def test_class_weights_stand_in_every_row_and_in_the_marker(tmp_path: Path, examples: Path) -> None:
@@ -101,7 +142,10 @@ def test_an_artifact_without_its_marker_is_refused(tmp_path: Path) -> None:
     assert "the examples artifact at" in done.stderr
     assert "is incomplete" in done.stderr
     assert not (tmp_path / "plan").exists()
-    assert json.loads((tmp_path / "store/runs/r1/evidence/resample.json").read_text())["status"] == "failed"
+    assert (
+        json.loads((tmp_path / "store/runs/r1/evidence/resample.json").read_text())["status"]
+        == "failed"
+    )
 
 
 @pytest.mark.parametrize(
@@ -112,8 +156,14 @@ def test_an_artifact_without_its_marker_is_refused(tmp_path: Path) -> None:
         ({"label": "contempt"}, "labels that the preset doesn't know"),
     ],
 )
-def test_rows_that_cant_be_sampled_end_in_one_clear_line(tmp_path: Path, changed: dict[str, str], message: str) -> None:
-    write_examples(tmp_path / "examples", [{**row, **changed} for row in rows()], preset_with("none").data.labels)
+def test_rows_that_cant_be_sampled_end_in_one_clear_line(
+    tmp_path: Path, changed: dict[str, str], message: str
+) -> None:
+    write_examples(
+        tmp_path / "examples",
+        [{**row, **changed} for row in rows()],
+        preset_with("none").data.labels,
+    )
     done = run_step(tmp_path, preset_with("none"), tmp_path / "examples")
     assert done.returncode == 3
     assert message in done.stderr

@@ -12,7 +12,9 @@ SIZES = {"angry": 40, "fear": 13, "happy": 6}
 LABELS = np.repeat(list(SIZES), list(SIZES.values()))
 
 
-def draw(strategy: str, labels: np.ndarray, max_repeats: int, seed: int, beta: float = 0.9999) -> Plan:
+def draw(
+    strategy: str, labels: np.ndarray, max_repeats: int, seed: int, beta: float = 0.9999
+) -> Plan:
     return strategies.draw(ResamplingPolicy(strategy, max_repeats, beta), labels, seed)  # type: ignore[arg-type]
 
 
@@ -37,7 +39,9 @@ def test_oversample_levels_every_class_to_the_largest_and_loses_no_row() -> None
 def test_oversample_never_repeats_a_row_more_often_than_the_cap(cap: int) -> None:
     plan = draw("oversample", LABELS, cap, 3)
     assert plan.repeats.max() <= cap
-    assert draws_per_label("oversample", cap) == {label: max(size, min(40, size * cap)) for label, size in SIZES.items()}
+    assert draws_per_label("oversample", cap) == {
+        label: max(size, min(40, size * cap)) for label, size in SIZES.items()
+    }
 
 
 def test_undersample_levels_every_class_to_the_smallest() -> None:
@@ -73,12 +77,18 @@ def test_one_class_alone_is_left_as_it_is(strategy: str) -> None:
 
 @pytest.mark.parametrize("strategy", list(STRATEGIES))
 def test_the_same_seed_gives_the_same_plan(strategy: str) -> None:
-    assert draw(strategy, LABELS, 4, 3).repeats.tolist() == draw(strategy, LABELS, 4, 3).repeats.tolist()
+    assert (
+        draw(strategy, LABELS, 4, 3).repeats.tolist()
+        == draw(strategy, LABELS, 4, 3).repeats.tolist()
+    )
 
 
 @pytest.mark.parametrize("strategy", ["oversample", "undersample"])
 def test_another_seed_draws_other_rows(strategy: str) -> None:
-    assert draw(strategy, LABELS, 4, 3).repeats.tolist() != draw(strategy, LABELS, 4, 4).repeats.tolist()
+    assert (
+        draw(strategy, LABELS, 4, 3).repeats.tolist()
+        != draw(strategy, LABELS, 4, 4).repeats.tolist()
+    )
 
 
 def test_an_unknown_strategy_suggests_the_nearest() -> None:
@@ -87,5 +97,7 @@ def test_an_unknown_strategy_suggests_the_nearest() -> None:
 
 
 def test_a_cap_below_one_is_refused() -> None:
-    with pytest.raises(InputError, match="max_repeats is out of range; expected at least 1; received 0"):
+    with pytest.raises(
+        InputError, match="max_repeats is out of range; expected at least 1; received 0"
+    ):
         draw("oversample", LABELS, 0, 3)

@@ -28,7 +28,9 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def server(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with process.running("challenger", "faces", model_folder, tmp_path_factory.mktemp("logs"), ServingPolicy()) as server:
+    with process.running(
+        "challenger", "faces", model_folder, tmp_path_factory.mktemp("logs"), ServingPolicy()
+    ) as server:
         process.wait_until_ready(server)
         yield server
 
@@ -45,7 +47,16 @@ def predictor(model: Path, scratch: Path, *arguments: str) -> Iterator[Server]:
     """A predictor process with more arguments than the serving check's have."""
     (port,) = process.free_ports(1)
     log = scratch / f"server-{port}.log"
-    command = [sys.executable, "-m", "components.serving", "serve", "--model-dir", str(model), "--model-name", "faces"]
+    command = [
+        sys.executable,
+        "-m",
+        "components.serving",
+        "serve",
+        "--model-dir",
+        str(model),
+        "--model-name",
+        "faces",
+    ]
     command += ["--host", HOST, "--port", str(port), "--grpc", "off", *arguments]
     with open(log, "wb") as stream:
         started = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)

@@ -22,11 +22,27 @@ def _face(side: int) -> Image.Image:
     picture = Image.new("RGB", (side, side), GROUND)
     draw, scale = ImageDraw.Draw(picture), side / 120
 
-    def oval(left: float, top: float, right: float, bottom: float, colour: tuple[int, int, int]) -> None:
-        draw.ellipse([scale * (10 + left), scale * (10 + top), scale * (10 + right), scale * (10 + bottom)], fill=colour)
+    def oval(
+        left: float, top: float, right: float, bottom: float, colour: tuple[int, int, int]
+    ) -> None:
+        draw.ellipse(
+            [scale * (10 + left), scale * (10 + top), scale * (10 + right), scale * (10 + bottom)],
+            fill=colour,
+        )
 
-    def stroke(left: float, top: float, right: float, bottom: float, colour: tuple[int, int, int], width: float) -> None:
-        draw.line([scale * (10 + left), scale * (10 + top), scale * (10 + right), scale * (10 + bottom)], colour, round(width * scale))
+    def stroke(
+        left: float,
+        top: float,
+        right: float,
+        bottom: float,
+        colour: tuple[int, int, int],
+        width: float,
+    ) -> None:
+        draw.line(
+            [scale * (10 + left), scale * (10 + top), scale * (10 + right), scale * (10 + bottom)],
+            colour,
+            round(width * scale),
+        )
 
     oval(8, -8, 92, 70, HAIR)
     oval(14, 4, 86, 104, SKIN)

@@ -12,7 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.serving.check.check import Golden, compare, difference_of, p95_ratio, read_golden, summarise
+from components.serving.check.check import (
+    Golden,
+    compare,
+    difference_of,
+    p95_ratio,
+    read_golden,
+    summarise,
+)
 from components.serving.check.client import Client, Reply
 from components.serving.predictor import process
 from components.serving.predictor.limits import few_cpus, limit_memory, starved
@@ -69,8 +76,13 @@ def test_damaged_golden_images_are_named(tmp_path: Path) -> None:
 def test_a_server_that_isnt_ready_in_time_shows_its_last_lines(tmp_path: Path) -> None:
     write_model(tmp_path / "model", stripe_weights())
     with (
-        process.running("challenger", "faces", tmp_path / "model", tmp_path, ServingPolicy()) as server,
-        pytest.raises(EnvironmentProblem, match=r"the challenger's server wasn't ready in 0 s; received its last lines"),
+        process.running(
+            "challenger", "faces", tmp_path / "model", tmp_path, ServingPolicy()
+        ) as server,
+        pytest.raises(
+            EnvironmentProblem,
+            match=r"the challenger's server wasn't ready in 0 s; received its last lines",
+        ),
     ):
         process.wait_until_ready(server, timeout_seconds=0.0)
     assert server.process.returncode is not None
@@ -80,8 +92,13 @@ def test_a_server_that_refuses_its_model_shows_why(tmp_path: Path) -> None:
     write_model(tmp_path / "model", stripe_weights())
     (tmp_path / "model" / "more").write_text("added")
     with (
-        process.running("champion", "faces", tmp_path / "model", tmp_path, ServingPolicy()) as server,
-        pytest.raises(ContractError, match=r"the champion's server ended with 3; .* is not what its manifest says"),
+        process.running(
+            "champion", "faces", tmp_path / "model", tmp_path, ServingPolicy()
+        ) as server,
+        pytest.raises(
+            ContractError,
+            match=r"the champion's server ended with 3; .* is not what its manifest says",
+        ),
     ):
         process.wait_until_ready(server)
 
@@ -107,7 +124,9 @@ def test_cpus_are_rounded_up_and_given_back(cpus: float, expected: int) -> None:
     with few_cpus(cpus):
         assert os.sched_getaffinity(0) == again
         code = "from components.shared.inference.cpus import cpu_limit; print(cpu_limit())"
-        seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        seen = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
     assert int(seen) == min(expected, len(own))
     assert os.sched_getaffinity(0) == own
 
@@ -117,9 +136,15 @@ def test_cpus_are_rounded_up_and_given_back(cpus: float, expected: int) -> None:
     [
         ("MemoryError", True),
         ("terminate called after throwing an instance of 'std::bad_alloc'", True),
-        ("ImportError: libx.so: failed to map segment from shared object: Cannot allocate memory", True),
+        (
+            "ImportError: libx.so: failed to map segment from shared object: Cannot allocate memory",
+            True,
+        ),
         ("OpenBLAS error: Memory allocation still failed after 10 retries, giving up.", True),
-        ("RuntimeError: failed to create XNNPACK runtimeNode number 4 (TfLiteXNNPackDelegate) failed to prepare.", True),
+        (
+            "RuntimeError: failed to create XNNPACK runtimeNode number 4 (TfLiteXNNPackDelegate) failed to prepare.",
+            True,
+        ),
         ("serve failed: model.tflite is not what its manifest says", False),
     ],
 )
@@ -129,13 +154,18 @@ def test_a_log_says_that_memory_was_short(line: str, expected: bool) -> None:
 
 def test_a_server_that_needs_more_memory_while_it_answers_is_told_by_name(tmp_path: Path) -> None:
     write_model(tmp_path / "model", stripe_weights())
-    with process.running("challenger", "faces", tmp_path / "model", tmp_path, ServingPolicy()) as server:
+    with process.running(
+        "challenger", "faces", tmp_path / "model", tmp_path, ServingPolicy()
+    ) as server:
         process.wait_until_ready(server)
         process.require_alive(server)
         limit_memory(server.process.pid, server.memory.taken + 20_000_000)
         with Client(process.HOST, server.port, "faces") as client:
             assert client.predict(encode_png(np.zeros((7000, 7000), np.uint8))).error
-        with pytest.raises(ContractError, match="the challenger's server doesn't fit into the memory of its container"):
+        with pytest.raises(
+            ContractError,
+            match="the challenger's server doesn't fit into the memory of its container",
+        ):
             process.require_alive(server)
 
 

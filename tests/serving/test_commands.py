@@ -37,7 +37,9 @@ class Desk:
 
     def champion(self) -> str:
         manifest = write_model(self.root / "registered", stripe_weights(seed=4, noise=2.0))
-        open_store(str(self.root / "store")).put_tree(self.root / "registered", keys.version("small", manifest.version), "model.json")
+        open_store(str(self.root / "store")).put_tree(
+            self.root / "registered", keys.version("small", manifest.version), "model.json"
+        )
         return manifest.version
 
     def command(self, champion: str | None = None, policy: ServingPolicy = POLICY) -> list[str]:
@@ -56,12 +58,23 @@ class Desk:
             "--run-id",
             "night-1",
         ]
-        command += ["--plan", digest(plan), "--model", str(self.root / "model"), "--serving-check", str(self.root / "check")]
+        command += [
+            "--plan",
+            digest(plan),
+            "--model",
+            str(self.root / "model"),
+            "--serving-check",
+            str(self.root / "check"),
+        ]
         given = executor_input(self.root, "serving_check", "metrics")
         return [*command, "--metrics", str(self.root / "metrics.json"), "--executor-input", given]
 
-    def run(self, champion: str | None = None, policy: ServingPolicy = POLICY) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(self.command(champion, policy), capture_output=True, text=True, timeout=120, check=False)
+    def run(
+        self, champion: str | None = None, policy: ServingPolicy = POLICY
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(champion, policy), capture_output=True, text=True, timeout=120, check=False
+        )
 
 
 @pytest.fixture
@@ -85,20 +98,31 @@ def test_check_serving_with_a_champion(desk: Desk) -> None:
         assert measured.cold_start_seconds > 0.5
         assert 0 < measured.p50_milliseconds <= measured.p95_milliseconds < 1000
         assert measured.requests_per_second > 1
-        assert 50_000_000 < measured.resident_bytes <= measured.peak_bytes < found.memory_limit_bytes
+        assert (
+            50_000_000 < measured.resident_bytes <= measured.peak_bytes < found.memory_limit_bytes
+        )
         assert measured.model_bytes == (desk.root / "model" / "model.tflite").stat().st_size
     assert (found.cpus, found.memory_limit_bytes) == (1.0, 1 << 30)
-    evidence = json.loads((desk.root / "store" / keys.evidence("night-1", "check-serving")).read_text())
+    evidence = json.loads(
+        (desk.root / "store" / keys.evidence("night-1", "check-serving")).read_text()
+    )
     assert evidence["findings"] == json.loads(to_json(found))
     told = metadata(desk.root)
     assert told["metrics"]["golden images answered otherwise"] == 0
     assert told["metrics"]["champion p95 latency, ms"] == found.champion.p95_milliseconds
-    assert told["metrics"]["model file, MB"] == pytest.approx(found.challenger.model_bytes / 1e6, abs=0.001)
-    assert told["metrics"] == pytest.approx(json.loads((desk.root / "metrics.json").read_text()), rel=1e-5)
+    assert told["metrics"]["model file, MB"] == pytest.approx(
+        found.challenger.model_bytes / 1e6, abs=0.001
+    )
+    assert told["metrics"] == pytest.approx(
+        json.loads((desk.root / "metrics.json").read_text()), rel=1e-5
+    )
     assert told["serving_check"] == {
-        "version": ours.version, "champion": champion, "golden images answered otherwise": 0,
-        "p95 latency, ms": found.challenger.p95_milliseconds, "peak memory, MB": told["metrics"]["peak memory, MB"],
-    }  # fmt: skip
+        "version": ours.version,
+        "champion": champion,
+        "golden images answered otherwise": 0,
+        "p95 latency, ms": found.challenger.p95_milliseconds,
+        "peak memory, MB": told["metrics"]["peak memory, MB"],
+    }
     assert processes_about(str(desk.root)) == []
 
 
@@ -124,7 +148,10 @@ def test_a_model_that_doesnt_fit_into_its_container_ends_in_one_line_and_code_3(
     done = desk.run(policy=ServingPolicy(check_requests=5, memory="64Mi", memory_request="64Mi"))
     assert done.returncode == 3
     assert len(done.stderr.strip().splitlines()) == 1
-    assert "the challenger's server doesn't fit into the memory of its container; expected at most 67 MB; received " in done.stderr
+    assert (
+        "the challenger's server doesn't fit into the memory of its container; expected at most 67 MB; received "
+        in done.stderr
+    )
     assert "to fix it: raise serving.memory in the preset, or train a smaller model" in done.stderr
     assert not (desk.root / "check" / "serving_check.json").exists()
     assert processes_about(str(desk.root)) == []
@@ -142,7 +169,9 @@ def test_a_tampered_model_ends_in_one_line_and_code_3(desk: Desk) -> None:
     assert processes_about(str(desk.root)) == []
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)]
+)
 def test_no_server_outlives_the_step(desk: Desk, number: signal.Signals, code: int) -> None:
     served = f"--model-dir\0{desk.root}"
     step = subprocess.Popen(desk.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -157,7 +186,15 @@ def test_no_server_outlives_the_step(desk: Desk, number: signal.Signals, code: i
 
 
 def predict(model_folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "components.serving", "predict", "--model-dir", model_folder, *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "components.serving",
+        "predict",
+        "--model-dir",
+        model_folder,
+        *arguments,
+    ]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -174,7 +211,11 @@ def test_predict_prints_a_line_per_image(model_folder: Path, tmp_path: Path) -> 
     done = predict(model_folder, "--image", tmp_path / "face.png", "--json")
     assert done.returncode == 0
     answer = json.loads(done.stdout)
-    assert (answer["label"], len(answer["probabilities"]), len(answer["model_version"])) == (LABELS[5], 7, 12)
+    assert (answer["label"], len(answer["probabilities"]), len(answer["model_version"])) == (
+        LABELS[5],
+        7,
+        12,
+    )
 
 
 def test_predict_finds_faces_in_photos_and_draws_them(model_folder: Path, tmp_path: Path) -> None:
@@ -185,11 +226,18 @@ def test_predict_finds_faces_in_photos_and_draws_them(model_folder: Path, tmp_pa
     none, *two = done.stdout.splitlines()[1:]
     assert none.endswith("none.png  no face found")
     assert [bool(re.search(r" at \d+,\d+ to \d+,\d+$", line)) for line in two] == [True, True]
-    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["0001-none.png", "0002-two.png"]
+    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == [
+        "0001-none.png",
+        "0002-two.png",
+    ]
 
 
-@pytest.mark.parametrize(("arguments", "says"), [((), "no image was named"), (("--folder", "."), "has no images")])
-def test_predict_wants_images(model_folder: Path, tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "says"), [((), "no image was named"), (("--folder", "."), "has no images")]
+)
+def test_predict_wants_images(
+    model_folder: Path, tmp_path: Path, arguments: tuple[str, ...], says: str
+) -> None:
     done = predict(model_folder, *(tmp_path if each == "." else each for each in arguments))
     assert done.returncode == 2
     assert says in done.stderr
@@ -199,7 +247,15 @@ def test_predict_wants_images(model_folder: Path, tmp_path: Path, arguments: tup
 @pytest.mark.parametrize("command", ["serve", "predict"])
 def test_a_missing_model_is_one_line(command: str, tmp_path: Path) -> None:
     more = ["--image", "x.png"] if command == "predict" else []
-    arguments = [sys.executable, "-m", "components.serving", command, "--model-dir", str(tmp_path / "none"), *more]
+    arguments = [
+        sys.executable,
+        "-m",
+        "components.serving",
+        command,
+        "--model-dir",
+        str(tmp_path / "none"),
+        *more,
+    ]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 3
     assert done.stderr.startswith(f"{command} failed: the model artifact at ")

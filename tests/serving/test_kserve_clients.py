@@ -92,7 +92,13 @@ asyncio.run(main())
 
 
 def ask(script: str, port: int) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", script, str(port), TEXT], capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", script, str(port), TEXT],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 def test_rest(server: Server, model_folder: Path) -> None:
@@ -111,9 +117,28 @@ def test_rest(server: Server, model_folder: Path) -> None:
 
 def test_grpc(model_folder: Path) -> None:
     port, grpc_port = free_ports(2)
-    command = [sys.executable, "-m", "components.serving", "serve", "--model-dir", str(model_folder), "--model-name", "faces"]
-    command += ["--host", HOST, "--port", str(port), "--grpc-port", str(grpc_port), "--stop-with-input"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+    command = [
+        sys.executable,
+        "-m",
+        "components.serving",
+        "serve",
+        "--model-dir",
+        str(model_folder),
+        "--model-name",
+        "faces",
+    ]
+    command += [
+        "--host",
+        HOST,
+        "--port",
+        str(port),
+        "--grpc-port",
+        str(grpc_port),
+        "--stop-with-input",
+    ]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as server:
         assert wait_for(lambda: answers(f"http://{HOST}:{port}/v2/models/faces/ready"), 60)
         done = ask(GRPC_CLIENT, grpc_port)
         with urllib.request.urlopen(f"http://{HOST}:{port}/metrics", timeout=5) as response:

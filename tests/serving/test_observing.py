@@ -30,7 +30,13 @@ PROBABILITIES = {"happy": 0.75, "sad": 0.25}
 
 
 def answered(images: tuple = (PICTURE,), answers: tuple = (), request_id: str = "one") -> Answered:
-    return Answered(request_id, images, answers or (Answer("happy", PROBABILITIES),) * len(images), "faces", "v1")
+    return Answered(
+        request_id,
+        images,
+        answers or (Answer("happy", PROBABILITIES),) * len(images),
+        "faces",
+        "v1",
+    )
 
 
 def counted(metric, *labels) -> float:
@@ -38,7 +44,9 @@ def counted(metric, *labels) -> float:
 
 
 @contextmanager
-def shadow_server(reply: bytes = b"", status: int = 200, seconds: float = 0.0) -> Iterator[tuple[str, list[dict]]]:
+def shadow_server(
+    reply: bytes = b"", status: int = 200, seconds: float = 0.0
+) -> Iterator[tuple[str, list[dict]]]:
     """A predictor that answers so, and the requests that it got."""
     asked: list[dict] = []
 
@@ -47,7 +55,9 @@ def shadow_server(reply: bytes = b"", status: int = 200, seconds: float = 0.0) -
 
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            asked.append({"path": self.path, "id": self.headers["X-Request-Id"], "body": json.loads(body)})
+            asked.append(
+                {"path": self.path, "id": self.headers["X-Request-Id"], "body": json.loads(body)}
+            )
             time.sleep(seconds)
             self.send_response(status)
             self.send_header("Content-Length", str(len(reply)))
@@ -59,7 +69,9 @@ def shadow_server(reply: bytes = b"", status: int = 200, seconds: float = 0.0) -
 
     server = http.server.ThreadingHTTPServer((HOST, 0), Handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+    )
     thread.start()
     try:
         yield f"http://{HOST}:{server.server_address[1]}/v1/models/faces:predict", asked
@@ -70,31 +82,52 @@ def shadow_server(reply: bytes = b"", status: int = 200, seconds: float = 0.0) -
 
 
 def reply(*probabilities: dict) -> bytes:
-    return json.dumps({"predictions": [{"label": max(each, key=each.get), "probabilities": each} for each in probabilities]}).encode()
+    return json.dumps(
+        {
+            "predictions": [
+                {"label": max(each, key=each.get), "probabilities": each} for each in probabilities
+            ]
+        }
+    ).encode()
 
 
 def test_agreement_is_recorded():
-    agreed, differed, largest = counted(COMPARED, "agreed"), counted(COMPARED, "differed"), DIFFERENCE._sum.get()
-    with shadow_server(reply({"happy": 0.6, "sad": 0.4}, {"happy": 0.2, "sad": 0.8})) as (url, asked):
+    agreed, differed, largest = (
+        counted(COMPARED, "agreed"),
+        counted(COMPARED, "differed"),
+        DIFFERENCE._sum.get(),
+    )
+    with shadow_server(reply({"happy": 0.6, "sad": 0.4}, {"happy": 0.2, "sad": 0.8})) as (
+        url,
+        asked,
+    ):
         shadow = Shadow(ShadowPolicy(url))
         shadow.see(answered((PICTURE, np.zeros((4, 4, 1), np.uint8))))
         shadow.close()
-    assert (counted(COMPARED, "agreed") - agreed, counted(COMPARED, "differed") - differed) == (1, 1)
+    assert (counted(COMPARED, "agreed") - agreed, counted(COMPARED, "differed") - differed) == (
+        1,
+        1,
+    )
     assert DIFFERENCE._sum.get() - largest == pytest.approx(0.15 + 0.55)
-    assert [(each["path"], each["id"], len(each["body"]["instances"])) for each in asked] == [("/v1/models/faces:predict", "shadow-one", 2)]
+    assert [(each["path"], each["id"], len(each["body"]["instances"])) for each in asked] == [
+        ("/v1/models/faces:predict", "shadow-one", 2)
+    ]
 
 
 def test_neither_refused_images_nor_copies_are_sent():
     with shadow_server(reply(PROBABILITIES)) as (url, asked):
         shadow = Shadow(ShadowPolicy(url))
         shadow.see(answered((None,), (Answer(reason="empty", message="no bytes"),)))
-        shadow.see(answered(request_id="shadow-one"))  # two predictors that shadow each other end here
+        shadow.see(
+            answered(request_id="shadow-one")
+        )  # two predictors that shadow each other end here
         shadow.close()
     assert asked == []
 
 
 @pytest.mark.parametrize(
-    ("content", "status"), [(b"no JSON", 200), (b'{"predictions": 1}', 200), (b"{}", 200), (reply(), 200), (b"busy", 503)]
+    ("content", "status"),
+    [(b"no JSON", 200), (b'{"predictions": 1}', 200), (b"{}", 200), (reply(), 200), (b"busy", 503)],
 )
 def test_a_shadow_that_answers_badly_counts_as_failed(content, status):
     failed = counted(COMPARED, "failed")
@@ -112,7 +145,9 @@ def test_nobody_waits_for_a_shadow(kind, caplog):
     (closed,) = free_ports(1)
     with shadow_server(reply(PROBABILITIES), seconds=0.3) as (slow, _):
         url = slow if kind == "slow" else f"http://{HOST}:{closed}/v1/models/faces:predict"
-        observers = Observers([Shadow(ShadowPolicy(url, share=1.0, timeout_seconds=0.5))], capacity=4)
+        observers = Observers(
+            [Shadow(ShadowPolicy(url, share=1.0, timeout_seconds=0.5))], capacity=4
+        )
         began, longest = time.perf_counter(), 0.0
         for _ in range(200):
             told = time.perf_counter()
@@ -183,7 +218,11 @@ def test_a_share_is_drawn_per_observer():
 
 
 def rows(store: DiskStore) -> list[ServedRow]:
-    return [from_json(ServedRow, line) for key in store.list("served") for line in (store.read(key) or b"").splitlines()]
+    return [
+        from_json(ServedRow, line)
+        for key in store.list("served")
+        for line in (store.read(key) or b"").splitlines()
+    ]
 
 
 def test_features_and_probabilities_are_kept_and_no_picture(tmp_path):
@@ -192,14 +231,26 @@ def test_features_and_probabilities_are_kept_and_no_picture(tmp_path):
     refused = Answer(reason="truncated", message="half a file")
     observers.tell(
         answered(
-            (PICTURE, b"half", np.full((4, 6, 1), 9, np.uint8)), (Answer("happy", PROBABILITIES), refused, Answer("sad", {"sad": 1.0}))
+            (PICTURE, b"half", np.full((4, 6, 1), 9, np.uint8)),
+            (Answer("happy", PROBABILITIES), refused, Answer("sad", {"sad": 1.0})),
         )
     )
     observers.close()
     first, second = rows(store)
-    assert (first.label, first.probabilities, first.version, first.width, first.height) == ("happy", PROBABILITIES, "v1", 24, 20)
+    assert (first.label, first.probabilities, first.version, first.width, first.height) == (
+        "happy",
+        PROBABILITIES,
+        "v1",
+        24,
+        20,
+    )
     assert (first.brightness, first.contrast) == pytest.approx((115.0, 69.221866), abs=1e-5)
-    assert (second.label, second.brightness, second.contrast, second.entropy) == ("sad", 9.0, 0.0, 0.0)
+    assert (second.label, second.brightness, second.contrast, second.entropy) == (
+        "sad",
+        9.0,
+        0.0,
+        0.0,
+    )
     assert (second.width, second.height) == (6, 4)
     (key,) = store.list("served")
     content = store.read(key) or b""
@@ -215,7 +266,9 @@ def test_features_are_those_that_ingestion_writes():
 
     row = row_of(PICTURE, Answer("happy", PROBABILITIES), "v1", datetime.now(timezone.utc))
     measures = measure(gray(decode(PICTURE).pixels))
-    assert (row.sharpness, row.entropy) == pytest.approx((measures.sharpness, measures.entropy), abs=1e-6)
+    assert (row.sharpness, row.entropy) == pytest.approx(
+        (measures.sharpness, measures.entropy), abs=1e-6
+    )
 
 
 def test_a_file_ends_when_it_is_full_old_or_of_yesterday(tmp_path):
@@ -232,7 +285,9 @@ def test_a_file_ends_when_it_is_full_old_or_of_yesterday(tmp_path):
     clock[0] += timedelta(minutes=10)
     log.see(answered())
     log.close()
-    assert [key.split("/")[2] for key in store.list("served")] == ["2026-11-21"] * 3 + ["2026-11-22"]
+    assert [key.split("/")[2] for key in store.list("served")] == ["2026-11-21"] * 3 + [
+        "2026-11-22"
+    ]
     assert len(rows(store)) == 6
 
 

@@ -37,16 +37,25 @@ def drop(page: Tab, content: bytes, kind: str) -> list[object]:
 def test_a_dropped_photo_is_answered_face_by_face(photos: Server, tmp_path: Path) -> None:
     address = f"http://{HOST}:{photos.port}/"
     with tab(tmp_path, address) as page:
-        told, headings, bars = drop(page, encode_png(photo(640, 400, (20, 50, 180), (400, 150, 180))), "image/png")
+        told, headings, bars = drop(
+            page, encode_png(photo(640, 400, (20, 50, 180), (400, 150, 180))), "image/png"
+        )
         assert told == "2 faces."
         assert [heading.split(": ")[0] for heading in headings] == ["Face 1", "Face 2"]  # type: ignore[attr-defined]
         assert bars == 2 * len(LABELS)
-        size = page.run("[document.getElementById('picture').width, document.getElementById('picture').height]")
+        size = page.run(
+            "[document.getElementById('picture').width, document.getElementById('picture').height]"
+        )
         assert size == [640, 400]
         assert drop(page, encode_png(photo()), "image/png")[:2] == ["No face was found.", []]
-        assert drop(page, b"no picture", "image/png")[0] == "This file is no picture that the browser can show."
+        assert (
+            drop(page, b"no picture", "image/png")[0]
+            == "This file is no picture that the browser can show."
+        )
         assert page.console == []
-        assert {url for url in page.requests if not url.startswith((address, "data:", "blob:"))} == set()
+        assert {
+            url for url in page.requests if not url.startswith((address, "data:", "blob:"))
+        } == set()
 
 
 def test_the_camera_is_answered_until_it_is_stopped(photos: Server, tmp_path: Path) -> None:

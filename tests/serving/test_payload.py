@@ -47,7 +47,9 @@ def test_a_request_that_cant_be_used_is_told_what_to_send(body: object, message:
 
 @pytest.mark.parametrize("parameters", [None, {}, {"other": 1}, [], "faces"])
 @pytest.mark.parametrize("detects", [True, False])
-def test_images_are_taken_as_the_server_takes_them_unless_it_is_told(parameters: object, detects: bool) -> None:
+def test_images_are_taken_as_the_server_takes_them_unless_it_is_told(
+    parameters: object, detects: bool
+) -> None:
     [image] = as_asked([PNG], parameters, detects)
     assert (image, type(image)) == (PNG, bytes)
 
@@ -57,16 +59,23 @@ def test_crops_are_told_from_photos() -> None:
     crop, *others = as_asked([PNG, pixels, refused], {"faces": False}, True)
     assert (crop, type(crop)) == (PNG, Crop)
     assert others == [pixels, refused]
-    assert as_asked([PNG], {"faces": True}, True) == as_asked([PNG], {"faces": False}, False) == [PNG]
+    assert (
+        as_asked([PNG], {"faces": True}, True) == as_asked([PNG], {"faces": False}, False) == [PNG]
+    )
 
 
-@pytest.mark.parametrize(("wanted", "detects", "message"), [
-    (True, False, "expected false: this server takes crops of faces; received True"),
-    (1, True, "expected true for photos, false for crops of faces; received 1"),
-    ("false", False, "received 'false'"),
-    (None, True, "received None"),
-])  # fmt: skip
-def test_a_wish_for_faces_that_cant_be_followed(wanted: object, detects: bool, message: str) -> None:
+@pytest.mark.parametrize(
+    ("wanted", "detects", "message"),
+    [
+        (True, False, "expected false: this server takes crops of faces; received True"),
+        (1, True, "expected true for photos, false for crops of faces; received 1"),
+        ("false", False, "received 'false'"),
+        (None, True, "received None"),
+    ],
+)
+def test_a_wish_for_faces_that_cant_be_followed(
+    wanted: object, detects: bool, message: str
+) -> None:
     with pytest.raises(InputError, match=message):
         as_asked([PNG], {"faces": wanted}, detects)
 
@@ -79,7 +88,9 @@ def test_json_that_is_none_is_told_what_to_send() -> None:
 def test_one_bad_image_doesnt_harm_the_others(model_folder: Path) -> None:
     classifier = Classifier(model_folder)
     face = encode_png(pattern(3, np.random.default_rng(2)))
-    images = images_of_v1({"instances": [instance(b"no image"), instance(face), {"image": {"b64": "*"}}]})
+    images = images_of_v1(
+        {"instances": [instance(b"no image"), instance(face), {"image": {"b64": "*"}}]}
+    )
     found = [classifier.answer(image) for image in (*images, b"", ImageRefused("odd", "x"))]
     assert [answer.reason for answer in found] == ["not-an-image", "", "not-base64", "empty", "odd"]
     assert found[1].label == LABELS[3]

@@ -32,7 +32,9 @@ def classifier(model_folder: Path, detector: FaceDetector) -> PhotoClassifier:
 
 @pytest.mark.parametrize(("width", "height"), [(400, 400), (640, 300), (300, 640)])
 @pytest.mark.parametrize("side", [150, 250])
-def test_finds_a_face_of_a_picture_of_any_shape(detector: FaceDetector, width: int, height: int, side: int) -> None:
+def test_finds_a_face_of_a_picture_of_any_shape(
+    detector: FaceDetector, width: int, height: int, side: int
+) -> None:
     left, top = (width - side) // 3, (height - side) // 2
     [face] = detector.detect(photo(width, height, (left, top, side)))
     assert face.score > face_detector.MIN_SCORE
@@ -48,7 +50,11 @@ def test_finds_each_face_once_in_colour_and_gray(detector: FaceDetector) -> None
     assert len(detector.detect(gray)) == 3
 
 
-@pytest.mark.parametrize("picture", [photo(), photo(1, 1), np.zeros((3, 2000), np.uint8)], ids=["blank", "one-pixel", "strip"])
+@pytest.mark.parametrize(
+    "picture",
+    [photo(), photo(1, 1), np.zeros((3, 2000), np.uint8)],
+    ids=["blank", "one-pixel", "strip"],
+)
 def test_finds_no_face_where_there_is_none(detector: FaceDetector, picture: np.ndarray) -> None:
     assert detector.detect(picture) == []
 
@@ -87,14 +93,18 @@ def test_answers_each_face_as_its_crop(classifier: PhotoClassifier, model_folder
 
 
 def test_no_face_is_an_answer_and_a_file_that_is_none_an_error(classifier: PhotoClassifier) -> None:
-    blank, text, crop = map(classifier.answer, (encode_png(photo()), b"text", np.zeros((16, 16, 1), np.uint8)))
+    blank, text, crop = map(
+        classifier.answer, (encode_png(photo()), b"text", np.zeros((16, 16, 1), np.uint8))
+    )
     assert blank.plain() == {"faces": []}
     assert text.plain()["error"]["reason"] == "not-an-image"
     assert crop.faces is None, "pixels of the model's own size are a face already"
     assert crop.label in LABELS
 
 
-def test_a_crop_is_answered_as_without_a_detector(classifier: PhotoClassifier, model_folder: Path) -> None:
+def test_a_crop_is_answered_as_without_a_detector(
+    classifier: PhotoClassifier, model_folder: Path
+) -> None:
     picture = encode_png(photo(400, 400, (80, 80, 200)))
     assert classifier.answer(picture).faces
     for image in (picture, encode_png(photo()), b"text"):
@@ -103,7 +113,9 @@ def test_a_crop_is_answered_as_without_a_detector(classifier: PhotoClassifier, m
 
 def test_draws_boxes_and_labels(classifier: PhotoClassifier) -> None:
     picture = photo(400, 400, (80, 80, 200))
-    drawn = np.asarray(Image.open(io.BytesIO(annotated(picture, classifier.answer(encode_png(picture))))))
+    drawn = np.asarray(
+        Image.open(io.BytesIO(annotated(picture, classifier.answer(encode_png(picture)))))
+    )
     assert drawn.shape == picture.shape
     changed = (drawn != picture).any(axis=2)
     assert 0.005 < changed.mean() < 0.2

@@ -59,13 +59,19 @@ def test_readiness_of_both_protocols(server: Server, model_folder: Path) -> None
     assert ask(server, "GET", "/") == (200, {"status": "alive"})
     assert ask(server, "GET", "/v2/health/live") == (200, {"live": True})
     assert ask(server, "GET", "/v2/health/ready") == (200, {"ready": True})
-    for path in ("/v2/models/faces/ready", f"/v2/models/faces/versions/{version}/ready", "/v1/models/faces"):
+    for path in (
+        "/v2/models/faces/ready",
+        f"/v2/models/faces/versions/{version}/ready",
+        "/v1/models/faces",
+    ):
         assert ask(server, "GET", path) == (200, {"name": "faces", "ready": True})
     assert ask(server, "GET", "/v1/models") == (200, {"models": ["faces"]})
 
 
 def counted(server: Server, series: str) -> float:
-    found = re.search(rf"^{re.escape(series)} (\S+)$", ask(server, "GET", "/metrics")[1], re.MULTILINE)
+    found = re.search(
+        rf"^{re.escape(series)} (\S+)$", ask(server, "GET", "/metrics")[1], re.MULTILINE
+    )
     return float(found[1]) if found else 0.0
 
 
@@ -79,20 +85,48 @@ def test_metrics_count_requests_labels_rejects_and_time(server: Server, model_fo
         'request_predict_seconds_count{model_name="faces"}',
     )
     before = [counted(server, each) for each in series]
-    ask(server, "POST", "/v1/models/faces:predict", {"instances": [instance(PNG), instance(PNG), instance(b"no image")]})
+    ask(
+        server,
+        "POST",
+        "/v1/models/faces:predict",
+        {"instances": [instance(PNG), instance(PNG), instance(b"no image")]},
+    )
     ask(server, "POST", "/v1/models/faces:predict", {"instances": 3})
-    assert [counted(server, each) - was for each, was in zip(series, before, strict=True)] == [1, 1, 2, 1, 2, 1]
-    assert counted(server, f'emotion_model_info{{model_name="faces",version="{verified_model(model_folder).version}"}}') == 1
+    assert [counted(server, each) - was for each, was in zip(series, before, strict=True)] == [
+        1,
+        1,
+        2,
+        1,
+        2,
+        1,
+    ]
+    assert (
+        counted(
+            server,
+            f'emotion_model_info{{model_name="faces",version="{verified_model(model_folder).version}"}}',
+        )
+        == 1
+    )
 
 
 @pytest.mark.parametrize("kind", ["BYTES", "UINT8"])
 def test_binary_tensors_in_and_out(server: Server, kind: str) -> None:
     raw = struct.pack("<I", len(PNG)) + PNG if kind == "BYTES" else PIXELS.tobytes()
-    tensor = {"name": "image", "datatype": kind, "shape": [1] if kind == "BYTES" else [1, 16, 16, 1]}
-    request = {"inputs": [{**tensor, "parameters": {"binary_data_size": len(raw)}}], "parameters": {"binary_data_output": True}}
+    tensor = {
+        "name": "image",
+        "datatype": kind,
+        "shape": [1] if kind == "BYTES" else [1, 16, 16, 1],
+    }
+    request = {
+        "inputs": [{**tensor, "parameters": {"binary_data_size": len(raw)}}],
+        "parameters": {"binary_data_output": True},
+    }
     text = json.dumps(request).encode()
     connection = http.client.HTTPConnection(HOST, server.port, timeout=30)
-    headers = {"Inference-Header-Content-Length": str(len(text)), "Content-Type": "application/octet-stream"}
+    headers = {
+        "Inference-Header-Content-Length": str(len(text)),
+        "Content-Type": "application/octet-stream",
+    }
     connection.request("POST", "/v2/models/faces/infer", text + raw, headers)
     response = connection.getresponse()
     content, end = response.read(), int(response.headers["inference-header-content-length"])
@@ -101,29 +135,71 @@ def test_binary_tensors_in_and_out(server: Server, kind: str) -> None:
     described = json.loads(content[:end])
     sizes = [output["parameters"]["binary_data_size"] for output in described["outputs"]]
     assert end + sum(sizes) == len(content)
-    np.testing.assert_allclose(np.frombuffer(content[end + sizes[0] :][: sizes[1]], np.float32), EXPECTED, atol=1e-5)
+    np.testing.assert_allclose(
+        np.frombuffer(content[end + sizes[0] :][: sizes[1]], np.float32), EXPECTED, atol=1e-5
+    )
     assert content[end + 4 : end + sizes[0]].decode() == LABELS[3]
 
 
 def test_one_output_can_be_asked_for(server: Server) -> None:
-    tensor = {"name": "image", "datatype": "BYTES", "shape": [1], "data": [base64.b64encode(PNG).decode()]}
-    status, answer = ask(server, "POST", "/v2/models/faces/infer", {"inputs": [tensor], "outputs": [{"name": "label"}]})
+    tensor = {
+        "name": "image",
+        "datatype": "BYTES",
+        "shape": [1],
+        "data": [base64.b64encode(PNG).decode()],
+    }
+    status, answer = ask(
+        server,
+        "POST",
+        "/v2/models/faces/infer",
+        {"inputs": [tensor], "outputs": [{"name": "label"}]},
+    )
     assert (status, [output["name"] for output in answer["outputs"]]) == (200, ["label"])
 
 
 def test_a_request_id_comes_back(server: Server) -> None:
-    tensor = {"name": "image", "datatype": "BYTES", "shape": [1], "data": [base64.b64encode(PNG).decode()]}
-    assert ask(server, "POST", "/v2/models/faces/infer", {"inputs": [tensor], "id": "mine"})[1]["id"] == "mine"
-    assert ask(server, "POST", "/v2/models/faces/infer", {"inputs": [tensor]}, headers={"X-Request-Id": "head"})[1]["id"] == "head"
+    tensor = {
+        "name": "image",
+        "datatype": "BYTES",
+        "shape": [1],
+        "data": [base64.b64encode(PNG).decode()],
+    }
+    assert (
+        ask(server, "POST", "/v2/models/faces/infer", {"inputs": [tensor], "id": "mine"})[1]["id"]
+        == "mine"
+    )
+    assert (
+        ask(
+            server,
+            "POST",
+            "/v2/models/faces/infer",
+            {"inputs": [tensor]},
+            headers={"X-Request-Id": "head"},
+        )[1]["id"]
+        == "head"
+    )
 
 
 @contextmanager
 def started(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     (port,) = free_ports(1)
-    command = [sys.executable, "-m", "components.serving", "serve", "--model-dir", str(folder), "--model-name", "faces", "--grpc", "off"]
+    command = [
+        sys.executable,
+        "-m",
+        "components.serving",
+        "serve",
+        "--model-dir",
+        str(folder),
+        "--model-name",
+        "faces",
+        "--grpc",
+        "off",
+    ]
     log = folder.with_suffix(".log")
     with open(log, "wb") as stream:
-        process = subprocess.Popen([*command, "--host", HOST, "--port", str(port)], stdout=stream, stderr=stream)
+        process = subprocess.Popen(
+            [*command, "--host", HOST, "--port", str(port)], stdout=stream, stderr=stream
+        )
     try:
         assert wait_for(lambda: answers(f"http://{HOST}:{port}/v2/models/faces/ready"), 60)
         yield process, port
@@ -135,9 +211,13 @@ def started(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
 def test_sigterm_answers_what_comes_until_it_is_quiet(tmp_path: Path) -> None:
     write_model(tmp_path / "model", stripe_weights())
     request = (
-        b"POST /v1/models/faces:predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: %d\r\n\r\n" % len(PNG)
+        b"POST /v1/models/faces:predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: %d\r\n\r\n"
+        % len(PNG)
     ) + PNG
-    with started(tmp_path / "model") as (process, port), socket.create_connection((HOST, port), timeout=10) as halfway:
+    with (
+        started(tmp_path / "model") as (process, port),
+        socket.create_connection((HOST, port), timeout=10) as halfway,
+    ):
         halfway.sendall(request[:-10])
         codes: list[bytes] = []
 
@@ -169,8 +249,16 @@ def test_ctrl_c_ends_at_once(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
         assert time.monotonic() - began < 3
-        lines = [json.loads(line) for line in (tmp_path / "model.log").read_text().splitlines() if line.startswith("{")]
-        assert [line["event"] for line in lines if line["logger"] == "emotion.serving"] == ["serving", "ending", "ended"]
+        lines = [
+            json.loads(line)
+            for line in (tmp_path / "model.log").read_text().splitlines()
+            if line.startswith("{")
+        ]
+        assert [line["event"] for line in lines if line["logger"] == "emotion.serving"] == [
+            "serving",
+            "ending",
+            "ended",
+        ]
 
 
 def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:

@@ -24,7 +24,12 @@ EXPECTED = softmax_of(PIXELS[None, :, :, None], WEIGHTS)[0]
 
 
 def ask(
-    server: Server, method: str, path: str, body: Any = None, kind: str = "application/json", headers: dict[str, str] | None = None
+    server: Server,
+    method: str,
+    path: str,
+    body: Any = None,
+    kind: str = "application/json",
+    headers: dict[str, str] | None = None,
 ) -> tuple[int, Any]:
     connection = http.client.HTTPConnection(HOST, server.port, timeout=30)
     content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
@@ -32,9 +37,9 @@ def ask(
         connection.request(method, path, content, {"Content-Type": kind, **(headers or {})})
         response = connection.getresponse()
         content = response.read()
-        return response.status, json.loads(content) if response.headers.get("content-type", "").startswith(
-            "application/json"
-        ) else content.decode()
+        return response.status, json.loads(content) if response.headers.get(
+            "content-type", ""
+        ).startswith("application/json") else content.decode()
     finally:
         connection.close()
 
@@ -67,9 +72,22 @@ def test_v1_answers_label_probabilities_and_version(server: Server, model_folder
 
 
 def test_v1_bad_images_in_a_batch_get_their_own_error(server: Server) -> None:
-    status, answer = v1(server, {"instances": [instance(b"no image"), instance(PNG), instance(PNG[:60]), {"image": {"b64": "?"}}]})
+    status, answer = v1(
+        server,
+        {
+            "instances": [
+                instance(b"no image"),
+                instance(PNG),
+                instance(PNG[:60]),
+                {"image": {"b64": "?"}},
+            ]
+        },
+    )
     assert status == 200
-    kinds = [prediction["error"]["reason"] if "error" in prediction else "fine" for prediction in answer["predictions"]]
+    kinds = [
+        prediction["error"]["reason"] if "error" in prediction else "fine"
+        for prediction in answer["predictions"]
+    ]
     assert kinds == ["not-an-image", "fine", "truncated", "not-base64"]
 
 
@@ -80,7 +98,9 @@ def test_v1_takes_an_images_own_bytes(server: Server, kind: str) -> None:
     assert answer["predictions"][0]["label"] == LABELS[3]
 
 
-@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize(
+    "kind", ["application/json; charset=utf-8", "application/x-www-form-urlencoded"]
+)
 def test_v1_takes_json_under_other_content_types(server: Server, kind: str) -> None:
     status, answer = v1(server, {"instances": [instance(PNG)]}, kind)
     assert (status, answer["predictions"][0]["label"]) == (200, LABELS[3])
@@ -98,14 +118,21 @@ def test_v1_takes_json_under_other_content_types(server: Server, kind: str) -> N
         (b"", "image/png", "the file has no bytes"),
     ],
 )
-def test_v1_bad_requests_are_told_what_to_send(server: Server, body: Any, kind: str, message: str) -> None:
+def test_v1_bad_requests_are_told_what_to_send(
+    server: Server, body: Any, kind: str, message: str
+) -> None:
     status, answer = v1(server, body, kind)
     assert status == 400
     assert message in answer["error"]
 
 
 def test_v2_takes_encoded_images(server: Server) -> None:
-    tensor = {"name": "image", "datatype": "BYTES", "shape": [2], "data": [base64_of(PNG), base64_of(b"no image")]}
+    tensor = {
+        "name": "image",
+        "datatype": "BYTES",
+        "shape": [2],
+        "data": [base64_of(PNG), base64_of(b"no image")],
+    }
     status, answer = v2(server, tensor)
     assert status == 200
     outputs = {output["name"]: output for output in answer["outputs"]}
@@ -117,9 +144,13 @@ def test_v2_takes_encoded_images(server: Server) -> None:
     assert (answer["id"], len(answer["model_version"])) == ("7", 12)
 
 
-@pytest.mark.parametrize("data", [PIXELS.ravel().tolist(), PIXELS[None, :, :, None].tolist()], ids=["flat", "nested"])
+@pytest.mark.parametrize(
+    "data", [PIXELS.ravel().tolist(), PIXELS[None, :, :, None].tolist()], ids=["flat", "nested"]
+)
 def test_v2_takes_pixels(server: Server, data: list[Any]) -> None:
-    status, answer = v2(server, {"name": "image", "datatype": "UINT8", "shape": [1, 16, 16, 1], "data": data})
+    status, answer = v2(
+        server, {"name": "image", "datatype": "UINT8", "shape": [1, 16, 16, 1], "data": data}
+    )
     assert status == 200
     np.testing.assert_allclose(answer["outputs"][1]["data"], EXPECTED, atol=1e-5)
 
@@ -133,10 +164,22 @@ def test_v2_takes_pixels(server: Server, data: list[Any]) -> None:
             [{"datatype": "UINT8", "shape": [1, 8, 8, 1], "data": [0] * 64}],
             "expected one input, BYTES [n] of image files (base64 in JSON), or UINT8 [n, 16, 16, 1]",
         ),
-        ([{"datatype": "UINT8", "shape": [1, 16, 16, 1], "data": [0] * 255}], "don't fit its shape"),
-        ([{"datatype": "UINT8", "shape": [1, 16, 16, 1], "data": [256] * 256}], "whole numbers from 0 to 255"),
-        ([{"datatype": "UINT8", "shape": [1, 16, 16, 1], "data": [0.5] * 256}], "whole numbers from 0 to 255"),
-        ([{"datatype": "UINT8", "shape": [1, 16, 16, 1], "data": [[1], [1, 2]]}], "whole numbers from 0 to 255"),
+        (
+            [{"datatype": "UINT8", "shape": [1, 16, 16, 1], "data": [0] * 255}],
+            "don't fit its shape",
+        ),
+        (
+            [{"datatype": "UINT8", "shape": [1, 16, 16, 1], "data": [256] * 256}],
+            "whole numbers from 0 to 255",
+        ),
+        (
+            [{"datatype": "UINT8", "shape": [1, 16, 16, 1], "data": [0.5] * 256}],
+            "whole numbers from 0 to 255",
+        ),
+        (
+            [{"datatype": "UINT8", "shape": [1, 16, 16, 1], "data": [[1], [1, 2]]}],
+            "whole numbers from 0 to 255",
+        ),
         ([{"datatype": "UINT8", "shape": [-1, 16, 16, 1], "data": [0] * 256}], "expected 1 to 256"),
         ([{"datatype": "BYTES", "shape": [0], "data": []}], "expected 1 to 256"),
         ([{"datatype": "BYTES", "shape": [1], "data": [{}]}], "not-base64"),

@@ -43,12 +43,17 @@ def test_no_error_and_no_growth(server: Server) -> None:
 @pytest.mark.slow
 def test_large_pictures_take_turns_and_give_their_memory_back(server: Server) -> None:
     """Ten requests of 200 KB that each mean 49 million pixels, at once; a pod has one gigabyte."""
-    huge = load_client.post("/v1/models/faces:predict", encode_png(np.zeros((7000, 7000, 3), np.uint8)), "image/png")
+    huge = load_client.post(
+        "/v1/models/faces:predict", encode_png(np.zeros((7000, 7000, 3), np.uint8)), "image/png"
+    )
     before = resident_bytes(server)
     seen = load_client.load(server.port, huge, 10, 8.0)
     assert seen["requests"] > 0
     assert seen["errors"] == 0
-    peak = int(Path(f"/proc/{server.process.pid}/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
+    peak = (
+        int(Path(f"/proc/{server.process.pid}/status").read_text().split("VmHWM:")[1].split()[0])
+        * 1024
+    )
     assert peak - before < 600_000_000
     good = load_client.post("/v1/models/faces:predict", PNG, "image/png")
     assert load_client.load(server.port, good, 1, 5.0)["errors"] == 0

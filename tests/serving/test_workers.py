@@ -62,7 +62,9 @@ def lanes(classifier: Any, **options: Any) -> Iterator[Lanes]:
 @pytest.mark.parametrize("cpus", [1, 2, 6])
 def test_every_request_gets_its_own_answers_in_order(model_folder: Path, cpus: int) -> None:
     async def ask(made: Lanes) -> list[list[Answer]]:
-        requests = [[PICTURES[(start + step) % 7] for step in range(1 + start % 5)] for start in range(40)]
+        requests = [
+            [PICTURES[(start + step) % 7] for step in range(1 + start % 5)] for start in range(40)
+        ]
         return await asyncio.gather(*(made.classify(images) for images in requests))
 
     classifier = Classifier(model_folder, threads=1)
@@ -75,15 +77,28 @@ def test_every_request_gets_its_own_answers_in_order(model_folder: Path, cpus: i
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.lists(st.sampled_from([0, 3, 6, None]), max_size=6), min_size=1, max_size=8))
-def test_what_cant_be_read_stays_in_its_place(model_folder: Path, requests: list[list[int | None]]) -> None:
+def test_what_cant_be_read_stays_in_its_place(
+    model_folder: Path, requests: list[list[int | None]]
+) -> None:
     async def ask(made: Lanes) -> list[list[Answer]]:
-        images = [[ImageRefused("odd", "x") if each is None else PICTURES[each] for each in request] for request in requests]
+        images = [
+            [ImageRefused("odd", "x") if each is None else PICTURES[each] for each in request]
+            for request in requests
+        ]
         return await asyncio.gather(*(made.classify(each) for each in images))
 
     classifier = Classifier(model_folder, threads=1)
-    expected = dict(zip([*range(7), None], map(classifier.answer, [*PICTURES, ImageRefused("odd", "x")]), strict=True))
+    expected = dict(
+        zip(
+            [*range(7), None],
+            map(classifier.answer, [*PICTURES, ImageRefused("odd", "x")]),
+            strict=True,
+        )
+    )
     with lanes(classifier, cpus=2) as made:
-        assert asyncio.run(ask(made)) == [[expected[each] for each in request] for request in requests]
+        assert asyncio.run(ask(made)) == [
+            [expected[each] for each in request] for request in requests
+        ]
 
 
 def test_a_large_request_lets_small_ones_through() -> None:
@@ -104,7 +119,9 @@ def test_a_large_request_lets_small_ones_through() -> None:
 def test_a_failing_runtime_is_the_requests_own_trouble() -> None:
     async def ask(made: Lanes) -> list[Any]:
         requests = ([b"a", b"broken", b"c"], [b"d"], [b"e", b"f"])
-        return await asyncio.gather(*(made.classify(images) for images in requests), return_exceptions=True)
+        return await asyncio.gather(
+            *(made.classify(images) for images in requests), return_exceptions=True
+        )
 
     with lanes(Slow([]), cpus=2) as made:
         failed, first, second = asyncio.run(ask(made))
@@ -134,15 +151,25 @@ def test_too_many_are_turned_away_at_once_and_leavers_make_room() -> None:
 
 
 def test_pixels_of_another_shape_are_an_error_not_an_answer(model_folder: Path) -> None:
-    with lanes(Classifier(model_folder, threads=1), cpus=2) as made, pytest.raises(InputError, match="aren't what the model takes"):
+    with (
+        lanes(Classifier(model_folder, threads=1), cpus=2) as made,
+        pytest.raises(InputError, match="aren't what the model takes"),
+    ):
         asyncio.run(made.classify([np.zeros((4, 4, 1), np.uint8)]))
 
 
-def test_a_neighbour_of_another_shape_harms_nobody_in_the_same_run_of_the_model(model_folder: Path) -> None:
+def test_a_neighbour_of_another_shape_harms_nobody_in_the_same_run_of_the_model(
+    model_folder: Path,
+) -> None:
     async def ask(made: Lanes) -> list[Any]:
         await made.classify([PICTURES[0]] * 3)  # how long an image takes is known from here on
-        images = [np.zeros((4, 4, 1), np.uint8) if number == 5 else PICTURES[number % 7] for number in range(12)]
-        return await asyncio.gather(*(made.classify([image]) for image in images), return_exceptions=True)
+        images = [
+            np.zeros((4, 4, 1), np.uint8) if number == 5 else PICTURES[number % 7]
+            for number in range(12)
+        ]
+        return await asyncio.gather(
+            *(made.classify([image]) for image in images), return_exceptions=True
+        )
 
     ran: list[int] = []
 
@@ -156,5 +183,7 @@ def test_a_neighbour_of_another_shape_harms_nobody_in_the_same_run_of_the_model(
     with lanes(classifier, cpus=1) as made:
         found = asyncio.run(ask(made))
     assert isinstance(found.pop(5), InputError)
-    assert [answers[0] for answers in found] == [expected[number % 7] for number in range(12) if number != 5]
+    assert [answers[0] for answers in found] == [
+        expected[number % 7] for number in range(12) if number != 5
+    ]
     assert max(ran) > 1

@@ -7,11 +7,21 @@ from components.shared.labels import FER2013_CODES, TAXONOMIES, Taxonomy, taxono
 
 
 def test_the_seven_basic_labels_are_in_the_order_of_the_outputs() -> None:
-    assert taxonomy("basic-7").labels == ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+    assert taxonomy("basic-7").labels == (
+        "angry",
+        "disgust",
+        "fear",
+        "happy",
+        "neutral",
+        "sad",
+        "surprise",
+    )
     assert sorted(FER2013_CODES) == sorted(taxonomy("basic-7").labels)
 
 
-@pytest.mark.parametrize(("name", "label"), [("Happy", "happy"), (" anger ", "angry"), ("SURPRISED", "surprise")])
+@pytest.mark.parametrize(
+    ("name", "label"), [("Happy", "happy"), (" anger ", "angry"), ("SURPRISED", "surprise")]
+)
 def test_other_spellings_mean_their_label(name: str, label: str) -> None:
     assert TAXONOMIES["basic-7"].label_of(name) == label
 
@@ -21,7 +31,10 @@ def test_a_left_out_class_has_no_label() -> None:
 
 
 def test_an_unmapped_name_lists_the_names_and_the_nearest() -> None:
-    with pytest.raises(UnknownNameError, match="unknown class 'hapy'; expected one of .*neutral.*did you mean 'happy'"):
+    with pytest.raises(
+        UnknownNameError,
+        match="unknown class 'hapy'; expected one of .*neutral.*did you mean 'happy'",
+    ):
         TAXONOMIES["basic-7"].label_of("hapy")
 
 
@@ -33,13 +46,18 @@ def test_a_taxonomy_needs_two_labels() -> None:
 @pytest.mark.parametrize(
     ("name", "labels"),
     [
-        ("basic-8", ("angry", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise")),
+        (
+            "basic-8",
+            ("angry", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise"),
+        ),
         ("emotion-6", ("angry", "disgust", "fear", "happy", "sad", "surprise")),
         ("emotion-5", ("happy", "angry", "neutral", "sad", "surprise")),
         ("happy-binary", ("not-happy", "happy")),
     ],
 )
-def test_other_label_sets_use_or_leave_out_every_emotion(name: str, labels: tuple[str, ...]) -> None:
+def test_other_label_sets_use_or_leave_out_every_emotion(
+    name: str, labels: tuple[str, ...]
+) -> None:
     chosen = taxonomy(name)
     assert chosen.labels == labels
     for emotion in TAXONOMIES["basic-8"].labels:
@@ -50,6 +68,11 @@ def test_other_label_sets_use_or_leave_out_every_emotion(name: str, labels: tupl
 
 def test_a_source_may_call_its_classes_what_it_likes() -> None:
     own = TAXONOMIES["basic-7"].with_classes({"1": "surprised", "fear": "", "Glad": "happy"})
-    assert (own.label_of("1"), own.label_of("fear"), own.label_of("glad"), own.label_of("sad")) == ("surprise", None, "happy", "sad")
+    assert (own.label_of("1"), own.label_of("fear"), own.label_of("glad"), own.label_of("sad")) == (
+        "surprise",
+        None,
+        "happy",
+        "sad",
+    )
     with pytest.raises(UnknownNameError, match="did you mean 'happy'"):
         TAXONOMIES["basic-7"].with_classes({"1": "hapy"})

@@ -18,7 +18,9 @@ GROUPS = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups
 
 def pins(path: Path) -> dict[str, set[Version]]:
     found: dict[str, set[Version]] = {}
-    for name, version in re.findall(r"^([a-z0-9][a-z0-9._-]*)(?:\[[^]]*\])?==(\S+)", path.read_text(), re.MULTILINE):
+    for name, version in re.findall(
+        r"^([a-z0-9][a-z0-9._-]*)(?:\[[^]]*\])?==(\S+)", path.read_text(), re.MULTILINE
+    ):
         found.setdefault(name, set()).add(Version(version))
     return found
 

@@ -49,7 +49,9 @@ def server(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
             gc.collect()
 
 
-def through(server: tuple[str, str], fault: Callable[[str, int], str]) -> AbstractContextManager[Proxy]:
+def through(
+    server: tuple[str, str], fault: Callable[[str, int], str]
+) -> AbstractContextManager[Proxy]:
     address = urllib.parse.urlsplit(os.environ[server[1]])
     return proxy_before(str(address.hostname), int(address.port or 0), fault)
 
@@ -59,21 +61,49 @@ def asked_for(proxy: Proxy, name: str) -> int:
     return sum(number for path, number in proxy.asked.items() if name in path)
 
 
-def run(server: tuple[str, str], proxy: Proxy | str, store: str, deadline: float, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.shared.step.toy_component", "resample", "--run-id", "run-1", "--store", store]
-    environment = {**os.environ, server[1]: getattr(proxy, "url", proxy), "TOY_DEADLINE_SECONDS": str(deadline)}
-    return subprocess.run([*command, "--preset", f"@{PRESET}", *options], env=environment, capture_output=True, text=True, timeout=120)
+def run(
+    server: tuple[str, str], proxy: Proxy | str, store: str, deadline: float, *options: str
+) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "tests.shared.step.toy_component",
+        "resample",
+        "--run-id",
+        "run-1",
+        "--store",
+        store,
+    ]
+    environment = {
+        **os.environ,
+        server[1]: getattr(proxy, "url", proxy),
+        "TOY_DEADLINE_SECONDS": str(deadline),
+    }
+    return subprocess.run(
+        [*command, "--preset", f"@{PRESET}", *options],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
-def test_a_step_goes_on_through_everything_that_passes_and_tells_each_wait(server: tuple[str, str]) -> None:
-    # Two requests in turn go through, since Google's client reads an object with its generation by two.
+def test_a_step_goes_on_through_everything_that_passes_and_tells_each_wait(
+    server: tuple[str, str],
+) -> None:
+    # Two requests in turn go through, since Google's client reads an object with its generation by
+    # two.
     faults = itertools.cycle(each for fault in PASSING for each in (fault, "", ""))
     store = f"{server[0]}/passing"
     with through(server, lambda path, number: next(faults)) as proxy:
         done = run(server, proxy, store, 30, "--do", "use the store")
     assert done.returncode == 0, done.stderr
     assert all(proxy.met[fault] > 1 for fault in PASSING), proxy.met
-    waits = [line for line in done.stderr.splitlines() if re.fullmatch(r"can't \w+ \S+: .+; again in [\d.e-]+ s", line)]
+    waits = [
+        line
+        for line in done.stderr.splitlines()
+        if re.fullmatch(r"can't \w+ \S+: .+; again in [\d.e-]+ s", line)
+    ]
     assert done.stderr.splitlines() == waits
     for status in PASSING[:6]:
         assert f"answered {status}; again in" in done.stderr
@@ -112,7 +142,9 @@ def test_a_step_that_is_forbidden_something_fails_at_once(server: tuple[str, str
     assert "check the bucket's name, its permissions and the connection" in done.stderr
 
 
-def test_an_answer_that_stays_the_same_is_asked_for_once(server: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_stays_the_same_is_asked_for_once(
+    server: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for status in ("400", "403", "501"):
         with through(server, lambda path, number, status=status: status) as proxy:  # type: ignore[misc]
             monkeypatch.setenv(server[1], proxy.url)
@@ -140,7 +172,9 @@ def test_an_answer_that_never_comes_is_asked_for_again(
     assert "no whole answer (TimeoutError); again in" in capfd.readouterr().err
 
 
-def test_a_conflict_is_never_waited_for(server: tuple[str, str], capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_conflict_is_never_waited_for(
+    server: tuple[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
     store = open_store(f"{server[0]}/conflict")
     store.write("champion", b"one")
     with pytest.raises(ConflictError):
@@ -148,14 +182,21 @@ def test_a_conflict_is_never_waited_for(server: tuple[str, str], capfd: pytest.C
     assert capfd.readouterr().err == ""
 
 
-def test_the_waits_grow_and_the_last_attempt_is_at_the_deadline(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_waits_grow_and_the_last_attempt_is_at_the_deadline(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     clock = [100.0]
-    monkeypatch.setattr(retry.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    monkeypatch.setattr(
+        retry.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds)
+    )
     monkeypatch.setattr(retry.time, "monotonic", lambda: clock[0])
     with pytest.raises(OSError, match="broken"):
         Retry().call("read it", broken, lambda error: "broken")
     *lines, last = capfd.readouterr().err.splitlines()
-    waits = [float(line.removeprefix("can't read it: broken; again in ").removesuffix(" s")) for line in lines]
+    waits = [
+        float(line.removeprefix("can't read it: broken; again in ").removesuffix(" s"))
+        for line in lines
+    ]
     assert sum(waits) == pytest.approx(300.0, rel=0.05)
     assert clock[0] == pytest.approx(400.0)
     assert all(2**n / 2 * 0.9 <= wait <= 2**n for n, wait in enumerate(waits[:6]))
@@ -167,7 +208,9 @@ def broken() -> None:
     raise OSError("broken")
 
 
-def test_a_process_that_is_asked_to_stop_waits_for_nothing_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_is_asked_to_stop_waits_for_nothing_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     clock = [100.0]
 
     def sleep(seconds: float) -> None:
@@ -186,12 +229,26 @@ def test_a_process_that_is_asked_to_stop_waits_for_nothing_long(monkeypatch: pyt
     assert clock[0] == pytest.approx(160.0, abs=1.0)
 
 
-def test_a_step_that_waits_for_its_store_stops_soon_when_it_is_asked_to(server: tuple[str, str]) -> None:
+def test_a_step_that_waits_for_its_store_stops_soon_when_it_is_asked_to(
+    server: tuple[str, str],
+) -> None:
     with through(server, lambda path, number: "503") as proxy:
         environment = {**os.environ, server[1]: proxy.url, "TOY_DEADLINE_SECONDS": "300"}
-        command = [sys.executable, "-m", "tests.shared.step.toy_component", "resample", "--run-id", "run-1", "--preset", f"@{PRESET}"]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.shared.step.toy_component",
+            "resample",
+            "--run-id",
+            "run-1",
+            "--preset",
+            f"@{PRESET}",
+        ]
         with subprocess.Popen(
-            [*command, "--store", f"{server[0]}/stopping"], env=environment, stderr=subprocess.PIPE, text=True
+            [*command, "--store", f"{server[0]}/stopping"],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
         ) as process:
             assert process.stderr is not None
             assert "answered 503; again in" in process.stderr.readline()
@@ -205,7 +262,9 @@ def test_the_example_holds() -> None:
     assert doctest.testmod(retry) == (0, 1)
 
 
-def test_an_update_is_made_anew_from_what_stands_there(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_update_is_made_anew_from_what_stands_there(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     store = DiskStore(tmp_path)
     store.write("ledger", b"a")
     seen: list[bytes | None] = []
@@ -213,24 +272,37 @@ def test_an_update_is_made_anew_from_what_stands_there(tmp_path: Path, capfd: py
     def append(before: bytes | None) -> bytes:
         seen.append(before)
         if len(seen) < 3:
-            store.write("ledger", (before or b"") + b"!")  # someone else, between reading and writing
+            store.write(
+                "ledger", (before or b"") + b"!"
+            )  # someone else, between reading and writing
         return (before or b"") + b"b"
 
     assert update(store, "ledger", append) == store.read("ledger") == b"a!!b"
     assert seen == [b"a", b"a!", b"a!!"]
-    assert capfd.readouterr().err.count(f"can't change {tmp_path}/ledger: someone else was quicker; again in 0.0") == 2
+    assert (
+        capfd.readouterr().err.count(
+            f"can't change {tmp_path}/ledger: someone else was quicker; again in 0.0"
+        )
+        == 2
+    )
 
 
 def test_updates_of_many_at_once_lose_nothing(server: tuple[str, str]) -> None:
     def append(number: int) -> None:
-        update(open_store(f"{server[0]}/updates"), "ledger", lambda before: (before or b"") + bytes([number]))
+        update(
+            open_store(f"{server[0]}/updates"),
+            "ledger",
+            lambda before: (before or b"") + bytes([number]),
+        )
 
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(append, range(12)))
     assert sorted(open_store(f"{server[0]}/updates").read("ledger") or b"") == list(range(12))
 
 
-def test_an_update_that_changes_nothing_writes_nothing_and_one_that_refuses_is_not_repeated(tmp_path: Path) -> None:
+def test_an_update_that_changes_nothing_writes_nothing_and_one_that_refuses_is_not_repeated(
+    tmp_path: Path,
+) -> None:
     store = DiskStore(tmp_path)
     assert update(store, "ledger", lambda before: before) is None
     assert list(tmp_path.iterdir()) == []
@@ -252,5 +324,8 @@ def test_an_update_ends_with_the_conflict_at_the_deadline(tmp_path: Path) -> Non
         store.write("ledger", str(next(numbers)).encode())
         return b"mine"
 
-    with pytest.raises(ConflictError, match=f"others kept changing {tmp_path}/ledger for 0.3 s; to fix it: run it again"):
+    with pytest.raises(
+        ConflictError,
+        match=f"others kept changing {tmp_path}/ledger for 0.3 s; to fix it: run it again",
+    ):
         update(store, "ledger", overtaken, Retry(0.3, 0.02, 0.1))

@@ -40,7 +40,10 @@ def test_an_unknown_field_is_named_with_the_nearest_known_one() -> None:
     [
         ("{", "isn't valid JSON"),
         ('{"height": 48}', "lacks width, channels"),
-        ('{"height": "48", "width": 48, "channels": 1}', r"ImageSpec.height has the wrong type; expected a whole number; received '48'"),
+        (
+            '{"height": "48", "width": 48, "channels": 1}',
+            r"ImageSpec.height has the wrong type; expected a whole number; received '48'",
+        ),
         ('{"height": true, "width": 48, "channels": 1}', "a whole number"),
         ("[]", "expected an object"),
     ],
@@ -61,7 +64,9 @@ def test_what_is_no_object_reads_as_an_empty_one(text: str | bytes | None) -> No
 
 
 def test_an_object_of_any_fields_is_read() -> None:
-    assert json_object(b'{"a": {"b": [1]}}') == json_object('{"a": {"b": [1]}}') == {"a": {"b": [1]}}
+    assert (
+        json_object(b'{"a": {"b": [1]}}') == json_object('{"a": {"b": [1]}}') == {"a": {"b": [1]}}
+    )
 
 
 def test_presets_check_themselves() -> None:

@@ -15,7 +15,10 @@ import_keras(Path(_SETTINGS.name))
 
 def pytest_configure(config: pytest.Config) -> None:
     # Keras's variables and NumPy 2 disagree about a keyword; both are pinned and neither is ours.
-    config.addinivalue_line("filterwarnings", "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
+    config.addinivalue_line(
+        "filterwarnings",
+        "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",
+    )
 
 
 @pytest.fixture(autouse=True)

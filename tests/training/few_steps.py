@@ -29,7 +29,9 @@ def main(file: Path, devices: str) -> None:
             BRISK,
             architecture="emotion6-cnn",
             stages=(Stage(epochs=2, optimizer="sgd", learning_rate=0.1, weight_decay=0.01),),
-            augmentation=Augmentation(flip=True, rotation_degrees=5, shift=0.07, contrast=0.1, erasing=0.3),
+            augmentation=Augmentation(
+                flip=True, rotation_degrees=5, shift=0.07, contrast=0.1, erasing=0.3
+            ),
             dropout=0.0,
             average_weights=0.9,
             devices=devices,
@@ -49,7 +51,9 @@ def main(file: Path, devices: str) -> None:
         "val_loss": standing.history["val_loss"],
         "norms": [float(np.linalg.norm(w)) for w in weights],
     }
-    print(json.dumps({**found, "backend": backend.name(), "tensorflow": "tensorflow" in sys.modules}))
+    print(
+        json.dumps({**found, "backend": backend.name(), "tensorflow": "tensorflow" in sys.modules})
+    )
 
 
 if __name__ == "__main__":

@@ -22,23 +22,46 @@ IMAGE = ImageSpec(16, 16, 1)
 LABELS = small_preset().data.labels
 BRISK = TrainingPolicy(
     architecture="small-cnn",
-    stages=(Stage(epochs=3, learning_rate=3e-3, schedule="cosine"), Stage(epochs=2, optimizer="sgd", learning_rate=1e-3)),
+    stages=(
+        Stage(epochs=3, learning_rate=3e-3, schedule="cosine"),
+        Stage(epochs=2, optimizer="sgd", learning_rate=1e-3),
+    ),
     batch_size=16,
-    augmentation=Augmentation(flip=True, rotation_degrees=5, zoom=0.05, shift=0.02, brightness=0.05, contrast=0.1),
+    augmentation=Augmentation(
+        flip=True, rotation_degrees=5, zoom=0.05, shift=0.02, brightness=0.05, contrast=0.1
+    ),
     label_smoothing=0.05,
     dropout=0.2,
     l2=1e-4,
 )
-NOBODY = Watch(lambda checkpoint: None, lambda standing: None, lambda standing, done, batches, loss: None, lambda: False)
+NOBODY = Watch(
+    lambda checkpoint: None,
+    lambda standing: None,
+    lambda standing, done, batches, loss: None,
+    lambda: False,
+)
 
 
-def images(per_class: int, seed: int, classes: int = 7, size: int = 16, channels: int = 1) -> Images:
+def images(
+    per_class: int, seed: int, classes: int = 7, size: int = 16, channels: int = 1
+) -> Images:
     """``per_class`` striped images of each class."""
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(classes), per_class).astype(np.int32)
-    pixels = np.stack([np.repeat(pattern(int(label), rng, size)[:, :, None], channels, axis=2) for label in labels])
+    pixels = np.stack(
+        [
+            np.repeat(pattern(int(label), rng, size)[:, :, None], channels, axis=2)
+            for label in labels
+        ]
+    )
     ids = tuple(f"{seed}-{index}" for index in range(len(labels)))
-    return Images(ids, pixels, labels, np.zeros((len(labels), classes), np.float32), ImageSpec(size, size, channels))
+    return Images(
+        ids,
+        pixels,
+        labels,
+        np.zeros((len(labels), classes), np.float32),
+        ImageSpec(size, size, channels),
+    )
 
 
 def trainer_of(policy: TrainingPolicy, rows: Data, image: ImageSpec = IMAGE) -> Trainer:
@@ -53,20 +76,32 @@ def data(per_class: int = 12, size: int = 16, channels: int = 1) -> Data:
     rng = np.random.default_rng(5)
     count = len(training.labels)
     weights = rng.uniform(0.5, 1.5, count).astype(np.float32)
-    return Data(training, rng.integers(0, 3, count), weights, images(4, 2, size=size, channels=channels))
+    return Data(
+        training, rng.integers(0, 3, count), weights, images(4, 2, size=size, channels=channels)
+    )
 
 
-def write_inputs(folder: Path, rows: list[dict[str, object]] | None = None, repeats: int = 2) -> tuple[Path, Path]:
+def write_inputs(
+    folder: Path, rows: list[dict[str, object]] | None = None, repeats: int = 2
+) -> tuple[Path, Path]:
     """An examples artifact and a sampling plan of its training rows."""
-    counts = {"train": dict.fromkeys(LABELS, 16), "validation": dict.fromkeys(LABELS, 4), "test": dict.fromkeys(LABELS, 4)}
+    counts = {
+        "train": dict.fromkeys(LABELS, 16),
+        "validation": dict.fromkeys(LABELS, 4),
+        "test": dict.fromkeys(LABELS, 4),
+    }
     rows = example_rows(counts, LABELS) if rows is None else rows
     examples, plan = folder / "examples", folder / "plan"
     snapshot = write_examples(examples, rows, LABELS)
-    write_plan(plan, [row for row in rows if row["split"] == "train"], snapshot.snapshot_id, repeats)
+    write_plan(
+        plan, [row for row in rows if row["split"] == "train"], snapshot.snapshot_id, repeats
+    )
     return examples, plan
 
 
-def write_plan(folder: Path, rows: list[dict[str, object]], snapshot_id: str, repeats: int = 1) -> None:
+def write_plan(
+    folder: Path, rows: list[dict[str, object]], snapshot_id: str, repeats: int = 1
+) -> None:
     """A sampling plan that draws each of these rows ``repeats`` times."""
     contract.start(folder)
     columns = {
@@ -77,5 +112,14 @@ def write_plan(folder: Path, rows: list[dict[str, object]], snapshot_id: str, re
     }
     pq.write_table(pa.table(columns), folder / "plan.parquet")
     contract.finish(
-        folder, "sampling_plan", Sampling(LAYOUT_VERSION, snapshot_id, "none", len(rows), repeats * len(rows), dict.fromkeys(LABELS, 1.0))
+        folder,
+        "sampling_plan",
+        Sampling(
+            LAYOUT_VERSION,
+            snapshot_id,
+            "none",
+            len(rows),
+            repeats * len(rows),
+            dict.fromkeys(LABELS, 1.0),
+        ),
     )

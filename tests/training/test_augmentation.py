@@ -11,7 +11,9 @@ from components.training.data.augmentation import changed as augmented
 from components.training.data.augmentation import draw
 
 IMAGE = ImageSpec(20, 24, 1)
-ALL = Augmentation(flip=True, rotation_degrees=20, zoom=0.2, shift=0.1, brightness=0.3, contrast=0.3)
+ALL = Augmentation(
+    flip=True, rotation_degrees=20, zoom=0.2, shift=0.1, brightness=0.3, contrast=0.3
+)
 NONE = Augmentation(flip=False)
 
 
@@ -47,8 +49,13 @@ def test_nothing_switched_on_changes_nothing():
 def test_flip_mirrors_about_half_of_the_images_and_leaves_the_rest():
     pixels = photos()
     changed = apply(Augmentation(flip=True), pixels)
-    mirrored = [np.allclose(after, before[:, ::-1], atol=1e-3) for before, after in zip(pixels, changed, strict=True)]
-    same = [np.allclose(after, before, atol=1e-3) for before, after in zip(pixels, changed, strict=True)]
+    mirrored = [
+        np.allclose(after, before[:, ::-1], atol=1e-3)
+        for before, after in zip(pixels, changed, strict=True)
+    ]
+    same = [
+        np.allclose(after, before, atol=1e-3) for before, after in zip(pixels, changed, strict=True)
+    ]
     assert all(a != b for a, b in zip(mirrored, same, strict=True))
     assert 10 < sum(mirrored) < 30
 
@@ -66,9 +73,18 @@ def test_shift_moves_the_picture_by_at_most_its_share():
 
 
 def test_rotation_and_zoom_leave_the_centre_and_stay_within_their_bounds():
-    changes = draw(Augmentation(flip=False, rotation_degrees=10, zoom=0.1), IMAGE, 500, np.random.default_rng(2))
+    changes = draw(
+        Augmentation(flip=False, rotation_degrees=10, zoom=0.1),
+        IMAGE,
+        500,
+        np.random.default_rng(2),
+    )
     a0, a1, a2, b0, b1, b2 = changes.transforms[:, :6].T
-    assert np.allclose([a0 * 11.5 + a1 * 9.5 + a2, b0 * 11.5 + b1 * 9.5 + b2], [[11.5] * 500, [9.5] * 500], atol=1e-4)
+    assert np.allclose(
+        [a0 * 11.5 + a1 * 9.5 + a2, b0 * 11.5 + b1 * 9.5 + b2],
+        [[11.5] * 500, [9.5] * 500],
+        atol=1e-4,
+    )
     angle, scale = np.degrees(np.arctan2(b0, a0)), np.hypot(a0, b0)
     assert 9 < np.abs(angle).max() <= 10
     assert scale.min() >= 1 / 1.1 - 1e-6

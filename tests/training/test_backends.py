@@ -17,11 +17,18 @@ ROOT = Path(__file__).parents[2]
 
 def few_steps(weights: Path, backend: str, devices: str = "one") -> dict[str, Any]:
     python = ROOT / ".venvs" / ("jax" if backend == "jax" else "training") / "bin" / "python"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "KERAS_BACKEND": backend,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
     if devices == "all" and backend == "jax":
         environment["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
     command = [python, "-m", "tests.training.few_steps", str(weights), devices]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=250)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=250
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -36,7 +43,9 @@ def alone(tmp_path_factory) -> tuple[Path, dict[str, Any]]:
 def close(one: dict[str, Any], other: dict[str, Any]) -> None:
     for name in ("loss", "val_loss", "norms"):
         assert np.allclose(one[name], other[name], rtol=2e-3), name
-    assert abs(one["loss"][-1] / one["loss"][0] - 1) > 0.005, "training that does nothing would agree too"
+    assert abs(one["loss"][-1] / one["loss"][0] - 1) > 0.005, (
+        "training that does nothing would agree too"
+    )
 
 
 def test_jax_trains_as_tensorflow_does_and_without_it(alone):
@@ -51,7 +60,9 @@ def test_only_the_backend_package_imports_a_backend():
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            guilty |= {path.parent.name for name in names if name.split(".")[0] in ("tensorflow", "jax")}
+            guilty |= {
+                path.parent.name for name in names if name.split(".")[0] in ("tensorflow", "jax")
+            }
     assert guilty == {"backend"}
 
 

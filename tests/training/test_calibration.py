@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from components.training.fit.calibration import expected_calibration_error, fit_temperature, negative_log_likelihood, probabilities
+from components.training.fit.calibration import (
+    expected_calibration_error,
+    fit_temperature,
+    negative_log_likelihood,
+    probabilities,
+)
 
 
 def sample(scale, count=4000, seed=0):
@@ -24,13 +29,17 @@ def test_it_finds_the_temperature_that_the_labels_were_drawn_with(scale):
     assert temperature == pytest.approx(scale, rel=0.1)
     best = negative_log_likelihood(logits, labels, temperature)
     assert best <= negative_log_likelihood(logits, labels)
-    assert best <= min(negative_log_likelihood(logits, labels, temperature * factor) for factor in (0.98, 1.02))
+    assert best <= min(
+        negative_log_likelihood(logits, labels, temperature * factor) for factor in (0.98, 1.02)
+    )
 
 
 def test_overconfident_answers_become_calibrated():
     logits, labels = sample(3.0)
     before = expected_calibration_error(probabilities(logits), labels)
-    after = expected_calibration_error(probabilities(logits, fit_temperature(logits, labels)), labels)
+    after = expected_calibration_error(
+        probabilities(logits, fit_temperature(logits, labels)), labels
+    )
     assert before > 0.1
     assert after < 0.03
 

@@ -18,7 +18,9 @@ from tests.training.test_backends import ROOT
 def test_jax_trains_every_preset():
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "jax"}
     command = [ROOT / ".venvs" / "jax" / "bin" / "python", "-m", "tests.training.each_preset"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=850)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=850
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert (found["backend"], found["tensorflow"]) == ("jax", False)

@@ -17,11 +17,18 @@ from tests.training.test_step import ROOT, command, preset_of
 @pytest.mark.timeout(600)
 def test_what_jax_trained_is_exported_by_tensorflow_without_training_again(tmp_path):
     inputs = write_inputs(tmp_path)
-    arguments = command(tmp_path, inputs, preset_of(Stage(epochs=3, learning_rate=5e-3), Stage(epochs=1, optimizer="sgd")))
+    arguments = command(
+        tmp_path,
+        inputs,
+        preset_of(Stage(epochs=3, learning_rate=5e-3), Stage(epochs=1, optimizer="sgd")),
+    )
 
     trained = _run([ROOT / ".venvs" / "jax" / "bin" / "python", *arguments[1:]], "jax")
     assert trained.returncode == 5
-    assert "can't write SavedModel and LiteRT files; to fix it: run the same command with KERAS_BACKEND=tensorflow" in trained.stderr
+    assert (
+        "can't write SavedModel and LiteRT files; to fix it: run the same command with KERAS_BACKEND=tensorflow"
+        in trained.stderr
+    )
     assert len(trained.stderr.splitlines()) == 1
     assert "progress 4/4 epochs" in trained.stdout
     assert not (tmp_path / "r1" / "model" / "model.json").exists()
@@ -38,4 +45,12 @@ def test_what_jax_trained_is_exported_by_tensorflow_without_training_again(tmp_p
 
 def _run(arguments, backend):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": backend}
-    return subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=250, check=False)
+    return subprocess.run(
+        arguments,
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+    )

@@ -19,7 +19,9 @@ PRESET = small_preset()
 
 
 def rows_of(**splits):
-    return example_rows({split: dict.fromkeys(labels, 3) for split, labels in splits.items()}, LABELS)
+    return example_rows(
+        {split: dict.fromkeys(labels, 3) for split, labels in splits.items()}, LABELS
+    )
 
 
 def test_rows_come_decoded_with_their_labels_and_their_place_in_the_plan(tmp_path):
@@ -30,9 +32,14 @@ def test_rows_come_decoded_with_their_labels_and_their_place_in_the_plan(tmp_pat
     label = {row["example_id"]: row["label"] for row in rows}
     assert training.pixels.shape == (21, 16, 16, 1)
     assert training.pixels.dtype == np.uint8
-    assert [LABELS[index] for index in training.labels] == [label[example_id] for example_id in training.example_ids]
+    assert [LABELS[index] for index in training.labels] == [
+        label[example_id] for example_id in training.example_ids
+    ]
     # The bright stripe tells the class: pixels and labels stayed together.
-    assert (training.pixels[:, :, :, 0].mean(axis=2).reshape(-1, 8, 2).sum(axis=2).argmax(axis=1) == training.labels).all()
+    assert (
+        training.pixels[:, :, :, 0].mean(axis=2).reshape(-1, 8, 2).sum(axis=2).argmax(axis=1)
+        == training.labels
+    ).all()
     assert len(validation.labels) == 6
     repeats, weights = plan_columns(inputs, training.example_ids)
     assert repeats.tolist() == [3] * 21
@@ -40,7 +47,9 @@ def test_rows_come_decoded_with_their_labels_and_their_place_in_the_plan(tmp_pat
 
 
 def test_images_beyond_the_memory_budget_are_streamed_and_the_same(tmp_path):
-    inputs = read_inputs(*write_inputs(tmp_path, rows_of(train=LABELS, validation=LABELS[:2])), PRESET)
+    inputs = read_inputs(
+        *write_inputs(tmp_path, rows_of(train=LABELS, validation=LABELS[:2])), PRESET
+    )
     decoded = (21 + 6) * 16 * 16
     pairs = [open_images(inputs, budget_of(size), tmp_path) for size in (decoded, decoded - 1)]
     for in_memory, streamed in zip(*pairs, strict=True):
@@ -62,7 +71,10 @@ def test_votes_are_read_where_the_preset_trains_on_them(tmp_path):
     inputs = read_inputs(*write_inputs(tmp_path, rows), PRESET)
     soft = replace(PRESET, training=replace(PRESET.training, soft_labels=True))
     training, _ = open_images(inputs, soft, tmp_path)
-    expected = [votes if name == rows[4]["example_id"] else [0.0] * len(LABELS) for name in training.example_ids]
+    expected = [
+        votes if name == rows[4]["example_id"] else [0.0] * len(LABELS)
+        for name in training.example_ids
+    ]
     assert training.distributions.tolist() == expected
     assert not open_images(inputs, PRESET, tmp_path)[0].distributions.any()
 
@@ -72,15 +84,24 @@ def test_the_plans_columns_follow_the_rows_whatever_their_order(tmp_path):
     table = pq.read_table(plan / "plan.parquet")
     times = np.arange(table.num_rows) % 4
     weights = np.linspace(0.1, 2, table.num_rows).astype(np.float32)
-    table = table.set_column(2, "repeats", [times.astype(np.int32)]).set_column(3, "weight", [weights])
+    table = table.set_column(2, "repeats", [times.astype(np.int32)]).set_column(
+        3, "weight", [weights]
+    )
     pq.write_table(table, plan / "plan.parquet")
-    wanted = dict(zip(table["example_id"].to_pylist(), zip(times.tolist(), weights.tolist(), strict=True), strict=True))
+    wanted = dict(
+        zip(
+            table["example_id"].to_pylist(),
+            zip(times.tolist(), weights.tolist(), strict=True),
+            strict=True,
+        )
+    )
     inputs = read_inputs(examples, plan, PRESET)
     training, _ = open_images(inputs, PRESET, tmp_path)
     repeats, found = plan_columns(inputs, training.example_ids)
-    assert {example_id: (int(r), float(w)) for example_id, r, w in zip(training.example_ids, repeats, found, strict=True)} == {
-        example_id: (r, float(np.float32(w))) for example_id, (r, w) in wanted.items() if r
-    }
+    assert {
+        example_id: (int(r), float(w))
+        for example_id, r, w in zip(training.example_ids, repeats, found, strict=True)
+    } == {example_id: (r, float(np.float32(w))) for example_id, (r, w) in wanted.items() if r}
 
 
 def test_golden_images_are_a_seeded_choice_of_test_rows(tmp_path):
@@ -137,7 +158,10 @@ def test_a_plan_of_other_rows_or_another_snapshot_is_refused(tmp_path):
 
 def test_unknown_labels_and_broken_files_are_refused(tmp_path):
     rows = rows_of(train=LABELS, validation=LABELS)
-    examples, plan = write_inputs(tmp_path, [{**row, "label": "bored"} if index == 0 else row for index, row in enumerate(rows)])
+    examples, plan = write_inputs(
+        tmp_path,
+        [{**row, "label": "bored"} if index == 0 else row for index, row in enumerate(rows)],
+    )
     with pytest.raises(ContractError, match="labels that the preset doesn't know.*received bored"):
         read_inputs(examples, plan, PRESET)
     (plan / "plan.parquet").write_bytes(b"PAR1 torn")
@@ -148,6 +172,9 @@ def test_unknown_labels_and_broken_files_are_refused(tmp_path):
 def test_an_image_that_cannot_be_decoded_is_named(tmp_path):
     rows = rows_of(train=LABELS, validation=LABELS)
     broken = rows[3]["example_id"]
-    examples, plan = write_inputs(tmp_path, [{**row, "image": b"torn"} if row["example_id"] == broken else row for row in rows])
+    examples, plan = write_inputs(
+        tmp_path,
+        [{**row, "image": b"torn"} if row["example_id"] == broken else row for row in rows],
+    )
     with pytest.raises(ContractError, match=f"example {broken} can't be decoded"):
         open_images(read_inputs(examples, plan, PRESET), PRESET, tmp_path)

@@ -42,8 +42,21 @@ def finish(folder, preset):
     digests = contract.checksums(folder, without="model.json")
     labels = ("angry", "disgust", "fear", "happy", "sad", "surprise")
     manifest = ModelManifest(
-        LAYOUT_VERSION, preset, preset, labels, IMAGE, "model.tflite", "emotion6-cnn", 637_862, 1.3, 0.5, "none", "tests", 7, digests
-    )  # fmt: skip
+        LAYOUT_VERSION,
+        preset,
+        preset,
+        labels,
+        IMAGE,
+        "model.tflite",
+        "emotion6-cnn",
+        637_862,
+        1.3,
+        0.5,
+        "none",
+        "tests",
+        7,
+        digests,
+    )
     contract.finish(folder, "model", manifest)
 
 
@@ -53,13 +66,24 @@ def test_a_throw_away_process_opens_both_and_they_answer_as_the_model_does(model
     assert sorted(tmp_path.iterdir()) == sorted(written), "nothing else is left behind"
     pixels = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3)).astype(np.uint8)
     np.save(tmp_path / "pixels.npy", pixels)
-    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "KERAS_HOME": str(tmp_path), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": "tensorflow",
+        "KERAS_HOME": str(tmp_path),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
     done = subprocess.run(
-        [sys.executable, "-c", OPEN, tmp_path / "pixels.npy", *written], env=environment, capture_output=True, timeout=200, check=False
+        [sys.executable, "-c", OPEN, tmp_path / "pixels.npy", *written],
+        env=environment,
+        capture_output=True,
+        timeout=200,
+        check=False,
     )
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     (tmp_path / "answers").write_bytes(done.stdout)
-    expected = np.asarray(keras.saving.load_model(model / files.KERAS_FILE, compile=False)(pixels, training=False))
+    expected = np.asarray(
+        keras.saving.load_model(model / files.KERAS_FILE, compile=False)(pixels, training=False)
+    )
     with open(tmp_path / "answers", "rb") as answers:
         for _ in written:
             assert np.allclose(np.load(answers), expected, atol=1e-5)

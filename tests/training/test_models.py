@@ -22,7 +22,14 @@ OWN = [name for name in ARCHITECTURES if name not in BACKBONES]
     ("name", "image", "labels", "kernels", "parameters", "moving"),
     [
         ("small-cnn", GRAY, 7, {"conv1": 144, "conv4": 55_296, "logits": 679}, 79_991, 416),
-        ("fer2013-cnn", GRAY, 7, {"stem": 288, "block3b": 147_456, "hidden": 147_456, "logits": 903}, 515_303, 1_312),
+        (
+            "fer2013-cnn",
+            GRAY,
+            7,
+            {"stem": 288, "block3b": 147_456, "hidden": 147_456, "logits": 903},
+            515_303,
+            1_312,
+        ),
         (
             "emotion6-cnn",
             COLOUR_64,
@@ -44,16 +51,38 @@ OWN = [name for name in ARCHITECTURES if name not in BACKBONES]
             GRAY,
             7,
             {
-                "a1_first": 1_664, "a1_second": 36_928, "a2_first": 204_928, "a2_second": 147_584, "b1_first": 295_168,
-                "b1_second": 590_080, "b2_first": 1_180_160, "b2_second": 2_359_808, "hidden": 1_179_904, "logits": 1_799,
+                "a1_first": 1_664,
+                "a1_second": 36_928,
+                "a2_first": 204_928,
+                "a2_second": 147_584,
+                "b1_first": 295_168,
+                "b1_second": 590_080,
+                "b2_first": 1_180_160,
+                "b2_second": 2_359_808,
+                "hidden": 1_179_904,
+                "logits": 1_799,
             },
             6_006_727,
             4_352,
         ),
-        ("fer2013-fast", GRAY, 7, {"group1": 288, "group4": 294_912, "logits": 1_799}, 1_057_191, 2_240),
-        ("fer2013-wide", GRAY, 7, {"group1": 576, "group4_block2b": 2_359_296, "logits": 3_591}, 14_105_415, 9_600),
+        (
+            "fer2013-fast",
+            GRAY,
+            7,
+            {"group1": 288, "group4": 294_912, "logits": 1_799},
+            1_057_191,
+            2_240,
+        ),
+        (
+            "fer2013-wide",
+            GRAY,
+            7,
+            {"group1": 576, "group4_block2b": 2_359_296, "logits": 3_591},
+            14_105_415,
+            9_600,
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_table_in_the_docstring_is_true(name, image, labels, kernels, parameters, moving):
     network = build(name, image, labels, dropout=0.3, l2=0.0)
     counts = {layer.name: layer.count_params() for layer in network.layers}
@@ -68,7 +97,10 @@ def test_the_table_in_the_docstring_is_true(name, image, labels, kernels, parame
 def test_every_layer_of_the_published_plain_networks():
     """Preset emotion6-cnn, layer by layer: kind, output and parameters as published."""
     network = build("emotion6-cnn", COLOUR_64, 6, dropout=0.0, l2=0.0)
-    table = [(type(layer).__name__, tuple(layer.output.shape[1:]), layer.count_params()) for layer in network.layers[2:]]
+    table = [
+        (type(layer).__name__, tuple(layer.output.shape[1:]), layer.count_params())
+        for layer in network.layers[2:]
+    ]
     assert table == [
         ("Conv2D", (62, 62, 32), 896),
         ("MaxPooling2D", (31, 31, 32), 0),
@@ -83,7 +115,9 @@ def test_every_layer_of_the_published_plain_networks():
 
 
 def test_the_deep_network_has_38_layers_in_blocks():
-    layers = [type(layer).__name__ for layer in build("fer2013-deep-cnn", GRAY, 7, 0.3, 0.0).layers[1:]]
+    layers = [
+        type(layer).__name__ for layer in build("fer2013-deep-cnn", GRAY, 7, 0.3, 0.0).layers[1:]
+    ]
     convolution = ["Conv2D", "BatchNormalization", "ReLU"]
     assert layers == [
         *([*convolution, *convolution, "MaxPooling2D", "Dropout"] * 4),
@@ -95,7 +129,11 @@ def test_the_deep_network_has_38_layers_in_blocks():
 def test_the_efficientnet_has_the_published_head():
     network = build("efficientnetv2b0", ImageSpec(224, 224, 3), 5, 0.25, 0.01)
     assert backbone_of(network).count_params() == 5_919_312
-    heads = {layer.name: layer.count_params() for layer in network.layers if isinstance(layer, keras.layers.Dense)}
+    heads = {
+        layer.name: layer.count_params()
+        for layer in network.layers
+        if isinstance(layer, keras.layers.Dense)
+    }
     assert heads == {"hidden1": 163_968, "hidden2": 4_128, "logits": 165}
     assert network.get_layer("dropout").rate == 0.25
 
@@ -113,7 +151,12 @@ def test_any_size_from_the_smallest_gives_one_logit_per_label(name, height, widt
 def test_the_plain_networks_see_pixels_from_0_to_1():
     network = build("emotion6-cnn", COLOUR_64, 6, 0.0, 0.0)
     unit = keras.Model(network.input, network.get_layer("unit_range").output)
-    assert np.allclose(unit(rescaling()(np.array([[[[0, 51, 255]]]], np.uint8) + np.zeros((1, 64, 64, 3), np.uint8)))[0, 0, 0], [0, 0.2, 1])
+    assert np.allclose(
+        unit(
+            rescaling()(np.array([[[[0, 51, 255]]]], np.uint8) + np.zeros((1, 64, 64, 3), np.uint8))
+        )[0, 0, 0],
+        [0, 0.2, 1],
+    )
 
 
 def test_a_gray_image_fits_a_backbone():
@@ -126,30 +169,48 @@ def test_other_backbones_stand_under_the_same_head(name):
     network = build(name, ImageSpec(32, 32, 3), 5, 0.2, 0.0)
     assert network.output_shape == (None, 5)
     assert backbone_of(network).name == name
-    assert [layer.units for layer in network.layers if isinstance(layer, keras.layers.Dense)] == [128, 32, 5]
+    assert [layer.units for layer in network.layers if isinstance(layer, keras.layers.Dense)] == [
+        128,
+        32,
+        5,
+    ]
 
 
 def test_vgg_and_resnet_see_centred_blue_green_red():
     inputs = keras.Input((4, 4, 3))
     prepared = keras.Model(inputs, centred_bgr(inputs))
-    red = np.tile(np.array([1.0, -1.0, 0.0], np.float32), (1, 4, 4, 1))  # red 255, green 0, blue 127.5
-    assert np.allclose(prepared(red)[0, 0, 0], [127.5 - 103.939, 0 - 116.779, 255 - 123.68], atol=1e-3)
+    red = np.tile(
+        np.array([1.0, -1.0, 0.0], np.float32), (1, 4, 4, 1)
+    )  # red 255, green 0, blue 127.5
+    assert np.allclose(
+        prepared(red)[0, 0, 0], [127.5 - 103.939, 0 - 116.779, 255 - 123.68], atol=1e-3
+    )
 
 
 def test_freezing_keeps_a_share_of_the_backbone_and_its_norms():
     network = build("mobilenetv2-035", ImageSpec(32, 32, 3), 7, 0.2, 0.0)
     backbone = backbone_of(network)
-    norms = [layer for layer in backbone.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    norms = [
+        layer for layer in backbone.layers if isinstance(layer, keras.layers.BatchNormalization)
+    ]
     freeze(network, 1.0, norms=True)
-    assert {weight.path.split("/")[0] for weight in network.trainable_weights} == {"hidden1", "hidden2", "logits"}
+    assert {weight.path.split("/")[0] for weight in network.trainable_weights} == {
+        "hidden1",
+        "hidden2",
+        "logits",
+    }
     freeze(network, 0.5, norms=True)
     half = len(backbone.layers) // 2
     assert all(not layer.trainable for layer in backbone.layers[:half])
     assert any(layer.trainable for layer in backbone.layers[half:])
     assert not any(layer.trainable for layer in norms)
     before = [np.array(norms[-1].moving_mean)]
-    network(np.random.default_rng(0).uniform(-1, 1, (4, 32, 32, 3)).astype(np.float32), training=True)
-    assert np.array_equal(before[0], np.array(norms[-1].moving_mean)), "in inference mode its statistics stay"
+    network(
+        np.random.default_rng(0).uniform(-1, 1, (4, 32, 32, 3)).astype(np.float32), training=True
+    )
+    assert np.array_equal(before[0], np.array(norms[-1].moving_mean)), (
+        "in inference mode its statistics stay"
+    )
     freeze(network, 0.0, norms=False)
     assert all(layer.trainable for layer in norms)
 
@@ -160,7 +221,9 @@ def test_nothing_to_freeze_is_refused():
 
 
 def test_an_unknown_name_suggests_the_nearest():
-    with pytest.raises(UnknownNameError, match="unknown architecture 'smal-cnn'.*did you mean 'small-cnn'"):
+    with pytest.raises(
+        UnknownNameError, match="unknown architecture 'smal-cnn'.*did you mean 'small-cnn'"
+    ):
         build("smal-cnn", GRAY, 7, 0.0, 0.0)
 
 

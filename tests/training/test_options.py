@@ -31,7 +31,10 @@ ONE = np.ones(2, np.float32)
 
 
 def test_targets_are_smoothed_and_weighted():
-    assert np.allclose(targets(np.array([0, 2]), NO_VOTES, np.array([1, 2], np.float32), 0.3), [[0.8, 0.1, 0.1], [0.2, 0.2, 1.6]])
+    assert np.allclose(
+        targets(np.array([0, 2]), NO_VOTES, np.array([1, 2], np.float32), 0.3),
+        [[0.8, 0.1, 0.1], [0.2, 0.2, 1.6]],
+    )
 
 
 def test_votes_replace_the_label_where_a_row_has_them():
@@ -47,22 +50,38 @@ def test_log_frequencies_follow_draws_and_an_absent_label_counts_as_one_row():
 def test_cross_entropy_is_kerass_and_focal_loss_lowers_easy_rows():
     logits = np.array([[2.0, 0.0, 0.0], [0.1, 0.0, 0.0]], np.float32)
     sharp = np.eye(3, dtype=np.float32)[[0, 0]]
-    plain, focal = np.array(cross_entropy(sharp, logits)), np.array(cross_entropy(sharp, logits, 2.0))
-    assert np.allclose(plain, keras.losses.CategoricalCrossentropy(from_logits=True, reduction=None)(sharp, logits), atol=1e-6)
+    plain, focal = (
+        np.array(cross_entropy(sharp, logits)),
+        np.array(cross_entropy(sharp, logits, 2.0)),
+    )
+    assert np.allclose(
+        plain,
+        keras.losses.CategoricalCrossentropy(from_logits=True, reduction=None)(sharp, logits),
+        atol=1e-6,
+    )
     p = np.exp(-plain)
     assert np.allclose(focal, (1 - p) ** 2 * plain, atol=1e-6)
     assert focal[0] / plain[0] < focal[1] / plain[1]
 
 
 def test_logit_adjustment_adds_the_log_frequencies_in_the_loss_alone():
-    rows, frequencies = images(2, 1), np.log(np.array([0.4, 0.3, 0.1, 0.05, 0.05, 0.05, 0.05], np.float32))
+    rows, frequencies = (
+        images(2, 1),
+        np.log(np.array([0.4, 0.3, 0.1, 0.05, 0.05, 0.05, 0.05], np.float32)),
+    )
     answers = targets(rows.labels, rows.distributions, np.ones(14, np.float32), 0.0)
-    batch = Batch(rows.pixels, answers, rows.labels, draw(STILL, IMAGE, 14, np.random.default_rng(0)))
+    batch = Batch(
+        rows.pixels, answers, rows.labels, draw(STILL, IMAGE, 14, np.random.default_rng(0))
+    )
     network = build("small-cnn", IMAGE, 7, 0.0, 0.0)
     network.trainable = False  # so that batch norm answers as in scoring
     lesson = Lesson(network, replace(PLAIN, logit_adjustment=2.0), frequencies)
     logits = np.array(lesson.logits(rows.pixels))
-    assert np.allclose(float(lesson.losses(batch)[1]), np.sum(cross_entropy(answers, logits + 2 * frequencies)), rtol=1e-4)
+    assert np.allclose(
+        float(lesson.losses(batch)[1]),
+        np.sum(cross_entropy(answers, logits + 2 * frequencies)),
+        rtol=1e-4,
+    )
 
 
 def test_a_warm_up_rises_step_by_step_and_a_cosine_falls_to_one_percent():
@@ -86,8 +105,13 @@ def test_a_plateau_lowers_the_rate_after_two_epochs_without_a_better_score():
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
 def test_weight_decay_shrinks_kernels_and_spares_the_rest(name):
-    kernel, bias = keras.Variable(np.ones((3, 2), np.float32)), keras.Variable(np.ones(2, np.float32))
-    optimizer = optimizer_of(Stage(epochs=1, optimizer=name, learning_rate=0.5, weight_decay=0.1), [kernel, bias])
+    kernel, bias = (
+        keras.Variable(np.ones((3, 2), np.float32)),
+        keras.Variable(np.ones(2, np.float32)),
+    )
+    optimizer = optimizer_of(
+        Stage(epochs=1, optimizer=name, learning_rate=0.5, weight_decay=0.1), [kernel, bias]
+    )
     optimizer.apply([keras.ops.zeros((3, 2)), keras.ops.zeros(2)])
     assert np.allclose(kernel, 0.95)
     assert np.allclose(bias, 1.0)
@@ -107,25 +131,50 @@ def test_the_average_of_weights_follows_them_slowly_and_is_what_is_scored():
     average, kept = WeightAverage(trainer.network, 0.9), []
     answers = targets(rows.labels, rows.distributions, np.ones(28, np.float32), 0.0)
     for _ in range(5):
-        trainer.step(Batch(rows.pixels, answers, rows.labels, draw(STILL, IMAGE, 28, np.random.default_rng(0))), 0.5)
+        trainer.step(
+            Batch(
+                rows.pixels, answers, rows.labels, draw(STILL, IMAGE, 28, np.random.default_rng(0))
+            ),
+            0.5,
+        )
         average.update()
         kept.append(trainer.network.get_weights())
     expected = kept[0]
     for step, weights in enumerate(kept):
         momentum = min(0.9, (1 + step) / (10 + step))
-        expected = [old * momentum + new * (1 - momentum) for old, new in zip(expected, weights, strict=True)] if step else expected
-    assert any(not np.allclose(mine, theirs) for mine, theirs in zip(trainer.weights(), kept[-1], strict=True))
+        expected = (
+            [
+                old * momentum + new * (1 - momentum)
+                for old, new in zip(expected, weights, strict=True)
+            ]
+            if step
+            else expected
+        )
+    assert any(
+        not np.allclose(mine, theirs)
+        for mine, theirs in zip(trainer.weights(), kept[-1], strict=True)
+    )
     for mine, other in zip(trainer.weights(), average.weights, strict=True):
         assert np.allclose(mine, np.array(other), atol=1e-6)
     inside = trainer.network.get_weights()
     trainer.logits(rows.pixels)
-    assert all(np.array_equal(mine, theirs) for mine, theirs in zip(inside, trainer.network.get_weights(), strict=True))
+    assert all(
+        np.array_equal(mine, theirs)
+        for mine, theirs in zip(inside, trainer.network.get_weights(), strict=True)
+    )
 
 
 def test_noise_has_at_most_its_deviation_and_none_for_some():
     still = np.full((200, 16, 16, 1), 128, np.float32)
     augmentation = replace(STILL, noise=0.1)
-    noisy = np.array(changed(still, draw(augmentation, IMAGE, 200, np.random.default_rng(0)), augmentation, keras.random.SeedGenerator(1)))
+    noisy = np.array(
+        changed(
+            still,
+            draw(augmentation, IMAGE, 200, np.random.default_rng(0)),
+            augmentation,
+            keras.random.SeedGenerator(1),
+        )
+    )
     deviations = noisy.std(axis=(1, 2, 3)) / 255
     assert deviations.max() < 0.12
     assert 0.04 < deviations.mean() < 0.06
@@ -134,7 +183,17 @@ def test_noise_has_at_most_its_deviation_and_none_for_some():
 def test_erasing_covers_one_rectangle_in_its_share_of_the_images():
     rng, augmentation = np.random.default_rng(0), replace(STILL, erasing=0.5)
     pixels = rng.integers(0, 256, (400, 16, 16, 1)).astype(np.float32)
-    erased = np.array(changed(pixels, draw(augmentation, IMAGE, 400, rng), augmentation, keras.random.SeedGenerator(1))) != pixels
+    erased = (
+        np.array(
+            changed(
+                pixels,
+                draw(augmentation, IMAGE, 400, rng),
+                augmentation,
+                keras.random.SeedGenerator(1),
+            )
+        )
+        != pixels
+    )
     areas = erased.mean(axis=(1, 2, 3))
     assert 0.4 < (areas > 0).mean() < 0.6
     assert areas.max() < 0.4
@@ -145,7 +204,9 @@ def test_erasing_covers_one_rectangle_in_its_share_of_the_images():
 
 def test_mixup_mixes_an_image_and_its_target_with_the_same_partner():
     values = np.arange(4, dtype=np.float32).reshape(4, 1)
-    assert np.allclose(mixed(values, np.array([[1], [0.5], [0.25], [0]], np.float32)), [[0], [1.5], [1.25], [0]])
+    assert np.allclose(
+        mixed(values, np.array([[1], [0.5], [0.25], [0]], np.float32)), [[0], [1.5], [1.25], [0]]
+    )
     shares = draw(replace(STILL, mixup=0.2), IMAGE, 2000, np.random.default_rng(0)).mix
     assert 0.45 < shares.mean() < 0.55
     assert (np.minimum(shares, 1 - shares) < 0.1).mean() > 0.6
@@ -183,6 +244,10 @@ def test_options_out_of_range_are_refused(make, message):
 
 def test_16_bits_are_used_where_the_device_has_them():
     flags = Path("/proc/cpuinfo").read_text()
-    has_them = bool(tf.config.list_physical_devices("GPU")) or "avx512_bf16" in flags or "amx_bf16" in flags
+    has_them = (
+        bool(tf.config.list_physical_devices("GPU"))
+        or "avx512_bf16" in flags
+        or "amx_bf16" in flags
+    )
     assert backend.current().dtype_policy("mixed").startswith("mixed_") == has_them
     assert backend.current().dtype_policy("float32") == "float32"

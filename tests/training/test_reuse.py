@@ -27,11 +27,25 @@ def champion(tmp_path) -> ModelManifest:
     """A champion of PRESET's architecture, labels and input in the store at tmp_path/store."""
     folder = contract.start(tmp_path / "made")
     (folder / "model.tflite").write_bytes(b"a served file")
-    (folder / "history.json").write_text('{"val_accuracy": [0.5, 0.9, 0.7], "val_loss": [2, 1, 1.5], "loss": [3, 2, 1]}')
+    (folder / "history.json").write_text(
+        '{"val_accuracy": [0.5, 0.9, 0.7], "val_loss": [2, 1, 1.5], "loss": [3, 2, 1]}'
+    )
     manifest = ModelManifest(
-        1, "small", "small", PRESET.data.labels, PRESET.data.image, "model.tflite", "small-cnn", 9, 1.5, 0.9, "s", "c", 7,
+        1,
+        "small",
+        "small",
+        PRESET.data.labels,
+        PRESET.data.image,
+        "model.tflite",
+        "small-cnn",
+        9,
+        1.5,
+        0.9,
+        "s",
+        "c",
+        7,
         contract.checksums(folder, without="model.json"),
-    )  # fmt: skip
+    )
     contract.finish(folder, "model", manifest)
     store = open_store(str(tmp_path / "store"))
     store.put_tree(folder, keys.version("small", manifest.version), "model.json")
@@ -57,7 +71,13 @@ def test_a_champion_of_another_input_isnt_taken(tmp_path, champion):
     from components.training.reuse import champion_of
 
     def context(preset):
-        return Context("r", preset, open_store(str(tmp_path / "store")), tmp_path / "scratch", ExecutorOutput(""))
+        return Context(
+            "r",
+            preset,
+            open_store(str(tmp_path / "store")),
+            tmp_path / "scratch",
+            ExecutorOutput(""),
+        )
 
     assert champion_of(context(REUSING)) is not None
     larger = replace(REUSING, data=replace(REUSING.data, image=ImageSpec(32, 32, 1)))

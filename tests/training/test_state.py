@@ -10,7 +10,9 @@ from components.training.fit.state import SCORES, Standing
 
 
 def policy(monitor="accuracy"):
-    return TrainingPolicy("small-cnn", (Stage(epochs=5, patience=2), Stage(epochs=2, patience=2)), monitor=monitor)
+    return TrainingPolicy(
+        "small-cnn", (Stage(epochs=5, patience=2), Stage(epochs=2, patience=2)), monitor=monitor
+    )
 
 
 def scores(accuracy, loss=1.0):
@@ -46,7 +48,10 @@ def test_training_is_over_after_the_last_stage():
 
 @pytest.mark.parametrize(("monitor", "best"), [("accuracy", 2), ("loss", 3)])
 def test_the_monitor_chooses_the_best_epoch(monitor, best):
-    assert after([scores(0.3, 0.9), scores(0.5, 0.8), scores(0.4, 0.7)], policy(monitor)).best_epoch == best
+    assert (
+        after([scores(0.3, 0.9), scores(0.5, 0.8), scores(0.4, 0.7)], policy(monitor)).best_epoch
+        == best
+    )
 
 
 def test_a_standing_survives_json():
@@ -57,4 +62,6 @@ def test_a_standing_survives_json():
 def test_a_stages_scores_are_its_own_and_higher_is_better():
     rows = [scores(0.3), scores(0.5), scores(0.5), scores(0.4), scores(0.6, 0.2)]
     assert after(rows, policy()).stage_scores(policy()) == (0.6,)
-    assert after([scores(0.3, 0.9), scores(0.5, 0.8)], policy("loss")).stage_scores(policy("loss")) == (-0.9, -0.8)
+    assert after([scores(0.3, 0.9), scores(0.5, 0.8)], policy("loss")).stage_scores(
+        policy("loss")
+    ) == (-0.9, -0.8)

@@ -22,19 +22,32 @@ from tests.artifacts import small_preset
 from tests.training.support import write_inputs
 from tests.training.test_step import ROOT
 
-POLICY = TrainingPolicy("small-cnn", (Stage(epochs=4, learning_rate=3e-3, patience=4), Stage(epochs=1, optimizer="sgd")), batch_size=16)
+POLICY = TrainingPolicy(
+    "small-cnn",
+    (Stage(epochs=4, learning_rate=3e-3, patience=4), Stage(epochs=1, optimizer="sgd")),
+    batch_size=16,
+)
 PRESET = small_preset(training=POLICY)
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("learning_rate=0.001..0.1", Range("learning_rate", ("stages", 0, "learning_rate"), (), 0.001, 0.1)),
-        ("stages.1.learning_rate=1e-4..5e-4", Range("stages.1.learning_rate", ("stages", 1, "learning_rate"), (), 1e-4, 5e-4)),
+        (
+            "learning_rate=0.001..0.1",
+            Range("learning_rate", ("stages", 0, "learning_rate"), (), 0.001, 0.1),
+        ),
+        (
+            "stages.1.learning_rate=1e-4..5e-4",
+            Range("stages.1.learning_rate", ("stages", 1, "learning_rate"), (), 1e-4, 5e-4),
+        ),
         ("batch_size=16,32,16", Range("batch_size", ("batch_size",), (16, 32))),
         ("epochs=2..6", Range("epochs", ("stages", 0, "epochs"), (), 2.0, 6.0, whole=True)),
         ("optimizer=adam,sgd", Range("optimizer", ("stages", 0, "optimizer"), ("adam", "sgd"))),
-        ("augmentation.flip=true,false", Range("augmentation.flip", ("augmentation", "flip"), (True, False))),
+        (
+            "augmentation.flip=true,false",
+            Range("augmentation.flip", ("augmentation", "flip"), (True, False)),
+        ),
     ],
 )
 def test_a_range_is_read(text, expected):
@@ -64,10 +77,16 @@ def test_a_wrong_range_is_refused_before_any_training(text, error, message):
 
 
 def test_values_go_where_they_belong_and_the_preset_stays():
-    ranges = [range_of(text, PRESET) for text in ("learning_rate=0.001..1", "batch_size=8,16", "augmentation.mixup=0..1")]
+    ranges = [
+        range_of(text, PRESET)
+        for text in ("learning_rate=0.001..1", "batch_size=8,16", "augmentation.mixup=0..1")
+    ]
     found = varied(PRESET, dict(zip(ranges, (0.5, 8, 0.25), strict=True))).training
     assert found == replace(
-        POLICY, batch_size=8, stages=(replace(POLICY.stages[0], learning_rate=0.5), POLICY.stages[1]), augmentation=Augmentation(mixup=0.25)
+        POLICY,
+        batch_size=8,
+        stages=(replace(POLICY.stages[0], learning_rate=0.5), POLICY.stages[1]),
+        augmentation=Augmentation(mixup=0.25),
     )
     assert PRESET.training == POLICY
 
@@ -76,14 +95,30 @@ def command(folder, inputs, trials, *ranges, preset=PRESET):
     file = folder / "preset.json"
     file.write_text(to_json(preset))
     return [
-        sys.executable, "-m", "components.training", "sweep", "--folder", folder / "sweep", "--examples", inputs[0],
-        "--sampling-plan", inputs[1], "--preset", file, "--trials", str(trials), "--minutes", "60",
+        sys.executable,
+        "-m",
+        "components.training",
+        "sweep",
+        "--folder",
+        folder / "sweep",
+        "--examples",
+        inputs[0],
+        "--sampling-plan",
+        inputs[1],
+        "--preset",
+        file,
+        "--trials",
+        str(trials),
+        "--minutes",
+        "60",
         *(part for text in ranges for part in ("--set", text)),
-    ]  # fmt: skip
+    ]
 
 
 def finished(arguments):
-    return subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(
+        arguments, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 @pytest.mark.slow
@@ -91,7 +126,9 @@ def finished(arguments):
 def test_a_killed_sweep_goes_on_and_leaves_its_results(tmp_path):
     inputs = write_inputs(tmp_path)
     asked, trials = ("learning_rate=1e-6..0.01", "batch_size=16,32"), 0
-    with subprocess.Popen(command(tmp_path, inputs, 9, *asked), cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command(tmp_path, inputs, 9, *asked), cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         for line in process.stdout:
             trials += line.startswith("trial ")
@@ -103,7 +140,9 @@ def test_a_killed_sweep_goes_on_and_leaves_its_results(tmp_path):
     again = finished(command(tmp_path, inputs, 9, *asked))
     assert again.returncode == 0, again.stderr
     assert "trial 2 of 9" not in again.stdout, "what was finished before the kill stays finished"
-    assert again.stdout.index("continuing after epoch ") < again.stdout.index("trial 3 of 9"), "the third goes on in its middle"
+    assert again.stdout.index("continuing after epoch ") < again.stdout.index("trial 3 of 9"), (
+        "the third goes on in its middle"
+    )
 
     folder = tmp_path / "sweep"
     with open(folder / "trials.csv", newline="") as stream:
@@ -129,7 +168,9 @@ def swept(folder, preset, text, first):
 
     from components.training.sweep.sweep import STUDY, Sweep, sweep
 
-    study = optuna.create_study(study_name=STUDY, storage=f"sqlite:///{folder / 'study.db'}", direction="maximize")
+    study = optuna.create_study(
+        study_name=STUDY, storage=f"sqlite:///{folder / 'study.db'}", direction="maximize"
+    )
     for value in first:
         study.enqueue_trial({text.partition("=")[0]: value})
     inputs = read_inputs(*write_inputs(folder), preset)

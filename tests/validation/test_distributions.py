@@ -24,7 +24,13 @@ from components.validation.distributions.statistics import (
     to_bytes,
     to_text,
 )
-from components.validation.verdict import class_drift_rule, decide, drift_rules, schema_rule, skew_rules
+from components.validation.verdict import (
+    class_drift_rule,
+    decide,
+    drift_rules,
+    schema_rule,
+    skew_rules,
+)
 from tests.validation.data import LABELS, PRESET, SIZES, examples
 
 SCHEMA, _ = schema_of(PRESET)
@@ -58,12 +64,18 @@ def failed(rules: tuple[Rule, ...]) -> Rule:
 
 def test_statistics_count_every_split() -> None:
     statistics = describe(examples(), LABELS)
-    assert {name: rows_of(statistics, name) for name in ("train", "validation", "test")} == {name: 7 * size for name, size in SIZES.items()}
+    assert {name: rows_of(statistics, name) for name in ("train", "validation", "test")} == {
+        name: 7 * size for name, size in SIZES.items()
+    }
     assert rows_of(statistics, "all") == 7 * sum(SIZES.values())
 
 
 def test_images_and_ids_are_not_described() -> None:
-    (dataset,) = (dataset for dataset in describe(examples().assign(image=b"x"), LABELS).datasets if dataset.name == "all")
+    (dataset,) = (
+        dataset
+        for dataset in describe(examples().assign(image=b"x"), LABELS).datasets
+        if dataset.name == "all"
+    )
     names = {feature.path.step[0] for feature in dataset.features}
     assert {"label", "split", "width", *FEATURE_COLUMNS} <= names
     assert not {"image", "example_id", "content_id", "group_id"} & names
@@ -80,7 +92,13 @@ def test_good_data_fit_the_schema_and_split_alike() -> None:
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("label", "contempt"), ("label", None), ("split", "holdout"), ("width", "wide"), ("contrast", np.nan)],
+    [
+        ("label", "contempt"),
+        ("label", None),
+        ("split", "holdout"),
+        ("width", "wide"),
+        ("contrast", np.nan),
+    ],
 )
 def test_a_column_unlike_the_schema_is_named(column: str, value: object) -> None:
     rows = examples()
@@ -119,11 +137,18 @@ def test_a_moved_measure_drifts_alone_and_says_by_how_much(column: str) -> None:
     assert (rule.name, rule.severity, rule.bound) == (f"{column} drift", "critical", "at most 0.1")
     assert rule.value == f"{found.drift[column]:.3f}"
     assert 0.2 < found.drift[column] <= 1
-    assert f"{column} moved away from that of the accepted snapshot s0s0s0s0s0s0: Jensen-Shannon divergence {rule.value}" in rule.sentence
+    assert (
+        f"{column} moved away from that of the accepted snapshot s0s0s0s0s0s0: Jensen-Shannon divergence {rule.value}"
+        in rule.sentence
+    )
 
 
 def test_a_slight_move_only_warns() -> None:
-    rule = failed(drift_rules(drifted(moved(examples(1), "brightness", 1)).drift, PRESET.validation, 280, "s0"))
+    rule = failed(
+        drift_rules(
+            drifted(moved(examples(1), "brightness", 1)).drift, PRESET.validation, 280, "s0"
+        )
+    )
     assert (rule.name, rule.severity) == ("brightness drift", "warning")
 
 
@@ -132,7 +157,12 @@ def test_other_shares_of_the_labels_drift_by_exactly_their_largest_difference() 
     found = drifted(rows)
     assert found.drift["label"] == pytest.approx(160 / 400 - 1 / 7, abs=1e-5)
     rule = failed(drift_rules(found.drift, PRESET.validation, 280, "s0"))
-    assert (rule.name, rule.severity, rule.value, rule.bound) == ("label drift", "critical", "0.257", "at most 0.1")
+    assert (rule.name, rule.severity, rule.value, rule.bound) == (
+        "label drift",
+        "critical",
+        "0.257",
+        "at most 0.1",
+    )
     assert "L-infinity distance" in rule.sentence
 
 
@@ -146,10 +176,17 @@ def test_test_rows_unlike_training_are_skewed(column: str) -> None:
 
 
 def test_other_shares_of_the_labels_in_test_are_skew() -> None:
-    found = compared(pd.concat([examples(), examples(3, {"test": 60}, ("happy",))], ignore_index=True))
+    found = compared(
+        pd.concat([examples(), examples(3, {"test": 60}, ("happy",))], ignore_index=True)
+    )
     assert found.skew["label"] == pytest.approx(80 / 200 - 1 / 7, abs=1e-5)
     rule = failed(skew_rules(found.skew, PRESET.validation, 140))
-    assert (rule.name, rule.severity, rule.value, rule.bound) == ("label skew", "critical", "0.257", "at most 0.1")
+    assert (rule.name, rule.severity, rule.value, rule.bound) == (
+        "label skew",
+        "critical",
+        "0.257",
+        "at most 0.1",
+    )
 
 
 def test_few_rows_warn_but_do_not_stop() -> None:
@@ -201,7 +238,9 @@ def test_anomalies_are_kept_with_the_measured_distances() -> None:
 def test_the_slice_of_each_class_is_described() -> None:
     rows = examples()
     found = slices(describe(rows, LABELS), LABELS)
-    assert [(each.label, each.rows) for each in found] == [(label, SIZES["train"]) for label in LABELS]
+    assert [(each.label, each.rows) for each in found] == [
+        (label, SIZES["train"]) for label in LABELS
+    ]
     mine = rows[(rows["split"] == "train") & (rows["label"] == "happy")]["brightness"]
     (happy,) = [each for each in found if each.label == "happy"]
     assert happy.means["brightness"] == pytest.approx(mine.mean(), rel=1e-4)
@@ -219,7 +258,11 @@ def test_a_class_that_moved_while_the_whole_stood_still_is_named() -> None:
     assert (rule.name, rule.passed, rule.severity) == ("drift within classes", False, "warning")
     assert (rule.value, rule.bound) == (f"{drift['sad']['brightness']:.3f}", "at most 0.1")
     assert "within a class: brightness of sad (" in rule.sentence
-    same = class_drift_rule(class_drift(describe(examples(3, sizes), LABELS), before, SCHEMA, LABELS, 100), PRESET.validation, "s0")
+    same = class_drift_rule(
+        class_drift(describe(examples(3, sizes), LABELS), before, SCHEMA, LABELS, 100),
+        PRESET.validation,
+        "s0",
+    )
     assert same.passed, same.sentence
 
 

@@ -22,7 +22,9 @@ from tests.validation.data import LABELS
 PLANTED = 0.05
 
 
-def found_in(folder: Path, table: list[dict[str, object]]) -> tuple[LabelNoise | None, list[dict[str, str]]]:
+def found_in(
+    folder: Path, table: list[dict[str, object]]
+) -> tuple[LabelNoise | None, list[dict[str, str]]]:
     snapshot = write_examples(folder / "examples", table, LABELS)
     relabels = folder / "doubtful_labels.csv"
     noise = judge(folder / "examples", snapshot, LABELS, 1, None, relabels)
@@ -37,7 +39,9 @@ def test_planted_wrong_labels_come_first(tmp_path: Path) -> None:
         label = str(row["label"])
         row["image"] = png(draw(label, random.Random(index)))
         if index in wrong:
-            row["label"] = random.Random(index).choice([other for other in LABELS if other != label])
+            row["label"] = random.Random(index).choice(
+                [other for other in LABELS if other != label]
+            )
     planted = {str(table[index]["example_id"]) for index in wrong}
     noise, listed = found_in(tmp_path, table)
     assert noise is not None
@@ -58,24 +62,35 @@ def test_the_list_is_ready_to_become_relabels(tmp_path: Path) -> None:
     first = listed[0]
     assert tuple(first) == RELABEL_COLUMNS
     assert first["example_id"] == table[0]["example_id"]
-    assert (first["old_label"], first["label"], first["by"], first["at"]) == ("sad", "angry", "", "")
+    assert (first["old_label"], first["label"], first["by"], first["at"]) == (
+        "sad",
+        "angry",
+        "",
+        "",
+    )
     assert len(listed) <= LISTED
     assert noise.most_doubtful[0].suggested_probability > noise.most_doubtful[0].label_probability
 
 
 def test_too_few_rows_are_not_judged(tmp_path: Path) -> None:
-    snapshot = write_examples(tmp_path / "examples", example_rows({"train": dict.fromkeys(LABELS, 5)}, LABELS), LABELS)
+    snapshot = write_examples(
+        tmp_path / "examples", example_rows({"train": dict.fromkeys(LABELS, 5)}, LABELS), LABELS
+    )
     assert judge(tmp_path / "examples", snapshot, LABELS, 1, None, tmp_path / "out.csv") is None
     rule = doubtful_labels_rule(None, ValidationPolicy())
     assert (rule.passed, rule.value) == (True, "not measured")
 
 
 def test_labels_that_have_nothing_to_do_with_the_pictures_are_told() -> None:
-    noise = LabelNoise("m", 1000, 1000, 0.15, 1 / 7, dict.fromkeys(LABELS, 100), (), "doubtful_labels.csv")
+    noise = LabelNoise(
+        "m", 1000, 1000, 0.15, 1 / 7, dict.fromkeys(LABELS, 100), (), "doubtful_labels.csv"
+    )
     rule = doubtful_labels_rule(noise, ValidationPolicy())
     assert not rule.passed
     assert "can't be told from the pictures" in rule.sentence
-    better = doubtful_labels_rule(replace(noise, accuracy=0.6, doubted={"sad": 200}, of_rows=5000), ValidationPolicy())
+    better = doubtful_labels_rule(
+        replace(noise, accuracy=0.6, doubted={"sad": 200}, of_rows=5000), ValidationPolicy()
+    )
     assert better.passed
     assert "Of 1,000 labels 20.0% look wrong" in better.sentence
     assert "a drawn sample of 5,000 rows" in better.sentence
@@ -113,8 +128,13 @@ def test_out_of_fold_probabilities_are_those_of_the_textbook() -> None:
     means = np.array([scaled[train & (labels == label)].mean(axis=0) for label in range(3)])
     centred = scaled[train] - means[labels[train]]
     covariance = centred.T @ centred / train.sum()
-    shrunk = (1 - out_of_fold.SHRINKAGE) * covariance + out_of_fold.SHRINKAGE * np.trace(covariance) / 4 * np.eye(4)
-    density = [np.exp(-0.5 * (scaled[row] - mean) @ np.linalg.inv(shrunk) @ (scaled[row] - mean)) for mean in means]
+    shrunk = (1 - out_of_fold.SHRINKAGE) * covariance + out_of_fold.SHRINKAGE * np.trace(
+        covariance
+    ) / 4 * np.eye(4)
+    density = [
+        np.exp(-0.5 * (scaled[row] - mean) @ np.linalg.inv(shrunk) @ (scaled[row] - mean))
+        for mean in means
+    ]
     weighted = np.array(density) * np.bincount(labels[train], minlength=3)
     np.testing.assert_allclose(given[row], weighted / weighted.sum(), rtol=1e-3)
 
@@ -140,7 +160,9 @@ def test_confident_learning_on_a_table_made_by_hand() -> None:
 
 def test_a_sample_is_drawn_by_its_seed() -> None:
     every = np.arange(1000)
-    first, again, other = (rows.sample(every, 100, seed) for seed in ("ab" * 32, "ab" * 32, "cd" * 32))
+    first, again, other = (
+        rows.sample(every, 100, seed) for seed in ("ab" * 32, "ab" * 32, "cd" * 32)
+    )
     assert first.tolist() == again.tolist() == sorted(set(first.tolist()))
     assert len(first) == 100
     assert first.tolist() != other.tolist()

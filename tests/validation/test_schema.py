@@ -18,8 +18,12 @@ from tests.validation.data import LABELS, PRESET, examples
 def test_every_preset_has_a_curated_schema_that_fits_it(preset: Preset) -> None:
     schema, curated = schema_of(preset)
     assert curated
-    assert [feature.name for feature in schema.feature] == [feature.name for feature in schema_of(PRESET)[0].feature]
-    assert {domain.name: tuple(domain.value) for domain in schema.string_domain}["label"] == preset.data.labels
+    assert [feature.name for feature in schema.feature] == [
+        feature.name for feature in schema_of(PRESET)[0].feature
+    ]
+    assert {domain.name: tuple(domain.value) for domain in schema.string_domain}[
+        "label"
+    ] == preset.data.labels
 
 
 def test_every_curated_schema_is_of_a_preset() -> None:
@@ -39,7 +43,11 @@ def test_a_proposed_schema_holds_for_its_own_rows_and_refuses_others(tmp_path: P
     schema, curated = schema_of(PRESET, tmp_path)
     assert curated
     assert compare(statistics, schema, None).mismatches == {}
-    for column, value in (("width", np.int32(17)), ("format", "GIF"), ("brightness", np.float32(256))):
+    for column, value in (
+        ("width", np.int32(17)),
+        ("format", "GIF"),
+        ("brightness", np.float32(256)),
+    ):
         rows = examples()
         rows.loc[0, column] = value
         rows[column] = rows[column].astype(examples()[column].dtype)

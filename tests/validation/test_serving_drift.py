@@ -41,17 +41,37 @@ def store(tmp_path: Path, trained: bytes) -> DiskStore:
 
 
 def serve(
-    store: DiskStore, rows: int, *, brighter: float = 0.0, labels=LABELS, version: str = "v1", at: datetime = NOW, size: int = 16
+    store: DiskStore,
+    rows: int,
+    *,
+    brighter: float = 0.0,
+    labels=LABELS,
+    version: str = "v1",
+    at: datetime = NOW,
+    size: int = 16,
 ) -> None:
     """Rows as the predictor keeps them, drawn as the training rows were."""
     rng = np.random.default_rng(rows)
     lines = []
     for index in range(rows):
         measures = {"brightness": 110.0, "contrast": 40.0, "sharpness": 300.0, "entropy": 5.0}
-        drawn = {name: float(rng.normal(mean, mean / 8)) + brighter * (name == "brightness") for name, mean in measures.items()}
+        drawn = {
+            name: float(rng.normal(mean, mean / 8)) + brighter * (name == "brightness")
+            for name, mean in measures.items()
+        }
         label = labels[index % len(labels)]
         lines.append(
-            to_json(ServedRow((at - timedelta(hours=1)).isoformat(), version, label, {label: 1.0}, width=size, height=size, **drawn))
+            to_json(
+                ServedRow(
+                    (at - timedelta(hours=1)).isoformat(),
+                    version,
+                    label,
+                    {label: 1.0},
+                    width=size,
+                    height=size,
+                    **drawn,
+                )
+            )
         )
     store.write(
         f"{keys.served(PRESET.model_name, (at - timedelta(hours=1)).date().isoformat())}/{rows}-{version}.jsonl",
@@ -60,7 +80,18 @@ def serve(
 
 
 def run(store: DiskStore, *more: str) -> int:
-    arguments = ["--preset", to_json(PRESET), "--store", str(store.root), "--version", "v1", "--statistics", STATISTICS, "--since", "7d"]
+    arguments = [
+        "--preset",
+        to_json(PRESET),
+        "--store",
+        str(store.root),
+        "--version",
+        "v1",
+        "--statistics",
+        STATISTICS,
+        "--since",
+        "7d",
+    ]
     return main([*arguments, *more], load, NOW)
 
 
@@ -75,10 +106,16 @@ def test_the_same_distribution_is_within_the_bounds(store, capsys):
     assert "2,100 rows" in told
     assert "label        L-infinity" in told
     assert "drifted" not in told
-    assert (record(store).drifted, record(store).since, record(store).version) == (False, "2026-11-14T12:00:00+00:00", "v1")
+    assert (record(store).drifted, record(store).since, record(store).version) == (
+        False,
+        "2026-11-14T12:00:00+00:00",
+        "v1",
+    )
 
 
-@pytest.mark.parametrize(("change", "column"), [({"brighter": 40.0}, "brightness"), ({"labels": LABELS[:2]}, "label")])
+@pytest.mark.parametrize(
+    ("change", "column"), [({"brighter": 40.0}, "brightness"), ({"labels": LABELS[:2]}, "label")]
+)
 def test_what_drifts_is_named_and_kept_for_the_next_night(store, capsys, change, column):
     serve(store, 1400, **change)
     assert run(store, "--json") == 3
@@ -87,7 +124,9 @@ def test_what_drifts_is_named_and_kept_for_the_next_night(store, capsys, change,
     assert told["rows"] == 1400
     found = record(store)
     assert found.drifted
-    assert found.sentence.startswith(f"1,400 served rows are away from the training rows: {column} ")
+    assert found.sentence.startswith(
+        f"1,400 served rows are away from the training rows: {column} "
+    )
 
 
 def test_a_size_is_told_and_never_judged(store, capsys):
@@ -107,7 +146,9 @@ def test_only_rows_of_this_version_and_time_count(store):
 
 def test_too_few_rows_say_so_and_keep_nothing(store):
     serve(store, 199)
-    with pytest.raises(InputError, match=r"too few rows of v1 since 2026-11-14T12:00:00.*received 199"):
+    with pytest.raises(
+        InputError, match=r"too few rows of v1 since 2026-11-14T12:00:00.*received 199"
+    ):
         run(store)
     assert store.read(keys.drift(PRESET.model_name)) is None
 
@@ -124,7 +165,11 @@ def test_lost_statistics_and_damaged_rows_are_said(store):
 
 @pytest.mark.parametrize(
     ("text", "start"),
-    [("7d", NOW - timedelta(days=7)), ("12h", NOW - timedelta(hours=12)), ("2026-11-14", datetime(2026, 11, 14, tzinfo=timezone.utc))],
+    [
+        ("7d", NOW - timedelta(days=7)),
+        ("12h", NOW - timedelta(hours=12)),
+        ("2026-11-14", datetime(2026, 11, 14, tzinfo=timezone.utc)),
+    ],
 )
 def test_since(text, start):
     assert since(text, NOW) == start

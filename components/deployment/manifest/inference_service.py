@@ -1,14 +1,16 @@
 """The InferenceService that serves registry versions, in KServe's two deployment modes.
 
-Standard (Deployment, Service, autoscaler, Gateway API routes): ``spec.predictor`` is what serves, and
-``spec.canary[]`` gets a percentage of the traffic, 0 being a dark launch. Knative: ``spec.predictor`` is
-the newest revision, and ``canaryTrafficPercent`` is its share. Each mode ignores the other's field.
+Standard (Deployment, Service, autoscaler, Gateway API routes): ``spec.predictor`` is what serves,
+and ``spec.canary[]`` gets a percentage of the traffic, 0 being a dark launch. Knative:
+``spec.predictor`` is the newest revision, and ``canaryTrafficPercent`` is its share. Each mode
+ignores the other's field.
 
-KServe copies the annotations and labels of the InferenceService into the pods, and a change there restarts
-them; the predictor's own win. So each predictor carries a constant under every key that changes (`SHIELD`).
+KServe copies the annotations and labels of the InferenceService into the pods, and a change there
+restarts them; the predictor's own win. So each predictor carries a constant under every key that
+changes (`SHIELD`).
 
-The types are those of KServe's SDK; what they leave open (a canary without a name or with autoscaling,
-which KServe's webhook refuses) is settled here.
+The types are those of KServe's SDK; what they leave open (a canary without a name or with
+autoscaling, which KServe's webhook refuses) is settled here.
 """
 
 from __future__ import annotations
@@ -60,7 +62,8 @@ class Served:
 
     Attributes:
         image: of the predictor, with a tag or, better, a digest (``name@sha256:…``).
-        store: URI of the store, where the predictor keeps features of its requests if the preset says so.
+        store: URI of the store, where the predictor keeps features of its requests if the preset
+            says so.
         signature: of the version's manifest, where the preset names a public key.
     """
 
@@ -74,13 +77,23 @@ class Served:
 
     def __post_init__(self) -> None:
         if re.fullmatch(r"[\w][\w.:/-]*(@sha256:[0-9a-f]{64})?", self.image) is None:
-            raise InputError("this is no image", expected="name:tag or name@sha256:<64 hex digits>", received=repr(self.image))
+            raise InputError(
+                "this is no image",
+                expected="name:tag or name@sha256:<64 hex digits>",
+                received=repr(self.image),
+            )
 
 
 def inference_service(served: Served, policy: ServingPolicy) -> str:
     """The manifest of a version that gets all the traffic, as YAML; the same bytes for the same arguments."""
     stable = predictor(served, policy)
-    return str(yaml.safe_dump(service(served.model_name, policy, stable, annotations={RUN_ID: served.run_id}), sort_keys=True, width=120))
+    return str(
+        yaml.safe_dump(
+            service(served.model_name, policy, stable, annotations={RUN_ID: served.run_id}),
+            sort_keys=True,
+            width=120,
+        )
+    )
 
 
 def service(
@@ -94,7 +107,8 @@ def service(
 
     Args:
         stable: the predictor that serves; in Knative mode the newest.
-        canary: in Standard mode the other predictor and its percentage of the traffic; its replicas are fixed.
+        canary: in Standard mode the other predictor and its percentage of the traffic; its replicas
+            are fixed.
         annotations: beside the mode's own.
     """
     made = V1beta1InferenceService(
@@ -110,7 +124,9 @@ def service(
             },
             annotations={**_mode_annotations(policy.mode), **(annotations or {})},
         ),
-        spec=V1beta1InferenceServiceSpec(predictor=stable, canary=[_canary(*canary)] if canary else None),
+        spec=V1beta1InferenceServiceSpec(
+            predictor=stable, canary=[_canary(*canary)] if canary else None
+        ),
     )
     return dict(ApiClient().sanitize_for_serialization(made))
 
@@ -126,14 +142,24 @@ def predictor(served: Served, policy: ServingPolicy) -> Json:
         annotations=dict(SHIELD),
         service_account_name=policy.service_account,
         automount_service_account_token=False,
-        # KServe's own initializer has no security context, which a restricted namespace demands; a claim needs no initializer.
-        storage_container_name=STORAGE_CONTAINER if served.storage_uri.startswith(("gs://", "s3://")) else None,
-        # Knative refuses security settings and tolerations of a whole pod unless its administrator allows them.
+        # KServe's own initializer has no security context, which a restricted namespace demands; a
+        # claim needs no initializer.
+        storage_container_name=STORAGE_CONTAINER
+        if served.storage_uri.startswith(("gs://", "s3://"))
+        else None,
+        # Knative refuses security settings and tolerations of a whole pod unless its administrator
+        # allows them.
         security_context=None if knative else _pod_security(),
         termination_grace_period_seconds=None if knative else GRACE_SECONDS,
-        tolerations=[client.V1Toleration(key=GPU, operator="Exists", effect="NoSchedule")] if policy.gpus and not knative else None,
+        tolerations=[client.V1Toleration(key=GPU, operator="Exists", effect="NoSchedule")]
+        if policy.gpus and not knative
+        else None,
         containers=[_container(served, policy)],
-        volumes=[client.V1Volume(name="scratch", empty_dir=client.V1EmptyDirVolumeSource(size_limit="64Mi"))],
+        volumes=[
+            client.V1Volume(
+                name="scratch", empty_dir=client.V1EmptyDirVolumeSource(size_limit="64Mi")
+            )
+        ],
     )
     template: Json = ApiClient().sanitize_for_serialization(made)
     revision = revision_name(served.version, to_json(template))
@@ -144,7 +170,11 @@ def predictor(served: Served, policy: ServingPolicy) -> Json:
         REVISION_LABEL: revision,
     }
     # In Knative mode a name would make a service of its own of each revision.
-    return {**template, "labels": labels} if knative else {**template, "name": revision, "labels": labels}
+    return (
+        {**template, "labels": labels}
+        if knative
+        else {**template, "name": revision, "labels": labels}
+    )
 
 
 def storage_uri(location: str) -> str:
@@ -154,7 +184,11 @@ def storage_uri(location: str) -> str:
 
 def _canary(other: Json, percent: int) -> V1beta1CanarySpec:
     if not other.get("name"):
-        raise InputError("a canary needs a name", expected="spec.predictor.name", fix="deploy it with this project's manifest")
+        raise InputError(
+            "a canary needs a name",
+            expected="spec.predictor.name",
+            fix="deploy it with this project's manifest",
+        )
     fixed = {key: value for key, value in other.items() if key not in AUTOSCALING_FIELDS}
     return V1beta1CanarySpec(predictor=fixed, traffic_percent=percent)
 
@@ -162,8 +196,14 @@ def _canary(other: Json, percent: int) -> V1beta1CanarySpec:
 def _mode_annotations(mode: str) -> dict[str, str]:
     if mode == "Knative":
         # Tags give the newest and the previous revision addresses of their own.
-        return {"serving.kserve.io/deploymentMode": "Knative", "serving.kserve.io/enable-tag-routing": "true"}
-    return {"serving.kserve.io/deploymentMode": "Standard", "serving.kserve.io/autoscalerClass": "hpa"}
+        return {
+            "serving.kserve.io/deploymentMode": "Knative",
+            "serving.kserve.io/enable-tag-routing": "true",
+        }
+    return {
+        "serving.kserve.io/deploymentMode": "Standard",
+        "serving.kserve.io/autoscalerClass": "hpa",
+    }
 
 
 def _pod_security() -> client.V1PodSecurityContext:
@@ -196,7 +236,8 @@ def _container(served: Served, policy: ServingPolicy) -> client.V1Container:
             *_proved(served, policy),
             *_observed(served, policy),
         ],
-        # A custom predictor names its model in this variable: KServe copies it to MODEL_FOLDER, or mounts a claim's folder there.
+        # A custom predictor names its model in this variable: KServe copies it to MODEL_FOLDER, or
+        # mounts a claim's folder there.
         env=[client.V1EnvVar(name="STORAGE_URI", value=served.storage_uri)],
         ports=[client.V1ContainerPort(container_port=PORT, protocol="TCP")],
         resources=client.V1ResourceRequirements(
@@ -213,7 +254,9 @@ def _container(served: Served, policy: ServingPolicy) -> client.V1Container:
             seccomp_profile=client.V1SeccompProfile(type="RuntimeDefault"),
         ),
         startup_probe=_probe("/v2/health/live", period_seconds=2, failure_threshold=30),
-        readiness_probe=_probe(f"/v2/models/{served.model_name}/ready", period_seconds=5, failure_threshold=3),
+        readiness_probe=_probe(
+            f"/v2/models/{served.model_name}/ready", period_seconds=5, failure_threshold=3
+        ),
         liveness_probe=_probe("/v2/health/live", period_seconds=10, failure_threshold=6),
         volume_mounts=[client.V1VolumeMount(name="scratch", mount_path="/tmp")],  # noqa: S108 - the container's own
     )
@@ -221,13 +264,18 @@ def _container(served: Served, policy: ServingPolicy) -> client.V1Container:
 
 def _proved(served: Served, policy: ServingPolicy) -> list[str]:
     """Arguments that have the predictor check who signed the version before it loads it."""
-    return ["--public-key", policy.public_key, "--signature", served.signature] if policy.public_key else []
+    return (
+        ["--public-key", policy.public_key, "--signature", served.signature]
+        if policy.public_key
+        else []
+    )
 
 
 def _observed(served: Served, policy: ServingPolicy) -> list[str]:
     """Arguments that turn shadow traffic and payload logging on. Raises InputError for features that would go onto a claim."""
     if policy.payload and claim_of(served.store):
-        # KServe mounts the version read-only, and the kubelet hangs on a claim that a pod names in two volumes.
+        # KServe mounts the version read-only, and the kubelet hangs on a claim that a pod names in
+        # two volumes.
         raise InputError(
             "a predictor only reads a claim",
             expected="a store in gs:// or s3://",
@@ -235,7 +283,11 @@ def _observed(served: Served, policy: ServingPolicy) -> list[str]:
             fix="or leave serving.payload out",
         )
     shadow = ["--shadow", to_json(policy.shadow)] if policy.shadow else []
-    payload = ["--payload", to_json(policy.payload), "--payload-store", served.store] if policy.payload else []
+    payload = (
+        ["--payload", to_json(policy.payload), "--payload-store", served.store]
+        if policy.payload
+        else []
+    )
     return shadow + payload
 
 

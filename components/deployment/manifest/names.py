@@ -1,7 +1,7 @@
 """Names and labels of what stands on the cluster, within Kubernetes's limits.
 
-KServe names a predictor's Deployment and Service ``<service>-<revision>-predictor``, and labels its pods
-``isvc.`` and that name; a label value may have 63 characters.
+KServe names a predictor's Deployment and Service ``<service>-<revision>-predictor``, and labels its
+pods ``isvc.`` and that name; a label value may have 63 characters.
 """
 
 from __future__ import annotations

@@ -26,7 +26,9 @@ class Asked:
     def still_counts(self, now: Pointers) -> bool:
         """Whether a yes would promote: champion and anchor are those that the verdict names."""
         verdict = self.request.verdict
-        stands = tuple(pointer.version if pointer else None for pointer in (now.champion, now.anchor))
+        stands = tuple(
+            pointer.version if pointer else None for pointer in (now.champion, now.anchor)
+        )
         return self.answer is None and stands == (verdict.champion, verdict.anchor)
 
 
@@ -45,10 +47,19 @@ def ask(registry: Registry, run_id: str, verdict: Verdict, at: str) -> None:
 
 def requests(registry: Registry) -> list[Asked]:
     """Every request with its answer, the oldest first."""
-    names = [key for key in registry.store.list(keys.requests(registry.name)) if key.endswith(".json")]
+    names = [
+        key for key in registry.store.list(keys.requests(registry.name)) if key.endswith(".json")
+    ]
     found = [from_json(ApprovalRequest, registry.store.read(key) or b"", key) for key in names]
-    decisions = list(registry.decisions(min((request.decisions for request in found), default=0))) if found else []
-    return [Asked(request, _answer(request, decisions)) for request in sorted(found, key=lambda request: request.asked_at)]
+    decisions = (
+        list(registry.decisions(min((request.decisions for request in found), default=0)))
+        if found
+        else []
+    )
+    return [
+        Asked(request, _answer(request, decisions))
+        for request in sorted(found, key=lambda request: request.asked_at)
+    ]
 
 
 def find(registry: Registry, which: str) -> Asked:
@@ -58,9 +69,16 @@ def find(registry: Registry, which: str) -> Asked:
         UnknownNameError: nothing was asked about it.
     """
     asked = requests(registry)
-    named = [one for one in asked if which == one.request.run_id or (which and one.request.verdict.challenger.startswith(which))]
+    named = [
+        one
+        for one in asked
+        if which == one.request.run_id
+        or (which and one.request.verdict.challenger.startswith(which))
+    ]
     if not named:
-        known = {one.request.run_id for one in asked} | {one.request.verdict.challenger for one in asked}
+        known = {one.request.run_id for one in asked} | {
+            one.request.verdict.challenger for one in asked
+        }
         raise UnknownNameError("run or version that needs approval", which, known)
     return named[-1]
 
@@ -69,14 +87,21 @@ def approve(registry: Registry, request: ApprovalRequest, signed: Signed) -> Poi
     """Promote the version that a person says yes to. Doing it again changes nothing.
 
     Raises:
-        ConflictError: champion or anchor isn't the one that the verdict names, or garbage collection removes the version.
+        ConflictError: champion or anchor isn't the one that the verdict names, or garbage
+            collection removes the version.
         ContractError: the request was rejected, or the version isn't in the registry.
     """
 
     def step(now: Pointers) -> Pointers:
         if _answered(registry, request, "approve"):
             return now
-        new = approved(now, request.verdict, request.run_id, signed, awaits_rollout=_awaits_rollout(registry, request.run_id))
+        new = approved(
+            now,
+            request.verdict,
+            request.run_id,
+            signed,
+            awaits_rollout=_awaits_rollout(registry, request.run_id),
+        )
         registry.require(request.verdict.challenger)
         return new
 
@@ -93,7 +118,11 @@ def reject(registry: Registry, request: ApprovalRequest, signed: Signed) -> Poin
     """Record a person's no. Doing it again changes nothing. Raises ContractError when the request was approved."""
 
     def step(now: Pointers) -> Pointers:
-        return now if _answered(registry, request, "reject") else rejected(now, request.verdict, request.run_id, signed)
+        return (
+            now
+            if _answered(registry, request, "reject")
+            else rejected(now, request.verdict, request.run_id, signed)
+        )
 
     return registry.change(step)
 
@@ -112,5 +141,11 @@ def _answered(registry: Registry, request: ApprovalRequest, answer: str) -> bool
 
 def _answer(request: ApprovalRequest, decisions: list[Decision]) -> Decision | None:
     about = (request.run_id, request.verdict.challenger)
-    given = (one for one in decisions if one.number > request.decisions and one.action in ANSWERS and (one.run_id, one.version) == about)
+    given = (
+        one
+        for one in decisions
+        if one.number > request.decisions
+        and one.action in ANSWERS
+        and (one.run_id, one.version) == about
+    )
     return next(given, None)

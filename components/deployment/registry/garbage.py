@@ -1,14 +1,17 @@
 """Garbage collection: what is kept for nothing leaves the store, while promotions go on.
 
-A version is condemned before it is removed. The mark stands in the document that every promotion compares and sets: either
-the promotion was first and the version is spared, or the mark was and the promotion is refused. What protects a version from
-outside of that document, a request for approval or what serves, is looked at again once the mark stands; and who brings a
-version for approval looks for the mark after asking. So one of the two always sees the other.
+A version is condemned before it is removed. The mark stands in the document that every promotion
+compares and sets: either the promotion was first and the version is spared, or the mark was and the
+promotion is refused. What protects a version from outside of that document, a request for approval
+or what serves, is looked at again once the mark stands; and who brings a version for approval looks
+for the mark after asking. So one of the two always sees the other.
 
-A killed collection leaves marks, and the next one goes on. Nothing is removed later than `REMOVING` after its mark and no mark
-is lifted before `LIFTING`, so a collection that was held up can't take a version away that has come back.
+A killed collection leaves marks, and the next one goes on. Nothing is removed later than `REMOVING`
+after its mark and no mark is lifted before `LIFTING`, so a collection that was held up can't take a
+version away that has come back.
 
-Snapshots and checkpoints need no marks. They only save work: a night that finds its snapshot gone reads the source anew.
+Snapshots and checkpoints need no marks. They only save work: a night that finds its snapshot gone
+reads the source anew.
 """
 
 from __future__ import annotations
@@ -45,9 +48,14 @@ def collect(store: Store, before: float, clock: Clock = utc_now) -> list[Standin
         What was removed.
 
     Raises:
-        EnvironmentProblem: the store is too slow to remove a model's versions within `REMOVING`; doing it again goes on.
+        EnvironmentProblem: the store is too slow to remove a model's versions within `REMOVING`;
+            doing it again goes on.
     """
-    removed = [standing for name in model_names(store) for standing in collect_versions(Registry(store, name), before, clock)]
+    removed = [
+        standing
+        for name in model_names(store)
+        for standing in collect_versions(Registry(store, name), before, clock)
+    ]
     for standing in survey(store, before):
         if standing.kind != "version" and not standing.kept_for:
             _remove(store, standing)
@@ -62,7 +70,9 @@ def collect_versions(registry: Registry, before: float, clock: Clock = utc_now) 
     mark = at.isoformat(timespec="milliseconds")
 
     def condemn(now: Pointers) -> Pointers:
-        going = [standing.name for standing in versions(registry, now, before) if not standing.kept_for]
+        going = [
+            standing.name for standing in versions(registry, now, before) if not standing.kept_for
+        ]
         others = (one for one in now.condemned if one.version not in going)
         recent = (one for one in others if at - datetime.fromisoformat(one.at) < LIFTING)
         marks = (*recent, *(Condemned(version, mark) for version in going))
@@ -74,7 +84,10 @@ def collect_versions(registry: Registry, before: float, clock: Clock = utc_now) 
     going = [standing for standing in versions(registry, now, before) if standing.name in condemned]
     for standing in going:
         if clock() - at > REMOVING:
-            raise EnvironmentProblem(f"removing versions of {registry.name} takes too long", fix="run it again; it goes on from here")
+            raise EnvironmentProblem(
+                f"removing versions of {registry.name} takes too long",
+                fix="run it again; it goes on from here",
+            )
         registry.store.delete_tree(standing.key, MARKERS["model"])
     return going
 

@@ -22,7 +22,8 @@ class Lineage:
     """All that the store knows about a version.
 
     Attributes:
-        roles: champion, previous, anchor, serving; withdrawn where it was rolled back; condemned where garbage collection removes it.
+        roles: champion, previous, anchor, serving; withdrawn where it was rolled back; condemned
+            where garbage collection removes it.
         decisions: about it, in order. asked: requests about it, in order.
         run_id: the run that made it; empty when no decision and no request names one.
         evidence: of that run, per step, as stored JSON; empty when it was removed.
@@ -59,9 +60,13 @@ def find(store: Store, version: str, model_name: str = "") -> tuple[Registry, st
     Raises:
         UnknownNameError: none, or more than one.
     """
-    registries = [Registry(store, name) for name in ([model_name] if model_name else model_names(store))]
+    registries = [
+        Registry(store, name) for name in ([model_name] if model_name else model_names(store))
+    ]
     known = [(registry, whole) for registry in registries for whole in registry.versions()]
-    named = [(registry, whole) for registry, whole in known if version and whole.startswith(version)]
+    named = [
+        (registry, whole) for registry, whole in known if version and whole.startswith(version)
+    ]
     if len(named) != 1:
         raise UnknownNameError("version", version, {whole for _, whole in (named or known)})
     return named[0]
@@ -72,8 +77,17 @@ def trace(registry: Registry, version: str) -> Lineage:
     manifest = registry.manifest(version)
     decisions = tuple(decision for decision in registry.decisions() if decision.version == version)
     asked = tuple(one for one in requests(registry) if one.request.verdict.challenger == version)
-    run_id = next(iter([*(decision.run_id for decision in decisions), *(one.request.run_id for one in asked)]), "")
-    evidence = {step: json_object(registry.store.read(keys.evidence(run_id, step))) for step in keys.STEPS} if run_id else {}
+    run_id = next(
+        iter(
+            [*(decision.run_id for decision in decisions), *(one.request.run_id for one in asked)]
+        ),
+        "",
+    )
+    evidence = (
+        {step: json_object(registry.store.read(keys.evidence(run_id, step))) for step in keys.STEPS}
+        if run_id
+        else {}
+    )
     return Lineage(
         registry.name,
         version,
@@ -106,7 +120,12 @@ def serving_image(registry: Registry, version: str) -> str:
 def roles(registry: Registry) -> dict[str, list[str]]:
     """What each version is now."""
     now = registry.pointers()
-    named = {"champion": now.champion, "previous": now.previous, "anchor": now.anchor, "serving": registry.serving()}
+    named = {
+        "champion": now.champion,
+        "previous": now.previous,
+        "anchor": now.anchor,
+        "serving": registry.serving(),
+    }
     found: dict[str, list[str]] = {}
     for role, pointer in named.items():
         if pointer is not None:
@@ -122,12 +141,25 @@ def differences(one: Lineage, other: Lineage) -> list[tuple[str, str, str]]:
     """(what, in one, in the other) for all that differs: data, preset, code, environments, scores, files."""
     ours, theirs = dict(_facts(one)), dict(_facts(other))
     names = [*ours, *(name for name in theirs if name not in ours)]
-    return [(name, ours.get(name, ""), theirs.get(name, "")) for name in names if ours.get(name) != theirs.get(name)]
+    return [
+        (name, ours.get(name, ""), theirs.get(name, ""))
+        for name in names
+        if ours.get(name) != theirs.get(name)
+    ]
 
 
 def _facts(lineage: Lineage) -> Iterator[tuple[str, str]]:
     manifest = lineage.manifest
-    for name in ("preset", "snapshot_id", "code_version", "architecture", "parameters", "temperature", "seed", "validation_accuracy"):
+    for name in (
+        "preset",
+        "snapshot_id",
+        "code_version",
+        "architecture",
+        "parameters",
+        "temperature",
+        "seed",
+        "validation_accuracy",
+    ):
         yield name, str(getattr(manifest, name))
     yield "labels", ", ".join(manifest.labels)
     yield "run", lineage.run_id

@@ -32,7 +32,8 @@ class Signed:
         for name in ("by", "why"):
             if not getattr(self, name).strip():
                 raise InputError(
-                    f"a decision needs to say {'who takes it' if name == 'by' else 'why'}", fix=f"pass --{name} with some text"
+                    f"a decision needs to say {'who takes it' if name == 'by' else 'why'}",
+                    fix=f"pass --{name} with some text",
                 )
 
 
@@ -45,8 +46,10 @@ def require_word(word: str, verdict: Verdict, manifest: ModelManifest, model_nam
     if verdict.word != word:
         raise ContractError(
             f"this model may not be {'deployed' if word == 'blessed' else 'registered for approval'}",
-            expected=f"the verdict {word}", received=verdict.word, fix="; ".join(verdict.reasons),
-        )  # fmt: skip
+            expected=f"the verdict {word}",
+            received=verdict.word,
+            fix="; ".join(verdict.reasons),
+        )
     names = {verdict.model_name, manifest.model_name, model_name}
     if len(names) > 1:
         raise ContractError(
@@ -64,11 +67,14 @@ def require_word(word: str, verdict: Verdict, manifest: ModelManifest, model_nam
         )
 
 
-def promoted(now: Pointers, verdict: Verdict, run_id: str, signed: Signed, *, awaits_rollout: bool = False) -> Pointers:
+def promoted(
+    now: Pointers, verdict: Verdict, run_id: str, signed: Signed, *, awaits_rollout: bool = False
+) -> Pointers:
     """The gate's blessing carried out. A version that is the champion already stays so, whoever made it that.
 
     Args:
-        awaits_rollout: whether a rollout has yet to bring it to the traffic; only then may it become the anchor.
+        awaits_rollout: whether a rollout has yet to bring it to the traffic; only then may it
+            become the anchor.
 
     Raises:
         ConflictError: champion or anchor isn't the one that the verdict names, this very version
@@ -82,10 +88,18 @@ def promoted(now: Pointers, verdict: Verdict, run_id: str, signed: Signed, *, aw
             f"{version} was rolled back, so the gate's word isn't enough for it",
             fix=f"`emotion models promote {version} --why ...` makes it champion again",
         )
-    return _crowned(now, verdict, run_id, decided(now, "promote", version, run_id, signed), awaits_rollout=awaits_rollout)
+    return _crowned(
+        now,
+        verdict,
+        run_id,
+        decided(now, "promote", version, run_id, signed),
+        awaits_rollout=awaits_rollout,
+    )
 
 
-def approved(now: Pointers, verdict: Verdict, run_id: str, signed: Signed, *, awaits_rollout: bool = False) -> Pointers:
+def approved(
+    now: Pointers, verdict: Verdict, run_id: str, signed: Signed, *, awaits_rollout: bool = False
+) -> Pointers:
     """A person's yes to a version that needs approval. Arguments and errors as `promoted` has them."""
     decision = decided(now, "approve", verdict.challenger, run_id, signed)
     if now.champion is not None and now.champion.version == verdict.challenger:
@@ -99,7 +113,9 @@ def served(now: Pointers, version: str, signed: Signed) -> Pointers:
     if candidate is None or candidate.version != version:
         return now
     decision = decided(now, "anchor", version, candidate.run_id, signed)
-    return changed(now, anchor=candidate, anchor_before=now.anchor, anchor_candidate=None, decision=decision)
+    return changed(
+        now, anchor=candidate, anchor_before=now.anchor, anchor_candidate=None, decision=decision
+    )
 
 
 def mended(now: Pointers, signed_at: str) -> Pointers:
@@ -109,7 +125,12 @@ def mended(now: Pointers, signed_at: str) -> Pointers:
         return now
     word = f"{now.anchor.version} was sent back and can't be the anchor; {anew.anchor.version if anew.anchor else 'none'} is"
     about = anew.anchor or now.anchor
-    return changed(anew, decision=decided(now, "anchor", about.version, about.run_id, Signed(REGISTRY, word, signed_at)))
+    return changed(
+        anew,
+        decision=decided(
+            now, "anchor", about.version, about.run_id, Signed(REGISTRY, word, signed_at)
+        ),
+    )
 
 
 def rejected(now: Pointers, verdict: Verdict, run_id: str, signed: Signed) -> Pointers:
@@ -124,7 +145,11 @@ def rolled_back(now: Pointers, signed: Signed) -> Pointers:
         InputError: there is no previous champion.
     """
     if now.champion is None or now.previous is None:
-        stands = f"{now.champion.version} is champion since {now.champion.since}" if now.champion else "there is no champion"
+        stands = (
+            f"{now.champion.version} is champion since {now.champion.since}"
+            if now.champion
+            else "there is no champion"
+        )
         raise InputError(
             "there is no previous champion to go back to",
             received=stands,
@@ -144,12 +169,14 @@ def rolled_back(now: Pointers, signed: Signed) -> Pointers:
 def withdrawn(now: Pointers, version: str, serving: Pointer | None, signed: Signed) -> Pointers:
     """What a rollout sent back is no champion any longer: ``serving`` is, which has the traffic again, or none.
 
-    That needn't be the previous champion, which may never have served. The gate can't bring the version back, and it is
-    no anchor. A version that isn't champion changes nothing.
+    That needn't be the previous champion, which may never have served. The gate can't bring the
+    version back, and it is no anchor. A version that isn't champion changes nothing.
     """
     if now.champion is None or now.champion.version != version:
         return now
-    if serving and serving.version in now.withdrawn:  # sent back by a person before, and has the traffic again
+    if (
+        serving and serving.version in now.withdrawn
+    ):  # sent back by a person before, and has the traffic again
         spared = tuple(other for other in now.withdrawn if other != serving.version)
         return withdrawn(replace(now, withdrawn=spared), version, serving, signed)
     return changed(
@@ -194,7 +221,9 @@ def require_spared(now: Pointers, version: str) -> None:
 def decided(now: Pointers, action: Action, version: str, run_id: str, signed: Signed) -> Decision:
     """The decision after the latest one."""
     number = now.decision.number + 1 if now.decision else 1
-    return Decision(number, action, version, run_id, _version(now.champion), signed.by, signed.why, signed.at)
+    return Decision(
+        number, action, version, run_id, _version(now.champion), signed.by, signed.why, signed.at
+    )
 
 
 def changed(now: Pointers, **changes: Any) -> Pointers:
@@ -202,7 +231,9 @@ def changed(now: Pointers, **changes: Any) -> Pointers:
     return replace(now, **changes, revision=now.revision + 1)
 
 
-def _crowned(now: Pointers, verdict: Verdict, run_id: str, decision: Decision, *, awaits_rollout: bool) -> Pointers:
+def _crowned(
+    now: Pointers, verdict: Verdict, run_id: str, decision: Decision, *, awaits_rollout: bool
+) -> Pointers:
     version = verdict.challenger
     require_spared(now, version)
     _require_judged_against("champion", now.champion, verdict.champion)
@@ -227,7 +258,9 @@ def _require_judged_against(role: str, stands: Pointer | None, named: str | None
         raise ConflictError(
             f"the {role} is not the one that this model was judged against",
             expected=named or f"no {role}",
-            received=f"{stands.version}, since {stands.since} by run {stands.run_id}" if stands else f"no {role}",
+            received=f"{stands.version}, since {stands.since} by run {stands.run_id}"
+            if stands
+            else f"no {role}",
             fix=f"run again: the next run compares with the {role} that stands there now",
         )
 

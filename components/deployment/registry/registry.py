@@ -1,9 +1,9 @@
 """The model registry: immutable versions, one document of pointers and the decisions behind it, in the store.
 
 Champion, previous and anchor stand in one document, so a promotion is one compare-and-set: a kill
-before it leaves the old state, a kill after it the new one. The document carries its latest decision;
-that is filed under its number right after, or by whoever comes next, so none is lost and none is
-filed that never took effect.
+before it leaves the old state, a kill after it the new one. The document carries its latest
+decision; that is filed under its number right after, or by whoever comes next, so none is lost and
+none is filed that never took effect.
 """
 
 from __future__ import annotations
@@ -13,7 +13,16 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
-from components.deployment.registry.promotion import Signed, mended, promoted, reinstated, require_spared, rolled_back, served, withdrawn
+from components.deployment.registry.promotion import (
+    Signed,
+    mended,
+    promoted,
+    reinstated,
+    require_spared,
+    rolled_back,
+    served,
+    withdrawn,
+)
 from components.shared.artifacts.contract import MARKERS, ModelManifest
 from components.shared.errors import ConflictError, ContractError, UnknownNameError
 from components.shared.findings import Verdict
@@ -74,7 +83,10 @@ class Registry:
         for number in range(after + 1, latest.number if latest else 0):
             content = self.store.read(keys.decision(self.name, number))
             if content is None:
-                raise ContractError(f"decision {number} of {self.name} is gone", fix="bring it back from a backup of the store")
+                raise ContractError(
+                    f"decision {number} of {self.name} is gone",
+                    fix="bring it back from a backup of the store",
+                )
             yield from_json(Decision, content, f"decision {number} of {self.name}")
         if latest is not None and latest.number > after:
             yield latest
@@ -92,7 +104,15 @@ class Registry:
                 fix="`emotion models promote VERSION --why ...` takes another one",
             )
 
-    def promote(self, model: Path, run_id: str, verdict: Verdict, signed: Signed, *, awaits_rollout: bool = False) -> Pointers:
+    def promote(
+        self,
+        model: Path,
+        run_id: str,
+        verdict: Verdict,
+        signed: Signed,
+        *,
+        awaits_rollout: bool = False,
+    ) -> Pointers:
         """Carry out the gate's blessing of a model artifact. Doing it again changes nothing.
 
         Args:
@@ -140,7 +160,9 @@ class Registry:
 
     def was_withdrawn(self, version: str, run_id: str) -> bool:
         """Whether a rollout sent a version back that this run had promoted, and nobody has brought it back since."""
-        about = [one for one in self.decisions() if one.version == version and one.action != "anchor"]
+        about = [
+            one for one in self.decisions() if one.version == version and one.action != "anchor"
+        ]
         return bool(about) and (about[-1].action, about[-1].run_id) == ("withdraw", run_id)
 
     def reinstate(self, version: str, signed: Signed) -> Pointers:
@@ -149,7 +171,11 @@ class Registry:
         Raises:
             ContractError: the version never was champion. UnknownNameError: it isn't here.
         """
-        reigns = [one for one in self.decisions() if one.version == version and one.action not in ("reject", "anchor")]
+        reigns = [
+            one
+            for one in self.decisions()
+            if one.version == version and one.action not in ("reject", "anchor")
+        ]
         self.manifest(version)
         if not reigns:
             raise ContractError(
@@ -170,7 +196,13 @@ class Registry:
             self.store.delete(key)
             return
         content = to_pretty_json(serving).encode()
-        update(self.store, key, lambda now: now if now and from_json(Pointer, now, key).version == serving.version else content)
+        update(
+            self.store,
+            key,
+            lambda now: (
+                now if now and from_json(Pointer, now, key).version == serving.version else content
+            ),
+        )
         self.change(lambda now: served(now, serving.version, signed))
 
     def change(self, step: Callable[[Pointers], Pointers]) -> Pointers:

@@ -48,7 +48,9 @@ def survey(store: Store, before: float) -> list[Standing]:
         standing = versions(registry, registry.pointers(), before)
         whole = set(registry.versions())
         for version in (one.name for one in standing if one.kept_for and one.name in whole):
-            trained_on.setdefault(registry.manifest(version).snapshot_id, []).append(f"{registry.name} {version} was trained on it")
+            trained_on.setdefault(registry.manifest(version).snapshot_id, []).append(
+                f"{registry.name} {version} was trained on it"
+            )
         found += standing
     return [*found, *_snapshots(store, trained_on, before), *_checkpoints(store, before)]
 
@@ -58,9 +60,16 @@ def versions(registry: Registry, now: Pointers, before: float) -> list[Standing]
     decisions, needs = list(registry.decisions()), dict[str, list[str]]()
     for version, why in needed(registry, now):
         needs.setdefault(version, []).append(why)
-    decided = {version: _seconds(one.at) for one in decisions for version in (one.version, one.replaced) if version}
+    decided = {
+        version: _seconds(one.at)
+        for one in decisions
+        for version in (one.version, one.replaced)
+        if version
+    }
     found = []
-    for key, (size, written) in _folders(registry.store.scan(keys.versions(registry.name)), depth=4).items():
+    for key, (size, written) in _folders(
+        registry.store.scan(keys.versions(registry.name)), depth=4
+    ).items():
         name = key.rpartition("/")[2]
         young = _young(max(written, decided.get(name, 0.0)), before)
         found.append(Standing("version", key, size, (*needs.get(name, ()), *young)))
@@ -70,13 +79,21 @@ def versions(registry: Registry, now: Pointers, before: float) -> list[Standing]
 def needed(registry: Registry, now: Pointers) -> Iterator[tuple[str, str]]:
     """Every version of a model that something needs, with what does."""
     serving = registry.serving()
-    roles = {"champion": now.champion, "previous": now.previous, "anchor": now.anchor, "anchor before": now.anchor_before}
+    roles = {
+        "champion": now.champion,
+        "previous": now.previous,
+        "anchor": now.anchor,
+        "anchor before": now.anchor_before,
+    }
     for role, pointer in {**roles, "serving": serving}.items():
         if pointer is not None:
             yield pointer.version, role
     for asked in requests(registry):
         if asked.answer is None:
-            yield asked.request.verdict.challenger, f"waits for approval, run {asked.request.run_id}"
+            yield (
+                asked.request.verdict.challenger,
+                f"waits for approval, run {asked.request.run_id}",
+            )
     for version in _on_their_way(registry.decisions(), serving):
         yield version, "a rollout may bring it to the traffic"
 
@@ -99,8 +116,15 @@ def _snapshots(store: Store, trained_on: dict[str, list[str]], before: float) ->
         if _SNAPSHOT.fullmatch(snapshot_id):
             # Reading a source writes the index, also where the snapshot stands already.
             used = max(modified, written.get(keys.snapshot_index(source_id, snapshot_id), 0.0))
-            accepted = ("the last accepted one",) if _accepted(store, source_id) == snapshot_id else ()
-            yield Standing("snapshot", key, size, (*accepted, *trained_on.get(snapshot_id, ()), *_young(used, before)))
+            accepted = (
+                ("the last accepted one",) if _accepted(store, source_id) == snapshot_id else ()
+            )
+            yield Standing(
+                "snapshot",
+                key,
+                size,
+                (*accepted, *trained_on.get(snapshot_id, ()), *_young(used, before)),
+            )
 
 
 def _checkpoints(store: Store, before: float) -> Iterator[Standing]:
@@ -121,7 +145,11 @@ def _folders(entries: Iterable[Entry], depth: int) -> dict[str, tuple[int, float
 
 
 def _young(used: float, before: float) -> tuple[str, ...]:
-    return (f"used on {datetime.fromtimestamp(used, timezone.utc):%Y-%m-%d}",) if used >= before else ()
+    return (
+        (f"used on {datetime.fromtimestamp(used, timezone.utc):%Y-%m-%d}",)
+        if used >= before
+        else ()
+    )
 
 
 def _accepted(store: Store, source_id: str) -> str | None:

@@ -29,11 +29,14 @@ def manifest_of(store: Store, model_name: str, version: str) -> bytes:
     return store.read(f"{keys.version(model_name, version)}/{MARKERS['model']}") or b""
 
 
-def sealed(store: Store, model_name: str, version: str, manifest: bytes, key: Path, public_key: str) -> str:
+def sealed(
+    store: Store, model_name: str, version: str, manifest: bytes, key: Path, public_key: str
+) -> str:
     """The signature of a version that is about to be let in: signed where a key lies, proved where a public key is named.
 
     Args:
-        key: file of the private key; without it nothing is signed here. public_key: empty when signatures aren't asked for.
+        key: file of the private key; without it nothing is signed here. public_key: empty when
+            signatures aren't asked for.
 
     Raises:
         ContractError: a public key is named, and no signature by it stands.

@@ -12,7 +12,7 @@
     command.py      `emotion rollout`
     step.py         the deploy step's part
 
-Every change is one server-side apply of spec and state together, on the very resource version that was
-looked at. So state and spec never disagree, two drivers can't cross each other, and a driver that starts
-anew goes on from what the cluster says.
+Every change is one server-side apply of spec and state together, on the very resource version that
+was looked at. So state and spec never disagree, two drivers can't cross each other, and a driver
+that starts anew goes on from what the cluster says.
 """

@@ -23,7 +23,8 @@ class Workload:
 
     Attributes:
         ready: at least one of *this* revision answers, in its current form.
-        replicas: that exist. failure: why it won't become ready by itself, in words; "" when it may.
+        replicas: that exist. failure: why it won't become ready by itself, in words; "" when it
+            may.
     """
 
     ready: bool = False
@@ -40,7 +41,8 @@ class Seen:
         request: what a person asked for: ``pause <revision>``, ``abort <revision>``, or "".
         predictor: the live ``spec.predictor``. mode: of the live service.
         new, previous: of the rollout's revisions.
-        share: percent of the traffic that is routed to the new revision; None when no accepted route says.
+        share: percent of the traffic that is routed to the new revision; None when no accepted
+            route says.
     """
 
     resource_version: str
@@ -87,8 +89,9 @@ class Cluster(Protocol):
     def remove_leftovers(self, rollout: Rollout) -> int:
         """Remove the autoscalers of this service's revisions but the one that serves; how many there were.
 
-        KServe deletes the Deployments and Services of removed revisions, and leaves their HorizontalPodAutoscalers to the end
-        of the whole service (pkg/controller/v1beta1/inferenceservice/components/predictor.go, "orphaned").
+        KServe deletes the Deployments and Services of removed revisions, and leaves their
+        HorizontalPodAutoscalers to the end of the whole service
+        (pkg/controller/v1beta1/inferenceservice/components/predictor.go, "orphaned").
         """
 
     def addresses(self, rollout: Rollout, revision: Revision) -> tuple[str, tuple[str, ...]]:

@@ -45,17 +45,34 @@ def main(argv: Sequence[str]) -> int:
     for name, (summary, _) in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
         if name == "start":
-            command.add_argument("--preset", required=True, help="the preset as JSON; its serving section says where and how")
-            command.add_argument("--serving-image", default="", help="of the predictor; by default the version's own")
+            command.add_argument(
+                "--preset",
+                required=True,
+                help="the preset as JSON; its serving section says where and how",
+            )
+            command.add_argument(
+                "--serving-image", default="", help="of the predictor; by default the version's own"
+            )
         else:
-            command.add_argument("model", nargs="?", default="", help="model name; may be left out where there is only one")
+            command.add_argument(
+                "model",
+                nargs="?",
+                default="",
+                help="model name; may be left out where there is only one",
+            )
             command.add_argument("--namespace", default="emotion", help="of the InferenceService")
-        command.add_argument("--context", default="", help="of the kubeconfig; its current one by default")
+        command.add_argument(
+            "--context", default="", help="of the kubeconfig; its current one by default"
+        )
         if name != "pause":
             optional = name == "status"
-            command.add_argument("--store", required=not optional, default="", help="folder or URI of the store")
+            command.add_argument(
+                "--store", required=not optional, default="", help="folder or URI of the store"
+            )
         if name == "resume":
-            command.add_argument("--again", action="store_true", help="try a version once more that was rolled back")
+            command.add_argument(
+                "--again", action="store_true", help="try a version once more that was rolled back"
+            )
     arguments = parser.parse_args(argv)
     try:
         return COMMANDS[arguments.command][1](arguments)
@@ -63,7 +80,10 @@ def main(argv: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted; the traffic stays where it is. Continue with: emotion rollout resume", file=sys.stderr)
+        print(
+            "interrupted; the traffic stays where it is. Continue with: emotion rollout resume",
+            file=sys.stderr,
+        )
         return 130
 
 
@@ -76,7 +96,9 @@ def status(arguments: argparse.Namespace) -> int:
         champion, serving = registry.pointers().champion, registry.serving()
         print(f"{'registry':12} champion {_version(champion)}, serving {_version(serving)}")
         if rollout.ended and _version(champion) != _version(rollout.serving):
-            print(f"{'':12} the champion isn't what serves: emotion rollout start brings it to the traffic")
+            print(
+                f"{'':12} the champion isn't what serves: emotion rollout start brings it to the traffic"
+            )
     return 0
 
 
@@ -85,9 +107,13 @@ def pause(arguments: argparse.Namespace) -> int:
     cluster = _cluster(arguments)
     rollout, _ = _under_way(cluster)
     if rollout.phase not in FORWARD:
-        raise InputError("there is nothing to pause", received=f"{rollout.new.version} is {rollout.phase}")
+        raise InputError(
+            "there is nothing to pause", received=f"{rollout.new.version} is {rollout.phase}"
+        )
     cluster.request(f"pause {rollout.new.name}")
-    print(f"asked; whoever drives the rollout of {rollout.new.version} stops at its next look. Nobody watches the new version meanwhile.")
+    print(
+        f"asked; whoever drives the rollout of {rollout.new.version} stops at its next look. Nobody watches the new version meanwhile."
+    )
     print("Go on with: emotion rollout resume · send the traffic back with: emotion rollout abort")
     return 0
 
@@ -118,9 +144,16 @@ def resume(arguments: argparse.Namespace) -> int:
         _require_reach(cluster, rollout)
         cluster.request("")
     if again:
-        registry.reinstate(rollout.new.version, Signed(getpass.getuser(), "emotion rollout resume --again", _now()))
+        registry.reinstate(
+            rollout.new.version, Signed(getpass.getuser(), "emotion rollout resume --again", _now())
+        )
         return _drive(
-            cluster, registry, rollout, replace(rollout, previous=None, phase="starting", percent=0, attempt=0, reason="", steps=())
+            cluster,
+            registry,
+            rollout,
+            replace(
+                rollout, previous=None, phase="starting", percent=0, attempt=0, reason="", steps=()
+            ),
         )
     if rollout.phase in FORWARD:
         return _drive(cluster, registry, rollout, None)
@@ -137,7 +170,10 @@ def start(arguments: argparse.Namespace) -> int:
     registry = Registry(open_store(arguments.store), preset.model_name)
     champion = registry.pointers().champion
     if champion is None:
-        raise InputError(f"{preset.model_name} has no champion", fix="`emotion models` says what waits for a person")
+        raise InputError(
+            f"{preset.model_name} has no champion",
+            fix="`emotion models` says what waits for a person",
+        )
     arguments.namespace, arguments.model = preset.serving.namespace, preset.model_name
     cluster = _cluster(arguments)
     cluster.require_claim(arguments.store)
@@ -151,7 +187,9 @@ def start(arguments: argparse.Namespace) -> int:
         )
     uri = storage_uri(registry.location(champion.version))
     signature = _signature(registry, champion.version, preset.serving.public_key)
-    served = Served(preset.model_name, champion.version, champion.run_id, uri, image, arguments.store, signature)
+    served = Served(
+        preset.model_name, champion.version, champion.run_id, uri, image, arguments.store, signature
+    )
     rollout = wanted(served, preset.serving)
     _require_reach(cluster, rollout)
     if seen:
@@ -187,10 +225,15 @@ def told(rollout: Rollout, seen: Seen) -> str:
         ("image", image_of(rollout.new)),
         (
             "phase",
-            rollout.phase + (f" {rollout.percent} %" if rollout.phase == "shifting" else "") + (f", asked to {asked}" if asked else ""),
+            rollout.phase
+            + (f" {rollout.percent} %" if rollout.phase == "shifting" else "")
+            + (f", asked to {asked}" if asked else ""),
         ),
         ("traffic", f"{share} to the new version"),
-        ("since", datetime.fromtimestamp(rollout.since, timezone.utc).isoformat(timespec="seconds")),
+        (
+            "since",
+            datetime.fromtimestamp(rollout.since, timezone.utc).isoformat(timespec="seconds"),
+        ),
         ("reason", rollout.reason or "-"),
     ]
     lines = [f"{name:12} {value}" for name, value in rows]
@@ -200,7 +243,10 @@ def told(rollout: Rollout, seen: Seen) -> str:
             f"{'traffic':>8} {'seconds':>8} {'requests':>9} {'of users':>9} {'errors':>7} {'at most':>8} {'p95 ms':>7} {'before':>7}",
         ]
     for step in rollout.steps:
-        latencies = [f"{value:.1f}" if value is not None else "-" for value in (step.p95_milliseconds, step.previous_p95_milliseconds)]
+        latencies = [
+            f"{value:.1f}" if value is not None else "-"
+            for value in (step.p95_milliseconds, step.previous_p95_milliseconds)
+        ]
         lines.append(
             f"{step.percent:>6} % {step.seconds:>8.0f} {step.requests:>9} {step.live_requests:>9} {step.errors:>7} "
             f"{percent(step.error_rate_bound, rollout.policy.max_error_rate, 2):>8} {latencies[0]:>7} {latencies[1]:>7}"
@@ -212,18 +258,26 @@ class _NoProber:
     """The way back asks nothing of the new version."""
 
     def smoke(self, rollout: Rollout) -> Sample:
-        raise EnvironmentProblem("someone took the request to abort back", fix="look at `emotion rollout status`")
+        raise EnvironmentProblem(
+            "someone took the request to abort back", fix="look at `emotion rollout status`"
+        )
 
     def probe(self, rollout: Rollout, requests: int) -> Sample:
         return self.smoke(rollout)
 
 
-def _drive(cluster: KubernetesCluster, registry: Registry, rollout: Rollout, begin: Rollout | None) -> int:
+def _drive(
+    cluster: KubernetesCluster, registry: Registry, rollout: Rollout, begin: Rollout | None
+) -> int:
     """Drive a version's rollout to its end, or begin it; a person who begins one wants it tried again."""
     with tempfile.TemporaryDirectory(prefix="emotion-rollout-") as cache:
-        model = registry.store.get_tree(keys.version(rollout.model_name, rollout.new.version), MARKERS["model"], Path(cache))
+        model = registry.store.get_tree(
+            keys.version(rollout.model_name, rollout.new.version), MARKERS["model"], Path(cache)
+        )
         prober = GoldenProber(golden_of(model), cluster)
-        found = drive(Tools(cluster, prober, recorder(registry), tell=print), begin, again=begin is not None)
+        found = drive(
+            Tools(cluster, prober, recorder(registry), tell=print), begin, again=begin is not None
+        )
     return _ended(found, expected="serving")
 
 
@@ -233,21 +287,32 @@ def _cluster(arguments: argparse.Namespace) -> KubernetesCluster:
         return KubernetesCluster(api, arguments.namespace, arguments.model)
     names = KubernetesCluster(api, arguments.namespace, "any").names()
     if len(names) != 1:
-        raise InputError("which model?", expected=f"one of {', '.join(names)}" if names else "an InferenceService", fix="name it")
+        raise InputError(
+            "which model?",
+            expected=f"one of {', '.join(names)}" if names else "an InferenceService",
+            fix="name it",
+        )
     return KubernetesCluster(api, arguments.namespace, names[0])
 
 
 def _under_way(cluster: KubernetesCluster) -> tuple[Rollout, Seen]:
     seen = cluster.look()
     if seen is None or seen.rollout is None:
-        raise InputError("nothing was rolled out here", fix="a run whose preset names serving.rollout does, or `emotion rollout start`")
+        raise InputError(
+            "nothing was rolled out here",
+            fix="a run whose preset names serving.rollout does, or `emotion rollout start`",
+        )
     return seen.rollout, seen
 
 
 def _require_reach(cluster: KubernetesCluster, rollout: Rollout) -> None:
     """Refuse to judge a version from where its address means nothing."""
     revisions = (rollout.new, *([rollout.previous] if rollout.previous else []))
-    addresses = [address for address, _ in (cluster.addresses(rollout, revision) for revision in revisions) if address]
+    addresses = [
+        address
+        for address, _ in (cluster.addresses(rollout, revision) for revision in revisions)
+        if address
+    ]
     for address in addresses or ["http://kubernetes.default.svc"]:
         if not os.environ.get("KUBERNETES_SERVICE_HOST") and not reachable(address):
             raise EnvironmentProblem(
@@ -267,6 +332,10 @@ def _now() -> str:
 def _ended(found: RolloutFindings, *, expected: str) -> int:
     serves = found.serving or "nothing"
     if found.outcome != "serving" and found.serving == found.version:
-        serves += f" with the image {found.previous_image}" if found.previous_image != found.image else ", as it was,"
+        serves += (
+            f" with the image {found.previous_image}"
+            if found.previous_image != found.image
+            else ", as it was,"
+        )
     print(f"{found.version}: {found.outcome}, {found.reason}; {serves} serves")
     return 0 if found.outcome == expected else NOT_SERVING

@@ -10,14 +10,27 @@ from typing import Protocol
 
 from components.deployment.rollout.cluster import Cluster, ClusterUnreachable, Overtaken, Seen
 from components.deployment.rollout.health import requests_needed
-from components.deployment.rollout.machine import Measured, Move, Probe, Record, Smoke, Stop, Wait, back, decide, opening
+from components.deployment.rollout.machine import (
+    Measured,
+    Move,
+    Probe,
+    Record,
+    Smoke,
+    Stop,
+    Wait,
+    back,
+    decide,
+    opening,
+)
 from components.deployment.rollout.probes import Prober
 from components.deployment.rollout.state import FORWARD, Revision, Rollout
 from components.shared.errors import ConflictError, ContractError, EnvironmentProblem
 from components.shared.findings import RolloutFindings
 from components.shared.preset import RolloutPolicy
 
-MARGIN = 1.2  # golden requests over what an error-free step needs, so that the soak's end finds enough
+MARGIN = (
+    1.2  # golden requests over what an error-free step needs, so that the soak's end finds enough
+)
 
 
 class Clock(Protocol):
@@ -58,13 +71,15 @@ def drive(tools: Tools, wanted: Rollout | None = None, *, again: bool = False) -
     """Bring a version to the traffic, or the traffic back; return how it ended.
 
     Args:
-        wanted: the version to bring, as if nothing served; None continues what stands in the cluster.
+        wanted: the version to bring, as if nothing served; None continues what stands in the
+            cluster.
         again: try a version once more that was rolled back.
 
     Raises:
-        EnvironmentProblem: the cluster can't be reached or changed until the deadline. Run it again: it
-            continues from what the cluster says.
-        ConflictError: the InferenceService was made by something else, or another rollout took over from this one.
+        EnvironmentProblem: the cluster can't be reached or changed until the deadline. Run it
+            again: it continues from what the cluster says.
+        ConflictError: the InferenceService was made by something else, or another rollout took over
+            from this one.
     """
     return _Driver(tools, wanted, again).run()
 
@@ -102,12 +117,18 @@ class _Driver:
         if self._ours:
             self._require_ours(seen)
         elif self._wanted is not None:
-            begin = opening(replace(self._wanted, since=clock.now(), started=clock.now()), seen, again=self._again)
+            begin = opening(
+                replace(self._wanted, since=clock.now(), started=clock.now()),
+                seen,
+                again=self._again,
+            )
             if begin is not None:
                 self._move(begin, seen)
                 return None
         if seen is None or seen.rollout is None:
-            raise EnvironmentProblem("there is no rollout to continue", fix="the deploy step of a run begins one")
+            raise EnvironmentProblem(
+                "there is no rollout to continue", fix="the deploy step of a run begins one"
+            )
         rollout = seen.rollout
         if self._wanted is None or self._wanted.new.name == rollout.new.name:
             self._ours = rollout.new.name
@@ -125,7 +146,9 @@ class _Driver:
             self._tidy(rollout)
         elif isinstance(action, Smoke):
             self._say("smoke test")
-            self._measured = replace(self._measured, sample=self._tools.prober.smoke(rollout), smoke=True)
+            self._measured = replace(
+                self._measured, sample=self._tools.prober.smoke(rollout), smoke=True
+            )
         elif isinstance(action, Probe):
             self._probe(rollout)
         elif isinstance(action, Wait):
@@ -142,7 +165,9 @@ class _Driver:
             self._tools.record(theirs)  # what was recorded here a moment ago may be older
         raise ConflictError(
             f"another rollout took over from that of {self._ours}",
-            received=f"{theirs.new.version}, {theirs.phase}" if theirs else "no rollout on the cluster any more",
+            received=f"{theirs.new.version}, {theirs.phase}"
+            if theirs
+            else "no rollout on the cluster any more",
             fix="look at `emotion rollout status`",
         )
 
@@ -155,7 +180,9 @@ class _Driver:
             if under_way is None or under_way.phase not in FORWARD:
                 raise
             # A cluster that refuses the next step still takes the way back.
-            self._tools.cluster.apply(back(under_way, str(refused), self._tools.clock.now()), version)
+            self._tools.cluster.apply(
+                back(under_way, str(refused), self._tools.clock.now()), version
+            )
         self._again = False  # the next time that this revision is seen rolled back, it just was
 
     def _probe(self, rollout: Rollout) -> None:
@@ -164,7 +191,10 @@ class _Driver:
             self._measured = replace(self._measured, since=clock.now())
         looks = max(1, math.floor(policy.soak_seconds / policy.poll_seconds))
         requests = max(1, math.ceil(requests_needed(policy.max_error_rate) * MARGIN / looks))
-        self._measured = replace(self._measured, sample=self._measured.sample + self._tools.prober.probe(rollout, requests))
+        self._measured = replace(
+            self._measured,
+            sample=self._measured.sample + self._tools.prober.probe(rollout, requests),
+        )
         self._pause()
 
     def _tidy(self, rollout: Rollout) -> None:
@@ -206,8 +236,14 @@ def names(rollout: Rollout) -> tuple[str, str]:
     if previous is None or new.version != previous.version:
         return new.version, previous.version if previous else "none"
     if image_of(new) != image_of(previous):
-        return f"{new.version} with the image {image_of(new)}", f"{previous.version} with the image {image_of(previous)}"
-    return f"{new.version} as revision {new.name}", f"{previous.version} as revision {previous.name}"
+        return (
+            f"{new.version} with the image {image_of(new)}",
+            f"{previous.version} with the image {image_of(previous)}",
+        )
+    return (
+        f"{new.version} as revision {new.name}",
+        f"{previous.version} as revision {previous.name}",
+    )
 
 
 def image_of(revision: Revision) -> str:
@@ -218,7 +254,9 @@ def image_of(revision: Revision) -> str:
 def _headline(rollout: Rollout) -> str:
     version = names(rollout)[0]
     return {
-        "starting": f"{version}: dark launch, no traffic yet" if rollout.previous else f"{version}: first to serve",
+        "starting": f"{version}: dark launch, no traffic yet"
+        if rollout.previous
+        else f"{version}: first to serve",
         "shifting": f"{version}: {rollout.percent} % of the traffic",
         "promoting": f"{version}: takes over",
         "serving": f"{version}: serves",
@@ -236,4 +274,6 @@ def _findings(rollout: Rollout, stop: Stop, seen: Seen, now: float) -> RolloutFi
     ended = rollout.since if rollout.ended else now
     images = image_of(rollout.new), image_of(rollout.previous) if rollout.previous else ""
     seconds = round(ended - rollout.started, 3)
-    return RolloutFindings(stop.outcome, rollout.new.version, serving, percent, reason, rollout.steps, seconds, *images)
+    return RolloutFindings(
+        stop.outcome, rollout.new.version, serving, percent, reason, rollout.steps, seconds, *images
+    )

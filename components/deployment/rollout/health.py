@@ -19,9 +19,11 @@ class Sample:
     """Requests that a version answered, or should have.
 
     Attributes:
-        requests, errors: all of them, live ones included. An error is a 5xx, no answer, or another answer than expected.
+        requests, errors: all of them, live ones included. An error is a 5xx, no answer, or another
+            answer than expected.
         live_requests: those that users sent.
-        milliseconds, previous_milliseconds: of golden requests to the new and to the previous version, sent in turn.
+        milliseconds, previous_milliseconds: of golden requests to the new and to the previous
+            version, sent in turn.
         wrong: what was wrong with a golden answer, in words; "" when nothing was.
     """
 
@@ -54,12 +56,14 @@ class Verdict:
 def judge(sample: Sample, policy: RolloutPolicy) -> Verdict:
     """Whether the version may have more traffic.
 
-    The error rate is bounded from both sides at 95 %: good when even the upper bound is low enough, bad
-    when even the lower one is too high.
+    The error rate is bounded from both sides at 95 %: good when even the upper bound is low enough,
+    bad when even the lower one is too high.
     """
     low, high = error_bounds(sample.errors, sample.requests)
     limit = policy.max_error_rate
-    told = f"{sample.errors} of {sample.requests} requests failed" + (f" ({sample.wrong})" if sample.wrong else "")
+    told = f"{sample.errors} of {sample.requests} requests failed" + (
+        f" ({sample.wrong})" if sample.wrong else ""
+    )
     if low > policy.max_error_rate:
         return Verdict("bad", f"{told}; at most {percent(limit, limit)} may")
     latency = _latency(sample, policy)
@@ -79,8 +83,14 @@ def error_bounds(errors: int, requests: int) -> tuple[float, float]:
     if requests == 0:
         return 0.0, 1.0
     tail = 1 - CONFIDENCE
-    low = 0.0 if errors == 0 else _solve(lambda rate: 1 - _at_most(errors - 1, requests, rate) >= tail)
-    high = 1.0 if errors >= requests else _solve(lambda rate: _at_most(errors, requests, rate) <= tail)
+    low = (
+        0.0
+        if errors == 0
+        else _solve(lambda rate: 1 - _at_most(errors - 1, requests, rate) >= tail)
+    )
+    high = (
+        1.0 if errors >= requests else _solve(lambda rate: _at_most(errors, requests, rate) <= tail)
+    )
     return low, high
 
 
@@ -118,7 +128,13 @@ def _at_most(errors: int, requests: int, rate: float) -> float:
     return min(
         1.0,
         math.fsum(
-            math.exp(total - math.lgamma(k + 1) - math.lgamma(requests - k + 1) + k * hit + (requests - k) * miss)
+            math.exp(
+                total
+                - math.lgamma(k + 1)
+                - math.lgamma(requests - k + 1)
+                + k * hit
+                + (requests - k) * miss
+            )
             for k in range(errors + 1)
         ),
     )

@@ -1,9 +1,10 @@
 """The cluster over the Kubernetes API, with the Kubernetes project's own client.
 
 The rollout owns the whole spec, so it always applies with force, as Kubernetes asks of controllers
-("Server-Side Apply", section Conflicts): who changed a field by hand loses it with the next step. What
-guards against crossing writers is the resource version that each apply carries. Unknown fields are
-refused (`fieldValidation=Strict`), so that a KServe without ``spec.canary`` says so instead of dropping it.
+("Server-Side Apply", section Conflicts): who changed a field by hand loses it with the next step.
+What guards against crossing writers is the resource version that each apply carries. Unknown fields
+are refused (`fieldValidation=Strict`), so that a KServe without ``spec.canary`` says so instead of
+dropping it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def connect(context: str = "") -> client.ApiClient:
     """A client of the cluster that this process runs in, or of the kubeconfig's.
 
     Args:
-        context: of the kubeconfig; "" takes the cluster around this process, else the current context.
+        context: of the kubeconfig; "" takes the cluster around this process, else the current
+            context.
 
     Raises:
         EnvironmentProblem: neither is configured.
@@ -75,7 +77,13 @@ class KubernetesCluster:
         api: to the API server. sleep: between attempts.
     """
 
-    def __init__(self, api: client.ApiClient, namespace: str, model_name: str, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        api: client.ApiClient,
+        namespace: str,
+        model_name: str,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._objects = client.CustomObjectsApi(api)
         self._core = client.CoreV1Api(api)
         self._apps = client.AppsV1Api(api)
@@ -101,7 +109,11 @@ class KubernetesCluster:
         )
         if rollout is None:
             return seen
-        return self._knative(seen, rollout, service) if seen.mode == "Knative" else self._standard(seen, rollout)
+        return (
+            self._knative(seen, rollout, service)
+            if seen.mode == "Knative"
+            else self._standard(seen, rollout)
+        )
 
     def apply(self, rollout: Rollout, resource_version: str | None) -> None:
         body = render(rollout)
@@ -137,58 +149,116 @@ class KubernetesCluster:
         stays = workload_name(self._name, rollout.serving.name) if rollout.serving else ""
         selector = f"{SERVICE_LABEL}={self._name},component=predictor"
         found = self._call(
-            "list autoscalers", self._scaling.list_namespaced_horizontal_pod_autoscaler, self._namespace, label_selector=selector
+            "list autoscalers",
+            self._scaling.list_namespaced_horizontal_pod_autoscaler,
+            self._namespace,
+            label_selector=selector,
         )
-        left = [each.metadata.name for each in found.items if each.spec.scale_target_ref.name != stays]
+        left = [
+            each.metadata.name for each in found.items if each.spec.scale_target_ref.name != stays
+        ]
         for name in left:
             delete = self._scaling.delete_namespaced_horizontal_pod_autoscaler
             self._call(f"remove autoscaler {name}", delete, name, self._namespace, missing=True)
         return len(left)
 
     def addresses(self, rollout: Rollout, revision: Revision) -> tuple[str, tuple[str, ...]]:
-        pods = tuple(f"http://{pod['status']['podIP']}:{PORT}" for pod in self._pods(revision) if pod["status"].get("podIP"))
+        pods = tuple(
+            f"http://{pod['status']['podIP']}:{PORT}"
+            for pod in self._pods(revision)
+            if pod["status"].get("podIP")
+        )
         if rollout.mode == "Knative":
             tag = "latest" if revision.name == rollout.new.name else "prev"
             tagged = tag == "latest" or (rollout.previous is not None and rollout.percent < 100)
-            return (f"http://{tag}-{workload_name(self._name, '')}.{self._namespace}.svc" if tagged else ""), pods
+            return (
+                f"http://{tag}-{workload_name(self._name, '')}.{self._namespace}.svc"
+                if tagged
+                else ""
+            ), pods
         workload = workload_name(self._name, revision.name)
-        service = self._call(f"read service {workload}", self._core.read_namespaced_service, workload, self._namespace, missing=True)
+        service = self._call(
+            f"read service {workload}",
+            self._core.read_namespaced_service,
+            workload,
+            self._namespace,
+            missing=True,
+        )
         if service is None:
             return "", pods
-        headless = service.spec.cluster_ip == "None"  # its name leads to the pods themselves, and to their port
-        return f"http://{workload}.{self._namespace}.svc:{PORT if headless else service.spec.ports[0].port}", pods
+        headless = (
+            service.spec.cluster_ip == "None"
+        )  # its name leads to the pods themselves, and to their port
+        return (
+            f"http://{workload}.{self._namespace}.svc:{PORT if headless else service.spec.ports[0].port}",
+            pods,
+        )
 
     def names(self) -> list[str]:
         """Model names of every InferenceService of this project in the namespace."""
         selector = "app.kubernetes.io/part-of=emotion-retraining"
         found = self._call(
-            "list InferenceServices", self._objects.list_namespaced_custom_object, *self._place(SERVICES), label_selector=selector
+            "list InferenceServices",
+            self._objects.list_namespaced_custom_object,
+            *self._place(SERVICES),
+            label_selector=selector,
         )
-        return sorted(item["metadata"]["labels"]["app.kubernetes.io/name"] for item in found["items"])
+        return sorted(
+            item["metadata"]["labels"]["app.kubernetes.io/name"] for item in found["items"]
+        )
 
     def require_claim(self, store: str) -> None:
         claim, read = claim_of(store), self._core.read_namespaced_persistent_volume_claim
-        if claim and self._call(f"read claim {claim}", read, claim, self._namespace, missing=True) is None:
+        if (
+            claim
+            and self._call(f"read claim {claim}", read, claim, self._namespace, missing=True)
+            is None
+        ):
             raise EnvironmentProblem(
-                f"the InferenceService's namespace {self._namespace} has no claim {claim}", received=store,
+                f"the InferenceService's namespace {self._namespace} has no claim {claim}",
+                received=store,
                 fix="serve in the run's own namespace (serving.namespace), or make a claim of that name there on the same volume",
-            )  # fmt: skip
+            )
 
     def _standard(self, seen: Seen, rollout: Rollout) -> Seen:
-        routes = [self._object(ROUTES, name) for name in (self._name, workload_name(self._name, ""))]
-        share = objects.route_share([route for route in routes if route is not None], workload_name(self._name, rollout.new.name))
+        routes = [
+            self._object(ROUTES, name) for name in (self._name, workload_name(self._name, ""))
+        ]
+        share = objects.route_share(
+            [route for route in routes if route is not None],
+            workload_name(self._name, rollout.new.name),
+        )
         new = self._deployment(rollout.new)
         previous = self._deployment(rollout.previous) if rollout.previous else seen.previous
-        return Seen(seen.resource_version, seen.mode, seen.predictor, rollout, seen.request, new, previous, share)
+        return Seen(
+            seen.resource_version,
+            seen.mode,
+            seen.predictor,
+            rollout,
+            seen.request,
+            new,
+            previous,
+            share,
+        )
 
     def _knative(self, seen: Seen, rollout: Rollout, service: Json) -> Seen:
         status = objects.predictor_status(service)
-        names = [status.get(key, "") for key in ("latestCreatedRevision", "latestRolledoutRevision", "previousRolledoutRevision")]
+        names = [
+            status.get(key, "")
+            for key in (
+                "latestCreatedRevision",
+                "latestRolledoutRevision",
+                "previousRolledoutRevision",
+            )
+        ]
         found = {name: self._object(REVISIONS, name) for name in dict.fromkeys(names) if name}
 
         def carrying(revision: Revision) -> Json | None:
             for made in found.values():
-                if made is not None and (made["metadata"].get("labels") or {}).get(REVISION_LABEL) == revision.name:
+                if (
+                    made is not None
+                    and (made["metadata"].get("labels") or {}).get(REVISION_LABEL) == revision.name
+                ):
                     return made
             return None
 
@@ -196,34 +266,71 @@ class KubernetesCluster:
         new = objects.knative_workload(made, self._pods(rollout.new), rollout.new.name)
         previous = seen.previous
         if rollout.previous:
-            previous = objects.knative_workload(carrying(rollout.previous), self._pods(rollout.previous), rollout.previous.name)
+            previous = objects.knative_workload(
+                carrying(rollout.previous), self._pods(rollout.previous), rollout.previous.name
+            )
         share = objects.knative_share(service, made["metadata"]["name"] if made else "")
-        return Seen(seen.resource_version, seen.mode, seen.predictor, rollout, seen.request, new, previous, share)
+        return Seen(
+            seen.resource_version,
+            seen.mode,
+            seen.predictor,
+            rollout,
+            seen.request,
+            new,
+            previous,
+            share,
+        )
 
     def _deployment(self, revision: Revision) -> Any:
         name = workload_name(self._name, revision.name)
-        found = self._call(f"read deployment {name}", self._apps.read_namespaced_deployment, name, self._namespace, missing=True)
+        found = self._call(
+            f"read deployment {name}",
+            self._apps.read_namespaced_deployment,
+            name,
+            self._namespace,
+            missing=True,
+        )
         plain = self._api.sanitize_for_serialization(found) if found is not None else None
         return objects.deployment_workload(plain, self._pods(revision), revision.name)
 
     def _pods(self, revision: Revision) -> list[Json]:
         selector = f"{SERVICE_LABEL}={self._name},{REVISION_LABEL}={revision.name}"
-        found = self._call("list pods", self._core.list_namespaced_pod, self._namespace, label_selector=selector)
-        return [self._api.sanitize_for_serialization(pod) for pod in found.items if pod.metadata.deletion_timestamp is None]
+        found = self._call(
+            "list pods", self._core.list_namespaced_pod, self._namespace, label_selector=selector
+        )
+        return [
+            self._api.sanitize_for_serialization(pod)
+            for pod in found.items
+            if pod.metadata.deletion_timestamp is None
+        ]
 
     def _object(self, kind: tuple[str, str, str], name: str) -> Json | None:
         place = self._place(kind)
-        found: Json | None = self._call(f"read {place[3]}/{name}", self._objects.get_namespaced_custom_object, *place, name, missing=True)
+        found: Json | None = self._call(
+            f"read {place[3]}/{name}",
+            self._objects.get_namespaced_custom_object,
+            *place,
+            name,
+            missing=True,
+        )
         return found
 
     def _place(self, kind: tuple[str, str, str]) -> tuple[str, str, str, str]:
         group, version, plural = kind
         return group, version, self._namespace, plural
 
-    def _call(self, what: str, function: Callable[..., Any], *arguments: Any, missing: bool = False, **options: Any) -> Any:
+    def _call(
+        self,
+        what: str,
+        function: Callable[..., Any],
+        *arguments: Any,
+        missing: bool = False,
+        **options: Any,
+    ) -> Any:
         """Call the API, again after a passing error. ``missing``: 404 is the answer None.
 
-        An apply may be repeated: had the first one been done, its resource version would be old by now.
+        An apply may be repeated: had the first one been done, its resource version would be old by
+            now.
         """
         delay, last = FIRST_DELAY_SECONDS, ""
         for attempt in range(ATTEMPTS):
@@ -241,7 +348,9 @@ class KubernetesCluster:
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 last = f"{type(error).__name__}: {shortened(error, 200)}"
         raise ClusterUnreachable(
-            f"could not {what}, tried {ATTEMPTS} times", received=last, fix="look after the cluster's API, then run again"
+            f"could not {what}, tried {ATTEMPTS} times",
+            received=last,
+            fix="look after the cluster's API, then run again",
         )
 
 
@@ -250,11 +359,19 @@ def _explained(what: str, error: ApiException) -> Exception:
     if error.status == 409:
         return Overtaken(f"could not {what}: somebody changed it in between", received=told)
     if error.status in (401, 403):
-        return EnvironmentProblem(f"no right to {what}", received=told, fix="give the service account the role that infra/ defines for it")
+        return EnvironmentProblem(
+            f"no right to {what}",
+            received=told,
+            fix="give the service account the role that infra/ defines for it",
+        )
     if error.status in (400, 422):
         return ContractError(
-            f"could not {what}: the cluster refuses it", received=told, fix="KServe 0.21 or newer knows every field that is written"
+            f"could not {what}: the cluster refuses it",
+            received=told,
+            fix="KServe 0.21 or newer knows every field that is written",
         )
     return EnvironmentProblem(
-        f"could not {what}: HTTP {error.status}", received=told, fix="is KServe installed, with the mode that the preset names?"
+        f"could not {what}: HTTP {error.status}",
+        received=told,
+        fix="is KServe installed, with the mode that the preset names?",
     )

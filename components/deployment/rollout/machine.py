@@ -29,11 +29,13 @@ While nothing is wrong (the first row that fits decides):
     rolled-back   not recorded                                      record the previous version, or that none serves
     rolled-back   recorded                                          end
 
-There is no way from rolling-back but to rolled-back: it takes precedence over deadline, pause and abort.
+There is no way from rolling-back but to rolled-back: it takes precedence over deadline, pause and
+abort.
 
-An HTTPRoute that is accepted in its current generation says that the gateway's controller took it, not that each proxy routes
-by it: Gateway API has no such condition for routes ("Programmed" is of Gateways and listeners, apis/v1/httproute_types.go). So
-a revision whose weight fell to 0 stays for `DRAIN_SECONDS`: proxies take the change, requests under way end.
+An HTTPRoute that is accepted in its current generation says that the gateway's controller took it,
+not that each proxy routes by it: Gateway API has no such condition for routes ("Programmed" is of
+Gateways and listeners, apis/v1/httproute_types.go). So a revision whose weight fell to 0 stays for
+`DRAIN_SECONDS`: proxies take the change, requests under way end.
 """
 
 from __future__ import annotations
@@ -108,7 +110,8 @@ def opening(wanted: Rollout, seen: Seen | None, *, again: bool) -> Rollout | Non
     """The rollout to begin with, or None when the one that stands there is to be continued.
 
     Args:
-        wanted: as if nothing served. again: whether a person asked to try a version again that was rolled back.
+        wanted: as if nothing served. again: whether a person asked to try a version again that was
+            rolled back.
 
     Raises:
         ConflictError: the InferenceService was made by something else.
@@ -137,18 +140,32 @@ def opening(wanted: Rollout, seen: Seen | None, *, again: bool) -> Rollout | Non
         return None
     serving = current.serving
     if serving is not None and serving.name == wanted.new.name:
-        return replace(wanted, phase="serving", percent=100, reason="it served already")  # another one was sent back since
-    if serving is not None and seen.mode == "Standard" and seen.predictor.get("name") == serving.name:
-        serving = replace(serving, predictor=seen.predictor)  # with what a person may have changed since
+        return replace(
+            wanted, phase="serving", percent=100, reason="it served already"
+        )  # another one was sent back since
+    if (
+        serving is not None
+        and seen.mode == "Standard"
+        and seen.predictor.get("name") == serving.name
+    ):
+        serving = replace(
+            serving, predictor=seen.predictor
+        )  # with what a person may have changed since
     return replace(wanted, previous=serving)
 
 
-def decide(rollout: Rollout, seen: Seen, measured: Measured, now: float, *, overdue: bool) -> Action:
+def decide(
+    rollout: Rollout, seen: Seen, measured: Measured, now: float, *, overdue: bool
+) -> Action:
     """The next action; the table above."""
     if rollout.phase == "rolling-back":
         return _return(rollout, seen, now)
     if rollout.phase == "draining":
-        return Wait("requests under way end") if _drains(rollout, now) else Move(replace(rollout, phase="rolled-back", since=now))
+        return (
+            Wait("requests under way end")
+            if _drains(rollout, now)
+            else Move(replace(rollout, phase="rolled-back", since=now))
+        )
     if rollout.phase == "serving":
         return Stop("serving") if measured.recorded else Record()
     if rollout.phase == "rolled-back":
@@ -170,7 +187,15 @@ def decide(rollout: Rollout, seen: Seen, measured: Measured, now: float, *, over
 def back(rollout: Rollout, reason: str, now: float) -> Rollout:
     """The rollout on its way back."""
     held = 100 if rollout.phase == "promoting" else rollout.percent
-    return replace(rollout, phase="rolling-back", percent=0, since=now, attempt=1, reason=reason, held_percent=held)
+    return replace(
+        rollout,
+        phase="rolling-back",
+        percent=0,
+        since=now,
+        attempt=1,
+        reason=reason,
+        held_percent=held,
+    )
 
 
 def requested(seen: Seen, rollout: Rollout) -> str:
@@ -182,7 +207,9 @@ def requested(seen: Seen, rollout: Rollout) -> str:
 def _try(rollout: Rollout, seen: Seen, measured: Measured, now: float) -> Action:
     """Starting and promoting: ready, routed as wanted, then the smoke test."""
     share = rollout.percent if rollout.phase == "starting" else 100
-    missing = _missing(seen, share, needs_route=rollout.previous is not None or rollout.phase == "promoting")
+    missing = _missing(
+        seen, share, needs_route=rollout.previous is not None or rollout.phase == "promoting"
+    )
     if missing:
         return _wait(rollout, missing, now)
     if not measured.smoke:
@@ -194,7 +221,9 @@ def _try(rollout: Rollout, seen: Seen, measured: Measured, now: float) -> Action
             return Wait("the previous version ends its requests")
         return Move(replace(rollout, phase="serving", since=now, reason="every check passed"))
     steps = (*rollout.steps, _step(replace(rollout, percent=0), measured, now))
-    return Move(replace(rollout, phase="shifting", percent=rollout.percentages[0], since=now, steps=steps))
+    return Move(
+        replace(rollout, phase="shifting", percent=rollout.percentages[0], since=now, steps=steps)
+    )
 
 
 def _shift(rollout: Rollout, seen: Seen, measured: Measured, now: float) -> Action:
@@ -205,7 +234,9 @@ def _shift(rollout: Rollout, seen: Seen, measured: Measured, now: float) -> Acti
     verdict = judge(measured.sample, rollout.policy)
     if verdict.word == "bad":
         steps = (*rollout.steps, _step(rollout, measured, now))
-        return Move(back(replace(rollout, steps=steps), f"at {rollout.percent} %: {verdict.reason}", now))
+        return Move(
+            back(replace(rollout, steps=steps), f"at {rollout.percent} %: {verdict.reason}", now)
+        )
     watched = now - (measured.since if measured.since is not None else now)
     if verdict.word == "unknown" or watched < rollout.policy.soak_seconds:
         if watched > max(rollout.policy.step_timeout_seconds, rollout.policy.soak_seconds):
@@ -249,13 +280,21 @@ def _missing(seen: Seen, share: int, *, needs_route: bool) -> str:
         return "not ready"
     if not needs_route or seen.share == share:
         return ""
-    return "no accepted route" if seen.share is None else f"routed {seen.share} % of the traffic instead of {share} %"
+    return (
+        "no accepted route"
+        if seen.share is None
+        else f"routed {seen.share} % of the traffic instead of {share} %"
+    )
 
 
 def _missing_of_previous(seen: Seen) -> str:
     if not seen.previous.ready:
         return "the previous version isn't ready"
-    return "no accepted route" if seen.share is None else f"{seen.share} % of the traffic is still routed to the new version"
+    return (
+        "no accepted route"
+        if seen.share is None
+        else f"{seen.share} % of the traffic is still routed to the new version"
+    )
 
 
 def _step(rollout: Rollout, measured: Measured, now: float) -> RolloutStep:
@@ -276,7 +315,11 @@ def _adopted(wanted: Rollout, seen: Seen) -> Rollout:
     """A service that was applied by hand from this project's manifest."""
     labels = seen.predictor.get("labels") or {}
     revision, version = labels.get(REVISION_LABEL), labels.get(VERSION_LABEL)
-    if not revision or not version or (seen.mode == "Standard" and seen.predictor.get("name") != revision):
+    if (
+        not revision
+        or not version
+        or (seen.mode == "Standard" and seen.predictor.get("name") != revision)
+    ):
         raise ConflictError(
             f"the InferenceService of {wanted.model_name} in {wanted.namespace} was made by something else",
             expected=f"labels {VERSION_LABEL} and {REVISION_LABEL} on its predictor",

@@ -1,8 +1,9 @@
 """Kubernetes objects, as JSON, to what is seen.
 
-Nothing here trusts the InferenceService's own Ready or observedGeneration: after a change Ready is the old
-one's for a while, and KServe copies observedGeneration from a child, so it counts something else. What counts
-is the Deployment or Knative revision that carries the revision's name, and the routes themselves.
+Nothing here trusts the InferenceService's own Ready or observedGeneration: after a change Ready is
+the old one's for a while, and KServe copies observedGeneration from a child, so it counts something
+else. What counts is the Deployment or Knative revision that carries the revision's name, and the
+routes themselves.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ HOPELESS = {
 def mode_of(service: Json) -> Mode:
     """The deployment mode that an InferenceService asks for; older names of the modes included."""
     annotations = service["metadata"].get("annotations") or {}
-    knative = annotations.get("serving.kserve.io/deploymentMode", "Standard") in ("Knative", "Serverless")
+    knative = annotations.get("serving.kserve.io/deploymentMode", "Standard") in (
+        "Knative",
+        "Serverless",
+    )
     return "Knative" if knative else "Standard"
 
 
@@ -45,15 +49,21 @@ def deployment_workload(deployment: Json | None, pods: list[Json], revision: str
     stuck = [
         condition
         for condition in status.get("conditions") or []
-        if condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded"
+        if condition.get("type") == "Progressing"
+        and condition.get("reason") == "ProgressDeadlineExceeded"
     ]
-    failure = pod_failure(pods) or (f"its Deployment gave up: {stuck[0].get('message', '')}" if stuck and current else "")
+    failure = pod_failure(pods) or (
+        f"its Deployment gave up: {stuck[0].get('message', '')}" if stuck and current else ""
+    )
     return Workload(ours and current and status.get("availableReplicas", 0) > 0, len(pods), failure)
 
 
 def knative_workload(revision_object: Json | None, pods: list[Json], revision: str) -> Workload:
     """A revision in Knative mode: its own Revision object, which never changes once made."""
-    if revision_object is None or (revision_object["metadata"].get("labels") or {}).get(REVISION_LABEL) != revision:
+    if (
+        revision_object is None
+        or (revision_object["metadata"].get("labels") or {}).get(REVISION_LABEL) != revision
+    ):
         return Workload(False, len(pods), pod_failure(pods))
     ready = condition(revision_object, "Ready")
     failure = pod_failure(pods)
@@ -66,7 +76,10 @@ def pod_failure(pods: list[Json]) -> str:
     """Why a pod won't become ready by itself, in words; "" when all may. The storage initializer's container counts."""
     for pod in pods:
         status = pod.get("status") or {}
-        for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+        for container in [
+            *(status.get("initContainerStatuses") or []),
+            *(status.get("containerStatuses") or []),
+        ]:
             waiting = (container.get("state") or {}).get("waiting") or {}
             reason = waiting.get("reason", "")
             if reason in HOPELESS:
@@ -91,7 +104,11 @@ def knative_share(service: Json, revision_object_name: str) -> int | None:
     traffic = predictor_status(service).get("traffic")
     if not traffic:
         return None
-    return sum(target.get("percent") or 0 for target in traffic if target.get("revisionName") == revision_object_name)
+    return sum(
+        target.get("percent") or 0
+        for target in traffic
+        if target.get("revisionName") == revision_object_name
+    )
 
 
 def predictor_status(service: Json) -> Json:
@@ -113,7 +130,9 @@ def _share(route: Json, workload: str) -> int | None:
     parents = (route.get("status") or {}).get("parents") or []
     accepted = [
         any(
-            found.get("type") == "Accepted" and found.get("status") == "True" and found.get("observedGeneration", 0) >= generation
+            found.get("type") == "Accepted"
+            and found.get("status") == "True"
+            and found.get("observedGeneration", 0) >= generation
             for found in parent.get("conditions") or []
         )
         for parent in parents
@@ -128,4 +147,8 @@ def _share(route: Json, workload: str) -> int | None:
 def _percent(backends: list[Json], workload: str) -> int:
     weights = [(backend.get("name"), backend.get("weight", 1)) for backend in backends]
     total = sum(weight for _, weight in weights)
-    return round(100 * sum(weight for name, weight in weights if name == workload) / total) if total else 0
+    return (
+        round(100 * sum(weight for name, weight in weights if name == workload) / total)
+        if total
+        else 0
+    )

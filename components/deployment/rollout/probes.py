@@ -54,7 +54,8 @@ class Reply:
     """One answer.
 
     Attributes:
-        error: why there is no usable answer, in words; "" when there is one. status: 0 when nothing was answered.
+        error: why there is no usable answer, in words; "" when there is one. status: 0 when nothing
+            was answered.
     """
 
     milliseconds: float
@@ -68,23 +69,33 @@ def golden_of(model: Path) -> Golden:
     """The golden images of a model artifact.
 
     Raises:
-        ContractError: the artifact isn't what its manifest says, or has no golden images to test with.
+        ContractError: the artifact isn't what its manifest says, or has no golden images to test
+            with.
     """
     manifest = verified_model(model)
-    expected = from_json(dict[str, tuple[float, ...]], (model / "golden" / "expected.json").read_bytes(), "golden/expected.json")
+    expected = from_json(
+        dict[str, tuple[float, ...]],
+        (model / "golden" / "expected.json").read_bytes(),
+        "golden/expected.json",
+    )
     if not expected:
         raise ContractError(
             f"version {manifest.version} has no golden images",
             fix="set serving.golden_images above 0 and train again; a rollout tests with them",
         )
-    images = tuple((name, (model / "golden" / name).read_bytes(), values) for name, values in sorted(expected.items()))
+    images = tuple(
+        (name, (model / "golden" / name).read_bytes(), values)
+        for name, values in sorted(expected.items())
+    )
     return Golden(manifest.version, manifest.labels, images)
 
 
 class GoldenProber:
     """See `Prober`. Keeps what users had sent by the last look, so each probe tells what came since."""
 
-    def __init__(self, golden: Golden, cluster: Cluster, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self, golden: Golden, cluster: Cluster, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
         self._golden = golden
         self._cluster = cluster
         self._clock = clock
@@ -103,7 +114,14 @@ class GoldenProber:
                         break
                     reply = client.predict(image)
                 wrong = self._wrong(reply, expected, tolerance)
-                sample += Sample(1, int(bool(wrong)), 0, (reply.milliseconds,), (), f"{name}: {wrong}" if wrong else "")
+                sample += Sample(
+                    1,
+                    int(bool(wrong)),
+                    0,
+                    (reply.milliseconds,),
+                    (),
+                    f"{name}: {wrong}" if wrong else "",
+                )
                 if wrong:
                     break
         return sample
@@ -113,7 +131,10 @@ class GoldenProber:
         previous = self._cluster.addresses(rollout, rollout.previous)[0] if rollout.previous else ""
         before = self._users(pods)
         sample, answered, failed = Sample(), 0, 0
-        with Client(address, rollout.model_name, self._clock) as ours, Client(previous, rollout.model_name, self._clock) as theirs:
+        with (
+            Client(address, rollout.model_name, self._clock) as ours,
+            Client(previous, rollout.model_name, self._clock) as theirs,
+        ):
             for _ in range(requests):
                 name, image, expected = self._golden.images[self._next % len(self._golden.images)]
                 self._next += 1
@@ -122,7 +143,14 @@ class GoldenProber:
                 wrong = self._wrong(reply, expected, rollout.policy.golden_tolerance)
                 other = theirs.predict(image) if previous else Reply(0.0)
                 latencies = (other.milliseconds,) if other.status == 200 else ()
-                sample += Sample(1, int(bool(wrong)), 0, (reply.milliseconds,), latencies, f"{name}: {wrong}" if wrong else "")
+                sample += Sample(
+                    1,
+                    int(bool(wrong)),
+                    0,
+                    (reply.milliseconds,),
+                    latencies,
+                    f"{name}: {wrong}" if wrong else "",
+                )
                 if not reply.status:
                     break  # each further one might take its whole timeout, and the driver's deadline wants to be looked at
         return sample + _live(before, self._users(pods), answered, failed)
@@ -136,7 +164,10 @@ class GoldenProber:
         probabilities = reply.probabilities or {}
         if set(probabilities) != set(self._golden.labels):
             return f"labels {sorted(probabilities)}, not {sorted(self._golden.labels)}"
-        differences = [abs(probabilities[label] - value) for label, value in zip(self._golden.labels, expected, strict=True)]
+        differences = [
+            abs(probabilities[label] - value)
+            for label, value in zip(self._golden.labels, expected, strict=True)
+        ]
         # Not `> tolerance`: a NaN is no match.
         if not all(difference <= tolerance for difference in differences):
             return f"a probability is off by {max(differences):.2g}, more than {tolerance:g}"
@@ -154,7 +185,12 @@ class GoldenProber:
             if earlier is not None:
                 # A counter that fell was reset by a restart: all it shows came since.
                 grown.append(
-                    {code: value - earlier.get(code, 0) if value >= earlier.get(code, 0) else value for code, value in counters.items()}
+                    {
+                        code: value - earlier.get(code, 0)
+                        if value >= earlier.get(code, 0)
+                        else value
+                        for code, value in counters.items()
+                    }
                 )
         return tuple(grown)
 
@@ -162,10 +198,14 @@ class GoldenProber:
 class Client:
     """Single images over the V1 protocol, on one kept connection. An address of "" answers nothing."""
 
-    def __init__(self, address: str, model_name: str, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self, address: str, model_name: str, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
         parts = urllib.parse.urlsplit(address)
         self._host = parts.hostname or ""
-        self._connection = http.client.HTTPConnection(self._host, parts.port or 80, timeout=TIMEOUT_SECONDS)
+        self._connection = http.client.HTTPConnection(
+            self._host, parts.port or 80, timeout=TIMEOUT_SECONDS
+        )
         self._path = f"/v1/models/{model_name}:predict"
         self._clock = clock
 
@@ -192,18 +232,24 @@ class Client:
             content = response.read()
         except socket.gaierror as error:
             raise ClusterUnreachable(
-                f"the name {self._host} isn't known here", received=str(error), fix="run it in the cluster, where the deploy step does"
+                f"the name {self._host} isn't known here",
+                received=str(error),
+                fix="run it in the cluster, where the deploy step does",
             ) from error
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()  # opened again by the next request
-            return Reply((self._clock() - began) * 1000, error=f"no answer ({type(error).__name__}: {error})")
+            return Reply(
+                (self._clock() - began) * 1000, error=f"no answer ({type(error).__name__}: {error})"
+            )
         return _reply(response.status, content, (self._clock() - began) * 1000)
 
 
 def scrape(address: str) -> dict[str, float] | None:
     """Requests that a pod has answered so far, by HTTP status; None when it doesn't say."""
     parts = urllib.parse.urlsplit(address)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=TIMEOUT_SECONDS)
+    connection = http.client.HTTPConnection(
+        parts.hostname or "", parts.port or 80, timeout=TIMEOUT_SECONDS
+    )
     try:
         connection.request("GET", "/metrics")
         response = connection.getresponse()
@@ -230,7 +276,12 @@ def reachable(address: str) -> bool:
     return True
 
 
-def _live(before: tuple[dict[str, float], ...], after: tuple[dict[str, float], ...], golden: int, golden_failed: int) -> Sample:
+def _live(
+    before: tuple[dict[str, float], ...],
+    after: tuple[dict[str, float], ...],
+    golden: int,
+    golden_failed: int,
+) -> Sample:
     """What users sent: growth before this probe's golden requests, and during them less those."""
     earlier, during = _sum(before), _sum(after)
     requests = earlier[0] + max(0, during[0] - golden)
@@ -239,19 +290,36 @@ def _live(before: tuple[dict[str, float], ...], after: tuple[dict[str, float], .
 
 
 def _sum(grown: tuple[dict[str, float], ...]) -> tuple[int, int]:
-    counts = [(code, value) for counters in grown for code, value in counters.items() if math.isfinite(value)]
-    return int(sum(value for _, value in counts)), int(sum(value for code, value in counts if code.startswith("5")))
+    counts = [
+        (code, value)
+        for counters in grown
+        for code, value in counters.items()
+        if math.isfinite(value)
+    ]
+    return int(sum(value for _, value in counts)), int(
+        sum(value for code, value in counts if code.startswith("5"))
+    )
 
 
 def _reply(status: int, content: bytes, milliseconds: float) -> Reply:
     try:
         value = json.loads(content)
         if status != 200:
-            return Reply(milliseconds, status, error=f"HTTP {status}: {shortened(value.get('error', value), 200)}")
+            return Reply(
+                milliseconds,
+                status,
+                error=f"HTTP {status}: {shortened(value.get('error', value), 200)}",
+            )
         prediction = value["predictions"][0]
         if "error" in prediction:
             return Reply(milliseconds, status, error=shortened(prediction["error"], 200))
-        probabilities = {str(label): float(number) for label, number in prediction["probabilities"].items()}
+        probabilities = {
+            str(label): float(number) for label, number in prediction["probabilities"].items()
+        }
         return Reply(milliseconds, status, str(value.get("model_version", "")), probabilities)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        return Reply(milliseconds, status, error=f"HTTP {status} with an answer that can't be read ({type(error).__name__})")
+        return Reply(
+            milliseconds,
+            status,
+            error=f"HTTP {status} with an answer that can't be read ({type(error).__name__})",
+        )

@@ -15,9 +15,9 @@ STOP = "serving.kserve.io/stop"  # KServe removes the pods of a service with thi
 def render(rollout: Rollout) -> dict[str, Any]:
     """The InferenceService as JSON, its state in an annotation.
 
-    Both revisions stand side by side until the new one serves, or has drained on the way back, so each change of traffic,
-    there or back, starts no pod that wasn't ready and ends none that is still asked. A first revision that fails is
-    stopped: there is nothing to go back to.
+    Both revisions stand side by side until the new one serves, or has drained on the way back, so
+    each change of traffic, there or back, starts no pod that wasn't ready and ends none that is
+    still asked. A first revision that fails is stopped: there is nothing to go back to.
     """
     annotations = {ROLLOUT: write(rollout), RUN_ID: rollout.run_id}
     if rollout.previous is None and rollout.phase in ("rolling-back", "draining", "rolled-back"):

@@ -9,7 +9,9 @@ from components.shared.findings import RolloutStep
 from components.shared.preset import RolloutPolicy
 from components.shared.serialization import from_json, to_json
 
-Phase = Literal["starting", "shifting", "promoting", "serving", "rolling-back", "draining", "rolled-back"]
+Phase = Literal[
+    "starting", "shifting", "promoting", "serving", "rolling-back", "draining", "rolled-back"
+]
 FORWARD: tuple[Phase, ...] = ("starting", "shifting", "promoting")
 ENDED: tuple[Phase, ...] = ("serving", "rolled-back")
 Mode = Literal["Standard", "Knative"]
@@ -34,15 +36,19 @@ class Rollout:
     """One version's way to the traffic.
 
     Attributes:
-        new, previous: the revision on its way, and the one that served before; None for a first one.
-        phase: starting: deployed dark, without traffic (a first one has all, since nothing else serves).
-            shifting: ``percent`` of the traffic is the new one's.
-            promoting: it has become ``spec.predictor`` and the previous one stands by without traffic.
-            serving: done. rolling-back: the traffic goes back, and all pods stay. draining: the route says that it went,
+        new, previous: the revision on its way, and the one that served before; None for a first
+            one.
+        phase: starting: deployed dark, without traffic (a first one has all, since nothing else
+            serves). shifting: ``percent`` of the traffic is the new one's.
+            promoting: it has become ``spec.predictor`` and the previous one stands by without
+                traffic.
+            serving: done. rolling-back: the traffic goes back, and all pods stay. draining: the
+                route says that it went,
             and what is under way comes to its end. rolled-back: done, and the new one's pods go.
         since: Unix seconds, when the phase and percentage began. started: when the rollout did.
         attempt: counts the tries to go back; each is another write, which makes KServe look again.
-        held_percent: on the way back the most that the new one had: its pods stay as many as that takes.
+        held_percent: on the way back the most that the new one had: its pods stay as many as that
+            takes.
         reason: why it goes or went back.
         steps: what was measured on the way.
     """

@@ -26,7 +26,8 @@ def tools_of(policy: ServingPolicy, registry: Registry, model: Path) -> Tools:
         model: the artifact, for its golden images.
 
     Raises:
-        EnvironmentProblem: no cluster is configured. ContractError: the artifact has no golden images.
+        EnvironmentProblem: no cluster is configured. ContractError: the artifact has no golden
+            images.
     """
     golden = golden_of(model)
     cluster = KubernetesCluster(connect(), policy.namespace, registry.name)
@@ -51,7 +52,17 @@ def wanted(served: Served, policy: ServingPolicy) -> Rollout:
     made = predictor(served, policy)
     new = Revision(made["labels"][REVISION_LABEL], served.version, made)
     return Rollout(
-        served.model_name, policy.namespace, policy.mode, served.run_id, new, None, policy.rollout, "starting", 0, since=0.0, started=0.0
+        served.model_name,
+        policy.namespace,
+        policy.mode,
+        served.run_id,
+        new,
+        None,
+        policy.rollout,
+        "starting",
+        0,
+        since=0.0,
+        started=0.0,
     )
 
 
@@ -59,7 +70,8 @@ def roll_out(tools: Tools, wanted: Rollout, *, withdrawn: bool) -> RolloutFindin
     """Drive a version's rollout to its end; a second time continues from what the cluster says.
 
     Args:
-        withdrawn: whether the registry was told already that the version was sent back. Then nothing begins anew.
+        withdrawn: whether the registry was told already that the version was sent back. Then
+            nothing begins anew.
 
     Raises:
         ConflictError: it was sent back, and another version came since. As `drive` says.
@@ -81,8 +93,14 @@ def recorder(registry: Registry) -> Callable[[Rollout], None]:
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         revision = rollout.serving
         serving = _pointer(registry, revision.version, rollout, now) if revision else None
-        if rollout.phase == "rolled-back" and (serving is None or serving.version != rollout.new.version):
-            registry.withdraw(rollout.new.version, serving, Signed(ROLLOUT, rollout.reason or "the rollout failed", now))
+        if rollout.phase == "rolled-back" and (
+            serving is None or serving.version != rollout.new.version
+        ):
+            registry.withdraw(
+                rollout.new.version,
+                serving,
+                Signed(ROLLOUT, rollout.reason or "the rollout failed", now),
+            )
         registry.record_serving(serving, Signed(ROLLOUT, "it has all of the traffic", now))
 
     return record
@@ -91,7 +109,10 @@ def recorder(registry: Registry) -> Callable[[Rollout], None]:
 def _pointer(registry: Registry, version: str, rollout: Rollout, now: str) -> Pointer:
     """What serves, with the run that the registry knows for it."""
     known = (registry.serving(), registry.pointers().previous)
-    run_id = next((pointer.run_id for pointer in known if pointer and pointer.version == version), rollout.run_id)
+    run_id = next(
+        (pointer.run_id for pointer in known if pointer and pointer.version == version),
+        rollout.run_id,
+    )
     return Pointer(version, run_id, now)
 
 

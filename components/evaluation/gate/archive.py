@@ -43,7 +43,17 @@ def case_of(folder: Path, kept: Kept) -> Case:
     answers = tables.read_answers(folder, kept.labels, list(kept.versions), kept.policy.slices)
     held_out = answers.get("validation")
     test = None if stops(held_out, kept.policy.margin) else answers.get("test")
-    return Case(kept.model_name, kept.labels, kept.versions, held_out, test, kept.serving, kept.policy, max(1, kept.look), kept.test_set)
+    return Case(
+        kept.model_name,
+        kept.labels,
+        kept.versions,
+        held_out,
+        test,
+        kept.serving,
+        kept.policy,
+        max(1, kept.look),
+        kept.test_set,
+    )
 
 
 def keep(store: Store, run_id: str, folder: Path, kept: Kept, scratch: Path) -> None:
@@ -66,7 +76,9 @@ def fetch(store: Store, run_id: str, cache: Path) -> tuple[Path, Kept]:
     kept = from_json(Kept, (folder / MARKER).read_bytes(), f"the case of {run_id}")
     if kept.layout_version != LAYOUT_VERSION:
         raise ContractError(
-            f"the case of {run_id} has another layout", expected=f"version {LAYOUT_VERSION}", received=str(kept.layout_version)
+            f"the case of {run_id} has another layout",
+            expected=f"version {LAYOUT_VERSION}",
+            received=str(kept.layout_version),
         )
     return folder, kept
 

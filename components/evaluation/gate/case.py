@@ -60,7 +60,10 @@ class Answers:
 
     @cached_property
     def _right(self) -> dict[str, npt.NDArray[np.bool_]]:
-        return {role: np.asarray(table.argmax(axis=1) == self.labels) for role, table in self.probabilities.items()}
+        return {
+            role: np.asarray(table.argmax(axis=1) == self.labels)
+            for role, table in self.probabilities.items()
+        }
 
     def accuracy(self, role: str) -> float:
         return float(self.right(role).mean())
@@ -75,7 +78,10 @@ class Answers:
     @cached_property
     def figures(self) -> dict[str, Figures]:
         """Point figures of every model."""
-        return {role: sums.point_figures(self.labels, table) for role, table in self.probabilities.items()}
+        return {
+            role: sums.point_figures(self.labels, table)
+            for role, table in self.probabilities.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -84,8 +90,8 @@ class Case:
 
     Attributes:
         labels: names, in the order of the outputs. versions: by role.
-        held_out: validation rows, None where there are none. test: test rows, None for a challenger that the
-            pre-screen stopped before they were scored.
+        held_out: validation rows, None where there are none. test: test rows, None for a challenger
+            that the pre-screen stopped before they were scored.
         look: number of this look at the test rows, from the ledger. test_set: their identity.
         resampler: of the bootstrap.
     """
@@ -111,6 +117,12 @@ class Case:
     @cached_property
     def resampled(self) -> dict[str, Figures]:
         """Figures of challenger and champion on the same resamples of the test rows."""
-        judged = {role: table for role, table in self.tested.probabilities.items() if role in ("challenger", "champion")}
+        judged = {
+            role: table
+            for role, table in self.tested.probabilities.items()
+            if role in ("challenger", "champion")
+        }
         rows = self.tested
-        return bootstrap.paired_bootstrap(rows.labels, judged, rows.groups, self.policy.resamples, resampler=self.resampler)
+        return bootstrap.paired_bootstrap(
+            rows.labels, judged, rows.groups, self.policy.resamples, resampler=self.resampler
+        )

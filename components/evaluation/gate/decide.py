@@ -26,12 +26,21 @@ from components.shared.text import percent
 Family = Callable[[Case], Iterator[Check]]
 Word = Literal["blessed", "rejected", "needs-approval"]
 
-# Figures that aren't numbers can't be judged any further; and a challenger that the pre-screen stops doesn't meet the test rows.
+# Figures that aren't numbers can't be judged any further; and a challenger that the pre-screen
+# stops doesn't meet the test rows.
 UNSOUND: tuple[Family, ...] = (integrity,)
 STOPPED: tuple[Family, ...] = (integrity, prescreen, operations)
 FULL: tuple[Family, ...] = (
-    integrity, prescreen, floors, non_inferiority, anchor, superiority, harm, operations, first_model,
-)  # fmt: skip
+    integrity,
+    prescreen,
+    floors,
+    non_inferiority,
+    anchor,
+    superiority,
+    harm,
+    operations,
+    first_model,
+)
 
 # Looks at N test rows after which fresh ones are advised: a hundredth of N.
 ROWS_PER_LOOK = 100
@@ -48,7 +57,9 @@ def decide(case: Case) -> Verdict:
     families = _families(case)
     checks = tuple(check for family in families for check in family(case))
     outcomes = {check.outcome for check in checks}
-    word: Word = "rejected" if "fail" in outcomes else "needs-approval" if "ask" in outcomes else "blessed"
+    word: Word = (
+        "rejected" if "fail" in outcomes else "needs-approval" if "ask" in outcomes else "blessed"
+    )
     telling = {"rejected": "fail", "needs-approval": "ask", "blessed": ""}[word]
     decided = [check for check in checks if check.outcome == telling]
     sound = families is not UNSOUND
@@ -62,7 +73,8 @@ def decide(case: Case) -> Verdict:
         checks=checks,
         deciding=tuple(check.name for check in decided),
         better=sound and shown_better(case, "champion"),
-        better_than_anchor=sound and ("anchor" not in case.versions or shown_better(case, "anchor")),
+        better_than_anchor=sound
+        and ("anchor" not in case.versions or shown_better(case, "anchor")),
         resolution=resolution(case) if sound else None,
         looks=_looks(case) if sound and case.test is not None else None,
         policy_digest=digest(case.policy),
@@ -100,12 +112,18 @@ def _praise(case: Case, checks: tuple[Check, ...]) -> str:
     tested, ours = case.tested, case.tested.figures["challenger"]
     judged = sum(check.outcome == "pass" for check in checks)
     few = sum(check.outcome == "insufficient" for check in checks)
-    passed = f"all {judged} checks passed" + (f", {few} more had too few images to judge" if few else "")
+    passed = f"all {judged} checks passed" + (
+        f", {few} more had too few images to judge" if few else ""
+    )
     figures = f"accuracy {percent(float(ours.accuracy))}, macro F1 {percent(float(ours.macro_f1))}"
     if "champion" not in case.versions:
         return f"First model: {figures} on {images(len(tested))}; {passed}."
     theirs = tested.figures["champion"]
-    word = "Better than the champion" if shown_better(case, "champion") else "Not worse than the champion"
+    word = (
+        "Better than the champion"
+        if shown_better(case, "champion")
+        else "Not worse than the champion"
+    )
     return (
         f"{word}: {figures} against {percent(float(theirs.accuracy))} and {percent(float(theirs.macro_f1))} on the same"
         f" {images(len(tested))}; {passed}."

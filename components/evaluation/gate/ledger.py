@@ -1,7 +1,8 @@
 """The ledger of looks: which challengers met which test rows, in the registry's part of the store.
 
-Each look at the same test rows is another chance to be right by luck. A claim of superiority, and the anchor's test, spend
-their significance level over the looks; the number of a look is written down here once and never changes.
+Each look at the same test rows is another chance to be right by luck. A claim of superiority, and
+the anchor's test, spend their significance level over the looks; the number of a look is written
+down here once and never changes.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ class Look:
     Attributes:
         number: 1 for the first at these rows. at: UTC, ISO 8601.
         test_set: digest of the rows. rows: how many.
-        sketch: the smallest content ids of the rows, 16 hex digits each; enough to estimate how many rows two sets share.
+        sketch: the smallest content ids of the rows, 16 hex digits each; enough to estimate how
+            many rows two sets share.
     """
 
     number: int
@@ -51,8 +53,8 @@ def sketch(contents: Iterable[str]) -> tuple[str, ...]:
 def overlap(one: tuple[str, ...], other: tuple[str, ...]) -> float:
     """Share of the rows of two test sets that stand in both, intersection over union, estimated from their sketches.
 
-    Content ids are hashes, so the smallest of the union are a random sample of it (Broder 1997, "On the resemblance and
-    containment of documents").
+    Content ids are hashes, so the smallest of the union are a random sample of it (Broder 1997, "On
+    the resemblance and containment of documents").
     """
     smallest = sorted({*one, *other})[:SKETCH]
     return sum(content in one and content in other for content in smallest) / max(1, len(smallest))
@@ -61,13 +63,16 @@ def overlap(one: tuple[str, ...], other: tuple[str, ...]) -> float:
 def with_look(ledger: Ledger, look: Look) -> tuple[Ledger, Look]:
     """The ledger with a look, numbered; unchanged where this challenger met this test set before.
 
-    A test set that grows by a few images a night isn't a new one: looks count together while sets share half of their rows.
+    A test set that grows by a few images a night isn't a new one: looks count together while sets
+    share half of their rows.
     """
     for earlier in ledger.looks:
         if (earlier.challenger, earlier.test_set) == (look.challenger, look.test_set):
             return ledger, earlier
     alike = sum(overlap(earlier.sketch, look.sketch) >= SAME_ROWS for earlier in ledger.looks)
-    numbered = Look(1 + alike, look.challenger, look.run_id, look.at, look.test_set, look.rows, look.sketch)
+    numbered = Look(
+        1 + alike, look.challenger, look.run_id, look.at, look.test_set, look.rows, look.sketch
+    )
     return Ledger((*ledger.looks, numbered)), numbered
 
 
@@ -81,7 +86,11 @@ def record(store: Store, model_name: str, look: Look) -> Look:
 
     def change(content: bytes | None) -> bytes | None:
         nonlocal numbered
-        ledger = Ledger() if content is None else from_json(Ledger, content, f"the looks of {model_name}")
+        ledger = (
+            Ledger()
+            if content is None
+            else from_json(Ledger, content, f"the looks of {model_name}")
+        )
         extended, numbered = with_look(ledger, look)
         return content if extended is ledger else to_pretty_json(extended).encode()
 

@@ -14,13 +14,18 @@ SHARES = (0.02, 0.04, 0.06, 0.08, 0.10, 0.12, 0.14, 0.16, 0.18, 0.20, 0.25, 0.30
 
 def largest_share(policy: GatePolicy, rows: int) -> float:
     """The largest share p of discordant rows at which ``rows`` still resolve the policy's margin."""
-    return rows * (policy.margin / (normal_quantile(1 - policy.alpha) + normal_quantile(policy.power))) ** 2
+    return (
+        rows
+        * (policy.margin / (normal_quantile(1 - policy.alpha) + normal_quantile(policy.power))) ** 2
+    )
 
 
 def chance_of_passing(p: float, rows: int, policy: GatePolicy, difference: float = 0.0) -> float:
     """The chance that a challenger whose true accuracy differs by ``difference`` passes the non-inferiority test (normal approximation)."""
     error = math.sqrt((p - difference**2) / rows)
-    return NormalDist().cdf((policy.margin + difference) / error - normal_quantile(1 - policy.alpha))
+    return NormalDist().cdf(
+        (policy.margin + difference) / error - normal_quantile(1 - policy.alpha)
+    )
 
 
 def plan(policy: GatePolicy, rows: int) -> Iterator[str]:
@@ -36,8 +41,14 @@ def plan(policy: GatePolicy, rows: int) -> Iterator[str]:
             100 * smallest_margin(p, rows, policy.alpha, policy.power),
             rows_needed(p, policy.margin, policy.alpha, policy.power),
         )
-        equal = f"{chance_of_passing(p, rows, policy):.1%}" if needed <= rows else "a person decides"
-        worse = f"{chance_of_passing(p, rows, policy, -policy.margin):.1%}" if needed <= rows and p > policy.margin**2 else "-"
+        equal = (
+            f"{chance_of_passing(p, rows, policy):.1%}" if needed <= rows else "a person decides"
+        )
+        worse = (
+            f"{chance_of_passing(p, rows, policy, -policy.margin):.1%}"
+            if needed <= rows and p > policy.margin**2
+            else "-"
+        )
         yield f"{p:<14.0%}  {smallest:<5.2f} points      {needed:<16,}  {equal:<15}  {worse}"
     yield ""
     yield "Of the non-inferiority test alone; pre-screen, anchor and harm tests take a little off both."

@@ -22,8 +22,8 @@ class Replayed:
     """One run, judged again.
 
     Attributes:
-        was: the word that the run got, empty where its evidence is gone. now: the word under the policy asked for, empty
-            where what was kept can't tell.
+        was: the word that the run got, empty where its evidence is gone. now: the word under the
+            policy asked for, empty where what was kept can't tell.
         reasons: of the new verdict, or why there is none.
     """
 

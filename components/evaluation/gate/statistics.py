@@ -1,7 +1,7 @@
 """The gate's tests, as functions of counts. All work on numbers and on arrays of them, row by row.
 
-Throughout: b rows that only the challenger gets right, c rows that only the other model does, n rows in all,
-p = (b + c) / n their share, d = (b - c) / n the difference of accuracies.
+Throughout: b rows that only the challenger gets right, c rows that only the other model does, n
+rows in all, p = (b + c) / n their share, d = (b - c) / n the difference of accuracies.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ def normal_quantile(share: float) -> float:
 def paired_interval(b: Number, c: Number, n: Number, alpha: float) -> tuple[Number, Number]:
     """Bounds of d that err with probability ``alpha`` each: d -+ z * sqrt((p - d^2) / n).
 
-    The variance is that of a difference of correlated proportions (McNemar 1947; Fleiss, Levin and Paik 2003,
-    "Statistical Methods for Rates and Proportions", section 13.1), not assumed equal under a hypothesis.
+    The variance is that of a difference of correlated proportions (McNemar 1947; Fleiss, Levin and
+    Paik 2003, "Statistical Methods for Rates and Proportions", section 13.1), not assumed equal
+    under a hypothesis.
     """
     p, d = (b + c) / n, (b - c) / n
     reach = normal_quantile(1 - alpha) * np.sqrt(np.maximum(p - d * d, 0.0) / n)
@@ -36,8 +37,8 @@ def paired_interval(b: Number, c: Number, n: Number, alpha: float) -> tuple[Numb
 def change_interval(b: int, c: int, n: int) -> tuple[float, float]:
     """95 % interval of d for tables of any size, half a row added to each of the four cells.
 
-    Agresti and Min 2005, "Simple improved confidence intervals for comparing matched proportions": it stays honest where
-    `paired_interval` has no width, as with b = c = 0.
+    Agresti and Min 2005, "Simple improved confidence intervals for comparing matched proportions":
+    it stays honest where `paired_interval` has no width, as with b = c = 0.
     """
     low, high = paired_interval(b + 0.5, c + 0.5, n + 2, 0.025)
     return max(-1.0, float(low)), min(1.0, float(high))
@@ -46,7 +47,8 @@ def change_interval(b: int, c: int, n: int) -> tuple[float, float]:
 def smallest_margin(p: float, n: int, alpha: float, power: float) -> float:
     """The margin that n rows resolve: an equal challenger shows it with probability ``power``.
 
-    Connor 1987, "Sample size for testing differences in proportions for the paired-sample design", equation 4 at d = 0.
+    Connor 1987, "Sample size for testing differences in proportions for the paired-sample design",
+    equation 4 at d = 0.
     """
     return (normal_quantile(1 - alpha) + normal_quantile(power)) * math.sqrt(p / n)
 

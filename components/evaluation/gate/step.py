@@ -34,10 +34,18 @@ def gate(context: Context, arguments: argparse.Namespace) -> Verdict:
     require_same_case(evaluation, serving, plan)
     case = archive.case_of(arguments.evaluation, _case(context, evaluation, serving))
     if case.test is not None:
-        look = ledger.record(context.store, context.preset.model_name, _look(context, arguments.evaluation, evaluation))
+        look = ledger.record(
+            context.store,
+            context.preset.model_name,
+            _look(context, arguments.evaluation, evaluation),
+        )
         case = replace(case, look=look.number, test_set=look.test_set)
     verdict = decide(case)
-    judged = replace(_case(context, evaluation, serving), look=case.look if case.test else 0, test_set=case.test_set)
+    judged = replace(
+        _case(context, evaluation, serving),
+        look=case.look if case.test else 0,
+        test_set=case.test_set,
+    )
     archive.keep(context.store, context.run_id, arguments.evaluation, judged, context.scratch)
     folder = contract.start(arguments.verdict)
     contract.finish(folder, "verdict", verdict)
@@ -58,27 +66,62 @@ def _publish(output: ExecutorOutput, verdict: Verdict) -> None:
         champion=verdict.champion,
         anchor=verdict.anchor,
         checks=len(outcomes),
-        **{"failed checks": outcomes.count("fail"), "looks at the test rows": verdict.looks and verdict.looks.number},
+        **{
+            "failed checks": outcomes.count("fail"),
+            "looks at the test rows": verdict.looks and verdict.looks.number,
+        },
     )
 
 
-def require_same_case(evaluation: EvaluateFindings, serving: ServingFindings, plan: NightPlan) -> None:
+def require_same_case(
+    evaluation: EvaluateFindings, serving: ServingFindings, plan: NightPlan
+) -> None:
     """Refuse findings about different things. Raises ContractError."""
-    _require("served and evaluated challenger", evaluation.challenger.version, serving.challenger.version)
-    for who, planned, other in (("champion", plan.champion, evaluation.champion), ("anchor", plan.anchor, evaluation.anchor)):
-        _require(f"evaluated {who} and that of the night plan", planned and planned.version, other and other.version)
+    _require(
+        "served and evaluated challenger", evaluation.challenger.version, serving.challenger.version
+    )
+    for who, planned, other in (
+        ("champion", plan.champion, evaluation.champion),
+        ("anchor", plan.anchor, evaluation.anchor),
+    ):
+        _require(
+            f"evaluated {who} and that of the night plan",
+            planned and planned.version,
+            other and other.version,
+        )
 
 
 def _case(context: Context, evaluation: EvaluateFindings, serving: ServingFindings) -> Kept:
-    scored = {"challenger": evaluation.challenger, "champion": evaluation.champion, "anchor": evaluation.anchor}
+    scored = {
+        "challenger": evaluation.challenger,
+        "champion": evaluation.champion,
+        "anchor": evaluation.anchor,
+    }
     versions = {role: scores.version for role, scores in scored.items() if scores}
-    return Kept(LAYOUT_VERSION, context.preset.model_name, evaluation.labels, versions, serving, context.preset.gate, 0, "")
+    return Kept(
+        LAYOUT_VERSION,
+        context.preset.model_name,
+        evaluation.labels,
+        versions,
+        serving,
+        context.preset.gate,
+        0,
+        "",
+    )
 
 
 def _look(context: Context, folder: Path, evaluation: EvaluateFindings) -> ledger.Look:
     test_set, contents = tables.test_contents(folder)
     now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-    return ledger.Look(0, evaluation.challenger.version, context.run_id, now, test_set, len(contents), ledger.sketch(contents))
+    return ledger.Look(
+        0,
+        evaluation.challenger.version,
+        context.run_id,
+        now,
+        test_set,
+        len(contents),
+        ledger.sketch(contents),
+    )
 
 
 def _require(what: str, expected: object, received: object) -> None:

@@ -13,7 +13,11 @@ ORDER = ("fail", "ask", "insufficient", "pass", "note")
 
 def verdict_summary(verdict: Verdict) -> str:
     """Return the word with its reasons, the models that were compared, and every check with value, bound, interval and reason."""
-    roles = {"challenger": verdict.challenger, "champion": verdict.champion, "anchor": verdict.anchor}
+    roles = {
+        "challenger": verdict.challenger,
+        "champion": verdict.champion,
+        "anchor": verdict.anchor,
+    }
     return document(
         f"Verdict: {verdict.word}",
         bullets(verdict.reasons),
@@ -21,16 +25,29 @@ def verdict_summary(verdict: Verdict) -> str:
         "## Checks",
         table(
             ("check", "outcome", "value", "bound", "interval", "rows", "reason"),
-            (_row(check) for check in sorted(verdict.checks, key=lambda check: ORDER.index(check.outcome))),
+            (
+                _row(check)
+                for check in sorted(verdict.checks, key=lambda check: ORDER.index(check.outcome))
+            ),
         ),
-        f"This was look {verdict.looks.number:,} at these test rows. {verdict.looks.advice}".strip() if verdict.looks else "",
+        f"This was look {verdict.looks.number:,} at these test rows. {verdict.looks.advice}".strip()
+        if verdict.looks
+        else "",
     )
 
 
 def _row(check: Check) -> tuple[object, ...]:
     bound = f"{'at least' if check.direction == 'at-least' else 'at most'} {_number(check.bound)}"
     interval = " to ".join(_number(limit) for limit in check.interval)
-    return check.name, check.outcome, _number(check.value), bound, interval, f"{check.rows:,}" if check.rows else "", check.sentence
+    return (
+        check.name,
+        check.outcome,
+        _number(check.value),
+        bound,
+        interval,
+        f"{check.rows:,}" if check.rows else "",
+        check.sentence,
+    )
 
 
 def _number(value: float) -> str:

@@ -10,7 +10,11 @@ def points(value: float) -> str:
 
 def higher_or_lower(difference: float) -> str:
     """Of accuracies and the like: "0.25 points lower"."""
-    return "the same" if difference == 0 else f"{points(abs(difference))} {'higher' if difference > 0 else 'lower'}"
+    return (
+        "the same"
+        if difference == 0
+        else f"{points(abs(difference))} {'higher' if difference > 0 else 'lower'}"
+    )
 
 
 def images(rows: int, what: str = "test") -> str:

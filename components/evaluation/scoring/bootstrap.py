@@ -1,7 +1,7 @@
 """The paired bootstrap: the same resampled rows for every model, so that what they share cancels (Efron and Tibshirani 1993).
 
-Resampling is stratified by class, as the class counts of a test set are no chance. Copies of a picture stay together: what
-is drawn is a group of duplicates, with all its rows.
+Resampling is stratified by class, as the class counts of a test set are no chance. Copies of a
+picture stay together: what is drawn is a group of duplicates, with all its rows.
 """
 
 from __future__ import annotations
@@ -36,11 +36,20 @@ def resampled(stratum: Integers, resamples: int, seed: int) -> Iterator[npt.NDAr
         rows = min(BLOCK, resamples - begin)
         drawn = (rng.random((rows, count), dtype=np.float32) * size).astype(np.int32) + first
         drawn += np.arange(rows, dtype=np.int32)[:, None] * np.int32(count)
-        yield np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count).astype(np.float32)
+        yield (
+            np.bincount(drawn.ravel(), minlength=rows * count)
+            .reshape(rows, count)
+            .astype(np.float32)
+        )
 
 
 def paired_bootstrap(
-    labels: Labels, models: Mapping[str, Table], groups: Integers, resamples: int, seed: int = SEED, resampler: Resampler = resampled
+    labels: Labels,
+    models: Mapping[str, Table],
+    groups: Integers,
+    resamples: int,
+    seed: int = SEED,
+    resampler: Resampler = resampled,
 ) -> dict[str, Figures]:
     """Figures ``[resamples]`` of every model on the same resamples.
 
@@ -54,13 +63,19 @@ def paired_bootstrap(
     stratum, table = by_group(labels, np.hstack(widths), groups)
     product = np.concatenate([weights @ table for weights in resampler(stratum, resamples, seed)])
     k = next(iter(models.values())).shape[1]
-    return {name: sums.figures(product[:, place * width : (place + 1) * width], k) for place, name in enumerate(models)}
+    return {
+        name: sums.figures(product[:, place * width : (place + 1) * width], k)
+        for place, name in enumerate(models)
+    }
 
 
-def by_group(labels: Labels, table: Floats, groups: Integers) -> tuple[Integers, npt.NDArray[np.float32]]:
+def by_group(
+    labels: Labels, table: Floats, groups: Integers
+) -> tuple[Integers, npt.NDArray[np.float32]]:
     """The groups in the order of their strata: the stratum of each, ascending, and the sums of its rows, float32.
 
-    A group whose copies carry several labels belongs to the smallest of them: it can stand in one stratum only.
+    A group whose copies carry several labels belongs to the smallest of them: it can stand in one
+    stratum only.
     """
     _, place = np.unique(groups, return_inverse=True)
     count = int(place.max()) + 1
@@ -75,6 +90,7 @@ def by_group(labels: Labels, table: Floats, groups: Integers) -> tuple[Integers,
 def p_value_of_harm(harm: Floats) -> float:
     """One-sided p-value of "no harm" from resampled differences, positive where the challenger is worse: the share at or below 0.
 
-    The resample that was observed counts as one (Davison and Hinkley 1997, section 4.2), so it is never 0.
+    The resample that was observed counts as one (Davison and Hinkley 1997, section 4.2), so it is
+    never 0.
     """
     return (1 + int((harm <= 0).sum())) / (1 + len(harm))

@@ -15,12 +15,16 @@ from components.shared.findings import Change
 def class_changes(answers: Answers, names: Iterable[str]) -> tuple[Change, ...]:
     """Recall of every class that has rows."""
     members = ((name, answers.labels == index) for index, name in enumerate(names))
-    return tuple(_change(answers, "class", name, member) for name, member in members if member.any())
+    return tuple(
+        _change(answers, "class", name, member) for name, member in members if member.any()
+    )
 
 
 def slice_changes(answers: Answers) -> tuple[Change, ...]:
     """Accuracy on every slice."""
-    return tuple(_change(answers, piece.column, piece.name, piece.member) for piece in answers.slices)
+    return tuple(
+        _change(answers, piece.column, piece.name, piece.member) for piece in answers.slices
+    )
 
 
 def flips(answers: Answers, most: int) -> tuple[list[int], list[int]]:
@@ -36,8 +40,12 @@ def flips(answers: Answers, most: int) -> tuple[list[int], list[int]]:
 def _surest(answers: Answers, who: str, member: Flags) -> list[int]:
     """Rows of ``member``, round by round the one of each class that ``who`` is surest of."""
     sure = answers.probabilities[who].max(axis=1)
-    of_class = [np.flatnonzero(member & (answers.labels == label)) for label in np.unique(answers.labels)]
-    return list(_in_turn([rows[np.argsort(-sure[rows], kind="stable")].tolist() for rows in of_class]))
+    of_class = [
+        np.flatnonzero(member & (answers.labels == label)) for label in np.unique(answers.labels)
+    ]
+    return list(
+        _in_turn([rows[np.argsort(-sure[rows], kind="stable")].tolist() for rows in of_class])
+    )
 
 
 def _in_turn(lists: list[list[int]]) -> Iterator[int]:
@@ -51,4 +59,14 @@ def _change(answers: Answers, kind: str, name: str, member: Flags) -> Change:
         return Change(kind, name, rows, ours, None)
     pair = answers.paired("champion", member)
     theirs = float(answers.right("champion")[member].mean())
-    return Change(kind, name, rows, ours, theirs, pair.difference, change_interval(pair.b, pair.c, pair.n), pair.b, pair.c)
+    return Change(
+        kind,
+        name,
+        rows,
+        ours,
+        theirs,
+        pair.difference,
+        change_interval(pair.b, pair.c, pair.n),
+        pair.b,
+        pair.c,
+    )

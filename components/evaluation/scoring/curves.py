@@ -27,7 +27,16 @@ def curves(names: Sequence[str], labels: Labels, probabilities: Floats) -> tuple
             precision, recall, _ = precision_recall_curve(positive, probabilities[:, index])
             average = float(average_precision_score(positive, probabilities[:, index]))
             area = float(auc(wrongly, rightly))
-            found.append(Curve(name, int(positive.sum()), area, average, *_thinned(wrongly, rightly), *_thinned(recall, precision)))
+            found.append(
+                Curve(
+                    name,
+                    int(positive.sum()),
+                    area,
+                    average,
+                    *_thinned(wrongly, rightly),
+                    *_thinned(recall, precision),
+                )
+            )
     return tuple(found)
 
 
@@ -38,4 +47,6 @@ def _thinned(x: Floats, y: Floats) -> tuple[tuple[float, ...], tuple[float, ...]
         kept = np.unique(np.searchsorted(way, np.linspace(0, way[-1], POINTS)).clip(0, len(x) - 1))
         kept[0], kept[-1] = 0, len(x) - 1
         x, y = x[kept], y[kept]
-    return tuple(round(float(value), 4) for value in x), tuple(round(float(value), 4) for value in y)
+    return tuple(round(float(value), 4) for value in x), tuple(
+        round(float(value), 4) for value in y
+    )

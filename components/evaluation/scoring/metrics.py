@@ -12,7 +12,14 @@ from components.evaluation.gate.statistics import clopper_pearson
 from components.evaluation.scoring import sums
 from components.evaluation.scoring.curves import curves
 from components.evaluation.scoring.sums import ECE_BINS, Floats, Labels, Table
-from components.shared.findings import ClassScore, Comparison, PartScore, ReliabilityBin, Scores, SoftScore
+from components.shared.findings import (
+    ClassScore,
+    Comparison,
+    PartScore,
+    ReliabilityBin,
+    Scores,
+    SoftScore,
+)
 
 Flags = npt.NDArray[np.bool_]
 
@@ -31,20 +38,28 @@ def scores(
     Args:
         names: of the labels, in the order of the outputs.
         labels: int ``[n]``, true. probabilities: finite ``[n, labels]``, each row a distribution.
-        exact_twin, near_twin: bool ``[n]``, rows whose content, and whose group of near duplicates, also stands in published training.
+        exact_twin, near_twin: bool ``[n]``, rows whose content, and whose group of near duplicates,
+            also stands in published training.
         votes: ``[n, labels]`` shares of annotators' votes, zeros where a row has none.
 
-    A class without rows has recall 0 and no part in balanced accuracy; macro F1 is over the classes that are either true or
-    predicted somewhere, as in scikit-learn.
+    A class without rows has recall 0 and no part in balanced accuracy; macro F1 is over the classes
+    that are either true or predicted somewhere, as in scikit-learn.
     """
     classes = np.arange(len(names))
     exact = sums.normalised(probabilities)
     predicted = exact.argmax(axis=1)
-    precision, recall, f1, support = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
+    precision, recall, f1, support = precision_recall_fscore_support(
+        labels, predicted, labels=classes, zero_division=0
+    )
     found = sums.point_figures(labels, probabilities)
     parts = (
         _part("without exact copies of training rows", labels, probabilities, ~exact_twin),
-        _part("without exact or near copies of training rows", labels, probabilities, ~(exact_twin | near_twin)),
+        _part(
+            "without exact or near copies of training rows",
+            labels,
+            probabilities,
+            ~(exact_twin | near_twin),
+        ),
     )
     right = int((predicted == labels).sum())
     return Scores(
@@ -60,10 +75,19 @@ def scores(
         accuracy_without_twins=parts[0].accuracy,
         rows_without_twins=parts[0].rows,
         per_class=tuple(
-            ClassScore(name, float(precision[index]), float(recall[index]), float(f1[index]), int(support[index]))
+            ClassScore(
+                name,
+                float(precision[index]),
+                float(recall[index]),
+                float(f1[index]),
+                int(support[index]),
+            )
             for index, name in enumerate(names)
         ),
-        confusion=tuple(tuple(int(count) for count in row) for row in confusion_matrix(labels, predicted, labels=classes)),
+        confusion=tuple(
+            tuple(int(count) for count in row)
+            for row in confusion_matrix(labels, predicted, labels=classes)
+        ),
         accuracy_interval=clopper_pearson(right, len(labels), 0.025),
         reliability=reliability(labels, exact),
         curves=curves(names, labels, exact),
@@ -77,9 +101,17 @@ def reliability(labels: Labels, probabilities: Floats) -> tuple[ReliabilityBin, 
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     place = sums.calibration_bin(confidence)
     rows = np.bincount(place, minlength=ECE_BINS)
-    sure, correct = (np.bincount(place, weights=values, minlength=ECE_BINS) for values in (confidence, right))
+    sure, correct = (
+        np.bincount(place, weights=values, minlength=ECE_BINS) for values in (confidence, right)
+    )
     return tuple(
-        ReliabilityBin(index / ECE_BINS, (index + 1) / ECE_BINS, int(rows[index]), sure[index] / rows[index], correct[index] / rows[index])
+        ReliabilityBin(
+            index / ECE_BINS,
+            (index + 1) / ECE_BINS,
+            int(rows[index]),
+            sure[index] / rows[index],
+            correct[index] / rows[index],
+        )
         for index in np.flatnonzero(rows).tolist()
     )
 
@@ -119,4 +151,11 @@ def _part(words: str, labels: Labels, probabilities: Table, member: Flags) -> Pa
     if not member.any():
         return PartScore(words, 0, 0.0, 0.0, 0.0, 0.0)
     found = sums.point_figures(labels[member], probabilities[member])
-    return PartScore(words, int(member.sum()), float(found.accuracy), float(found.macro_f1), float(found.log_loss), float(found.ece))
+    return PartScore(
+        words,
+        int(member.sum()),
+        float(found.accuracy),
+        float(found.macro_f1),
+        float(found.log_loss),
+        float(found.ece),
+    )

@@ -13,7 +13,10 @@ from components.shared.preset import ImageSpec
 
 
 def answers(
-    models: Mapping[str, ServedModel], batches: Iterable[list[bytes]], spec: ImageSpec, progressed: Callable[[int], None]
+    models: Mapping[str, ServedModel],
+    batches: Iterable[list[bytes]],
+    spec: ImageSpec,
+    progressed: Callable[[int], None],
 ) -> dict[str, Probabilities]:
     """Probabilities ``[n, labels]`` of each model, in the order of the images.
 
@@ -27,7 +30,9 @@ def answers(
     found: dict[str, list[Probabilities]] = {version: [] for version in models}
     done = 0
     for batch in batches:
-        pixels = np.stack([_pixels(content, spec, done + index) for index, content in enumerate(batch)])
+        pixels = np.stack(
+            [_pixels(content, spec, done + index) for index, content in enumerate(batch)]
+        )
         for version, model in models.items():
             found[version].append(model.predict(pixels))
         done += len(batch)
@@ -51,7 +56,9 @@ def _pixels(content: bytes, spec: ImageSpec, row: int) -> Pixels:
 
 def _check(version: str, probabilities: Probabilities) -> None:
     # NaN fails both comparisons.
-    good = (probabilities >= 0).all(axis=1) & (np.abs(probabilities.sum(axis=1, dtype=np.float64) - 1) < 1e-3)
+    good = (probabilities >= 0).all(axis=1) & (
+        np.abs(probabilities.sum(axis=1, dtype=np.float64) - 1) < 1e-3
+    )
     if not good.all():
         raise ContractError(
             f"model {version} doesn't answer with probabilities",

@@ -56,7 +56,11 @@ class Rows:
     @property
     def columns(self) -> dict[str, npt.NDArray[np.generic]]:
         """The columns that slices can be made of."""
-        return {name: self.table[name].to_numpy() for name, kind in SCORED_COLUMNS.items() if not kind.startswith("list")}
+        return {
+            name: self.table[name].to_numpy()
+            for name, kind in SCORED_COLUMNS.items()
+            if not kind.startswith("list")
+        }
 
     @property
     def votes(self) -> npt.NDArray[np.float64] | None:
@@ -72,13 +76,23 @@ def read_rows(folder: Path, snapshot: Snapshot) -> dict[str, Rows]:
     Raises:
         ContractError: there is no test row, or one has a label that the snapshot doesn't name.
     """
-    table = pa.concat_tables([pq.read_table(folder / shard, columns=_READ) for shard in snapshot.shards])
+    table = pa.concat_tables(
+        [pq.read_table(folder / shard, columns=_READ) for shard in snapshot.shards]
+    )
     published = table.filter(pc.equal(table["published_split"], "train"))
-    trained = {"test": published, "validation": published.filter(pc.not_equal(published["split"], "validation"))}
-    found = {split: _rows(table.filter(pc.equal(table["split"], split)), trained[split], snapshot) for split in ("validation", "test")}
+    trained = {
+        "test": published,
+        "validation": published.filter(pc.not_equal(published["split"], "validation")),
+    }
+    found = {
+        split: _rows(table.filter(pc.equal(table["split"], split)), trained[split], snapshot)
+        for split in ("validation", "test")
+    }
     if not len(found["test"]):
         raise ContractError(
-            "the examples have no test row to score", expected="rows with split test", fix="check the source's splits or data.test_share"
+            "the examples have no test row to score",
+            expected="rows with split test",
+            fix="check the source's splits or data.test_share",
         )
     return found
 
@@ -88,15 +102,23 @@ def label_indices(table: pa.Table, labels: tuple[str, ...]) -> npt.NDArray[np.in
     indices = pc.index_in(table["label"], value_set=pa.array(labels))
     if indices.null_count:
         unknown = pc.unique(table.filter(pc.is_null(indices))["label"]).to_pylist()
-        raise ContractError("rows carry unknown labels", expected=", ".join(labels), received=", ".join(map(str, unknown)))
+        raise ContractError(
+            "rows carry unknown labels",
+            expected=", ".join(labels),
+            received=", ".join(map(str, unknown)),
+        )
     return np.asarray(indices.to_numpy(), np.int64)
 
 
-def image_batches(folder: Path, snapshot: Snapshot, split: str, batch_size: int) -> Iterator[list[bytes]]:
+def image_batches(
+    folder: Path, snapshot: Snapshot, split: str, batch_size: int
+) -> Iterator[list[bytes]]:
     """Encoded images of a split's rows, at most ``batch_size`` at a time, in the order of `read_rows`."""
     waiting: list[bytes] = []
     for shard in snapshot.shards:
-        for batch in pq.ParquetFile(folder / shard).iter_batches(batch_size=1024, columns=["image", "split"]):
+        for batch in pq.ParquetFile(folder / shard).iter_batches(
+            batch_size=1024, columns=["image", "split"]
+        ):
             waiting.extend(batch.filter(pc.equal(batch["split"], split))["image"].to_pylist())
             while len(waiting) >= batch_size:
                 yield waiting[:batch_size]
@@ -110,13 +132,21 @@ def images_of(folder: Path, snapshot: Snapshot, example_ids: Collection[str]) ->
     wanted = pa.array(sorted(example_ids), pa.string())
     found: dict[str, bytes] = {}
     for shard in snapshot.shards:
-        for batch in pq.ParquetFile(folder / shard).iter_batches(batch_size=1024, columns=["example_id", "image"]):
+        for batch in pq.ParquetFile(folder / shard).iter_batches(
+            batch_size=1024, columns=["example_id", "image"]
+        ):
             chosen = batch.filter(pc.is_in(batch["example_id"], value_set=wanted))
-            found.update(zip(chosen["example_id"].to_pylist(), chosen["image"].to_pylist(), strict=True))
+            found.update(
+                zip(chosen["example_id"].to_pylist(), chosen["image"].to_pylist(), strict=True)
+            )
     return found
 
 
 def _rows(table: pa.Table, trained: pa.Table, snapshot: Snapshot) -> Rows:
     for flag, identity in zip(_TWINS, ("content_id", "group_id"), strict=True):
-        table = table.append_column(flag, pc.is_in(table[identity], value_set=trained[identity].combine_chunks()))
-    return Rows(table.select(list(SCORED_COLUMNS)).combine_chunks(), label_indices(table, snapshot.labels))
+        table = table.append_column(
+            flag, pc.is_in(table[identity], value_set=trained[identity].combine_chunks())
+        )
+    return Rows(
+        table.select(list(SCORED_COLUMNS)).combine_chunks(), label_indices(table, snapshot.labels)
+    )

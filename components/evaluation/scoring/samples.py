@@ -35,7 +35,13 @@ def choose(labels: Labels, probabilities: Table, seed: int) -> list[int]:
 
 
 def sample(
-    content: bytes, spec: ImageSpec, example_id: str, names: Sequence[str], label: int, challenger: Table, champion: Table | None
+    content: bytes,
+    spec: ImageSpec,
+    example_id: str,
+    names: Sequence[str],
+    label: int,
+    challenger: Table,
+    champion: Table | None,
 ) -> SamplePrediction:
     """One row of the gallery; ``challenger`` and ``champion`` are its probabilities ``[labels]``."""
     return SamplePrediction(
@@ -45,11 +51,17 @@ def sample(
         predicted=names[int(challenger.argmax())],
         probabilities=tuple(float(value) for value in challenger),
         champion_predicted=None if champion is None else names[int(champion.argmax())],
-        champion_probabilities=() if champion is None else tuple(float(value) for value in champion),
+        champion_probabilities=()
+        if champion is None
+        else tuple(float(value) for value in champion),
     )
 
 
 def _data_uri(content: bytes, spec: ImageSpec) -> str:
     scale = min(1.0, LARGEST_SIDE / max(spec.height, spec.width))
-    shown = ImageSpec(max(8, round(spec.height * scale)), max(8, round(spec.width * scale)), spec.channels)
-    return "data:image/png;base64," + base64.b64encode(encode_png(read_input(content, shown))).decode()
+    shown = ImageSpec(
+        max(8, round(spec.height * scale)), max(8, round(spec.width * scale)), spec.channels
+    )
+    return (
+        "data:image/png;base64," + base64.b64encode(encode_png(read_input(content, shown))).decode()
+    )

@@ -1,8 +1,9 @@
 """Slices: named subsets of rows, by what the examples say of them.
 
-Bins of brightness, contrast and size are fixed by definition and not by quantiles of the data: so a slice means the
-same images tonight and in a year, and its figures can be followed. A bin that holds few rows is then reported as
-insufficient evidence, not widened. Other numeric columns have no natural edges; they are cut at the quartiles of the scored rows.
+Bins of brightness, contrast and size are fixed by definition and not by quantiles of the data: so a
+slice means the same images tonight and in a year, and its figures can be followed. A bin that holds
+few rows is then reported as insufficient evidence, not widened. Other numeric columns have no
+natural edges; they are cut at the quartiles of the scored rows.
 """
 
 from __future__ import annotations
@@ -18,11 +19,21 @@ from components.shared.errors import InputError, UnknownNameError
 
 Column = npt.NDArray[np.generic]
 
-# Levels 0 to 255: brightness is their mean, contrast their standard deviation, at most 127.5. Size is the shorter side.
+# Levels 0 to 255: brightness is their mean, contrast their standard deviation, at most 127.5. Size
+# is the shorter side.
 EDGES: dict[str, tuple[tuple[float, ...], tuple[str, ...]]] = {
     "brightness": ((85, 170), ("dark (below 85)", "medium (85 to 170)", "bright (170 and above)")),
     "contrast": ((32, 64), ("low (below 32)", "medium (32 to 64)", "high (64 and above)")),
-    "size": ((32, 64, 128, 256), ("below 32 pixels", "32 to 63 pixels", "64 to 127 pixels", "128 to 255 pixels", "256 pixels and above")),
+    "size": (
+        (32, 64, 128, 256),
+        (
+            "below 32 pixels",
+            "32 to 63 pixels",
+            "64 to 127 pixels",
+            "128 to 255 pixels",
+            "256 pixels and above",
+        ),
+    ),
 }
 MOST_VALUES = 50
 
@@ -43,7 +54,8 @@ def slices(table: Mapping[str, Column], wanted: Sequence[str]) -> tuple[Slice, .
         table: columns of the rows, ``[n]`` each. wanted: names of columns, or size.
 
     Raises:
-        UnknownNameError: there is no such column. InputError: a column of text has too many values to be slices.
+        UnknownNameError: there is no such column. InputError: a column of text has too many values
+            to be slices.
     """
     found = [piece for name in wanted for piece in _of_column(name, _column(name, table))]
     return tuple(piece for piece in found if piece.member.any() and not piece.member.all())

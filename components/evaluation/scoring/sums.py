@@ -1,8 +1,9 @@
 """Every figure of a model as a function of sums over rows.
 
-Accuracy, macro F1, log loss, Brier score and calibration error depend on the rows through a few sums alone. So a
-resample, which is a weight per row, is a matrix product with the rows' `columns`, and `figures` reads the
-product of one resample or of thousands. With all weights 1 they are the figures themselves, scikit-learn's.
+Accuracy, macro F1, log loss, Brier score and calibration error depend on the rows through a few
+sums alone. So a resample, which is a weight per row, is a matrix product with the rows' `columns`,
+and `figures` reads the product of one resample or of thousands. With all weights 1 they are the
+figures themselves, scikit-learn's.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ def calibration_bin(confidence: Floats) -> npt.NDArray[np.int64]:
 def columns(labels: Labels, probabilities: Table) -> Floats:
     """What each row adds to the sums, ``[n, 3 * k + 2 + ECE_BINS]`` for k labels.
 
-    Per label: the row is one of it, the row is answered with it, both. Then negative log-likelihood, squared
-    error, and per calibration bin rightness minus confidence.
+    Per label: the row is one of it, the row is answered with it, both. Then negative
+    log-likelihood, squared error, and per calibration bin rightness minus confidence.
     """
     n, k = probabilities.shape
     exact = normalised(probabilities)
@@ -77,8 +78,8 @@ def columns(labels: Labels, probabilities: Table) -> Floats:
 def figures(sums: npt.NDArray[np.floating], k: int) -> Figures:
     """The figures of sums ``[..., 3 * k + 2 + ECE_BINS]``, for k labels.
 
-    A label without rows has no part in balanced accuracy; macro F1 is over the labels that are either true or
-    answered somewhere, as in scikit-learn.
+    A label without rows has no part in balanced accuracy; macro F1 is over the labels that are
+    either true or answered somewhere, as in scikit-learn.
     """
     exact = sums.astype(np.float64)
     support, answered, both = exact[..., :k], exact[..., k : 2 * k], exact[..., 2 * k : 3 * k]

@@ -21,7 +21,9 @@ from components.shared.errors import ContractError
 ROWS = "rows.parquet"
 
 
-def write_tables(folder: Path, rows: Mapping[str, Rows], answers: Mapping[str, Mapping[str, Table]]) -> None:
+def write_tables(
+    folder: Path, rows: Mapping[str, Rows], answers: Mapping[str, Mapping[str, Table]]
+) -> None:
     """Write the rows of every split that was answered, and per role the probabilities.
 
     Args:
@@ -31,12 +33,21 @@ def write_tables(folder: Path, rows: Mapping[str, Rows], answers: Mapping[str, M
     pq.write_table(table, folder / ROWS)
     for role, by_split in answers.items():
         probabilities = np.concatenate([by_split[split] for split in rows]).astype(np.float32)
-        lists = pa.FixedSizeListArray.from_arrays(pa.array(probabilities.ravel()), probabilities.shape[1]).cast(pa.list_(pa.float32()))
-        columns = {name: table[name] for name in ("example_id", "split", "label")} | {"probabilities": lists}
-        pq.write_table(pa.table(columns).select(list(PREDICTION_COLUMNS)), folder / f"predictions-{role}.parquet")
+        lists = pa.FixedSizeListArray.from_arrays(
+            pa.array(probabilities.ravel()), probabilities.shape[1]
+        ).cast(pa.list_(pa.float32()))
+        columns = {name: table[name] for name in ("example_id", "split", "label")} | {
+            "probabilities": lists
+        }
+        pq.write_table(
+            pa.table(columns).select(list(PREDICTION_COLUMNS)),
+            folder / f"predictions-{role}.parquet",
+        )
 
 
-def read_answers(folder: Path, labels: tuple[str, ...], roles: list[str], columns: tuple[str, ...]) -> dict[str, Answers]:
+def read_answers(
+    folder: Path, labels: tuple[str, ...], roles: list[str], columns: tuple[str, ...]
+) -> dict[str, Answers]:
     """Rows and probabilities by split, as the gate takes them; a split without rows is absent.
 
     Args:
@@ -46,25 +57,37 @@ def read_answers(folder: Path, labels: tuple[str, ...], roles: list[str], column
         ContractError: a table is missing or damaged, or the predictions are of other rows.
     """
     table = _read(folder / ROWS, SCORED_COLUMNS)
-    predicted = {role: _read(folder / f"predictions-{role}.parquet", PREDICTION_COLUMNS) for role in roles}
+    predicted = {
+        role: _read(folder / f"predictions-{role}.parquet", PREDICTION_COLUMNS) for role in roles
+    }
     for role, found in predicted.items():
         if not found["example_id"].equals(table["example_id"]):
-            raise ContractError(f"the predictions of the {role} are of other rows than {ROWS} holds", fix="run evaluate again")
+            raise ContractError(
+                f"the predictions of the {role} are of other rows than {ROWS} holds",
+                fix="run evaluate again",
+            )
     answers = {}
     for split in ("validation", "test"):
         chosen = pc.equal(table["split"], split)
         kept = table.filter(chosen)
         if kept.num_rows:
             rows = Rows(kept, label_indices(kept, labels))
-            probabilities = {role: _matrix(found.filter(chosen), len(labels)) for role, found in predicted.items()}
-            answers[split] = Answers(rows.labels, rows.groups, slices(rows.columns, columns), probabilities)
+            probabilities = {
+                role: _matrix(found.filter(chosen), len(labels))
+                for role, found in predicted.items()
+            }
+            answers[split] = Answers(
+                rows.labels, rows.groups, slices(rows.columns, columns), probabilities
+            )
     return answers
 
 
 def identity(rows: pa.Table) -> str:
     """SHA-256 (hex) over the sorted contents and labels of rows: what a test set is, however it is stored."""
     digest = hashlib.sha256()
-    for content, label in sorted(zip(rows["content_id"].to_pylist(), rows["label"].to_pylist(), strict=True)):
+    for content, label in sorted(
+        zip(rows["content_id"].to_pylist(), rows["label"].to_pylist(), strict=True)
+    ):
         digest.update(f"{content}\0{label}\n".encode())
     return digest.hexdigest()
 
@@ -81,7 +104,9 @@ def _matrix(table: pa.Table, width: int) -> Table:
     values = column.flatten().to_numpy(zero_copy_only=False)
     if len(values) != width * len(column):
         raise ContractError(
-            "predictions have another number of labels than the model", expected=f"{width} per row", fix="run evaluate again"
+            "predictions have another number of labels than the model",
+            expected=f"{width} per row",
+            fix="run evaluate again",
         )
     return np.asarray(values.reshape(len(column), width))
 
@@ -91,5 +116,7 @@ def _read(path: Path, columns: Mapping[str, str]) -> pa.Table:
         return pq.read_table(path, columns=list(columns)).combine_chunks()
     except (OSError, ValueError, KeyError) as error:  # pyarrow's ArrowInvalid is a ValueError
         raise ContractError(
-            f"{path.name} can't be read ({error})", expected="a table that evaluate wrote", fix="run evaluate again"
+            f"{path.name} can't be read ({error})",
+            expected="a table that evaluate wrote",
+            fix="run evaluate again",
         ) from error

@@ -26,7 +26,8 @@ class Forgotten:
     """What was forgotten.
 
     Attributes:
-        contents: content ids; every pixel-exact copy goes with them. rows: paths in their sources that showed them.
+        contents: content ids; every pixel-exact copy goes with them. rows: paths in their sources
+            that showed them.
         versions: ``model/version`` of the models that were trained on one of them.
     """
 
@@ -54,8 +55,14 @@ def forget(store: Store, name: str, by: str, scratch: Path) -> Forgotten:
     snapshots = list(_snapshots(store, scratch))
     contents: set[str] = set()
     for stored in snapshots:
-        named = pc.or_(pc.equal(stored.rows["example_id"], name), pc.equal(stored.rows["content_id"], name))
-        contents.update(stored.rows.filter(pc.or_(named, pc.equal(stored.rows["source_uri"], name)))["content_id"].to_pylist())
+        named = pc.or_(
+            pc.equal(stored.rows["example_id"], name), pc.equal(stored.rows["content_id"], name)
+        )
+        contents.update(
+            stored.rows.filter(pc.or_(named, pc.equal(stored.rows["source_uri"], name)))[
+                "content_id"
+            ].to_pylist()
+        )
     if not contents:
         raise InputError(
             f"no snapshot in {store.uri} holds {name}",
@@ -69,8 +76,13 @@ def forget(store: Store, name: str, by: str, scratch: Path) -> Forgotten:
         if set(shown["split"].to_pylist()) & set(TRAINED_ON):
             trained.add(stored.marker.snapshot_id)
     at = _now()
-    tombstones = [{"content_id": content, "source_uri": "", "by": by, "at": at} for content in sorted(contents)]
-    for source_id in sorted({stored.source_id for stored in snapshots}):  # the picture may be copied from one source to another
+    tombstones = [
+        {"content_id": content, "source_uri": "", "by": by, "at": at}
+        for content in sorted(contents)
+    ]
+    for source_id in sorted(
+        {stored.source_id for stored in snapshots}
+    ):  # the picture may be copied from one source to another
         add_rows(store, source_id, "tombstones", tombstones)
     return Forgotten(tuple(sorted(contents)), tuple(sorted(uris)), tuple(_versions(store, trained)))
 
@@ -79,17 +91,24 @@ def relabel(store: Store, file: Path, by: str, scratch: Path) -> int:
     """Take the labels of a CSV (`overlays.RELABELS`) into the overlays of the sources that hold its rows; how many are new.
 
     Raises:
-        InputError: a line names no row, a label that its snapshot doesn't know, or nobody who says so.
+        InputError: a line names no row, a label that its snapshot doesn't know, or nobody who says
+            so.
     """
     try:
         rows = parse(file.read_bytes(), RELABELS, str(file))
     except FileNotFoundError as error:
-        raise InputError(f"there is no file {file}", expected=f"a CSV with the columns {','.join(RELABELS)}") from error
+        raise InputError(
+            f"there is no file {file}", expected=f"a CSV with the columns {','.join(RELABELS)}"
+        ) from error
     snapshots = list(_snapshots(store, scratch))
     wanted: dict[str, list[dict[str, str]]] = {}
     for number, row in enumerate(rows, 2):
         if not (row["by"] or by):
-            raise InputError(f"line {number} of {file} doesn't say by whom", expected="a name in `by`", fix="give --by NAME")
+            raise InputError(
+                f"line {number} of {file} doesn't say by whom",
+                expected="a name in `by`",
+                fix="give --by NAME",
+            )
         complete = {**row, "by": row["by"] or by, "at": row["at"] or _now()}
         for source_id in _holding(snapshots, complete, f"line {number} of {file}"):
             wanted.setdefault(source_id, []).append(complete)
@@ -98,11 +117,19 @@ def relabel(store: Store, file: Path, by: str, scratch: Path) -> int:
 
 def _holding(snapshots: list[_Stored], row: dict[str, str], where: str) -> set[str]:
     """The sources that hold a row. Raises InputError."""
-    column, name = ("example_id", row["example_id"]) if row["example_id"] else ("source_uri", row["source_uri"])
-    holding = [stored for stored in snapshots if pc.any(pc.equal(stored.rows[column], name)).as_py()]
+    column, name = (
+        ("example_id", row["example_id"])
+        if row["example_id"]
+        else ("source_uri", row["source_uri"])
+    )
+    holding = [
+        stored for stored in snapshots if pc.any(pc.equal(stored.rows[column], name)).as_py()
+    ]
     if not holding:
         raise InputError(
-            f"{where} names a row that no snapshot holds", expected="an example_id or a source_uri", received=name or "nothing"
+            f"{where} names a row that no snapshot holds",
+            expected="an example_id or a source_uri",
+            received=name or "nothing",
         )
     for stored in holding:
         if row["label"] not in stored.marker.labels:
@@ -112,16 +139,26 @@ def _holding(snapshots: list[_Stored], row: dict[str, str], where: str) -> set[s
 
 def _snapshots(store: Store, scratch: Path) -> Iterator[_Stored]:
     for key in store.list("snapshots"):
-        source_id, _, snapshot_id = key.removeprefix("snapshots/").removesuffix(f"/{MARKERS['examples']}").partition("/")
+        source_id, _, snapshot_id = (
+            key.removeprefix("snapshots/").removesuffix(f"/{MARKERS['examples']}").partition("/")
+        )
         if not key.endswith(f"/{MARKERS['examples']}") or "/" in snapshot_id:
             continue
         try:
-            folder = store.get_tree(keys.snapshot(source_id, snapshot_id), MARKERS["examples"], scratch)
+            folder = store.get_tree(
+                keys.snapshot(source_id, snapshot_id), MARKERS["examples"], scratch
+            )
             marker = read_marker(folder, "examples", Snapshot)
         except ContractError:
             continue  # of an earlier layout
         columns = ["example_id", "content_id", "source_uri", "split"]
-        yield _Stored(source_id, marker, pa.concat_tables([pq.read_table(folder / shard, columns=columns) for shard in marker.shards]))
+        yield _Stored(
+            source_id,
+            marker,
+            pa.concat_tables(
+                [pq.read_table(folder / shard, columns=columns) for shard in marker.shards]
+            ),
+        )
 
 
 def _versions(store: Store, snapshots: set[str]) -> list[str]:

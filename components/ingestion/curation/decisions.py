@@ -3,8 +3,8 @@
     snapshots/<source_id>/overlays/relabels.csv     example_id,source_uri,old_label,label,by,at
     snapshots/<source_id>/overlays/tombstones.csv   content_id,source_uri,by,at
 
-A relabel names a row by its example id, or by its path in the source. A tombstone names a content, so every
-pixel-exact copy is forgotten with it, under whatever name it comes back.
+A relabel names a row by its example id, or by its path in the source. A tombstone names a content,
+so every pixel-exact copy is forgotten with it, under whatever name it comes back.
 """
 
 from __future__ import annotations
@@ -45,8 +45,12 @@ class Overlays:
 def read_overlays(store: Store, source_id: str) -> Overlays:
     """The overlays of a source; empty ones where nobody decided anything. Raises InputError for a damaged file."""
     relabels = read_rows(store, source_id, "relabels")
-    labels = {row["example_id"] or row["source_uri"]: (row["old_label"], row["label"]) for row in relabels}
-    return Overlays(labels, frozenset(row["content_id"] for row in read_rows(store, source_id, "tombstones")))
+    labels = {
+        row["example_id"] or row["source_uri"]: (row["old_label"], row["label"]) for row in relabels
+    }
+    return Overlays(
+        labels, frozenset(row["content_id"] for row in read_rows(store, source_id, "tombstones"))
+    )
 
 
 def overlays_digest(store: Store, source_id: str) -> str:
@@ -60,7 +64,11 @@ def overlays_digest(store: Store, source_id: str) -> str:
 def read_rows(store: Store, source_id: str, name: str) -> list[dict[str, str]]:
     """The rows of ``relabels`` or ``tombstones``. Raises InputError."""
     content = store.read(keys.overlay(source_id, f"{name}.csv"))
-    return parse(content, FILES[name], store.location(keys.overlay(source_id, f"{name}.csv"))) if content else []
+    return (
+        parse(content, FILES[name], store.location(keys.overlay(source_id, f"{name}.csv")))
+        if content
+        else []
+    )
 
 
 def add_rows(store: Store, source_id: str, name: str, rows: Iterable[Mapping[str, str]]) -> int:
@@ -95,9 +103,14 @@ def parse(content: bytes, columns: tuple[str, ...], where: str) -> list[dict[str
         raise InputError(f"can't read {where} ({error})", expected="CSV in UTF-8") from error
     if not table or tuple(table[0]) != columns:
         raise InputError(
-            f"{where} has another header", expected=",".join(columns), received=",".join(table[0])[:200] if table else "nothing"
+            f"{where} has another header",
+            expected=",".join(columns),
+            received=",".join(table[0])[:200] if table else "nothing",
         )
     for number, row in enumerate(table[1:], 2):
         if row and len(row) != len(columns):
-            raise InputError(f"line {number} of {where} has {len(row)} values", expected=f"{len(columns)}: {','.join(columns)}")
+            raise InputError(
+                f"line {number} of {where} has {len(row)} values",
+                expected=f"{len(columns)}: {','.join(columns)}",
+            )
     return [dict(zip(columns, row, strict=True)) for row in table[1:] if row]

@@ -2,9 +2,10 @@
 
     spans -> read, decode, measure -> a file of pictures and one of refusals each
 
-Nothing but the numbers of spans crosses Beam: a file in the folder of parts says where their contents stand. The
-runner is the local one with worker processes, or the one that the options name; its workers must then reach the source
-and the folder. What is done sooner than processes are started is read here, by the same function.
+Nothing but the numbers of spans crosses Beam: a file in the folder of parts says where their
+contents stand. The runner is the local one with worker processes, or the one that the options name;
+its workers must then reach the source and the folder. What is done sooner than processes are
+started is read here, by the same function.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ from components.shared.errors import EmotionError, EnvironmentProblem
 from components.shared.images.decode import MAX_BYTES
 from components.shared.step.frame import Terminated
 
-# Worker processes need 4 to 11 seconds to start on two cores; below this much reading one process is done sooner.
+# Worker processes need 4 to 11 seconds to start on two cores; below this much reading one process
+# is done sooner.
 SECONDS_FOR_PROCESSES = 30.0
 _SECONDS_PER_IMAGE = 2e-4
 _SECONDS_PER_BYTE = 5e-8
@@ -61,10 +63,21 @@ def plan_spans(rows: pa.Table, wanted: npt.NDArray[np.int64]) -> tuple[Span, ...
     """The wanted ones of a source's rows, in pieces."""
     sizes = rows["size"].to_numpy()[wanted]
     pieces = cut(sizes, layout.BATCH_ROWS, layout.BATCH_BYTES)
-    return tuple(Span(number, wanted[start:end], int(sizes[start:end].sum())) for number, (start, end) in enumerate(pieces))
+    return tuple(
+        Span(number, wanted[start:end], int(sizes[start:end].sum()))
+        for number, (start, end) in enumerate(pieces)
+    )
 
 
-def run_flow(spans: Sequence[Span], reading: Reading, place: Place, parts: str, *, processes: int = 1, options: Sequence[str] = ()) -> None:
+def run_flow(
+    spans: Sequence[Span],
+    reading: Reading,
+    place: Place,
+    parts: str,
+    *,
+    processes: int = 1,
+    options: Sequence[str] = (),
+) -> None:
     """Read every span and write a part of each into the folder ``parts``, a path or a URI.
 
     Args:
@@ -84,7 +97,9 @@ def run_flow(spans: Sequence[Span], reading: Reading, place: Place, parts: str, 
             return
         give_back()
         with nullcontext() if options else attended():
-            build(spans, reading.reader, place, parts, processes=processes, options=options).run().wait_until_finish()
+            build(
+                spans, reading.reader, place, parts, processes=processes, options=options
+            ).run().wait_until_finish()
         give_back()
     except (RuntimeError, OSError) as error:
         raise _cause(error) from error
@@ -97,7 +112,13 @@ def read(number: int, reader: Reader, place: Place, parts: str) -> None:
 
 
 def build(
-    spans: Sequence[Span], reader: Reader, place: Place, parts: str, *, processes: int = 1, options: Sequence[str] = ()
+    spans: Sequence[Span],
+    reader: Reader,
+    place: Place,
+    parts: str,
+    *,
+    processes: int = 1,
+    options: Sequence[str] = (),
 ) -> beam.Pipeline:
     """The Beam pipeline that `run_flow` runs."""
     if options:
@@ -105,7 +126,9 @@ def build(
     else:
         # The runner is named: `DirectRunner` would first try to download another one.
         runner = FnApiRunner(default_environment=_worker_processes())
-        pipeline = beam.Pipeline(runner=runner, options=PipelineOptions([], direct_num_workers=processes))
+        pipeline = beam.Pipeline(
+            runner=runner, options=PipelineOptions([], direct_num_workers=processes)
+        )
     _ = (
         pipeline
         | "spans" >> beam.Create([span.number for span in spans])
@@ -134,18 +157,26 @@ class ReadSpan(beam.DoFn):
 
 def processes_for(spans: Sequence[Span]) -> int:
     """How many worker processes are worth their start-up."""
-    seconds = sum(len(span.rows) * _SECONDS_PER_IMAGE + span.bytes * _SECONDS_PER_BYTE for span in spans)
+    seconds = sum(
+        len(span.rows) * _SECONDS_PER_IMAGE + span.bytes * _SECONDS_PER_BYTE for span in spans
+    )
     return max(1, min(available_processes(), len(spans))) if seconds > SECONDS_FOR_PROCESSES else 1
 
 
 def available_processes() -> int:
     """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else multiprocessing.cpu_count()
+    return (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else multiprocessing.cpu_count()
+    )
 
 
 def _known(spans: Sequence[Span], rows: pa.Table) -> Iterator[pa.Table]:
     """Of each span what its reading needs to know: ``row``, ``key``, and where the contents stand."""
-    known = pa.table({name: whole(rows[name]) for name in ("key", *WHERE.names)})  # so that a word has one code in all spans
+    known = pa.table(
+        {name: whole(rows[name]) for name in ("key", *WHERE.names)}
+    )  # so that a word has one code in all spans
     for span in spans:
         numbers = pa.array(span.rows, pa.int64())
         yield known.take(numbers).append_column("row", numbers)
@@ -157,7 +188,8 @@ def _worker_processes() -> SubprocessSDKEnvironment:
     for name in ("fn_api_runner.fn_runner", "local_job_service"):
         logging.getLogger(f"apache_beam.runners.portability.{name}").setLevel(logging.ERROR)
     command = [sys.executable, "-m", WORKER_MODULE, str(os.getpid())]
-    # exec: the shell that Beam starts becomes the worker, so that Beam ends the worker and not its shell.
+    # exec: the shell that Beam starts becomes the worker, so that Beam ends the worker and not its
+    # shell.
     return SubprocessSDKEnvironment.from_command_string(f"exec {shlex.join(command)}")
 
 
@@ -167,10 +199,16 @@ def _cause(error: RuntimeError | OSError) -> BaseException:
     for stop in (Terminated, KeyboardInterrupt):
         if re.search(rf"^(?:components\.runtime\.step\.)?{stop.__name__}\b", text, re.MULTILINE):
             return stop()
-    found = re.search(r"^(?:components\.shared\.errors\.)(\w+): (.*?)(?: \[while running .*)?$", text, re.MULTILINE)
+    found = re.search(
+        r"^(?:components\.shared\.errors\.)(\w+): (.*?)(?: \[while running .*)?$",
+        text,
+        re.MULTILINE,
+    )
     kind = getattr(errors, found[1], None) if found else None
     if found and isinstance(kind, type) and issubclass(kind, EmotionError):
         return kind(found[2])
     if re.search(r"\[Errno 28\]|No space left on device", text):
-        return EnvironmentProblem("no space left on the device", fix="free some space and run again with --resume")
+        return EnvironmentProblem(
+            "no space left on the device", fix="free some space and run again with --resume"
+        )
     return error

@@ -30,7 +30,10 @@ def write_spans(folder: str, spans: Iterable[pa.Table]) -> None:
 
 def read_span(folder: str, number: int) -> pa.Table:
     """The rows of one of them."""
-    with FileSystems.open(FileSystems.join(folder, _SPANS)) as source, pa.ipc.open_file(source) as reader:
+    with (
+        FileSystems.open(FileSystems.join(folder, _SPANS)) as source,
+        pa.ipc.open_file(source) as reader,
+    ):
         return pa.Table.from_batches([reader.get_batch(number)])
 
 
@@ -38,8 +41,12 @@ def write_part(folder: str, number: int, accepted: pa.Table, refused: pa.Table) 
     """Write what a span became, the accepted rows last: their file says that the span is done."""
     for name, table in ((_REFUSED.format(number), refused), (_ACCEPTED.format(number), accepted)):
         if "://" in folder:
-            # A span may be read twice. An object is seen whole or not at all, and both are the same.
-            with FileSystems.create(f"{folder}/{name}") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            # A span may be read twice. An object is seen whole or not at all, and both are the
+            # same.
+            with (
+                FileSystems.create(f"{folder}/{name}") as sink,
+                pa.ipc.new_file(sink, table.schema) as writer,
+            ):
                 writer.write_table(table)
         else:
             write_arrow(Path(folder) / name, table)
@@ -61,16 +68,25 @@ def bring_home(folder: str, home: Path, count: int) -> None:
     """Copy the parts from a path or a URI into a folder on this disk."""
     for number in range(count):
         for name in (_REFUSED.format(number), _ACCEPTED.format(number)):
-            with FileSystems.open(FileSystems.join(folder, name)) as source, open(home / name, "wb") as sink:
+            with (
+                FileSystems.open(FileSystems.join(folder, name)) as source,
+                open(home / name, "wb") as sink,
+            ):
                 shutil.copyfileobj(source, sink)
 
 
 def read_parts(folder: Path, count: int) -> tuple[list[pa.Table], pa.Table]:
     """The pictures, mapped from the disk, a table per span; and what was refused, in one."""
-    refused = pa.concat_tables([read_arrow(folder / _REFUSED.format(number)) for number in range(count)]) if count else None
+    refused = (
+        pa.concat_tables([read_arrow(folder / _REFUSED.format(number)) for number in range(count)])
+        if count
+        else None
+    )
     return [read_arrow(folder / _ACCEPTED.format(number)) for number in range(count)], refused
 
 
 def done(folder: Path) -> list[int]:
     """Numbers of the spans that are read."""
-    return [int(path.stem.rpartition("-")[2]) for path in folder.glob(_ACCEPTED.replace("{:06}", "*"))]
+    return [
+        int(path.stem.rpartition("-")[2]) for path in folder.glob(_ACCEPTED.replace("{:06}", "*"))
+    ]

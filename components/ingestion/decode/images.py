@@ -43,7 +43,9 @@ def read_pictures(contents: Iterable[Content], rows: pa.Table) -> tuple[pa.Table
     tables = [PICTURES.empty_table()]
     waiting: dict[tuple[int, ...], list[Picture]] = {}
     held = 0
-    for row, key, content in zip(rows["row"].to_pylist(), rows["key"].to_pylist(), contents, strict=True):
+    for row, key, content in zip(
+        rows["row"].to_pylist(), rows["key"].to_pylist(), contents, strict=True
+    ):
         found = picture(row, key, content)
         if isinstance(found, Refusal):
             refused.append({"row": row, "reason": found.reason, "detail": found.detail[:500]})
@@ -62,7 +64,9 @@ def picture(row: int, key: str, content: Content) -> Picture | Refusal:
     if isinstance(content, Refusal):
         return content
     if isinstance(content, GrayPixels):
-        content = encode_png(np.frombuffer(content.levels, np.uint8).reshape(content.side, content.side))
+        content = encode_png(
+            np.frombuffer(content.levels, np.uint8).reshape(content.side, content.side)
+        )
     try:
         found = decode(content)
     except ImageRefused as error:
@@ -79,7 +83,9 @@ def measured(pictures: Sequence[Picture]) -> pa.Table:
     n = len(pictures)
     columns = {
         "row": [one.row for one in pictures],
-        "example_id": [example_id(content, one.key) for content, one in zip(contents, pictures, strict=True)],
+        "example_id": [
+            example_id(content, one.key) for content, one in zip(contents, pictures, strict=True)
+        ],
         "content_id": contents,
         "image": [one.content for one in pictures],
         "width": np.full(n, levels.shape[2], np.int32),
@@ -96,4 +102,6 @@ def measured(pictures: Sequence[Picture]) -> pa.Table:
 
 def _packed(values: Pixels, kind: pa.DataType) -> pa.Array:
     """Each row of bytes as one value."""
-    return pa.FixedSizeBinaryArray.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values).tobytes())])
+    return pa.FixedSizeBinaryArray.from_buffers(
+        kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values).tobytes())]
+    )

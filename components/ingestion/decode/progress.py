@@ -13,14 +13,21 @@ INTERVAL_SECONDS = 1.0
 
 
 @contextmanager
-def watching(done: Callable[[], int], total: int, unit: str, *, interval_seconds: float = INTERVAL_SECONDS) -> Iterator[None]:
+def watching(
+    done: Callable[[], int], total: int, unit: str, *, interval_seconds: float = INTERVAL_SECONDS
+) -> Iterator[None]:
     """Show how much is ``done`` of ``total``, at the start, every interval, and at the end unless it failed."""
     began = time.monotonic()
     stopped = threading.Event()
 
     def show() -> None:
         count, seconds = done(), time.monotonic() - began
-        progress.show(count, total, unit, f"{count / seconds:,.0f} per second" if count and seconds > 0 else "")
+        progress.show(
+            count,
+            total,
+            unit,
+            f"{count / seconds:,.0f} per second" if count and seconds > 0 else "",
+        )
 
     def watch() -> None:
         while not stopped.wait(interval_seconds):

@@ -18,8 +18,8 @@ class Quality(Measures):
     """See `Measures`.
 
     Attributes:
-        perceptual_hash: 64-bit difference hash, 16 hex digits: bit (y, x) says whether level (y, x+1) is above (y, x)
-            in the picture reduced to 9 by 8.
+        perceptual_hash: 64-bit difference hash, 16 hex digits: bit (y, x) says whether level (y,
+            x+1) is above (y, x) in the picture reduced to 9 by 8.
     """
 
     perceptual_hash: str

@@ -51,7 +51,9 @@ def attended() -> Iterator[None]:
     def stop() -> None:
         if not stopping.is_set():
             stopping.set()
-            threading.Thread(target=_end_workers, args=(finished,), name="end-workers", daemon=True).start()
+            threading.Thread(
+                target=_end_workers, args=(finished,), name="end-workers", daemon=True
+            ).start()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         stop()
@@ -65,7 +67,9 @@ def attended() -> Iterator[None]:
         elif not stopping.is_set():
             died.set()
             stop()
-            signal.pthread_kill(main, signal.SIGINT)  # the main thread may be waiting for that worker's answer
+            signal.pthread_kill(
+                main, signal.SIGINT
+            )  # the main thread may be waiting for that worker's answer
 
     threading.excepthook = on_failure
     for number, handler in before.items():
@@ -77,7 +81,8 @@ def attended() -> Iterator[None]:
         stop()
         if died.is_set():
             raise EnvironmentProblem(
-                "a reading process ended before its work was done", fix="give the step more memory and run again"
+                "a reading process ended before its work was done",
+                fix="give the step more memory and run again",
             ) from error
         raise
     finally:

@@ -28,12 +28,15 @@ def keep(store: Store, listing: Listing, place: Place) -> bytes:
 def changed_since(store: Store, listing: Listing, place: Place, earlier_digest: str) -> int | None:
     """How many objects came, changed or went since the listing of that digest.
 
-    None where that can't be told: the other one wasn't kept, or it was the table of labels beside the images that changed.
+    None where that can't be told: the other one wasn't kept, or it was the table of labels beside
+    the images that changed.
     """
     earlier = store.read(keys.listing(listing.source_id, earlier_digest))
     if earlier is None:
         return None
-    return difference(earlier, keep(store, listing, place)) or (0 if earlier_digest == listing.digest else None)
+    return difference(earlier, keep(store, listing, place)) or (
+        0 if earlier_digest == listing.digest else None
+    )
 
 
 def packed(entries: Iterator[Entry]) -> bytes:
@@ -51,11 +54,16 @@ def packed(entries: Iterator[Entry]) -> bytes:
 def difference(one: bytes, other: bytes) -> int:
     """Objects of which only one holds the name, or that aren't the same in both."""
     first, second = _rows(one), _rows(other)
-    return sum(first.get(name) != said for name, said in second.items()) + sum(name not in second for name in first)
+    return sum(first.get(name) != said for name, said in second.items()) + sum(
+        name not in second for name in first
+    )
 
 
 def _rows(content: bytes) -> dict[bytes, bytes]:
-    return {content[at : at + HALF]: content[at + HALF : at + 2 * HALF] for at in range(0, len(content), 2 * HALF)}
+    return {
+        content[at : at + HALF]: content[at + HALF : at + 2 * HALF]
+        for at in range(0, len(content), 2 * HALF)
+    }
 
 
 def _entries(place: Place) -> Iterator[Entry]:

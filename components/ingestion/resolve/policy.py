@@ -28,10 +28,12 @@ class Circumstances:
     """What else bears on the night.
 
     Attributes:
-        changed: objects that came, changed or went since the last judged night; None where it wasn't counted.
+        changed: objects that came, changed or went since the last judged night; None where it
+            wasn't counted.
         decided: people decided about single pictures since.
         drift: what `emotion drift` found since, in words; empty where nothing drifted.
-        champion_days, judged_days: since the champion was promoted, and since a night was judged; None where unknown.
+        champion_days, judged_days: since the champion was promoted, and since a night was judged;
+            None where unknown.
     """
 
     changed: int | None = None
@@ -76,18 +78,28 @@ def decide(
         return True, f"{' and '.join(worth)} since {before}"
     found = " and ".join(words for words, _ in changes)
     if force:
-        return True, f"forced, though less than the preset waits for changed since {before}: {found}"
+        return (
+            True,
+            f"forced, though less than the preset waits for changed since {before}: {found}",
+        )
     return False, f"{found} since {before}; the preset waits for {_waited_for(policy)}"
 
 
-def _changes(tonight: LastNight, last: LastNight, policy: RetrainPolicy, around: Circumstances) -> Iterator[tuple[str, bool]]:
+def _changes(
+    tonight: LastNight, last: LastNight, policy: RetrainPolicy, around: Circumstances
+) -> Iterator[tuple[str, bool]]:
     """What differs from the last judged night, and whether it is enough for work."""
     known = False
     if last.listing_digest != tonight.listing_digest:
         known = True
         grown = f", {last.objects:,} before" if last.objects else ""
-        counted = "" if around.changed is None else f"{_objects(around.changed)} came, changed or went; "
-        yield f"the source changed ({counted}{_objects(tonight.objects)} now{grown})", _enough(policy, around.changed, last.objects)
+        counted = (
+            "" if around.changed is None else f"{_objects(around.changed)} came, changed or went; "
+        )
+        yield (
+            f"the source changed ({counted}{_objects(tonight.objects)} now{grown})",
+            _enough(policy, around.changed, last.objects),
+        )
     if last.preset_digest != tonight.preset_digest:
         known = True
         yield "the preset changed", policy.preset
@@ -103,7 +115,12 @@ def _triggers(policy: RetrainPolicy, around: Circumstances) -> Iterator[str]:
     if policy.drift and around.drift:
         yield f"what is served drifted ({around.drift})"
     limit, age = policy.champion_age_days, around.champion_days
-    if limit is not None and age is not None and age >= limit and (around.judged_days is None or around.judged_days >= limit):
+    if (
+        limit is not None
+        and age is not None
+        and age >= limit
+        and (around.judged_days is None or around.judged_days >= limit)
+    ):
         yield f"the champion is {age:.0f} days old, and {limit:g} are allowed"
 
 
@@ -111,7 +128,9 @@ def _enough(policy: RetrainPolicy, changed: int | None, objects: int) -> bool:
     if changed is None:  # what can't be counted is never let pass
         return True
     by_count = policy.changed_objects is not None and changed >= policy.changed_objects
-    return by_count or (policy.changed_share is not None and changed >= policy.changed_share * max(objects, 1))
+    return by_count or (
+        policy.changed_share is not None and changed >= policy.changed_share * max(objects, 1)
+    )
 
 
 def _waited_for(policy: RetrainPolicy) -> str:

@@ -35,7 +35,9 @@ def resolve(context: Context, source: str, code_version: str, *, force: bool) ->
     be_frugal()
     gathered, listing = listed(source, context.preset.data)
     gathered.layout.check()
-    plan = _made_before(context, listing, code_version, force=force) or _make(context, gathered, listing, code_version, force=force)
+    plan = _made_before(context, listing, code_version, force=force) or _make(
+        context, gathered, listing, code_version, force=force
+    )
     plan_digest = digest(plan)
     context.store.write(keys.plan(plan_digest), to_json(plan).encode())
     context.store.write(_own_plan_key(context.run_id), to_json({"plan": plan_digest}).encode())
@@ -46,8 +48,19 @@ def listed(source: str, policy: DataPolicy) -> tuple[Gathered, Listing]:
     """The sources that a run or its preset names, and their listing. Raises InputError, EnvironmentProblem."""
     gathered = gather(source, policy)
     found = gathered.layout
-    parts = tuple(ListedSource(name, uri, layout.name, layout.objects, layout.bytes) for name, uri, layout in gathered.parts)
-    return gathered, Listing(gathered.uri, source_id(gathered.uri), found.name, found.digest, found.objects, found.bytes, parts)
+    parts = tuple(
+        ListedSource(name, uri, layout.name, layout.objects, layout.bytes)
+        for name, uri, layout in gathered.parts
+    )
+    return gathered, Listing(
+        gathered.uri,
+        source_id(gathered.uri),
+        found.name,
+        found.digest,
+        found.objects,
+        found.bytes,
+        parts,
+    )
 
 
 def source_id(source: str) -> str:
@@ -55,8 +68,15 @@ def source_id(source: str) -> str:
 
     Of several sources the digest is of all of them, in whatever order they are named.
     """
-    absolute = sorted(uri.rstrip("/") if "://" in uri else os.path.abspath(os.path.expanduser(uri)) for uri in separate_uris(source))
-    name = slug(absolute[0]) if len(absolute) == 1 else f"{slug(absolute[0])[:30]}-and-{len(absolute) - 1}-more"
+    absolute = sorted(
+        uri.rstrip("/") if "://" in uri else os.path.abspath(os.path.expanduser(uri))
+        for uri in separate_uris(source)
+    )
+    name = (
+        slug(absolute[0])
+        if len(absolute) == 1
+        else f"{slug(absolute[0])[:30]}-and-{len(absolute) - 1}-more"
+    )
     mark = hashlib.sha256("\n".join(absolute).encode("utf-8", "surrogateescape")).hexdigest()[:8]
     return f"{name}-{mark}"
 
@@ -68,32 +88,44 @@ def check_compiled_for(preset: Preset, compiled_for: str) -> None:
         compiled_for: device whose sizes the version has; empty where tasks have none, as at a desk.
 
     Raises:
-        InputError: the preset trains on a GPU, and the version was compiled for a preset that doesn't.
+        InputError: the preset trains on a GPU, and the version was compiled for a preset that
+            doesn't.
     """
     if (compiled_for, preset.training.device) == ("cpu", "gpu"):
         raise InputError(
             f"the preset {preset.name} needs more than this pipeline version's tasks get",
-            expected="a preset with training.device cpu", received="gpu",
+            expected="a preset with training.device cpu",
+            received="gpu",
             fix=f"`emotion submit --preset {preset.name} …` uploads a version with its sizes",
-        )  # fmt: skip
+        )
 
 
-def _make(context: Context, gathered: Gathered, listing: Listing, code_version: str, *, force: bool) -> NightPlan:
+def _make(
+    context: Context, gathered: Gathered, listing: Listing, code_version: str, *, force: bool
+) -> NightPlan:
     store, model_name, policy = context.store, context.preset.model_name, context.preset.retraining
     preset_digest = digest(context.preset)
     overlays = overlays_digest(store, listing.source_id)
     fingerprint = _fingerprint(listing.digest, preset_digest, code_version, overlays)
     tonight = LastNight(
-        fingerprint, listing_digest=listing.digest, preset_digest=preset_digest, code_version=code_version, objects=listing.objects
+        fingerprint,
+        listing_digest=listing.digest,
+        preset_digest=preset_digest,
+        code_version=code_version,
+        objects=listing.objects,
     )
     last, pointers = _last_night(store, model_name), read_pointers(store, model_name)
     changed = None
     if counts_objects(policy):
         keep(store, listing, gathered.place)
-        changed = changed_since(store, listing, gathered.place, last.listing_digest) if last else None
+        changed = (
+            changed_since(store, listing, gathered.place, last.listing_digest) if last else None
+        )
     around = Circumstances(
         changed=changed,
-        decided=last is not None and _fingerprint(last.listing_digest, last.preset_digest, last.code_version, overlays) != last.fingerprint,
+        decided=last is not None
+        and _fingerprint(last.listing_digest, last.preset_digest, last.code_version, overlays)
+        != last.fingerprint,
         drift=_drift(store, model_name, pointers, last),
         champion_days=_days_since(pointers.champion.since) if pointers.champion else None,
         judged_days=_days_since(last.at) if last else None,
@@ -134,10 +166,14 @@ def _days_since(moment: str) -> float | None:
         then = datetime.fromisoformat(moment)
     except ValueError:
         return None
-    return (datetime.now(timezone.utc) - (then if then.tzinfo else then.replace(tzinfo=timezone.utc))).total_seconds() / 86400
+    return (
+        datetime.now(timezone.utc) - (then if then.tzinfo else then.replace(tzinfo=timezone.utc))
+    ).total_seconds() / 86400
 
 
-def _made_before(context: Context, listing: Listing, code_version: str, *, force: bool) -> NightPlan | None:
+def _made_before(
+    context: Context, listing: Listing, code_version: str, *, force: bool
+) -> NightPlan | None:
     """The plan that this very run made earlier, if all it rests on is unchanged.
 
     A resumed run must keep it: its finished steps are found under it, and a champion that this run
@@ -153,7 +189,11 @@ def _made_before(context: Context, listing: Listing, code_version: str, *, force
         plan = from_json(NightPlan, text, "the stored plan")
     except EmotionError:
         return None  # of another version of the code: made anew
-    same = (plan.listing, plan.preset_digest, plan.code_version) == (listing, digest(context.preset), code_version)
+    same = (plan.listing, plan.preset_digest, plan.code_version) == (
+        listing,
+        digest(context.preset),
+        code_version,
+    )
     return plan if same and not (force and plan.work == "nothing-new") else None
 
 
@@ -169,7 +209,11 @@ def _last_night(store: Store, model_name: str) -> LastNight | None:
     try:
         value = json.loads(text)
         names = {field.name for field in dataclasses.fields(LastNight)}
-        return from_json(LastNight, json.dumps({key: item for key, item in value.items() if key in names}), "last-night")
+        return from_json(
+            LastNight,
+            json.dumps({key: item for key, item in value.items() if key in names}),
+            "last-night",
+        )
     except (ValueError, AttributeError, EmotionError):
         return LastNight("")  # a torn or foreign record must not keep a night from running
 

@@ -13,10 +13,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ingestion.snapshot.images import Collection, Numbers
-from components.ingestion.snapshot.near_duplicates import SKETCH_BYTES, Pixels, alike, representatives
+from components.ingestion.snapshot.near_duplicates import (
+    SKETCH_BYTES,
+    Pixels,
+    alike,
+    representatives,
+)
 from components.ingestion.snapshot.previous import DRAWN, EarlierSnapshot
 from components.ingestion.snapshot.schemas import DECIDED
-from components.ingestion.snapshot.splits import CODE, WORDS, Codes, Draws, Rows, SplitRules, Words, decide, draws
+from components.ingestion.snapshot.splits import (
+    CODE,
+    WORDS,
+    Codes,
+    Draws,
+    Rows,
+    SplitRules,
+    Words,
+    decide,
+    draws,
+)
 from components.ingestion.sources.layouts.columns import whole
 
 _BYTES = np.zeros(1 << 16, np.uint8)  # by the two letters that spell it in hex
@@ -38,11 +53,18 @@ class Settled:
     drawn: pa.Table
 
 
-def settle(rows: pa.Table, pictures: Numbers, collection: Collection, rules: SplitRules, earlier: EarlierSnapshot | None) -> Settled:
+def settle(
+    rows: pa.Table,
+    pictures: Numbers,
+    collection: Collection,
+    rules: SplitRules,
+    earlier: EarlierSnapshot | None,
+) -> Settled:
     """Decide of every row.
 
     Args:
-        rows: content_id, label, published (what `splits.decide` takes), contrast and sketch of every accepted row.
+        rows: content_id, label, published (what `splits.decide` takes), contrast and sketch of
+            every accepted row.
         pictures: their numbers in the collection.
         earlier: whose groups are remembered.
     """
@@ -51,7 +73,9 @@ def settle(rows: pa.Table, pictures: Numbers, collection: Collection, rules: Spl
     first = _first(content)[:-1]
     flat = rows["contrast"].to_numpy() < rules.policy.min_contrast
     sketches = _stacked(whole(rows["sketch"]))
-    group_of_content, group_ids, before = _groups(ids, first, sketches, flat[first], pictures[first], collection, earlier)
+    group_of_content, group_ids, before = _groups(
+        ids, first, sketches, flat[first], pictures[first], collection, earlier
+    )
     group = group_of_content[content]
     drawn: dict[str, Draws] = {}
 
@@ -70,20 +94,30 @@ def settle(rows: pa.Table, pictures: Numbers, collection: Collection, rules: Spl
             group=group,
             content=content,
             label=_codes(whole(rows["label"])),
-            published=np.array([CODE[word] for word in published.dictionary.to_pylist()], np.int8)[_codes(published)],
+            published=np.array([CODE[word] for word in published.dictionary.to_pylist()], np.int8)[
+                _codes(published)
+            ],
             flat=flat,
         ),
         rules,
     )
     decided = [group_ids.take(pa.array(group)), _spelled(split), _spelled(note)]
-    kept = [drawn[name][group] if name in drawn else pa.nulls(len(group), pa.float64()) for name in DRAWN.names]
+    kept = [
+        drawn[name][group] if name in drawn else pa.nulls(len(group), pa.float64())
+        for name in DRAWN.names
+    ]
     return Settled(pa.table(decided, schema=DECIDED), content, group, pa.table(kept, schema=DRAWN))
 
 
 def _groups(
-    ids: pa.Array, first: Numbers, sketches: Pixels, flat: npt.NDArray[np.bool_], pictures: Numbers, collection: Collection,
+    ids: pa.Array,
+    first: Numbers,
+    sketches: Pixels,
+    flat: npt.NDArray[np.bool_],
+    pictures: Numbers,
+    collection: Collection,
     earlier: EarlierSnapshot | None,
-) -> tuple[Codes, pa.Array, Numbers]:  # fmt: skip
+) -> tuple[Codes, pa.Array, Numbers]:
     """The group of each distinct content, as a code: remembered, its representative's, or its own.
 
     And of each group its id, and the first row of the earlier snapshot that was in it, or -1.
@@ -101,15 +135,20 @@ def _groups(
     code[alone] = len(names) + np.arange(alone.sum())
     names = pa.concat_arrays([names, ids.take(pa.array(first[alone]))])
     before = np.concatenate([before, np.full(alone.sum(), -1)])
-    # What was there before comes first, and within that the smallest content id: no order of reading matters.
-    order = np.concatenate([np.flatnonzero(~fresh & ~flat), np.flatnonzero(fresh & ~flat)])  # a nearly constant one is like any other
+    # What was there before comes first, and within that the smallest content id: no order of
+    # reading matters.
+    order = np.concatenate(
+        [np.flatnonzero(~fresh & ~flat), np.flatnonzero(fresh & ~flat)]
+    )  # a nearly constant one is like any other
     if len(order):
         shown = pictures[order]
         leader = representatives(
             sketches,
             first[order],
             _settled(settled[order]),
-            lambda one, other: alike(collection.grid(int(shown[one])), collection.grid(int(shown[other]))),
+            lambda one, other: alike(
+                collection.grid(int(shown[one])), collection.grid(int(shown[other]))
+            ),
             lambda places: collection.look_at(shown[list(places)]),
         )
         code[order] = code[order[leader]]
@@ -117,7 +156,9 @@ def _groups(
     return (np.cumsum(used) - 1)[code], names.filter(pa.array(used)), before[used]
 
 
-def _remembered(ids: pa.Array, first: Numbers, pictures: Numbers, earlier: EarlierSnapshot | None) -> tuple[Codes, pa.Array, Numbers]:
+def _remembered(
+    ids: pa.Array, first: Numbers, pictures: Numbers, earlier: EarlierSnapshot | None
+) -> tuple[Codes, pa.Array, Numbers]:
     """The code of the group that each content had before, or -1; and of each of those groups its id and its first row."""
     if earlier is None:
         return np.full(len(first), -1), pa.array([], pa.string()), np.zeros(0, np.int64)
@@ -140,12 +181,18 @@ def _where(wanted: pa.Array, words: pa.Array | pa.ChunkedArray) -> Numbers:
 def _ranks(ids: pa.Array) -> Codes:
     """Place of each id (SHA-256, hex) among the distinct ones in ascending order; sorting their first 64 bits takes a tenth of the time."""
     ends = np.frombuffer(ids.buffers()[1], np.int32, len(ids) + 1, 4 * ids.offset)
-    pairs = np.frombuffer(ids.buffers()[2] or b"", np.uint8)[ends[0] : ends[-1]].view(np.uint16).reshape(len(ids), -1)[:, :8]
+    pairs = (
+        np.frombuffer(ids.buffers()[2] or b"", np.uint8)[ends[0] : ends[-1]]
+        .view(np.uint16)
+        .reshape(len(ids), -1)[:, :8]
+    )
     heads = _BYTES[pairs].view(">u8").ravel().astype(np.uint64)
     order = np.argsort(heads)
     heads = heads[order]
     again = np.flatnonzero(heads[1:] == heads[:-1])
-    if pc.any(pc.not_equal(ids.take(pa.array(order[again])), ids.take(pa.array(order[again + 1])))).as_py():
+    if pc.any(
+        pc.not_equal(ids.take(pa.array(order[again])), ids.take(pa.array(order[again + 1])))
+    ).as_py():
         return pc.rank(ids, tiebreaker="dense").to_numpy().astype(np.int64) - 1
     steps = np.ones(len(ids), np.int64)
     steps[again + 1] = 0
@@ -156,7 +203,12 @@ def _ranks(ids: pa.Array) -> Codes:
 
 def _stacked(sketches: pa.Array) -> Pixels:
     """Sketches as bytes ``[n, 64]``."""
-    found = np.frombuffer(sketches.buffers()[1], np.uint8, len(sketches) * SKETCH_BYTES, sketches.offset * SKETCH_BYTES)
+    found = np.frombuffer(
+        sketches.buffers()[1],
+        np.uint8,
+        len(sketches) * SKETCH_BYTES,
+        sketches.offset * SKETCH_BYTES,
+    )
     return found.reshape(-1, SKETCH_BYTES)
 
 

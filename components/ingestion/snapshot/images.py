@@ -35,7 +35,9 @@ class Collection:
         self._groups = [(file, group) for file in files for group in range(file.num_row_groups)]
         self._parts = list(parts)
         self._decoded = [part.select(DECODED.names) for part in parts]
-        counts = [file.metadata.row_group(group).num_rows for file, group in self._groups] + [len(part) for part in self._parts]
+        counts = [file.metadata.row_group(group).num_rows for file, group in self._groups] + [
+            len(part) for part in self._parts
+        ]
         self._ends = np.cumsum(counts, dtype=np.int64)
         self._first = self._ends - counts
         self._read = lru_cache(maxsize=_GROUPS_KEPT)(self._read_group)
@@ -46,7 +48,9 @@ class Collection:
         piece = np.searchsorted(self._ends, numbers, side="right")
         breaks = np.flatnonzero((np.diff(piece) != 0) | (np.diff(numbers) != 1)) + 1
         slices = [
-            self._piece(int(piece[start])).slice(int(numbers[start] - self._first[piece[start]]), end - start)
+            self._piece(int(piece[start])).slice(
+                int(numbers[start] - self._first[piece[start]]), end - start
+            )
             for start, end in itertools.pairwise([0, *breaks.tolist(), len(numbers)])
         ]
         return pa.concat_tables(slices)
@@ -77,4 +81,6 @@ class Collection:
         place = int(number - self._first[piece])
         if piece < len(self._groups):
             return grid(decode(self._read(piece)["image"][place].as_py()).pixels)
-        return np.frombuffer(self._parts[piece - len(self._groups)]["grid"][place].as_py(), np.uint8)
+        return np.frombuffer(
+            self._parts[piece - len(self._groups)]["grid"][place].as_py(), np.uint8
+        )

@@ -1,15 +1,17 @@
 """Near duplicates: the same photograph again, cropped, scaled, brightened or marked a little differently.
 
-Candidates share one of 16 keys, are near one another in all their 512 bits, and are confirmed on the pixels. A
-group has a representative: a picture joins when it is like that one, never because it is like a member, so
-groups don't chain.
+Candidates share one of 16 keys, are near one another in all their 512 bits, and are confirmed on
+the pixels. A group has a representative: a picture joins when it is like that one, never because it
+is like a member, so groups don't chain.
 
-The bits are signs of random projections (Charikar 2002, "Similarity estimation techniques from rounding
-algorithms") of the picture's 63 lowest cosine frequencies (the "pHash" of Zauner 2010), and each key is 32 of
-them. Sums of whole numbers below 2^24 are exact in float32, so every machine finds the same bits.
+The bits are signs of random projections (Charikar 2002, "Similarity estimation techniques from
+rounding algorithms") of the picture's 63 lowest cosine frequencies (the "pHash" of Zauner 2010),
+and each key is 32 of them. Sums of whole numbers below 2^24 are exact in float32, so every machine
+finds the same bits.
 
-`MIN_CORRELATION` was chosen by looking. Of FER2013's 1,187 pairs of distinct pictures above it, all 435 nearest to it and
-a sample of the others were looked at: each shows one photograph; below 0.95 different people begin to appear.
+`MIN_CORRELATION` was chosen by looking. Of FER2013's 1,187 pairs of distinct pictures above it, all
+435 nearest to it and a sample of the others were looked at: each shows one photograph; below 0.95
+different people begin to appear.
 """
 
 from __future__ import annotations
@@ -66,31 +68,45 @@ def alike(one: Pixels, other: Pixels) -> bool:
 
 
 def representatives(
-    found: Pixels, order: Indices, known: Indices, confirm: Callable[[int, int], bool],
+    found: Pixels,
+    order: Indices,
+    known: Indices,
+    confirm: Callable[[int, int], bool],
     ahead: Callable[[Collection[int]], object] = lambda indices: None,
-) -> Indices:  # fmt: skip
+) -> Indices:
     """Which picture stands for each: index ``[n]``, its own where it is like none before it.
 
     Args:
         found: sketches ``[m, 64]``.
-        order: which of them are of distinct pictures ``[n]``, in the order of precedence. An index is a place in it.
+        order: which of them are of distinct pictures ``[n]``, in the order of precedence. An index
+            is a place in it.
         known: ``[n]``: a representative settled earlier, or -1. Those never change.
         confirm: whether the pictures at two indices are alike.
-        ahead: is told at which indices stand those, up to twice `COMPARED_AT_ONCE`, that may be compared next.
+        ahead: is told at which indices stand those, up to twice `COMPARED_AT_ONCE`, that may be
+            compared next.
     """
     settled = known >= 0
     leader = np.where(settled, known, np.arange(len(known)))
     pairs = _candidates(found, order, settled)
     for start in range(0, len(pairs), COMPARED_AT_ONCE):
         some = pairs[start : start + COMPARED_AT_ONCE]
-        ahead({index for pair in some if leader[pair[0]] == pair[0] and leader[pair[1]] == pair[1] for index in pair})
+        ahead(
+            {
+                index
+                for pair in some
+                if leader[pair[0]] == pair[0] and leader[pair[1]] == pair[1]
+                for index in pair
+            }
+        )
         for later, earlier in some:
             if leader[later] == later and leader[earlier] == earlier and confirm(later, earlier):
                 leader[later] = earlier
     return leader
 
 
-def _candidates(found: Pixels, order: Indices, settled: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+def _candidates(
+    found: Pixels, order: Indices, settled: npt.NDArray[np.bool_]
+) -> list[tuple[int, int]]:
     """Pairs (later, earlier) in order, none of them settled at the later."""
     words = found.view(np.uint64)
     index = np.full(len(found), -1)
@@ -108,7 +124,12 @@ def _candidates(found: Pixels, order: Indices, settled: npt.NDArray[np.bool_]) -
         later, earlier = later[fresh], earlier[fresh]
         for start in range(0, len(later), 1 << 18):
             one, other = later[start : start + (1 << 18)], earlier[start : start + (1 << 18)]
-            near = np.bitwise_count(words[order[one]] ^ words[order[other]]).sum(axis=1, dtype=np.int64) <= MAX_DIFFERENT_BITS
+            near = (
+                np.bitwise_count(words[order[one]] ^ words[order[other]]).sum(
+                    axis=1, dtype=np.int64
+                )
+                <= MAX_DIFFERENT_BITS
+            )
             pairs.update(zip(one[near].tolist(), other[near].tolist(), strict=True))
     return sorted(pairs)
 
@@ -116,14 +137,23 @@ def _candidates(found: Pixels, order: Indices, settled: npt.NDArray[np.bool_]) -
 def _sharing(keys: npt.NDArray[np.uint32]) -> tuple[Indices, Indices]:
     """Pairs (later, earlier) of indices with equal keys; of many equal ones, each with the first `MAX_COMPARED`."""
     # Sorting whole numbers takes a tenth of the time that sorting their places does.
-    placed = np.sort(keys.astype(np.uint64) << np.uint64(32) | np.arange(len(keys), dtype=np.uint64))
-    keys, order = (placed >> np.uint64(32)).astype(np.uint32), (placed & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    placed = np.sort(
+        keys.astype(np.uint64) << np.uint64(32) | np.arange(len(keys), dtype=np.uint64)
+    )
+    keys, order = (
+        (placed >> np.uint64(32)).astype(np.uint32),
+        (placed & np.uint64(0xFFFFFFFF)).astype(np.int64),
+    )
     starts = np.concatenate([[True], keys[1:] != keys[:-1]]) if len(keys) else np.zeros(0, bool)
     # Only what shares its key has a neighbour.
     shared = ~starts | ~np.concatenate([starts[1:], [True]])
     order, starts = order[shared], starts[shared]
     keys = order
-    first = np.maximum.accumulate(np.where(starts, np.arange(len(keys)), 0)) if len(keys) else np.zeros(0, np.int64)
+    first = (
+        np.maximum.accumulate(np.where(starts, np.arange(len(keys)), 0))
+        if len(keys)
+        else np.zeros(0, np.int64)
+    )
     counts = np.minimum(np.arange(len(keys)) - first, MAX_COMPARED)
     later = np.repeat(np.arange(len(keys)), counts)
     offset = np.arange(len(later)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -135,10 +165,20 @@ def _planes() -> npt.NDArray[np.float32]:
     """512 hyperplanes through the space of grids, ``[256, 512]``, whole numbers that sum to zero in each column."""
     side = np.arange(GRID)
     waves = np.cos(np.pi * np.outer(side, side + 0.5) / GRID)
-    low = sorted(((y, x) for y in side for x in side if y + x), key=lambda place: (place[0] + place[1], place))[:63]
-    basis = np.stack([np.outer(waves[y], waves[x]).ravel() / np.linalg.norm(np.outer(waves[y], waves[x])) for y, x in low])
+    low = sorted(
+        ((y, x) for y in side for x in side if y + x),
+        key=lambda place: (place[0] + place[1], place),
+    )[:63]
+    basis = np.stack(
+        [
+            np.outer(waves[y], waves[x]).ravel() / np.linalg.norm(np.outer(waves[y], waves[x]))
+            for y, x in low
+        ]
+    )
     bits = 8 * SKETCH_BYTES
-    drawn = b"".join(hashlib.sha256(f"hyperplane {number}".encode()).digest() for number in range(bits // 4))
+    drawn = b"".join(
+        hashlib.sha256(f"hyperplane {number}".encode()).digest() for number in range(bits // 4)
+    )
     signs = np.unpackbits(np.frombuffer(drawn, np.uint8)).reshape(bits, 64)[:, :63] * 2.0 - 1.0
     planes = np.rint((signs @ basis).T * 40)
     for column in planes.T:

@@ -17,7 +17,8 @@ from components.ingestion.sources.layouts import layout
 from components.ingestion.sources.layouts.columns import whole
 from components.shared.artifacts.contract import EXAMPLE_COLUMNS, REJECTED_COLUMNS
 
-# The validation environment reads these files with pyarrow 10: plain types and format version 2.6 only.
+# The validation environment reads these files with pyarrow 10: plain types and format version 2.6
+# only.
 _TYPES = {
     "string": pa.string(),
     "binary": pa.binary(),
@@ -32,10 +33,20 @@ DECIDED = pa.schema([EXAMPLES.field(name) for name in ("group_id", "split", "not
 DECODED = pa.schema(
     [
         EXAMPLES.field(name)
-        for name in ("image", "width", "height", "channels", "format", "brightness", "contrast", "sharpness", "entropy",
-                     "perceptual_hash")
+        for name in (
+            "image",
+            "width",
+            "height",
+            "channels",
+            "format",
+            "brightness",
+            "contrast",
+            "sharpness",
+            "entropy",
+            "perceptual_hash",
+        )
     ]
-)  # fmt: skip
+)
 # A picture that was read: `row` is its place in the source.
 PICTURES = pa.schema(
     [
@@ -51,7 +62,17 @@ REFUSED = pa.schema([("row", pa.int64()), ("reason", pa.string()), ("detail", pa
 
 SHARD_ROWS = 20_000
 SHARD_BYTES = 256_000_000
-_ALIKE = ["label", "split", "published_split", "note", "source", "format", "width", "height", "channels"]
+_ALIKE = [
+    "label",
+    "split",
+    "published_split",
+    "note",
+    "source",
+    "format",
+    "width",
+    "height",
+    "channels",
+]
 
 
 @dataclass(frozen=True)
@@ -64,7 +85,13 @@ class Shard:
 
 def side_by_side(*tables: pa.Table) -> pa.Table:
     """The columns of all of them, whose rows are the same; of a name that several have, the last one's."""
-    return pa.table({name: column for table in tables for name, column in zip(table.column_names, table.columns, strict=True)})
+    return pa.table(
+        {
+            name: column
+            for table in tables
+            for name, column in zip(table.column_names, table.columns, strict=True)
+        }
+    )
 
 
 def plan_shards(sizes: npt.NDArray[np.int64]) -> tuple[Shard, ...]:
@@ -79,7 +106,10 @@ def plan_shards(sizes: npt.NDArray[np.int64]) -> tuple[Shard, ...]:
             rows = size = 0
         files[-1].append((start, end))
         rows, size = rows + end - start, size + more
-    return tuple(Shard(f"images-{index:05}-of-{len(files):05}.parquet", tuple(file)) for index, file in enumerate(files))
+    return tuple(
+        Shard(f"images-{index:05}-of-{len(files):05}.parquet", tuple(file))
+        for index, file in enumerate(files)
+    )
 
 
 def cut(sizes: npt.NDArray[np.int64], rows: int, size: int) -> list[tuple[int, int]]:
@@ -89,7 +119,9 @@ def cut(sizes: npt.NDArray[np.int64], rows: int, size: int) -> list[tuple[int, i
     start = 0
     while start < len(sizes):
         before = int(ends[start - 1]) if start else 0
-        end = max(start + 1, min(start + rows, int(np.searchsorted(ends, before + size, side="right"))))
+        end = max(
+            start + 1, min(start + rows, int(np.searchsorted(ends, before + size, side="right")))
+        )
         found.append((start, min(end, len(sizes))))
         start = found[-1][1]
     return found
@@ -97,8 +129,16 @@ def cut(sizes: npt.NDArray[np.int64], rows: int, size: int) -> list[tuple[int, i
 
 def write_shard(path: Path, groups: Iterable[pa.Table]) -> None:
     """Write row groups, rows of `EXAMPLES` each."""
-    # Next to the pictures, which are compressed already, the other columns are small. Nobody looks for rows by statistics.
-    with pq.ParquetWriter(path, EXAMPLES, version="2.6", compression="NONE", use_dictionary=_ALIKE, write_statistics=False) as writer:
+    # Next to the pictures, which are compressed already, the other columns are small. Nobody looks
+    # for rows by statistics.
+    with pq.ParquetWriter(
+        path,
+        EXAMPLES,
+        version="2.6",
+        compression="NONE",
+        use_dictionary=_ALIKE,
+        write_statistics=False,
+    ) as writer:
         for group in groups:
             columns = [_in_one_piece(group[field.name], field.type) for field in EXAMPLES]
             writer.write_table(pa.Table.from_arrays(columns, schema=EXAMPLES))

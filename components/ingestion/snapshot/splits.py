@@ -28,9 +28,24 @@ NEAR_CONSTANT = "near-constant"
 
 # What may stand in a row, by code: its split, published or decided, and its note. Empty is nothing.
 WORDS = (
-    "", "train", "validation", "test", PRIVATE_TEST, LEFT_OUT, CLASS_LEFT_OUT, HELD_OUT, DRAWN_FOR_TEST, TWIN_IN_TEST, NEAR_TWIN_IN_TEST,
-    TWIN_IN_VALIDATION, NEAR_TWIN_IN_VALIDATION, EXACT_COPY, NEAR_DUPLICATE, LABEL_CONFLICT, NEAR_CONSTANT,
-)  # fmt: skip
+    "",
+    "train",
+    "validation",
+    "test",
+    PRIVATE_TEST,
+    LEFT_OUT,
+    CLASS_LEFT_OUT,
+    HELD_OUT,
+    DRAWN_FOR_TEST,
+    TWIN_IN_TEST,
+    NEAR_TWIN_IN_TEST,
+    TWIN_IN_VALIDATION,
+    NEAR_TWIN_IN_VALIDATION,
+    EXACT_COPY,
+    NEAR_DUPLICATE,
+    LABEL_CONFLICT,
+    NEAR_CONSTANT,
+)
 CODE = {word: code for code, word in enumerate(WORDS)}
 
 Words = npt.NDArray[np.int8]
@@ -57,8 +72,10 @@ class Rows:
     """What the decision needs to know of every row; all arrays have one element per row, in the order of the source.
 
     Attributes:
-        draws: for a purpose the number drawn for each group (see `draws`). group, content, label: codes; equal ones are the same.
-        published: the `CODE` of train, validation, test, private-test, class-left-out, or of nothing where the source says none.
+        draws: for a purpose the number drawn for each group (see `draws`). group, content, label:
+            codes; equal ones are the same.
+        published: the `CODE` of train, validation, test, private-test, class-left-out, or of
+            nothing where the source says none.
         flat: whether the picture is nearly one level all over.
     """
 
@@ -75,10 +92,18 @@ def decide(rows: Rows, rules: SplitRules) -> tuple[Words, Words]:
     split, note = _own_places(rows, rules)
     policy = rules.policy
     _treat(rows.flat, policy.near_constant, NEAR_CONSTANT, split, note)
-    _treat(_conflicting(rows, split != CODE[LEFT_OUT]), policy.label_conflicts, LABEL_CONFLICT, split, note)
+    _treat(
+        _conflicting(rows, split != CODE[LEFT_OUT]),
+        policy.label_conflicts,
+        LABEL_CONFLICT,
+        split,
+        note,
+    )
     if policy.test_twins == "leave-training":
         _part(rows, "test", ("train", "validation"), TWIN_IN_TEST, NEAR_TWIN_IN_TEST, split, note)
-        _part(rows, "validation", ("train",), TWIN_IN_VALIDATION, NEAR_TWIN_IN_VALIDATION, split, note)
+        _part(
+            rows, "validation", ("train",), TWIN_IN_VALIDATION, NEAR_TWIN_IN_VALIDATION, split, note
+        )
     _thin(rows.content, rows.content, policy.exact_copies, EXACT_COPY, split, note)
     _thin(rows.group, rows.content, policy.near_duplicates, NEAR_DUPLICATE, split, note)
     return split, note
@@ -118,35 +143,49 @@ def _own_places(rows: Rows, rules: SplitRules) -> tuple[Words, Words]:
 def _treat(found: Mask, treatment: Treatment, why: str, split: Words, note: Words) -> None:
     """Leave the found rows out, of training or of everything."""
     if treatment != "keep":
-        leaving = found & np.isin(split, _codes("train", "validation", *(["test"] if treatment == "drop" else [])))
+        leaving = found & np.isin(
+            split, _codes("train", "validation", *(["test"] if treatment == "drop" else []))
+        )
         split[leaving], note[leaving] = CODE[LEFT_OUT], CODE[why]
 
 
 def _conflicting(rows: Rows, used: Mask) -> Mask:
     """Rows whose content carries another label in another used row."""
     labels = int(rows.label.max(initial=0)) + 1
-    copied = used & (np.bincount(rows.content[used], minlength=len(used)) > 1)[rows.content]  # few are
+    copied = (
+        used & (np.bincount(rows.content[used], minlength=len(used)) > 1)[rows.content]
+    )  # few are
     pairs = np.unique(rows.content[copied] * labels + rows.label[copied])
     contents, counts = np.unique(pairs // labels, return_counts=True)
     return copied & np.isin(rows.content, contents[counts > 1])
 
 
-def _part(rows: Rows, kept: str, others: tuple[str, ...], exact: str, near: str, split: Words, note: Words) -> None:
+def _part(
+    rows: Rows, kept: str, others: tuple[str, ...], exact: str, near: str, split: Words, note: Words
+) -> None:
     """What stands in the split ``kept`` leaves the ``others``, with its whole group."""
     where = split == CODE[kept]
     leaving = np.isin(split, _codes(*others)) & np.isin(rows.group, rows.group[where])
-    note[leaving] = np.where(np.isin(rows.content[leaving], rows.content[where]), CODE[exact], CODE[near])
+    note[leaving] = np.where(
+        np.isin(rows.content[leaving], rows.content[where]), CODE[exact], CODE[near]
+    )
     split[leaving] = CODE[LEFT_OUT]
 
 
-def _thin(key: Codes, content: Codes, treatment: Treatment, why: str, split: Words, note: Words) -> None:
+def _thin(
+    key: Codes, content: Codes, treatment: Treatment, why: str, split: Words, note: Words
+) -> None:
     """Keep the first content of each key (its first row where the key is the content) in training, and in test when dropping."""
     if treatment == "keep":
         return
     for places in (("train", "validation"), ("test",))[: 2 if treatment == "drop" else 1]:
         rows = np.flatnonzero(np.isin(split, _codes(*places)))
         _, first, code = np.unique(key[rows], return_index=True, return_inverse=True)
-        stays = first[code] == np.arange(len(rows)) if key is content else content[rows] == content[rows[first[code]]]
+        stays = (
+            first[code] == np.arange(len(rows))
+            if key is content
+            else content[rows] == content[rows[first[code]]]
+        )
         split[rows[~stays]], note[rows[~stays]] = CODE[LEFT_OUT], CODE[why]
 
 

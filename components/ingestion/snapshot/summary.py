@@ -31,7 +31,10 @@ _HASHED_ROWS = 10_000
 def columns(rows: pa.Table, decided: pa.Table) -> pa.Table:
     """`COLUMNS` of all rows, of what is said and decided of them."""
     found = side_by_side(rows, decided)
-    plain = {name: found[name].cast(pa.float32() if name == "contrast" else pa.string()) for name in COLUMNS}
+    plain = {
+        name: found[name].cast(pa.float32() if name == "contrast" else pa.string())
+        for name in COLUMNS
+    }
     return pa.table({name: whole(column) for name, column in plain.items()})
 
 
@@ -40,8 +43,14 @@ def snapshot_id(table: pa.Table, policy: DataPolicy) -> str:
     digest = hashlib.sha256(f"{EXAMPLES_VERSION}\n{to_json(policy)}\n".encode())
     for start in range(0, len(table), _HASHED_ROWS):
         rows = table.slice(start, _HASHED_ROWS)
-        lines = pc.binary_join_element_wise(*(whole(rows[name]) for name in ("example_id", "label", "split")), "\0")
-        digest.update(pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines), "\n")[0].as_buffer())
+        lines = pc.binary_join_element_wise(
+            *(whole(rows[name]) for name in ("example_id", "label", "split")), "\0"
+        )
+        digest.update(
+            pc.binary_join(
+                pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines), "\n"
+            )[0].as_buffer()
+        )
         digest.update(b"\n")
     return digest.hexdigest()
 
@@ -53,7 +62,10 @@ def counts_by_split(table: pa.Table, labels: Sequence[str]) -> dict[str, dict[st
     used = {split for split, _ in counted}
     others = sorted({label for _, label in counted} - set(labels))
     return {
-        split: {label: counted[split, label] for label in [*labels, *(others if split == "left-out" else [])]}
+        split: {
+            label: counted[split, label]
+            for label in [*labels, *(others if split == "left-out" else [])]
+        }
         for split in SPLITS
         if split in used
     }
@@ -101,7 +113,11 @@ def tally(words: pa.ChunkedArray) -> dict[str, int]:
 
 
 def thumbnails(
-    table: pa.Table, content: Codes, groups: Sequence[tuple[int, int]], labels: Sequence[str], images: Callable[[Codes], list[bytes]]
+    table: pa.Table,
+    content: Codes,
+    groups: Sequence[tuple[int, int]],
+    labels: Sequence[str],
+    images: Callable[[Codes], list[bytes]],
 ) -> dict[str, tuple[str, ...]]:
     """Up to `THUMBNAILS` pictures per label as PNG data URIs, at most `THUMBNAIL_PIXELS` a side.
 
@@ -109,7 +125,8 @@ def thumbnails(
     ones with the smallest ids, which is as good as drawn and always the same.
 
     Args:
-        table: `COLUMNS` of all rows. content: their codes; equal ones are the same. groups: first row, and the one after the last.
+        table: `COLUMNS` of all rows. content: their codes; equal ones are the same. groups: first
+            row, and the one after the last.
         images: the encoded pictures of some rows, in their order.
     """
     ends = np.array([end for _, end in groups])
@@ -121,7 +138,12 @@ def thumbnails(
             rows = np.flatnonzero(pc.and_(labelled, wanted).to_numpy())
             if len(rows):
                 end = ends[np.searchsorted(ends, rows[0], side="right")]
-                found[label] = tuple(map(_data_uri, images(_first_pictures(table["example_id"], content, rows[rows < end]))))
+                found[label] = tuple(
+                    map(
+                        _data_uri,
+                        images(_first_pictures(table["example_id"], content, rows[rows < end])),
+                    )
+                )
                 break
     return found
 

@@ -1,9 +1,10 @@
 """Several sources as one: their rows one after the other, each under its source's short name.
 
-A split that any of the sources publishes comes from those that publish it: beside a source with a published test
-split, one without adds to training alone, so that the figures stay comparable with that published split. Where none
-publishes a test split, it is drawn from all of them by content, as of a single source. Copies of a picture in two
-sources are copies: the twin of a test image leaves training whichever source it came from.
+A split that any of the sources publishes comes from those that publish it: beside a source with a
+published test split, one without adds to training alone, so that the figures stay comparable with
+that published split. Where none publishes a test split, it is drawn from all of them by content, as
+of a single source. Copies of a picture in two sources are copies: the twin of a test image leaves
+training whichever source it came from.
 """
 
 from __future__ import annotations
@@ -18,7 +19,14 @@ from typing import cast
 
 import pyarrow as pa
 
-from components.ingestion.sources.layouts.layout import Content, Layout, Reader, Reading, Standing, refuse_hopeless
+from components.ingestion.sources.layouts.layout import (
+    Content,
+    Layout,
+    Reader,
+    Reading,
+    Standing,
+    refuse_hopeless,
+)
 from components.ingestion.sources.storage.storage import Place
 from components.shared.preset.sources import joined_uri
 from components.shared.serialization import digest
@@ -34,7 +42,9 @@ class JoinedPlace:
     def localized(self, folder: Path) -> JoinedPlace:
         from components.ingestion.sources.storage.open import localized
 
-        return JoinedPlace([localized(place, _own(folder, number)) for number, place in enumerate(self.places)])
+        return JoinedPlace(
+            [localized(place, _own(folder, number)) for number, place in enumerate(self.places)]
+        )
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,9 @@ class JoinedReader:
         start = 0
         for number, run in groupby(numbers):
             length = len(list(run))
-            yield from self.readers[number].contents(places[number], rows.slice(start, length), max_bytes)
+            yield from self.readers[number].contents(
+                places[number], rows.slice(start, length), max_bytes
+            )
             start += length
 
 
@@ -78,7 +90,8 @@ class Joined:
         if len(known) < len(found):
             return None
         return Standing(
-            sum((standing.labels for standing in known), Counter()), frozenset().union(*(standing.splits for standing in known))
+            sum((standing.labels for standing in known), Counter()),
+            frozenset().union(*(standing.splits for standing in known)),
         )
 
     def check_names(self) -> None:
@@ -91,13 +104,18 @@ class Joined:
 
     def reading(self, place: Place, scratch: Path) -> Reading:
         places = cast(JoinedPlace, place).places
-        parts = [layout.reading(places[number], _own(scratch, number)) for number, (_, layout) in enumerate(self.parts)]
+        parts = [
+            layout.reading(places[number], _own(scratch, number))
+            for number, (_, layout) in enumerate(self.parts)
+        ]
         published: Counter[str] = Counter()
         for part in parts:
             published.update(part.published)
         ends = tuple(accumulate(len(part.rows) for part in parts))
         rows = pa.concat_tables([part.rows for part in parts]).unify_dictionaries()
-        return Reading(rows, JoinedReader(tuple(part.reader for part in parts), ends), dict(published))
+        return Reading(
+            rows, JoinedReader(tuple(part.reader for part in parts), ends), dict(published)
+        )
 
 
 def _own(folder: Path, number: int) -> Path:

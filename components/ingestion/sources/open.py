@@ -68,8 +68,16 @@ def gather(source: str, policy: DataPolicy) -> Gathered:
         )
     if len(opened) == 1:
         return Gathered(uri, opened[0].place, layouts[0])
-    parts = tuple((name, one.place.uri, layout) for name, one, layout in zip(named, opened, layouts, strict=True))
-    return Gathered(uri, JoinedPlace([one.place for one in opened]), Joined(uri, [(name, layout) for name, _, layout in parts]), parts)
+    parts = tuple(
+        (name, one.place.uri, layout)
+        for name, one, layout in zip(named, opened, layouts, strict=True)
+    )
+    return Gathered(
+        uri,
+        JoinedPlace([one.place for one in opened]),
+        Joined(uri, [(name, layout) for name, _, layout in parts]),
+        parts,
+    )
 
 
 def chosen_sources(source: str, policy: DataPolicy) -> tuple[Source, ...]:
@@ -80,7 +88,9 @@ def chosen_sources(source: str, policy: DataPolicy) -> tuple[Source, ...]:
         raise InputError("no source is named", expected=f"--data with {EXPECTED}")
     uris = [one.uri for one in chosen]
     if len(set(uris)) < len(uris):
-        raise InputError("a source is named twice", expected="each source once", received=", ".join(uris))
+        raise InputError(
+            "a source is named twice", expected="each source once", received=", ".join(uris)
+        )
     return chosen
 
 
@@ -99,9 +109,15 @@ def _open(chosen: Sequence[Source], policy: DataPolicy) -> list[_Opened]:
         if alone is None:
             opened.append(_Opened(source, place, _votes_of(source)))
         elif policy.votes is None:
-            raise InputError(f"{source.uri} holds votes, and this preset doesn't count any", fix="leave it out, or use the preset ferplus")
+            raise InputError(
+                f"{source.uri} holds votes, and this preset doesn't count any",
+                fix="leave it out, or use the preset ferplus",
+            )
         elif not opened or opened[-1].votes is not None:
-            raise InputError(f"{source.uri} holds votes of no images", expected="the source of the images named before it")
+            raise InputError(
+                f"{source.uri} holds votes of no images",
+                expected="the source of the images named before it",
+            )
         else:
             opened[-1] = replace(opened[-1], votes=alone)
     return opened
@@ -112,7 +128,10 @@ def _votes_of(source: Source) -> VoteTable | None:
         return None
     votes = votes_alone(open_single(source.votes))
     if votes is None:
-        raise InputError(f"{source.votes} isn't a table of votes", expected="a CSV with a column per answer, as fer2013new.csv of FER+")
+        raise InputError(
+            f"{source.votes} isn't a table of votes",
+            expected="a CSV with a column per answer, as fer2013new.csv of FER+",
+        )
     return votes
 
 

@@ -22,11 +22,20 @@ def drawings(night: Night, preset: Preset | None) -> Drawn:
     drawn: Drawn = {}
     if night.resample:
         drawn["balance"] = _try(
-            bars.class_balance, preset.data.labels if preset else tuple(night.resample.before), night.resample.before, night.resample.after
+            bars.class_balance,
+            preset.data.labels if preset else tuple(night.resample.before),
+            night.resample.before,
+            night.resample.after,
         )
     if night.train:
         for key in ("accuracy", "loss"):
-            drawn[key] = _try(curves.learning_curve, key, night.train.history, night.train.best_epoch, night.train.stages)
+            drawn[key] = _try(
+                curves.learning_curve,
+                key,
+                night.train.history,
+                night.train.best_epoch,
+                night.train.stages,
+            )
     return drawn | _evaluation(night.evaluate) if night.evaluate else drawn
 
 
@@ -38,7 +47,10 @@ def compared(found: EvaluateFindings) -> list[tuple[str, Scores]]:
 
 def _evaluation(found: EvaluateFindings) -> Drawn:
     models = compared(found)
-    drawn = {f"confusion_{who}": _try(matrix.confusion_matrix, who, found.labels, scores.confusion) for who, scores in models}
+    drawn = {
+        f"confusion_{who}": _try(matrix.confusion_matrix, who, found.labels, scores.confusion)
+        for who, scores in models
+    }
     if any(scores.reliability for _, scores in models):
         drawn["reliability"] = _try(curves.reliability, models)
     classes = [change for change in found.classes if change.champion is not None]
@@ -48,7 +60,9 @@ def _evaluation(found: EvaluateFindings) -> Drawn:
     if slices:
         drawn["slices"] = _try(bars.differences, "Difference of accuracy per slice", slices)
     for label in found.labels:
-        held = [(who, curve) for who, scores in models if (curve := _curve(scores, label)) is not None]
+        held = [
+            (who, curve) for who, scores in models if (curve := _curve(scores, label)) is not None
+        ]
         if held:
             drawn[f"roc_{label}"] = _try(curves.roc, label, held)
             drawn[f"pr_{label}"] = _try(curves.precision_recall, label, held, found.challenger.rows)
@@ -64,4 +78,6 @@ def _try(draw: Callable[P, Markup], *args: P.args, **kwargs: P.kwargs) -> Markup
     try:
         return draw(*args, **kwargs)
     except (ValueError, KeyError, IndexError, TypeError, ZeroDivisionError) as error:
-        return Markup('<p class="note">This figure could not be drawn: {}: {}</p>').format(type(error).__name__, error)
+        return Markup('<p class="note">This figure could not be drawn: {}: {}</p>').format(
+            type(error).__name__, error
+        )

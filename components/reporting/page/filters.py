@@ -71,7 +71,12 @@ def short(value: str | None, length: int = 12) -> str:
 
 def spaced(value: str) -> str:
     """A name of the code as words."""
-    return value.replace("_", " ").replace("-", " ").replace("non inferiority", "non-inferiority").replace("pre screen", "pre-screen")
+    return (
+        value.replace("_", " ")
+        .replace("-", " ")
+        .replace("non inferiority", "non-inferiority")
+        .replace("pre screen", "pre-screen")
+    )
 
 
 FILTERS: dict[str, Callable[..., Any]] = {

@@ -53,7 +53,10 @@ def pictures(night: Night) -> Pictures:
     evaluated, noise = night.evaluate, night.validate.label_noise if night.validate else None
 
     def shown(predictions: Iterable[SamplePrediction]) -> tuple[SamplePrediction, ...]:
-        return tuple(replace(each, image=budget.admit(each.image)) for each in list(predictions)[:MAX_PREDICTIONS])
+        return tuple(
+            replace(each, image=budget.admit(each.image))
+            for each in list(predictions)[:MAX_PREDICTIONS]
+        )
 
     gained, lost = (shown(evaluated.gained), shown(evaluated.lost)) if evaluated else ((), ())
     doubted = noise.most_doubtful[:MAX_DOUBTFUL] if noise else ()
@@ -61,5 +64,13 @@ def pictures(night: Night) -> Pictures:
     samples = shown(evaluated.samples) if evaluated else ()
     faces = {}
     for label, images in (night.ingest.thumbnails if night.ingest else {}).items():
-        faces[label] = [image for image in (budget.admit(image) for image in images[:MAX_THUMBNAILS]) if image]
-    return Pictures(gained, lost, samples, doubtful, {label: images for label, images in faces.items() if images})
+        faces[label] = [
+            image for image in (budget.admit(image) for image in images[:MAX_THUMBNAILS]) if image
+        ]
+    return Pictures(
+        gained,
+        lost,
+        samples,
+        doubtful,
+        {label: images for label, images in faces.items() if images},
+    )

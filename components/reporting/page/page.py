@@ -29,11 +29,14 @@ MAX_REJECTED = 100
 BESIDE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(?:[./][A-Za-z0-9_-]+)*")
 
 
-def render(night: Night, outcome: Outcome, summary: Mapping[str, Any], preset: Preset | None) -> str:
+def render(
+    night: Night, outcome: Outcome, summary: Mapping[str, Any], preset: Preset | None
+) -> str:
     """The page of a night, whatever of it there is.
 
     Args:
-        summary: as `components.reporting.summary.summarize` gives it. preset: None where resolve stored none.
+        summary: as `components.reporting.summary.summarize` gives it. preset: None where resolve
+            stored none.
     """
     return render_template(
         "page.html.j2",
@@ -41,7 +44,9 @@ def render(night: Night, outcome: Outcome, summary: Mapping[str, Any], preset: P
         outcome=outcome,
         summary=summary,
         preset=preset,
-        preset_json=json.dumps(json.loads(to_json(preset)), indent=2, ensure_ascii=False) if preset else "",
+        preset_json=json.dumps(json.loads(to_json(preset)), indent=2, ensure_ascii=False)
+        if preset
+        else "",
         titles=TITLES,
         figures=drawings(night, preset),
         pictures=pictures(night),
@@ -53,7 +58,9 @@ def render(night: Night, outcome: Outcome, summary: Mapping[str, Any], preset: P
         max_rejected=MAX_REJECTED,
         champion_recall=_champion_recall(night),
         ranked=lambda sample: _ranked(sample, night),
-        changed={change.name: change for change in night.evaluate.classes} if night.evaluate else {},
+        changed={change.name: change for change in night.evaluate.classes}
+        if night.evaluate
+        else {},
         beside=lambda name: bool(BESIDE.fullmatch(name)),
         in_words=in_words,
         tone=tone,
@@ -64,19 +71,36 @@ def render(night: Night, outcome: Outcome, summary: Mapping[str, Any], preset: P
 def render_plain(night: Night, outcome: Outcome, problem: str) -> str:
     """The least that a night must leave: its outcome, and why the full page couldn't be drawn."""
     reasons = Markup("").join(Markup("<li>{}</li>").format(reason) for reason in outcome.reasons)
-    steps = Markup("").join(Markup("<li>{}: {} {}</li>").format(step.name, step.status, step.error) for step in night.steps)
+    steps = Markup("").join(
+        Markup("<li>{}: {} {}</li>").format(step.name, step.status, step.error)
+        for step in night.steps
+    )
     page = Markup(
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>'
         "<body><h1>{title}</h1><p>{sentence}</p><ul>{reasons}</ul><p>The full page couldn't be drawn: {problem}</p>"
         "<ol>{steps}</ol></body></html>\n"
     )
-    return str(page.format(title=outcome.headline, sentence=outcome.sentence, reasons=reasons, problem=problem, steps=steps))
+    return str(
+        page.format(
+            title=outcome.headline,
+            sentence=outcome.sentence,
+            reasons=reasons,
+            problem=problem,
+            steps=steps,
+        )
+    )
 
 
 def _policies(policy: DataPolicy) -> list[tuple[str, str]]:
     """The preset's choices about data that are words, such as what becomes of twins, with their values."""
-    choices = {field.name: getattr(policy, field.name) for field in fields(policy) if field.name != "taxonomy"}
-    return [(spaced(name), spaced(value)) for name, value in choices.items() if isinstance(value, str)]
+    choices = {
+        field.name: getattr(policy, field.name)
+        for field in fields(policy)
+        if field.name != "taxonomy"
+    }
+    return [
+        (spaced(name), spaced(value)) for name, value in choices.items() if isinstance(value, str)
+    ]
 
 
 def _ranked(sample: SamplePrediction, night: Night) -> list[tuple[float, str]]:

@@ -24,7 +24,9 @@ def timeline(night: Night) -> tuple[Bar, ...]:
     first = min((start for start, _ in spans), default=0.0)
     length = max((end for _, end in spans), default=0.0) - first or 1.0
     return tuple(
-        Bar(step, 0.0, 0.0) if step.cached else Bar(step, 100 * (_start(step) - first) / length, 100 * step.seconds / length)
+        Bar(step, 0.0, 0.0)
+        if step.cached
+        else Bar(step, 100 * (_start(step) - first) / length, 100 * step.seconds / length)
         for step in began
     )
 

@@ -61,7 +61,11 @@ def read_golden(folder: Path) -> list[Golden]:
     try:
         expected = json.loads(path.read_bytes())
         return [
-            Golden(name, (path.parent / Path(name).name).read_bytes(), tuple(float(value) for value in values))
+            Golden(
+                name,
+                (path.parent / Path(name).name).read_bytes(),
+                tuple(float(value) for value in values),
+            )
             for name, values in sorted(expected.items())
         ]
     except (OSError, ValueError, TypeError, AttributeError) as error:
@@ -72,7 +76,9 @@ def read_golden(folder: Path) -> list[Golden]:
         ) from error
 
 
-def compare(golden: Sequence[Golden], replies: Iterable[Reply], labels: Sequence[str], allowed: float) -> GoldenResult:
+def compare(
+    golden: Sequence[Golden], replies: Iterable[Reply], labels: Sequence[str], allowed: float
+) -> GoldenResult:
     """Hold the server's answers against the expected probabilities; ``allowed`` is the largest difference that is no failure."""
     problems: list[str] = []
     largest = 0.0
@@ -84,15 +90,21 @@ def compare(golden: Sequence[Golden], replies: Iterable[Reply], labels: Sequence
     return GoldenResult(len(golden), len(problems), largest, tuple(problems))
 
 
-def difference_of(expected: Sequence[float], answered: Mapping[str, float], labels: Sequence[str]) -> float:
+def difference_of(
+    expected: Sequence[float], answered: Mapping[str, float], labels: Sequence[str]
+) -> float:
     """Largest absolute difference of a probability, 1 when the answer has other labels or isn't finite."""
     if list(answered) != list(labels) or len(expected) != len(labels):
         return 1.0
-    difference = max(abs(wanted - answered[label]) for wanted, label in zip(expected, labels, strict=True))
+    difference = max(
+        abs(wanted - answered[label]) for wanted, label in zip(expected, labels, strict=True)
+    )
     return difference if math.isfinite(difference) else 1.0
 
 
-def time_requests(clients: Sequence[Client], images: Sequence[bytes], requests: int) -> list[list[float]]:
+def time_requests(
+    clients: Sequence[Client], images: Sequence[bytes], requests: int
+) -> list[list[float]]:
     """Seconds of ``requests`` requests to each client, interleaved so that all meet the same load.
 
     Raises:
@@ -104,7 +116,9 @@ def time_requests(clients: Sequence[Client], images: Sequence[bytes], requests: 
         for place in range(len(clients)) if index % 2 == 0 else reversed(range(len(clients))):
             reply = clients[place].predict(images[index % len(images)])
             if reply.error:
-                raise ContractError("the server stopped answering while it was timed", received=reply.error)
+                raise ContractError(
+                    "the server stopped answering while it was timed", received=reply.error
+                )
             seconds[place].append(reply.seconds)
     return seconds
 
@@ -115,15 +129,20 @@ def summarise(seconds: Sequence[float]) -> Latencies:
         return Latencies(0.0, 0.0, 0.0)
     ordered = sorted(seconds)
     rank = math.ceil(0.95 * len(ordered)) - 1
-    return Latencies(1000 * statistics.median(ordered), 1000 * ordered[rank], len(ordered) / sum(ordered))
+    return Latencies(
+        1000 * statistics.median(ordered), 1000 * ordered[rank], len(ordered) / sum(ordered)
+    )
 
 
-def p95_ratio(challenger: Sequence[float], champion: Sequence[float]) -> tuple[float, tuple[float, ...]]:
+def p95_ratio(
+    challenger: Sequence[float], champion: Sequence[float]
+) -> tuple[float, tuple[float, ...]]:
     """The challenger's 95th percentile over the champion's, and its 90 % interval; 0 and none when nothing was timed.
 
-    Request i of both met the same load, so pairs are resampled, not requests (Efron and Tibshirani 1993, section 8.3); and a
-    disturbance of the machine lasts for some requests in a row, so blocks of pairs are (Künsch 1989, "The jackknife and the
-    bootstrap for general stationary observations"), around the end (Politis and Romano 1992).
+    Request i of both met the same load, so pairs are resampled, not requests (Efron and Tibshirani
+    1993, section 8.3); and a disturbance of the machine lasts for some requests in a row, so blocks
+    of pairs are (Künsch 1989, "The jackknife and the bootstrap for general stationary
+    observations"), around the end (Politis and Romano 1992).
     """
     if not challenger or not champion:
         return 0.0, ()
@@ -131,8 +150,13 @@ def p95_ratio(challenger: Sequence[float], champion: Sequence[float]) -> tuple[f
     ratios = []
     for _ in range(RATIO_RESAMPLES):
         starts = rng.choices(range(len(ours)), k=-(-len(ours) // RATIO_BLOCK))
-        drawn = [(start + step) % len(ours) for start in starts for step in range(RATIO_BLOCK)][: len(ours)]
-        ratios.append(summarise([ours[place] for place in drawn]).p95 / summarise([theirs[place] for place in drawn]).p95)
+        drawn = [(start + step) % len(ours) for start in starts for step in range(RATIO_BLOCK)][
+            : len(ours)
+        ]
+        ratios.append(
+            summarise([ours[place] for place in drawn]).p95
+            / summarise([theirs[place] for place in drawn]).p95
+        )
     ratios.sort()
     interval = tuple(ratios[round(share * (RATIO_RESAMPLES - 1))] for share in (0.05, 0.95))
     return summarise(ours).p95 / summarise(theirs).p95, interval

@@ -38,7 +38,12 @@ class Client:
     def __enter__(self) -> Client:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._connection.close()
 
     def predict(self, image: bytes) -> Reply:
@@ -63,7 +68,13 @@ def _reply(status: int, content: bytes, seconds: float) -> Reply:
             return Reply({}, f"HTTP {status}: {value.get('error', value)}", seconds)
         prediction = value["predictions"][0]
         if "error" in prediction:
-            return Reply({}, f"{prediction['error']['reason']}: {prediction['error']['message']}", seconds)
-        return Reply({str(label): float(number) for label, number in prediction["probabilities"].items()}, "", seconds)
+            return Reply(
+                {}, f"{prediction['error']['reason']}: {prediction['error']['message']}", seconds
+            )
+        return Reply(
+            {str(label): float(number) for label, number in prediction["probabilities"].items()},
+            "",
+            seconds,
+        )
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         return Reply({}, f"HTTP {status} with an answer that can't be read ({error!r})", seconds)

@@ -11,7 +11,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 MAX_BYTES = 16_000_000
-# What is read and thrown away of a body that is too large, so that its sender reads the answer instead of a reset.
+# What is read and thrown away of a body that is too large, so that its sender reads the answer
+# instead of a reset.
 MAX_THROWN_AWAY = 64_000_000
 SECONDS = 10.0
 
@@ -28,7 +29,12 @@ class Gone(Exception):
     """The client went away before its request was whole."""
 
 
-async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int = MAX_BYTES, seconds: float = SECONDS) -> bytes:
+async def read_body(
+    receive: Receive,
+    headers: Mapping[str, str],
+    max_bytes: int = MAX_BYTES,
+    seconds: float = SECONDS,
+) -> bytes:
     """The whole body.
 
     Raises:
@@ -37,7 +43,9 @@ async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int
     """
     announced = headers.get("content-length", "")
     # With "expect: 100-continue" the sender waits for our word before it sends anything.
-    if announced.isdigit() and int(announced) > (max_bytes if "expect" in headers else MAX_THROWN_AWAY):
+    if announced.isdigit() and int(announced) > (
+        max_bytes if "expect" in headers else MAX_THROWN_AWAY
+    ):
         raise _too_large(max_bytes)
     try:
         async with asyncio.timeout(seconds):
@@ -56,11 +64,17 @@ async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int
                 else:
                     chunks.clear()
     except TimeoutError as late:
-        raise Refused(408, f"the body didn't come in {seconds:g} s; to fix it: send it faster, or send smaller images.") from late
+        raise Refused(
+            408,
+            f"the body didn't come in {seconds:g} s; to fix it: send it faster, or send smaller images.",
+        ) from late
     if size > max_bytes:
         raise _too_large(max_bytes)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _too_large(max_bytes: int) -> Refused:
-    return Refused(413, f"the body is too large; expected at most {max_bytes:,} bytes; to fix it: send smaller or fewer images.")
+    return Refused(
+        413,
+        f"the body is too large; expected at most {max_bytes:,} bytes; to fix it: send smaller or fewer images.",
+    )

@@ -10,14 +10,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 SECONDS = 10.0
 LATE = b'{"error":"the request\'s headers didn\'t come in time; to fix it: send them at once."}'
 ANSWER = (
-    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(LATE)
+    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+    % len(LATE)
 ) + LATE
 
 
 class OneWrite:
     """A transport that holds an answer's headers until its body comes.
 
-    uvicorn writes them apart: two system calls, and two wake-ups of who reads, on the thread that all requests share.
+    uvicorn writes them apart: two system calls, and two wake-ups of who reads, on the thread that
+    all requests share.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -28,7 +30,11 @@ class OneWrite:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        if data.endswith(b"\r\n\r\n") and data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
+        if (
+            data.endswith(b"\r\n\r\n")
+            and data.startswith(b"HTTP/1.1 ")
+            and not data.startswith(b"HTTP/1.1 1")
+        ):
             self._head += data
         else:
             self._transport.write(self._head + data)
@@ -60,7 +66,9 @@ class Connection(HttpToolsProtocol):  # type: ignore[misc]
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._begun and self._waiting is None:  # most headers come in one piece, and need no timer
+        if (
+            self._begun and self._waiting is None
+        ):  # most headers come in one piece, and need no timer
             self._wait()
 
     def on_message_begin(self) -> None:

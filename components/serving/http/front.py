@@ -1,9 +1,9 @@
 """HTTP in front of KServe's own application.
 
-Predictions are answered here, by the predictor's own steps, under limits of size and time, with a message for
-each bad request; routing and middleware of a web framework would take longer than a small model. Everything
-else that is open (health, metadata, metrics) goes to KServe's application. The rest is closed: a
-predictor serves one version, so nobody loads or unloads models.
+Predictions are answered here, by the predictor's own steps, under limits of size and time, with a
+message for each bad request; routing and middleware of a web framework would take longer than a
+small model. Everything else that is open (health, metadata, metrics) goes to KServe's application.
+The rest is closed: a predictor serves one version, so nobody loads or unloads models.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class Front:
         kserve: KServe's application, for what isn't a prediction.
 
     Attributes:
-        draining: set when the server is to end: readiness is refused, answers close their connections.
+        draining: set when the server is to end: readiness is refused, answers close their
+            connections.
         busy: requests on their way. last: when one last came, in time.monotonic()'s seconds.
     """
 
@@ -61,9 +62,25 @@ class Front:
         name, version = predictor.name, predictor.classifier.version
         model = f"/v2/models/{name}"
         pinned = f"{model}/versions/{version}"
-        self._predictions = {f"/v1/models/{name}:predict": "v1", f"{model}/infer": "v2", f"{pinned}/infer": "v2"}
-        own = ("/", "/metrics", "/v1/models", f"/v1/models/{name}", "/v2", "/v2/health/live", "/v2/health/ready", "/v2/models")
-        self._pages = {path: path for path in (*own, model, f"{model}/ready")} | {pinned: model, f"{pinned}/ready": f"{model}/ready"}
+        self._predictions = {
+            f"/v1/models/{name}:predict": "v1",
+            f"{model}/infer": "v2",
+            f"{pinned}/infer": "v2",
+        }
+        own = (
+            "/",
+            "/metrics",
+            "/v1/models",
+            f"/v1/models/{name}",
+            "/v2",
+            "/v2/health/live",
+            "/v2/health/ready",
+            "/v2/models",
+        )
+        self._pages = {path: path for path in (*own, model, f"{model}/ready")} | {
+            pinned: model,
+            f"{pinned}/ready": f"{model}/ready",
+        }
         self.draining = False
         self.busy = 0
         self.last = 0.0
@@ -81,14 +98,18 @@ class Front:
                 self.last = time.monotonic()
         elif path in self._pages and method == "GET":
             if self.draining and path.endswith("/ready"):
-                await self._refuse(Refused(503, "the server is ending; to fix it: ask another replica."), send)
+                await self._refuse(
+                    Refused(503, "the server is ending; to fix it: ask another replica."), send
+                )
             else:
                 await self._kserve({**scope, "path": self._pages[path]}, receive, send)
         else:
             await self._refuse(self._closed(path, bool(protocol)), send)
 
     async def _predict(self, protocol: str, scope: Scope, receive: Receive, send: Send) -> None:
-        headers: Headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers: Headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
         if not _ID.fullmatch(headers.get("x-request-id", "")):
             headers["x-request-id"] = os.urandom(16).hex()
         request_id, began = headers["x-request-id"], time.perf_counter()
@@ -96,25 +117,43 @@ class Front:
         try:
             body = await read_body(receive, headers)
             began = time.perf_counter()
-            status, (content, more) = 200, await (self._v1 if protocol == "v1" else self._v2)(body, headers)
+            status, (content, more) = (
+                200,
+                await (self._v1 if protocol == "v1" else self._v2)(body, headers),
+            )
         except (InvalidInput, InputError) as error:
             status, content = 400, _error(str(error))
         except Refused as refused:
             status, content = refused.status, _error(str(refused))
         except TooBusyError as error:
-            status, content, more = 503, _error(f"the server is too busy ({error}); to fix it: send it again later."), {"retry-after": "1"}
+            status, content, more = (
+                503,
+                _error(f"the server is too busy ({error}); to fix it: send it again later."),
+                {"retry-after": "1"},
+            )
         except Gone:
             status, content = GONE, b""
         except Exception:  # noqa: BLE001 - whatever it is, the server goes on
             _log.exception("the prediction failed", extra={"id": request_id})
-            status, content = 500, _error(f"the prediction failed; the server's log says why, under the id {request_id}.")
+            status, content = (
+                500,
+                _error(
+                    f"the prediction failed; the server's log says why, under the id {request_id}."
+                ),
+            )
         seconds = time.perf_counter() - began
         metrics.ANSWERED.labels(str(status)).inc()
         metrics.SECONDS.labels(protocol).observe(seconds)
         if status != GONE:
             await self._send(send, status, content, {"x-request-id": request_id, **more})
         why = {"error": content.decode()[:300]} if status >= 400 else {}
-        logs.request(id=request_id, path=scope["path"], code=status, milliseconds=round(1000 * seconds, 3), **why)
+        logs.request(
+            id=request_id,
+            path=scope["path"],
+            code=status,
+            milliseconds=round(1000 * seconds, 3),
+            **why,
+        )
 
     async def _v1(self, body: bytes, headers: Headers) -> tuple[bytes, Headers]:
         kind = _kind(headers)
@@ -123,14 +162,20 @@ class Front:
         elif kind == "application/json" or (kind in UNNAMED and body.lstrip()[:1] in (b"{", b"")):
             payload = json_of(body, WANTED)
         else:
-            raise Refused(415, f"the content type {kind[:80] or 'is missing'} can't be used; expected application/json with {WANTED}.")
+            raise Refused(
+                415,
+                f"the content type {kind[:80] or 'is missing'} can't be used; expected application/json with {WANTED}.",
+            )
         response, _ = await self._predictor(payload, headers)
         return orjson.dumps(response), {}
 
     async def _v2(self, body: bytes, headers: Headers) -> tuple[bytes, Headers]:
         kind = _kind(headers)
         if kind not in ("application/json", BINARY, *UNNAMED):
-            raise Refused(415, f"the content type {kind[:80]} can't be used; expected application/json with {WANTED_V2}.")
+            raise Refused(
+                415,
+                f"the content type {kind[:80]} can't be used; expected application/json with {WANTED_V2}.",
+            )
         request = request_of(body, headers.get(JSON_LENGTH), self._predictor.name)
         response, _ = await self._predictor(request, headers)
         return _encoded(response)
@@ -139,20 +184,35 @@ class Front:
         name = self._predictor.name
         where = f"POST /v1/models/{name}:predict or POST /v2/models/{name}/infer"
         if path.startswith("/v2/repository/"):
-            return Refused(403, f"models are neither loaded nor unloaded here: this server has one version; to fix it: {where}.")
+            return Refused(
+                403,
+                f"models are neither loaded nor unloaded here: this server has one version; to fix it: {where}.",
+            )
         if prediction or path in self._pages:
-            return Refused(405, f"{path[:80]} takes {'POST' if prediction else 'GET'} only; to predict: {where}.")
-        return Refused(404, f"there is nothing at {path[:80]}; to predict: {where}; what is here: GET /v2/models/{name}.")
+            return Refused(
+                405,
+                f"{path[:80]} takes {'POST' if prediction else 'GET'} only; to predict: {where}.",
+            )
+        return Refused(
+            404,
+            f"there is nothing at {path[:80]}; to predict: {where}; what is here: GET /v2/models/{name}.",
+        )
 
     async def _refuse(self, refused: Refused, send: Send) -> None:
         await self._send(send, refused.status, _error(str(refused)), {})
 
     async def _send(self, send: Send, status: int, content: bytes, headers: Headers) -> None:
-        # After an error the rest of a body may be on its way, which must not be taken for the next request.
-        last = self.draining or status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-        head = {"content-type": "application/json", "content-length": str(len(content)), **headers} | (
-            {"connection": "close"} if last else {}
+        # After an error the rest of a body may be on its way, which must not be taken for the next
+        # request.
+        last = self.draining or status in (
+            HTTPStatus.REQUEST_TIMEOUT,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         )
+        head = {
+            "content-type": "application/json",
+            "content-length": str(len(content)),
+            **headers,
+        } | ({"connection": "close"} if last else {})
         start = {
             "type": "http.response.start",
             "status": status,

@@ -19,7 +19,11 @@ POLICY = (
     "frame-ancestors 'none'"
 )
 
-HEADERS = {"content-security-policy": POLICY, "x-content-type-options": "nosniff", "cache-control": "no-cache"}
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "cache-control": "no-cache",
+}
 
 
 class LocalPage:
@@ -27,7 +31,9 @@ class LocalPage:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._files = {path: ((FOLDER / name).read_bytes(), kind) for path, (name, kind) in FILES.items()}
+        self._files = {
+            path: ((FOLDER / name).read_bytes(), kind) for path, (name, kind) in FILES.items()
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -1,7 +1,7 @@
 """Who else wants to know of an answer, told off its way: shadow traffic, features for drift.
 
-Each observer has a share of the requests, a queue and a thread of its own. What doesn't fit into the queue
-is dropped and counted, and no answer ever waits for an observer.
+Each observer has a share of the requests, a queue and a thread of its own. What doesn't fit into
+the queue is dropped and counted, and no answer ever waits for an observer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,11 @@ MAX_BYTES = 32_000_000
 TICK_SECONDS = 1.0
 CLOSE_SECONDS = 5.0
 
-OBSERVED = Counter("emotion_observed_total", "Requests that an observer saw, failed to see, or dropped", ["observer", "outcome"])
+OBSERVED = Counter(
+    "emotion_observed_total",
+    "Requests that an observer saw, failed to see, or dropped",
+    ["observer", "outcome"],
+)
 
 _log = logging.getLogger("emotion.serving")
 
@@ -36,8 +40,9 @@ class Answered:
 
     Attributes:
         request_id: the client's own, or one made for it.
-        images: one per answer, the file's bytes as received, or the model's input where pixels were sent;
-            None where no bytes could be made of what was sent. Features are computed from these.
+        images: one per answer, the file's bytes as received, or the model's input where pixels were
+            sent; None where no bytes could be made of what was sent. Features are computed from
+            these.
         answers: label and probabilities, or the error, of each.
         model_name, version: what answered.
     """
@@ -51,7 +56,10 @@ class Answered:
     @property
     def size(self) -> int:
         """Bytes of memory that its images take."""
-        return sum(image.nbytes if isinstance(image, np.ndarray) else len(image or b"") for image in self.images)
+        return sum(
+            image.nbytes if isinstance(image, np.ndarray) else len(image or b"")
+            for image in self.images
+        )
 
 
 class Observer:
@@ -123,8 +131,12 @@ class _Line:
         self._bytes = 0
         self._ending = False
         self._changed = threading.Condition()
-        self._counts = {word: OBSERVED.labels(observer.name, word) for word in ("seen", "failed", "dropped")}
-        self.thread = threading.Thread(target=self._work, name=f"observer-{observer.name}", daemon=True)
+        self._counts = {
+            word: OBSERVED.labels(observer.name, word) for word in ("seen", "failed", "dropped")
+        }
+        self.thread = threading.Thread(
+            target=self._work, name=f"observer-{observer.name}", daemon=True
+        )
         self.thread.start()
 
     def offer(self, answered: Answered) -> None:

@@ -35,7 +35,9 @@ class FeatureLog(Observer):
 
     name = "payload"
 
-    def __init__(self, store: Store, policy: PayloadPolicy, now: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(
+        self, store: Store, policy: PayloadPolicy, now: Callable[[], datetime] = _utc_now
+    ) -> None:
         self.share = policy.share
         self._store, self._policy, self._now = store, policy, now
         self._rows: list[str] = []
@@ -71,7 +73,10 @@ class FeatureLog(Observer):
         if rows:
             self._files += 1
             folder = keys.served(self._model_name, self._began.date().isoformat())
-            self._store.write(f"{folder}/{self._process}-{self._files:06}.jsonl", ("\n".join(rows) + "\n").encode())
+            self._store.write(
+                f"{folder}/{self._process}-{self._files:06}.jsonl",
+                ("\n".join(rows) + "\n").encode(),
+            )
 
 
 def row_of(image: bytes | Pixels, answer: Answer, version: str, at: datetime) -> ServedRow:
@@ -83,7 +88,9 @@ def row_of(image: bytes | Pixels, answer: Answer, version: str, at: datetime) ->
         at=at.isoformat(timespec="milliseconds"),
         version=version,
         label=answer.label,
-        probabilities={label: round(value, 6) for label, value in (answer.probabilities or {}).items()},
+        probabilities={
+            label: round(value, 6) for label, value in (answer.probabilities or {}).items()
+        },
         width=width,
         height=height,
         **measures,

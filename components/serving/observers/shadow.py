@@ -18,7 +18,11 @@ from components.serving.predictor.classifier import Answer
 from components.shared.images.decode import Pixels, encode_png
 from components.shared.preset import ShadowPolicy
 
-COMPARED = Counter("emotion_shadow_images_total", "Images that the shadow answered as the champion did, otherwise, or not", ["outcome"])
+COMPARED = Counter(
+    "emotion_shadow_images_total",
+    "Images that the shadow answered as the champion did, otherwise, or not",
+    ["outcome"],
+)
 DIFFERENCE = Histogram(
     "emotion_shadow_difference",
     "Largest difference of a probability between champion and shadow",
@@ -33,7 +37,8 @@ ID_LENGTH = 40
 class Shadow(Observer):
     """Sends copies to a predictor over the V1 protocol, one request at a time on a kept connection.
 
-    An image counts as agreed (the same label), differed, or failed. Images without an answer aren't sent.
+    An image counts as agreed (the same label), differed, or failed. Images without an answer aren't
+    sent.
     """
 
     name = "shadow"
@@ -43,7 +48,9 @@ class Shadow(Observer):
         self.share = policy.share
         parts = urllib.parse.urlsplit(policy.url)
         self._path = parts.path
-        self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=policy.timeout_seconds)
+        self._connection = http.client.HTTPConnection(
+            parts.hostname or "", parts.port or 80, timeout=policy.timeout_seconds
+        )
 
     def see(self, answered: Answered) -> None:
         """Raises OSError or HTTPException when the shadow doesn't answer, ValueError when its answer can't be read."""
@@ -55,7 +62,9 @@ class Shadow(Observer):
         if not pairs or answered.request_id.startswith(COPY_ID):
             return
         try:
-            theirs = self._ask([image for image, _ in pairs], COPY_ID + answered.request_id[:ID_LENGTH])
+            theirs = self._ask(
+                [image for image, _ in pairs], COPY_ID + answered.request_id[:ID_LENGTH]
+            )
             if len(theirs) != len(pairs):
                 raise ValueError(f"{len(theirs)} answers to {len(pairs)} images")
         except (OSError, http.client.HTTPException, ValueError):
@@ -69,11 +78,17 @@ class Shadow(Observer):
         self._connection.close()
 
     def _ask(self, images: Sequence[bytes | Pixels], request_id: str) -> list[Answer]:
-        # What was answered is a crop of a face, also where it was found in a photo: the shadow isn't to look for one in it.
+        # What was answered is a crop of a face, also where it was found in a photo: the shadow
+        # isn't to look for one in it.
         instances = [{"image": {"b64": _encoded(image)}} for image in images]
         body = json.dumps({"instances": instances, "parameters": {"faces": False}}).encode()
         began = time.perf_counter()
-        self._connection.request("POST", self._path, body, {"Content-Type": "application/json", "X-Request-Id": request_id})
+        self._connection.request(
+            "POST",
+            self._path,
+            body,
+            {"Content-Type": "application/json", "X-Request-Id": request_id},
+        )
         response = self._connection.getresponse()
         content = response.read()
         SECONDS.observe(time.perf_counter() - began)
@@ -88,7 +103,9 @@ def _compare(ours: dict[str, float], theirs: dict[str, float] | None) -> None:
         return
     same = max(ours, key=ours.__getitem__) == max(theirs, key=theirs.__getitem__)
     COMPARED.labels("agreed" if same else "differed").inc()
-    DIFFERENCE.observe(max(abs(ours.get(label, 0.0) - theirs.get(label, 0.0)) for label in {*ours, *theirs}))
+    DIFFERENCE.observe(
+        max(abs(ours.get(label, 0.0) - theirs.get(label, 0.0)) for label in {*ours, *theirs})
+    )
 
 
 def _encoded(image: bytes | Pixels) -> str:
@@ -100,8 +117,15 @@ def _read(content: bytes) -> list[Answer]:
     try:
         predictions: list[dict[str, Any]] = json.loads(content)["predictions"]
         return [
-            Answer(probabilities={str(label): float(value) for label, value in (prediction.get("probabilities") or {}).items()})
+            Answer(
+                probabilities={
+                    str(label): float(value)
+                    for label, value in (prediction.get("probabilities") or {}).items()
+                }
+            )
             for prediction in predictions
         ]
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"an answer that isn't the V1 protocol's ({type(error).__name__})") from error
+        raise ValueError(
+            f"an answer that isn't the V1 protocol's ({type(error).__name__})"
+        ) from error

@@ -31,7 +31,12 @@ def annotated(picture: Pixels, answer: Answer) -> bytes:
     return stream.getvalue()
 
 
-def _label(draw: ImageDraw.ImageDraw, at: tuple[int, int], answer: Answer, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> None:
+def _label(
+    draw: ImageDraw.ImageDraw,
+    at: tuple[int, int],
+    answer: Answer,
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+) -> None:
     sure = (answer.probabilities or {}).get(answer.label, 0.0)
     words = f" {answer.label} {100 * sure:.0f} % "
     draw.rectangle(draw.textbbox(at, words, font=font), fill=GROUND)

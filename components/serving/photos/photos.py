@@ -59,7 +59,9 @@ class PhotoClassifier:
         for face in self._detector.detect(picture):
             box = face.square(self.image.crop_margin)
             pixels = to_input(cut(picture, box), self.image)
-            answers.append(FaceAnswer(box, round(face.score, 4), self._classifier.answer(pixels), pixels))
+            answers.append(
+                FaceAnswer(box, round(face.score, 4), self._classifier.answer(pixels), pixels)
+            )
         return answers
 
 

@@ -4,8 +4,8 @@
     answer = classifier.answer(jpeg)
     print(answer.label or answer.message)
 
-The predictor, `emotion predict` and whatever stands in front of the model (a face detector that hands on
-crops of a photo) all answer through this class.
+The predictor, `emotion predict` and whatever stands in front of the model (a face detector that
+hands on crops of a photo) all answer through this class.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class Answer:
         probabilities: by label, in the order of the outputs; None with an error.
         reason, message: one fixed word and a sentence; empty without an error.
         version: of the model that answered.
-        faces: of a photo, where faces are looked for, each with an answer of its own; None where they aren't.
+        faces: of a photo, where faces are looked for, each with an answer of its own; None where
+            they aren't.
     """
 
     label: str = ""
@@ -59,7 +60,12 @@ class Answer:
         if self.reason:
             return {"error": {"reason": self.reason, "message": self.message}}
         if self.faces is not None:
-            return {"faces": [{"box": list(face.box), "score": face.score, **face.answer.plain()} for face in self.faces]}
+            return {
+                "faces": [
+                    {"box": list(face.box), "score": face.score, **face.answer.plain()}
+                    for face in self.faces
+                ]
+            }
         return {"label": self.label, "probabilities": self.probabilities}
 
 
@@ -68,7 +74,8 @@ class FaceAnswer:
     """What the model says about one face of a photo.
 
     Attributes:
-        box: left, top, right and bottom of what the model saw, in the photo's pixels; it may reach over the edge.
+        box: left, top, right and bottom of what the model saw, in the photo's pixels; it may reach
+            over the edge.
         score: of the detector, from 0 to 1. pixels: the model's input.
     """
 
@@ -82,7 +89,8 @@ class Classifier:
     """One version of a model, ready to answer. Safe to call from several threads; they take turns in the runtime.
 
     Args:
-        folder: the model artifact. threads: of the runtime; None takes the CPUs that this process may use.
+        folder: the model artifact. threads: of the runtime; None takes the CPUs that this process
+            may use.
 
     Raises:
         ContractError: the artifact isn't what its manifest says.
@@ -120,14 +128,23 @@ class Classifier:
         read = [self.read(image) for image in images]
         pixels = [each for each in read if not isinstance(each, ImageRefused)]
         rows = iter(self._rows(pixels) if pixels else [])
-        return [self._refused(each) if isinstance(each, ImageRefused) else self._answer(next(rows)) for each in read]
+        return [
+            self._refused(each) if isinstance(each, ImageRefused) else self._answer(next(rows))
+            for each in read
+        ]
 
     def _rows(self, pixels: Sequence[Pixels]) -> list[list[float]]:
-        found: list[list[float]] = self._model.predict(pixels[0][np.newaxis] if len(pixels) == 1 else np.stack(pixels)).tolist()
+        found: list[list[float]] = self._model.predict(
+            pixels[0][np.newaxis] if len(pixels) == 1 else np.stack(pixels)
+        ).tolist()
         return found
 
     def _refused(self, why: ImageRefused) -> Answer:
         return Answer(reason=why.reason, message=why.detail, version=self.version)
 
     def _answer(self, row: list[float]) -> Answer:
-        return Answer(self.labels[row.index(max(row))], dict(zip(self.labels, row, strict=True)), version=self.version)
+        return Answer(
+            self.labels[row.index(max(row))],
+            dict(zip(self.labels, row, strict=True)),
+            version=self.version,
+        )

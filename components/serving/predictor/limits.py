@@ -1,8 +1,9 @@
 """The limits of the predictor's container, put on a server that runs as a process without one.
 
-CPUs are the affinity mask, which `components.shared.inference.cpus` reads as it reads a container's quota. Memory is RLIMIT_DATA of
-setrlimit(2), private writable mappings: what a container can't give back when it has too little. Like a container's own limit it
-needs no rights, and is a little stricter. Megabytes of a server on one CPU, ready, and after requests to a model file of 57 MB:
+CPUs are the affinity mask, which `components.shared.inference.cpus` reads as it reads a container's
+quota. Memory is RLIMIT_DATA of setrlimit(2), private writable mappings: what a container can't give
+back when it has too little. Like a container's own limit it needs no rights, and is a little
+stricter. Megabytes of a server on one CPU, ready, and after requests to a model file of 57 MB:
 
                                                       ready    after
     private memory that it holds (RssAnon)               96      166
@@ -10,7 +11,8 @@ needs no rights, and is a little stricter. Megabytes of a server on one CPU, rea
     all memory that it holds, mapped files too (VmRSS)  158      284
     all mappings (VmSize, RLIMIT_AS)                    477      544
 
-RLIMIT_AS counts libraries and the model's file, which aren't in memory for being mapped, and would need three times the limit.
+RLIMIT_AS counts libraries and the model's file, which aren't in memory for being mapped, and would
+need three times the limit.
 """
 
 from __future__ import annotations
@@ -25,9 +27,14 @@ from pathlib import Path
 
 # What Python, C++, the C library, its loader, OpenBLAS and LiteRT say when they get no memory.
 STARVED = (
-    "MemoryError", "bad_alloc", "annot allocate memory", "emory allocation", "pthread_create failed", "can't start new thread",
+    "MemoryError",
+    "bad_alloc",
+    "annot allocate memory",
+    "emory allocation",
+    "pthread_create failed",
+    "can't start new thread",
     "failed to create XNNPACK runtime",
-)  # fmt: skip
+)
 
 
 @dataclass
@@ -35,7 +42,8 @@ class Memory:
     """A process's memory, in bytes, as it was at the last look (proc(5)).
 
     Attributes:
-        limit: what it may have; 0 for as much as there is. taken: what the limit counts, the most of all looks (VmData).
+        limit: what it may have; 0 for as much as there is. taken: what the limit counts, the most
+            of all looks (VmData).
         resident: what it held (VmRSS). peak: the most that it ever held (VmHWM).
     """
 
@@ -50,7 +58,11 @@ class Memory:
             lines = Path(f"/proc/{process}/status").read_text().splitlines()
         except OSError:
             return
-        found = {name: int(value.split()[0]) * 1024 for name, _, value in (line.partition(":") for line in lines) if name.startswith("Vm")}
+        found = {
+            name: int(value.split()[0]) * 1024
+            for name, _, value in (line.partition(":") for line in lines)
+            if name.startswith("Vm")
+        }
         if found:  # an ended process that nobody has waited for has no memory
             self.taken = max(self.taken, found["VmData"])
             self.resident, self.peak = found["VmRSS"], found["VmHWM"]

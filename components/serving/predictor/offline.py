@@ -22,11 +22,22 @@ WIDEST = 40
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``predict`` takes."""
     parser.add_argument("--model-dir", required=True, type=Path, help="model artifact")
-    parser.add_argument("--image", type=Path, nargs="+", default=[], metavar="FILE", help="image files")
+    parser.add_argument(
+        "--image", type=Path, nargs="+", default=[], metavar="FILE", help="image files"
+    )
     parser.add_argument("--folder", type=Path, help="every image file below a folder")
-    parser.add_argument("--faces", action="store_true", help="photos: find the faces and answer each")
-    parser.add_argument("--json", action="store_true", help="one JSON object per line instead of a table")
-    parser.add_argument("--annotate", type=Path, metavar="DIR", help="write each picture with its answer drawn on it, as PNG")
+    parser.add_argument(
+        "--faces", action="store_true", help="photos: find the faces and answer each"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON object per line instead of a table"
+    )
+    parser.add_argument(
+        "--annotate",
+        type=Path,
+        metavar="DIR",
+        help="write each picture with its answer drawn on it, as PNG",
+    )
 
 
 def predict(arguments: argparse.Namespace) -> int:
@@ -46,11 +57,17 @@ def predict(arguments: argparse.Namespace) -> int:
         answer = classifier.answer(content)
         failed |= bool(answer.reason)
         if arguments.json:
-            print(json.dumps({"image": str(path), **answer.plain(), "model_version": answer.version}), flush=True)
+            print(
+                json.dumps({"image": str(path), **answer.plain(), "model_version": answer.version}),
+                flush=True,
+            )
         else:
             print("\n".join(_lines(path, answer, _width(paths))), flush=True)
         if arguments.annotate and isinstance(content, bytes) and not answer.reason:
-            write_atomically(arguments.annotate / f"{number:04d}-{path.stem}.png", annotated(decode(content).pixels, answer))
+            write_atomically(
+                arguments.annotate / f"{number:04d}-{path.stem}.png",
+                annotated(decode(content).pixels, answer),
+            )
     return InputError.exit_code if failed else 0
 
 
@@ -61,9 +78,13 @@ def _paths(images: Sequence[Path], folder: Path | None) -> list[Path]:
         raise InputError("no image was named", expected="--image FILE or --folder DIR")
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}", expected="a folder with images")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    found = sorted(
+        path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()
+    )
     if not found and not images:
-        raise InputError(f"{folder} has no images", expected=f"files that end in {', '.join(SUFFIXES)}")
+        raise InputError(
+            f"{folder} has no images", expected=f"files that end in {', '.join(SUFFIXES)}"
+        )
     return [*images, *found]
 
 

@@ -41,7 +41,9 @@ class Server:
 
 
 @contextmanager
-def running(who: str, name: str, folder: Path, scratch: Path, policy: ServingPolicy) -> Iterator[Server]:
+def running(
+    who: str, name: str, folder: Path, scratch: Path, policy: ServingPolicy
+) -> Iterator[Server]:
     """Start a predictor on a model artifact, and stop it at the end, whatever happens.
 
     It stays in this process's group, so that what ends the group ends it, and ends itself when its
@@ -69,7 +71,8 @@ def wait_until_ready(server: Server, timeout_seconds: float = READY_SECONDS) -> 
         require_alive(server)
         if time.monotonic() - server.started > timeout_seconds:
             raise EnvironmentProblem(
-                f"the {server.who}'s server wasn't ready in {timeout_seconds:.0f} s", received=f"its last lines: {tail(server.log)}"
+                f"the {server.who}'s server wasn't ready in {timeout_seconds:.0f} s",
+                received=f"its last lines: {tail(server.log)}",
             )
         time.sleep(POLL_SECONDS)
     return time.monotonic() - server.started
@@ -79,7 +82,8 @@ def require_alive(server: Server) -> None:
     """Look at a server's memory.
 
     Raises:
-        ContractError: it ended since it refused its artifact, or it got no more memory, whether it ended or not.
+        ContractError: it ended since it refused its artifact, or it got no more memory, whether it
+            ended or not.
         EnvironmentProblem: it ended for another reason.
     """
     server.memory.look(server.process.pid)
@@ -119,10 +123,30 @@ def tail(log: Path) -> str:
 
 def _start(who: str, name: str, folder: Path, log: Path, policy: ServingPolicy) -> Server:
     (port,) = free_ports(1)
-    command = [sys.executable, "-m", "components.serving", "serve", "--model-dir", str(folder), "--model-name", name]
-    command += ["--host", HOST, "--port", str(port), "--grpc", "off", "--stop-with-input", *["--faces"] * policy.faces]
+    command = [
+        sys.executable,
+        "-m",
+        "components.serving",
+        "serve",
+        "--model-dir",
+        str(folder),
+        "--model-name",
+        name,
+    ]
+    command += [
+        "--host",
+        HOST,
+        "--port",
+        str(port),
+        "--grpc",
+        "off",
+        "--stop-with-input",
+        *["--faces"] * policy.faces,
+    ]
     with open(log, "wb") as stream, few_cpus(policy.cpus):
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=stream, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=stream, stderr=subprocess.STDOUT
+        )
     limit_memory(process.pid, policy.memory_bytes)
     return Server(who, name, port, process, log, time.monotonic(), Memory(policy.memory_bytes))
 

@@ -1,13 +1,14 @@
 """Threads that answer images, so that the event loop only speaks HTTP.
 
-A lane is a thread with a runtime of its own. While many ask, each lane computes on its share of the CPUs and
-none waits for another; a request that is alone gets one runtime with all CPUs. Requests with several images
-take turns image by image, so a large one delays a small one by little.
+A lane is a thread with a runtime of its own. While many ask, each lane computes on its share of the
+CPUs and none waits for another; a request that is alone gets one runtime with all CPUs. Requests
+with several images take turns image by image, so a large one delays a small one by little.
 
-When more wait than the lanes can take, a lane takes a few images at once, as many as it answers in 40 ms:
-it decodes them one after the other, while the decoder is in the CPU's cache, which the model empties, runs
-the model once, and wakes the event loop once for all of them. On a small model that is a fifth of the CPU per
-request: each run of the model lets go of Python's lock and then waits for it among all threads.
+When more wait than the lanes can take, a lane takes a few images at once, as many as it answers in
+40 ms: it decodes them one after the other, while the decoder is in the CPU's cache, which the model
+empties, runs the model once, and wakes the event loop once for all of them. On a small model that
+is a fifth of the CPU per request: each run of the model lets go of Python's lock and then waits for
+it among all threads.
 """
 
 from __future__ import annotations
@@ -51,11 +52,14 @@ class Lanes:
     """Answers images on threads, for one event loop.
 
     Args:
-        classifier: whose runtime serves requests that are alone. cpus: to share; None takes those that this process may use.
+        classifier: whose runtime serves requests that are alone. cpus: to share; None takes those
+            that this process may use.
         max_waiting: requests beyond which more are turned away.
     """
 
-    def __init__(self, classifier: Answering, cpus: int | None = None, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(
+        self, classifier: Answering, cpus: int | None = None, max_waiting: int = MAX_WAITING
+    ) -> None:
         cpus = cpus or cpu_limit()
         self._lanes = min(cpus, MAX_LANES)
         self._alone = classifier
@@ -63,8 +67,15 @@ class Lanes:
         self._requests = 0
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._finishing = threading.Lock()
-        own: list[Answering] = [classifier] if self._lanes == 1 else [classifier.twin(cpus // self._lanes) for _ in range(self._lanes)]
-        self._threads = [threading.Thread(target=self._work, args=(each,), name="lane", daemon=True) for each in own]
+        own: list[Answering] = (
+            [classifier]
+            if self._lanes == 1
+            else [classifier.twin(cpus // self._lanes) for _ in range(self._lanes)]
+        )
+        self._threads = [
+            threading.Thread(target=self._work, args=(each,), name="lane", daemon=True)
+            for each in own
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -99,14 +110,20 @@ class Lanes:
             began = time.perf_counter()
             found = _answers(who, [job.images[index] for job, index in turns])
             seconds = (time.perf_counter() - began) / len(turns)
-            finished = [job for (job, index), answer in zip(turns, found, strict=True) if self._finish(job, index, answer)]
+            finished = [
+                job
+                for (job, index), answer in zip(turns, found, strict=True)
+                if self._finish(job, index, answer)
+            ]
             if finished:
                 finished[0].loop.call_soon_threadsafe(_wake, finished)
 
     def _take(self, first: _Job, seconds: float) -> list[_Job]:
         """The job, and this lane's share of those that wait, as far as it answers them soon."""
         jobs = [first]
-        for _ in range(min(MAX_AT_ONCE, int(AT_ONCE_SECONDS / seconds), self._jobs.qsize() // self._lanes) - 1):
+        for _ in range(
+            min(MAX_AT_ONCE, int(AT_ONCE_SECONDS / seconds), self._jobs.qsize() // self._lanes) - 1
+        ):
             try:
                 job = self._jobs.get_nowait()
             except queue.Empty:
@@ -144,7 +161,11 @@ def _answers(who: Answering, images: Sequence[Sent]) -> list[Any]:
     sound = [place for place, each in enumerate(found) if not _failed(each)]
     read = [found[place] for place in sound]
     together = _attempt(who.answers, read)
-    for place, answer in zip(sound, [_attempt(who.answer, each) for each in read] if _failed(together) else together, strict=True):
+    for place, answer in zip(
+        sound,
+        [_attempt(who.answer, each) for each in read] if _failed(together) else together,
+        strict=True,
+    ):
         found[place] = answer
     return found
 

@@ -29,13 +29,18 @@ class Plane(DataPlane):  # type: ignore[misc]
         self._predictor = predictor
 
     def metadata(self) -> dict[str, Any]:
-        return {**super().metadata(), "extensions": ["binary_tensor_data", *["faces"] * self._predictor.detects]}
+        return {
+            **super().metadata(),
+            "extensions": ["binary_tensor_data", *["faces"] * self._predictor.detects],
+        }
 
     async def model_metadata(self, model_name: str) -> dict[str, Any]:
         found: dict[str, Any] = await super().model_metadata(model_name)
         return {**found, "versions": [self._predictor.classifier.version], "platform": "litert"}
 
-    async def infer(self, model_name: str, request: Any, headers: dict[str, str] | None = None) -> Any:
+    async def infer(
+        self, model_name: str, request: Any, headers: dict[str, str] | None = None
+    ) -> Any:
         """A request that came over gRPC, counted as HTTP's are."""
         began, code = time.perf_counter(), "500"
         try:
@@ -59,7 +64,9 @@ class ClosedRepository(ModelRepositoryExtension):  # type: ignore[misc]
     """Nobody loads or unloads models: a server has one version."""
 
     async def load(self, model_name: str) -> None:
-        raise PermissionDenied("models are neither loaded nor unloaded here: this server has one version")
+        raise PermissionDenied(
+            "models are neither loaded nor unloaded here: this server has one version"
+        )
 
     unload = load
 
@@ -72,10 +79,14 @@ async def start(plane: Plane, models: ModelRepository, address: str) -> grpc.aio
     """
     limits = [("grpc.max_receive_message_length", MAX_BYTES), ("grpc.so_reuseport", 0)]
     server = grpc.aio.server(interceptors=(ExceptionToStatusInterceptor(),), options=limits)
-    services.add_GRPCInferenceServiceServicer_to_server(InferenceServicer(plane, ClosedRepository(models)), server)
+    services.add_GRPCInferenceServiceServicer_to_server(
+        InferenceServicer(plane, ClosedRepository(models)), server
+    )
     try:
         server.add_insecure_port(address)
     except RuntimeError as error:
-        raise EnvironmentProblem(f"gRPC can't listen on {address}", fix="choose another --grpc-port") from error
+        raise EnvironmentProblem(
+            f"gRPC can't listen on {address}", fix="choose another --grpc-port"
+        ) from error
     await server.start()
     return server

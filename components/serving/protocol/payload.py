@@ -44,7 +44,9 @@ def images_of_v1(body: object) -> list[Sent]:
     if isinstance(body, bytes):
         return [body]
     if not isinstance(body, dict) or not isinstance(body.get("instances"), list):
-        raise InputError("the request has no list of instances", expected=WANTED, received=_shown(body))
+        raise InputError(
+            "the request has no list of instances", expected=WANTED, received=_shown(body)
+        )
     instances = body["instances"]
     require_count(len(instances))
     return [_image_of_instance(instance, index) for index, instance in enumerate(instances)]
@@ -58,11 +60,22 @@ def images_of_v2(inputs: Sequence[Any], spec: ImageSpec) -> list[Sent]:
     """
     wanted = wanted_tensor(spec)
     if len(inputs) != 1:
-        raise InputError("the request has the wrong number of inputs", expected=wanted, received=f"{len(inputs)} inputs")
+        raise InputError(
+            "the request has the wrong number of inputs",
+            expected=wanted,
+            received=f"{len(inputs)} inputs",
+        )
     tensor = inputs[0]
-    readers: dict[str, Callable[[Any, ImageSpec, str], list[Sent]]] = {"BYTES": _images_of_bytes, "UINT8": _images_of_pixels}
+    readers: dict[str, Callable[[Any, ImageSpec, str], list[Sent]]] = {
+        "BYTES": _images_of_bytes,
+        "UINT8": _images_of_pixels,
+    }
     if tensor.datatype not in readers:
-        raise InputError("the input has the wrong type", expected=wanted, received=f"{tensor.datatype} {list(tensor.shape)}")
+        raise InputError(
+            "the input has the wrong type",
+            expected=wanted,
+            received=f"{tensor.datatype} {list(tensor.shape)}",
+        )
     return readers[tensor.datatype](tensor, spec, wanted)
 
 
@@ -73,13 +86,24 @@ def as_asked(images: list[Sent], parameters: object, detects: bool) -> list[Sent
         detects: whether this server looks for faces.
 
     Raises:
-        InputError: faces are wanted of a server that looks for none, or the parameter is no truth value.
+        InputError: faces are wanted of a server that looks for none, or the parameter is no truth
+            value.
     """
     wanted = parameters.get("faces", detects) if isinstance(parameters, dict) else detects
     if wanted is not False and wanted is not detects:
-        expected = "true for photos, false for crops of faces" if detects else "false: this server takes crops of faces"
-        raise InputError("the parameter faces can't be followed", expected=expected, received=repr(wanted)[:40])
-    return images if wanted is detects else [Crop(image) if isinstance(image, bytes) else image for image in images]
+        expected = (
+            "true for photos, false for crops of faces"
+            if detects
+            else "false: this server takes crops of faces"
+        )
+        raise InputError(
+            "the parameter faces can't be followed", expected=expected, received=repr(wanted)[:40]
+        )
+    return (
+        images
+        if wanted is detects
+        else [Crop(image) if isinstance(image, bytes) else image for image in images]
+    )
 
 
 def json_of(body: bytes, wanted: str) -> object:
@@ -118,7 +142,9 @@ def _images_of_bytes(tensor: Any, spec: ImageSpec, wanted: str) -> list[Sent]:
 def _images_of_pixels(tensor: Any, spec: ImageSpec, wanted: str) -> list[Sent]:
     shape = tuple(tensor.shape)
     if shape[1:] != (spec.height, spec.width, spec.channels):
-        raise InputError("the pixels have the wrong shape", expected=wanted, received=f"UINT8 {list(shape)}")
+        raise InputError(
+            "the pixels have the wrong shape", expected=wanted, received=f"UINT8 {list(shape)}"
+        )
     require_count(shape[0])
     if isinstance(tensor.data, list) and tensor.data and not _are_pixels(tensor.data):
         raise InputError("the pixels aren't whole numbers from 0 to 255", expected=wanted)
@@ -136,9 +162,13 @@ def _are_pixels(data: list[Any]) -> bool:
 def _array(tensor: Any, wanted: str) -> np.ndarray:
     try:
         array: np.ndarray = tensor.as_numpy()
-    except Exception as error:  # the protocol library raises whatever NumPy and struct raise on hostile data
+    except (
+        Exception
+    ) as error:  # the protocol library raises whatever NumPy and struct raise on hostile data
         raise InputError(
-            "the input's data don't fit its shape", expected=wanted, received=f"{tensor.datatype} {list(tensor.shape)}"
+            "the input's data don't fit its shape",
+            expected=wanted,
+            received=f"{tensor.datatype} {list(tensor.shape)}",
         ) from error
     return array
 
@@ -147,7 +177,9 @@ def _image_of_instance(instance: object, index: int) -> Sent:
     image = instance.get("image") if isinstance(instance, dict) else None
     text = image.get("b64") if isinstance(image, dict) else None
     if not isinstance(text, str):
-        raise InputError(f"instance {index} has no image.b64", expected=WANTED, received=_shown(instance))
+        raise InputError(
+            f"instance {index} has no image.b64", expected=WANTED, received=_shown(instance)
+        )
     return _from_base64(text)
 
 

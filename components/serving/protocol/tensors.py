@@ -12,7 +12,9 @@ from components.serving.predictor.classifier import Answer
 from components.serving.protocol.payload import json_of
 from components.shared.errors import InputError
 
-WANTED = '{"inputs": [{"name": "image", "shape": [n], "datatype": "BYTES", "data": ["<base64>", ...]}]}'
+WANTED = (
+    '{"inputs": [{"name": "image", "shape": [n], "datatype": "BYTES", "data": ["<base64>", ...]}]}'
+)
 
 OUTPUTS = ("label", "probabilities", "error", "image", "box")
 
@@ -21,7 +23,8 @@ def request_of(body: bytes, json_length: str | None, model_name: str) -> InferRe
     """A request of the V2 protocol over HTTP, with the binary tensor extension.
 
     Args:
-        json_length: the header ``inference-header-content-length``: where the JSON ends and raw tensors begin.
+        json_length: the header ``inference-header-content-length``: where the JSON ends and raw
+            tensors begin.
 
     Raises:
         InputError: the body isn't such a request; the message says what to send.
@@ -34,7 +37,9 @@ def request_of(body: bytes, json_length: str | None, model_name: str) -> InferRe
     inputs = [_input(tensor, raw) for tensor in value["inputs"]]
     if raw.left:
         raise InputError(
-            "the binary data don't fit the inputs", expected="as many bytes as binary_data_size says", received=f"{raw.left} more"
+            "the binary data don't fit the inputs",
+            expected="as many bytes as binary_data_size says",
+            received=f"{raw.left} more",
         )
     parameters = value.get("parameters") if isinstance(value.get("parameters"), dict) else None
     outputs = [_output(each) for each in value.get("outputs") or ()]
@@ -48,18 +53,28 @@ def request_of(body: bytes, json_length: str | None, model_name: str) -> InferRe
     )
 
 
-def response_to(request: InferRequest, request_id: str, labels: Sequence[str], answers: Sequence[Answer], version: str) -> InferResponse:
+def response_to(
+    request: InferRequest,
+    request_id: str,
+    labels: Sequence[str],
+    answers: Sequence[Answer],
+    version: str,
+) -> InferResponse:
     """The response to a V2 request: label, probabilities and error, a row each per image."""
     return _response(request, request_id, _rows(labels, answers), version)
 
 
 def response_of_faces(
-    request: InferRequest, request_id: str, labels: Sequence[str], answers: Sequence[Answer], version: str
+    request: InferRequest,
+    request_id: str,
+    labels: Sequence[str],
+    answers: Sequence[Answer],
+    version: str,
 ) -> InferResponse:
     """The same with a row per face, or per image that can't be read; a photo without a face has no row.
 
-    Two more outputs: ``image``, INT32 ``[rows]``, the number of the image in the request; ``box``, INT32 ``[rows, 4]``, left,
-    top, right and bottom, zeros where no faces were looked for.
+    Two more outputs: ``image``, INT32 ``[rows]``, the number of the image in the request; ``box``,
+    INT32 ``[rows, 4]``, left, top, right and bottom, zeros where no faces were looked for.
     """
     numbers = [index for index, answer in enumerate(answers) for _ in answer.each()]
     boxes = [side for answer in answers for box in _boxes(answer) for side in box]
@@ -77,16 +92,24 @@ def _boxes(answer: Answer) -> list[tuple[int, int, int, int]]:
 
 def _rows(labels: Sequence[str], answers: Sequence[Answer]) -> list[InferOutput]:
     rows = len(answers)
-    table = [value for answer in answers for value in (answer.probabilities or dict.fromkeys(labels, 0.0)).values()]
+    table = [
+        value
+        for answer in answers
+        for value in (answer.probabilities or dict.fromkeys(labels, 0.0)).values()
+    ]
     errors = [f"{answer.reason}: {answer.message}" if answer.reason else "" for answer in answers]
     return [
         InferOutput("label", [rows], "BYTES", [answer.label for answer in answers]),
-        InferOutput("probabilities", [rows, len(labels)], "FP32", table, {"labels": ",".join(labels)}),
+        InferOutput(
+            "probabilities", [rows, len(labels)], "FP32", table, {"labels": ",".join(labels)}
+        ),
         InferOutput("error", [rows], "BYTES", errors),
     ]
 
 
-def _response(request: InferRequest, request_id: str, outputs: list[InferOutput], version: str) -> InferResponse:
+def _response(
+    request: InferRequest, request_id: str, outputs: list[InferOutput], version: str
+) -> InferResponse:
     return InferResponse(
         request_id,
         request.model_name,
@@ -110,7 +133,9 @@ class _Raw:
     def take(self, size: object, name: str) -> bytes:
         if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= self.left:
             raise InputError(
-                f"input {name} has no such binary data", expected=f"binary_data_size from 0 to {self.left}", received=repr(size)[:40]
+                f"input {name} has no such binary data",
+                expected=f"binary_data_size from 0 to {self.left}",
+                received=repr(size)[:40],
             )
         self._at += size
         return self._body[self._at - size : self._at]
@@ -119,16 +144,26 @@ class _Raw:
 def _length(text: str, size: int) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > size:
         raise InputError(
-            "inference-header-content-length is wrong", expected=f"the length of the JSON, at most {size}", received=repr(text)[:40]
+            "inference-header-content-length is wrong",
+            expected=f"the length of the JSON, at most {size}",
+            received=repr(text)[:40],
         )
     return int(text)
 
 
 def _input(tensor: Any, raw: _Raw) -> InferInput:
-    name, kind, shape = (tensor.get(key) for key in ("name", "datatype", "shape")) if isinstance(tensor, dict) else (None, None, None)
-    sized = isinstance(shape, list) and all(isinstance(size, int) and not isinstance(size, bool) for size in shape)
+    name, kind, shape = (
+        (tensor.get(key) for key in ("name", "datatype", "shape"))
+        if isinstance(tensor, dict)
+        else (None, None, None)
+    )
+    sized = isinstance(shape, list) and all(
+        isinstance(size, int) and not isinstance(size, bool) for size in shape
+    )
     if not isinstance(name, str) or not isinstance(kind, str) or not sized:
-        raise InputError("an input has no name, datatype or shape of whole numbers", expected=WANTED)
+        raise InputError(
+            "an input has no name, datatype or shape of whole numbers", expected=WANTED
+        )
     parameters = tensor.get("parameters") if isinstance(tensor.get("parameters"), dict) else {}
     made = InferInput(name, shape, kind, parameters=parameters)
     if isinstance(tensor.get("data"), list):
@@ -142,6 +177,8 @@ def _input(tensor: Any, raw: _Raw) -> InferInput:
 
 def _output(wanted: Any) -> RequestedOutput:
     if not isinstance(wanted, dict) or wanted.get("name") not in OUTPUTS:
-        raise InputError("there is no such output", expected=f"outputs of the names {', '.join(OUTPUTS)}")
+        raise InputError(
+            "there is no such output", expected=f"outputs of the names {', '.join(OUTPUTS)}"
+        )
     parameters = wanted.get("parameters")
     return RequestedOutput(wanted["name"], parameters if isinstance(parameters, dict) else {})

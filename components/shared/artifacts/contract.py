@@ -40,14 +40,16 @@ from components.shared.preset import ImageSpec
 from components.shared.serialization import from_json, to_pretty_json
 
 LAYOUT_VERSION = 1
-# Of examples alone: a change of their columns must not make the models of earlier nights unreadable.
+# Of examples alone: a change of their columns must not make the models of earlier nights
+# unreadable.
 EXAMPLES_VERSION = 2
 
 T = TypeVar("T")
 
-# Column names and type names of images-*.parquet. `split` is where a row is used; `note` says why it was
-# moved there from `published_split`. `group_id` is the content id of the picture that stands for its group of
-# near duplicates. `source` names the source of a joined set; `label_distribution` is empty where there is none.
+# Column names and type names of images-*.parquet. `split` is where a row is used; `note` says why
+# it was moved there from `published_split`. `group_id` is the content id of the picture that stands
+# for its group of near duplicates. `source` names the source of a joined set; `label_distribution`
+# is empty where there is none.
 EXAMPLE_COLUMNS: dict[str, str] = {
     "example_id": "string",
     "content_id": "string",
@@ -72,10 +74,21 @@ EXAMPLE_COLUMNS: dict[str, str] = {
 }
 FEATURE_COLUMNS = ("brightness", "contrast", "sharpness", "entropy")
 REJECTED_COLUMNS: dict[str, str] = {"source_uri": "string", "reason": "string", "detail": "string"}
-SAMPLING_COLUMNS: dict[str, str] = {"example_id": "string", "label": "string", "repeats": "int32", "weight": "float"}
-PREDICTION_COLUMNS: dict[str, str] = {"example_id": "string", "split": "string", "label": "string", "probabilities": "list<float>"}
-# Of the rows that models answered, in the order of the predictions: what the examples say of them, without the
-# picture. `exact_twin`: its content also stands in published training; `near_twin`: its group does.
+SAMPLING_COLUMNS: dict[str, str] = {
+    "example_id": "string",
+    "label": "string",
+    "repeats": "int32",
+    "weight": "float",
+}
+PREDICTION_COLUMNS: dict[str, str] = {
+    "example_id": "string",
+    "split": "string",
+    "label": "string",
+    "probabilities": "list<float>",
+}
+# Of the rows that models answered, in the order of the predictions: what the examples say of them,
+# without the picture. `exact_twin`: its content also stands in published training; `near_twin`: its
+# group does.
 SCORED_COLUMNS: dict[str, str] = {
     **{name: kind for name, kind in EXAMPLE_COLUMNS.items() if name != "image"},
     "exact_twin": "bool",
@@ -101,7 +114,8 @@ class Snapshot:
     """Marker of an examples artifact.
 
     Attributes:
-        snapshot_id: SHA-256 over example id, label and split of every row in order, the data policy, and the image files' layout.
+        snapshot_id: SHA-256 over example id, label and split of every row in order, the data
+            policy, and the image files' layout.
         labels: in order.
         counts: rows per split and label.
         shards: names of the image files, in order.
@@ -166,10 +180,14 @@ class ModelManifest:
     def version(self) -> str:
         """Identity of the content: the first 12 hex digits of a digest over the file checksums.
 
-        saved_model/ is left out: TensorFlow numbers the functions in it by how many its process had made
-        before, so a training that was interrupted and resumed would end as another version.
+        saved_model/ is left out: TensorFlow numbers the functions in it by how many its process had
+        made before, so a training that was interrupted and resumed would end as another version.
         """
-        reproducible = {name: digest for name, digest in self.files.items() if not name.startswith("saved_model/")}
+        reproducible = {
+            name: digest
+            for name, digest in self.files.items()
+            if not name.startswith("saved_model/")
+        }
         joined = "\n".join(f"{digest}  {name}" for name, digest in sorted(reproducible.items()))
         return hashlib.sha256(joined.encode()).hexdigest()[:12]
 
@@ -206,7 +224,9 @@ def read_marker(folder: Path, artifact: str, kind: type[T]) -> T:
     version = getattr(marker, "layout_version", expected)
     if version != expected:
         raise ContractError(
-            f"the {artifact} artifact at {folder} has another layout", expected=f"version {expected}", received=f"version {version}"
+            f"the {artifact} artifact at {folder} has another layout",
+            expected=f"version {expected}",
+            received=f"version {version}",
         )
     return marker
 
@@ -247,7 +267,11 @@ def verified_model(folder: Path) -> ModelManifest:
     """
     manifest = read_marker(folder, "model", ModelManifest)
     found = checksums(folder, without=MARKERS["model"])
-    wrong = sorted(name for name in manifest.files.keys() | found.keys() if manifest.files.get(name) != found.get(name))
+    wrong = sorted(
+        name
+        for name in manifest.files.keys() | found.keys()
+        if manifest.files.get(name) != found.get(name)
+    )
     if wrong:
         raise ContractError(
             f"the model at {folder} is not what its manifest says",

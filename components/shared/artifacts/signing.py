@@ -1,7 +1,7 @@
 """Signatures of model versions: Ed25519 (RFC 8032) over the digest of a version's manifest, which names the digest of every file.
 
-A signature says who let a version into the registry; that its files are those of the manifest is checked wherever
-a version is read.
+A signature says who let a version into the registry; that its files are those of the manifest is
+checked wherever a version is read.
 """
 
 from __future__ import annotations
@@ -36,7 +36,11 @@ def sign(manifest: bytes, key: Path) -> str:
 
 def public_key(key: Path) -> str:
     """The public half of a private key file, in base64: 32 bytes, for the preset."""
-    raw = _private(key).public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    raw = (
+        _private(key)
+        .public_key()
+        .public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    )
     return base64.b64encode(raw).decode()
 
 
@@ -47,17 +51,22 @@ def verify(manifest: bytes, signature: str, public: str, what: str) -> None:
         signature, public: in base64. what: names the version in messages.
 
     Raises:
-        ContractError: there is no signature, or it isn't this key's over these bytes. InputError: the key is none.
+        ContractError: there is no signature, or it isn't this key's over these bytes. InputError:
+            the key is none.
     """
     try:
         key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public, validate=True))
     except (ValueError, binascii.Error) as error:
-        raise InputError("this is no Ed25519 public key", expected="32 bytes in base64", received=repr(public)) from error
+        raise InputError(
+            "this is no Ed25519 public key", expected="32 bytes in base64", received=repr(public)
+        ) from error
     try:
         key.verify(base64.b64decode(signature, validate=True), _signed(manifest))
     except (InvalidSignature, ValueError, binascii.Error) as error:
         raise ContractError(
-            f"{what} is not signed" if not signature else f"the signature of {what} is not by the key that the preset names",
+            f"{what} is not signed"
+            if not signature
+            else f"the signature of {what} is not by the key that the preset names",
             expected=f"a signature by {public}",
             fix="look where the version comes from; `emotion models sign` signs one that is right",
         ) from error
@@ -73,7 +82,16 @@ def _private(path: Path) -> Ed25519PrivateKey:
     except OSError as error:
         raise InputError(f"there is no key at {path}", fix=MAKE_ONE) from error
     except (TypeError, ValueError) as error:
-        raise InputError(f"{path} holds no key that can be read", expected="an unencrypted Ed25519 key in PEM", fix=MAKE_ONE) from error
+        raise InputError(
+            f"{path} holds no key that can be read",
+            expected="an unencrypted Ed25519 key in PEM",
+            fix=MAKE_ONE,
+        ) from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise InputError(f"the key in {path} is of another kind", expected="Ed25519", received=type(key).__name__, fix=MAKE_ONE)
+        raise InputError(
+            f"the key in {path} is of another kind",
+            expected="Ed25519",
+            received=type(key).__name__,
+            fix=MAKE_ONE,
+        )
     return key

@@ -90,12 +90,15 @@ class Evidence:
     Attributes:
         status: running until the step ends; a killed step stays so.
         started_at, finished_at: UTC, ISO 8601.
-        peak_memory_bytes: largest resident size of the step's process plus that of its largest child.
+        peak_memory_bytes: largest resident size of the step's process plus that of its largest
+            child.
         cpu_seconds: processor time of the step's process and its children.
-        attempts: how often the step began in this run. earlier_seconds: what the attempts before this one took, as far as they could tell.
+        attempts: how often the step began in this run. earlier_seconds: what the attempts before
+            this one took, as far as they could tell.
         error: one line, when it failed.
         findings: the step's entry of `FINDINGS` as a JSON object; empty until it succeeded.
-        environment: Python version, lock digest and image of the step; in a pod its name, and its row of the resources table as JSON.
+        environment: Python version, lock digest and image of the step; in a pod its name, and its
+            row of the resources table as JSON.
     """
 
     step: str

@@ -33,9 +33,12 @@ class Duplicates:
         groups: contents that stand more than once; surplus_rows: rows beyond the first of each.
         test_rows_with_training_twin: test rows whose content also stands in published training.
         conflicting_groups: contents that carry more than one label.
-        training_groups, training_surplus_rows: the same of rows published for training (or for nothing) alone.
-        near_groups: groups of more than one content; near_contents: their contents beyond the first.
-        near_test_rows_with_training_twin: test rows whose group, but not their content, stands in published training.
+        training_groups, training_surplus_rows: the same of rows published for training (or for
+            nothing) alone.
+        near_groups: groups of more than one content; near_contents: their contents beyond the
+            first.
+        near_test_rows_with_training_twin: test rows whose group, but not their content, stands in
+            published training.
         near_constant_rows: pictures below the preset's ``min_contrast``.
     """
 
@@ -59,8 +62,10 @@ class IngestFindings:
     Attributes:
         left_out: accepted rows that no split uses, by reason (also `left_out_reasons`).
         counts: rows per split and label. thumbnails: a few images per label.
-        reused: accepted rows taken from the last accepted snapshot instead of decoded; gone: its rows that left the source.
-        forgotten: rows that a tombstone keeps out; they count as never read. relabelled: rows with a person's label.
+        reused: accepted rows taken from the last accepted snapshot instead of decoded; gone: its
+            rows that left the source.
+        forgotten: rows that a tombstone keeps out; they count as never read. relabelled: rows with
+            a person's label.
     """
 
     snapshot_id: str
@@ -134,12 +139,16 @@ class LabelNoise:
 
     Attributes:
         method: the model behind it, in words.
-        rows: how many were judged; of_rows: of how many (a seeded sample of them where there are more).
-        accuracy: share of rows that the model gets right without having seen them, mean over labels: how far to trust it.
+        rows: how many were judged; of_rows: of how many (a seeded sample of them where there are
+            more).
+        accuracy: share of rows that the model gets right without having seen them, mean over
+            labels: how far to trust it.
         chance: what guessing gets.
-        doubted: judged rows that confident learning places under another label, by label as it stands.
+        doubted: judged rows that confident learning places under another label, by label as it
+            stands.
         most_doubtful: a few of them, of each content group one, most doubtful first.
-        file: CSV of up to 2,000 of them in the columns of relabels.csv, `by` and `at` empty; relative to the run's folder in the store.
+        file: CSV of up to 2,000 of them in the columns of relabels.csv, `by` and `at` empty;
+            relative to the run's folder in the store.
     """
 
     method: str
@@ -158,9 +167,12 @@ class ValidateFindings:
 
     Attributes:
         compared_with: the accepted snapshot that drift was measured against, if any.
-        drift: distance per column to that snapshot. skew: distance per column between train and test.
-        slices: the training rows of each label. label_noise: None where there was too little to judge.
-        data_docs: what Great Expectations says of every row rule: a page, relative to the run's folder in the store.
+        drift: distance per column to that snapshot. skew: distance per column between train and
+            test.
+        slices: the training rows of each label. label_noise: None where there was too little to
+            judge.
+        data_docs: what Great Expectations says of every row rule: a page, relative to the run's
+            folder in the store.
     """
 
     decision: Literal["go", "stop"]

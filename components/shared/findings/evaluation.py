@@ -33,7 +33,8 @@ class Curve:
     Attributes:
         false_positive_rate, true_positive_rate: of the ROC curve, from (0, 0) to (1, 1).
         recall, precision: of the precision-recall curve, recall falling to 0.
-        area: under the ROC curve. average_precision: of the precision-recall curve (mean over the ranks of the positives).
+        area: under the ROC curve. average_precision: of the precision-recall curve (mean over the
+            ranks of the positives).
     """
 
     label: str
@@ -51,7 +52,8 @@ class PartScore:
     """How one model did on part of the rows, such as those without copies of training rows.
 
     Attributes:
-        part: in words, "without exact copies of training rows". The figures are 0 where no row is left.
+        part: in words, "without exact copies of training rows". The figures are 0 where no row is
+            left.
     """
 
     part: str
@@ -67,7 +69,8 @@ class SoftScore:
     """How near a model's probabilities are to the votes of several annotators, on the rows that have any.
 
     Attributes:
-        cross_entropy: mean of -sum(votes * log(probabilities)), natural logarithm; the votes' own entropy is its least.
+        cross_entropy: mean of -sum(votes * log(probabilities)), natural logarithm; the votes' own
+            entropy is its least.
         total_variation: mean of half the sum of absolute differences, 0 to 1.
         majority_agreement: share of rows where the model names a label that most annotators named.
     """
@@ -133,7 +136,8 @@ class Comparison:
     """Challenger and another model on the same rows.
 
     Attributes:
-        only_challenger_right, only_champion_right: the discordant counts b and c of McNemar's table.
+        only_challenger_right, only_champion_right: the discordant counts b and c of McNemar's
+            table.
     """
 
     rows: int
@@ -150,7 +154,8 @@ class Change:
     Attributes:
         kind: class, or the slice's column: brightness, contrast, size, source, or any other.
         name: the label, or the slice in words.
-        difference: challenger - champion. interval: of the difference, 95 %, two-sided; empty where there is no champion.
+        difference: challenger - champion. interval: of the difference, 95 %, two-sided; empty where
+            there is no champion.
         gained, lost: rows that only the challenger, and only the champion, got right.
     """
 
@@ -170,10 +175,13 @@ class EvaluateFindings:
     """evaluate: scores of challenger, champion and anchor on identical rows.
 
     Attributes:
-        scored_on: test; or validation for a challenger that the pre-screen stopped before the test rows.
-        test_set: SHA-256 over the test rows' content and labels; the ledger of looks counts per such identity.
+        scored_on: test; or validation for a challenger that the pre-screen stopped before the test
+            rows.
+        test_set: SHA-256 over the test rows' content and labels; the ledger of looks counts per
+            such identity.
         comparison, anchor_comparison: with the champion and the anchor, on the scored rows.
-        held_out: challenger and champion on the held-out validation rows, which the pre-screen judges.
+        held_out: challenger and champion on the held-out validation rows, which the pre-screen
+            judges.
         classes, slices: what changed, challenger against champion.
         gained, lost: images that only the challenger, and only the champion, got right.
     """
@@ -206,14 +214,15 @@ class Check:
     Attributes:
         value: what was measured. bound: what it was held against.
         direction: at-least or at-most.
-        outcome: pass; fail; ask (a person must decide); insufficient (too few rows to judge, by policy no
-            reason to ask); note (says something, decides nothing).
+        outcome: pass; fail; ask (a person must decide); insufficient (too few rows to judge, by
+            policy no reason to ask); note (says something, decides nothing).
         interval: confidence interval of the value, (lower, upper), where one was computed.
         rows: sample size behind the value, where it has one.
         sentence: the same in words, with the figures.
-        family: integrity, pre-screen, floors, non-inferiority, anchor, superiority, harm, operations or first-model.
-        p_value: of the check's test, where it is one. threshold: what the p-value was held against, after Holm's
-            adjustment or the spending over looks.
+        family: integrity, pre-screen, floors, non-inferiority, anchor, superiority, harm,
+            operations or first-model.
+        p_value: of the check's test, where it is one. threshold: what the p-value was held against,
+            after Holm's adjustment or the spending over looks.
     """
 
     name: str
@@ -234,8 +243,10 @@ class Resolution:
     """What the test rows can resolve (Connor 1987, "Sample size for testing differences in proportions for the paired-sample design").
 
     Attributes:
-        margin: the policy's. discordant: observed share p of rows that exactly one of the two models gets right.
-        smallest_margin: that these rows resolve at the policy's power. rows_needed: for the policy's margin.
+        margin: the policy's. discordant: observed share p of rows that exactly one of the two
+            models gets right.
+        smallest_margin: that these rows resolve at the policy's power. rows_needed: for the
+            policy's margin.
     """
 
     rows: int
@@ -251,7 +262,8 @@ class Looks:
     """How much the test set has been used.
 
     Attributes:
-        number: this look's, 1 for the first. advised_limit: looks after which fresh test data are advised (a hundredth of the rows).
+        number: this look's, 1 for the first. advised_limit: looks after which fresh test data are
+            advised (a hundredth of the rows).
         level: significance level that a claim of superiority had at this look.
         advice: what to do about it; empty while nothing has to be done.
     """
@@ -272,7 +284,8 @@ class Verdict:
         champion: the version it was judged against; promotion compares-and-sets against exactly it.
         reasons: sentences of the checks that decided. deciding: their names; empty when blessed.
         better: shown to be better than the champion.
-        better_than_anchor: shown to be better than the anchor, or there is none: then a promotion raises the anchor.
+        better_than_anchor: shown to be better than the anchor, or there is none: then a promotion
+            raises the anchor.
         policy_digest: of the gate policy that judged.
     """
 

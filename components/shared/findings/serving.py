@@ -13,7 +13,8 @@ class ServingMeasurement:
     """One served model over HTTP on one machine. Latencies in milliseconds, one image per request.
 
     Attributes:
-        resident_bytes: memory that its server held after the requests. peak_bytes: the most that it ever held.
+        resident_bytes: memory that its server held after the requests. peak_bytes: the most that it
+            ever held.
     """
 
     version: str
@@ -31,9 +32,12 @@ class ServingFindings:
     """check-serving: the real server, started as a separate process, answers the golden images.
 
     Attributes:
-        p95_ratio: 95th percentile of the challenger's latency over the champion's; 0 where there is no champion.
-        p95_ratio_interval: of that ratio, 90 %, two-sided, by resampling the interleaved pairs of requests.
-        cpus, memory_limit_bytes: that each server had, as the preset gives them to the predictor's container.
+        p95_ratio: 95th percentile of the challenger's latency over the champion's; 0 where there is
+            no champion.
+        p95_ratio_interval: of that ratio, 90 %, two-sided, by resampling the interleaved pairs of
+            requests.
+        cpus, memory_limit_bytes: that each server had, as the preset gives them to the predictor's
+            container.
     """
 
     golden_images: int
@@ -66,7 +70,8 @@ class RolloutStep:
         requests, errors: of this step, live ones and golden ones together.
         live_requests: how many of them users sent.
         error_rate_bound: 95 % upper bound of the error rate.
-        p95_milliseconds, previous_p95_milliseconds: of golden requests, sent in turn; None where there was none.
+        p95_milliseconds, previous_p95_milliseconds: of golden requests, sent in turn; None where
+            there was none.
     """
 
     percent: int
@@ -84,13 +89,14 @@ class RolloutFindings:
     """How a version's way to the traffic ended.
 
     Attributes:
-        outcome: serving: all the traffic is the new version's. rolled-back: the previous version has it again.
-            paused: a person stopped it halfway.
+        outcome: serving: all the traffic is the new version's. rolled-back: the previous version
+            has it again. paused: a person stopped it halfway.
         serving: version that has the traffic; None when nothing serves.
         percent: of the traffic that the new version has now.
         reason: why it ended so, in words.
-        image, previous_image: of the predictor that was rolled out, and of the one before; empty where there was none, or it isn't
-            recorded. A rollout of another image of the version that serves already shows in these alone.
+        image, previous_image: of the predictor that was rolled out, and of the one before; empty
+            where there was none, or it isn't recorded. A rollout of another image of the version
+            that serves already shows in these alone.
     """
 
     outcome: Literal["serving", "rolled-back", "paused"]

@@ -38,11 +38,29 @@ LARGE_PIXELS = 4_000_000
 _ONE_LARGE = threading.Lock()
 # What Pillow's decoders raise on damaged files.
 _DAMAGE = (
-    OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError,
-    AssertionError, RuntimeError, struct.error, zlib.error,
-)  # fmt: skip
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
 # Where one of their readers isn't imported, Pillow imports all that it has, with the first picture.
-_READERS = (JpegImagePlugin, PngImagePlugin, WebPImagePlugin, BmpImagePlugin, GifImagePlugin, TiffImagePlugin, PpmImagePlugin)
+_READERS = (
+    JpegImagePlugin,
+    PngImagePlugin,
+    WebPImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    TiffImagePlugin,
+    PpmImagePlugin,
+)
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 
 
@@ -80,7 +98,9 @@ def decode(content: bytes) -> Decoded:
 
 def to_input(pixels: Pixels, spec: ImageSpec) -> Pixels:
     """Bring decoded pixels to uint8 ``[height, width, channels]`` of a model's input."""
-    if pixels.shape == ((spec.height, spec.width) if spec.channels == 1 else (spec.height, spec.width, 3)):
+    if pixels.shape == (
+        (spec.height, spec.width) if spec.channels == 1 else (spec.height, spec.width, 3)
+    ):
         return pixels[:, :, None] if spec.channels == 1 else pixels
     return _input_of(Image.fromarray(pixels), spec)
 
@@ -101,14 +121,21 @@ def encode_png(pixels: Pixels) -> bytes:
 def _fitted(image: Image.Image, size: tuple[int, int], method: Image.Resampling) -> Image.Image:
     """All of the picture, in its proportions, in the middle of black."""
     scale = min(size[0] / image.width, size[1] / image.height)
-    small = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), method)
+    small = image.resize(
+        (max(1, round(image.width * scale)), max(1, round(image.height * scale))), method
+    )
     whole = Image.new(image.mode, size)
     whole.paste(small, ((size[0] - small.width) // 2, (size[1] - small.height) // 2))
     return whole
 
 
-# `ImageOps.fit` crops the middle; its own `pad` can't fit a picture that comes out less than a pixel high.
-_RESIZE: dict[str, Callable[..., Image.Image]] = {"stretch": Image.Image.resize, "fit": _fitted, "crop": ImageOps.fit}
+# `ImageOps.fit` crops the middle; its own `pad` can't fit a picture that comes out less than a
+# pixel high.
+_RESIZE: dict[str, Callable[..., Image.Image]] = {
+    "stretch": Image.Image.resize,
+    "fit": _fitted,
+    "crop": ImageOps.fit,
+}
 
 
 def _opened(content: bytes) -> tuple[Image.Image, str]:
@@ -118,13 +145,17 @@ def _opened(content: bytes) -> tuple[Image.Image, str]:
     if len(content) > MAX_BYTES:
         raise ImageRefused("too-large", f"{len(content):,} bytes, at most {MAX_BYTES:,} are read")
     with warnings.catch_warnings():
-        # Pillow warns of large images before our own limit refuses them, and of odd metadata that doesn't matter here.
+        # Pillow warns of large images before our own limit refuses them, and of odd metadata that
+        # doesn't matter here.
         warnings.simplefilter("ignore")
         try:
             image = Image.open(io.BytesIO(content), formats=FORMATS)
             count = image.width * image.height
             if count > MAX_PIXELS:
-                raise ImageRefused("too-many-pixels", f"{image.width}x{image.height}, at most {MAX_PIXELS:,} pixels are decoded")
+                raise ImageRefused(
+                    "too-many-pixels",
+                    f"{image.width}x{image.height}, at most {MAX_PIXELS:,} pixels are decoded",
+                )
             with _ONE_LARGE if count > LARGE_PIXELS else nullcontext():
                 image.load()
                 return _plain(_upright(image)), image.format or ""
@@ -163,7 +194,9 @@ def _plain(upright: Image.Image) -> Image.Image:
         return Image.fromarray((np.asarray(upright, dtype=np.uint16) >> 8).astype(np.uint8))
     if upright.mode in ("I", "F"):
         wide = np.asarray(upright, dtype=np.float64)
-        return Image.fromarray(np.clip(wide / 256 if wide.max(initial=0) > 255 else wide, 0, 255).astype(np.uint8))
+        return Image.fromarray(
+            np.clip(wide / 256 if wide.max(initial=0) > 255 else wide, 0, 255).astype(np.uint8)
+        )
     if upright.mode in ("1", "L"):
         return upright.convert("L")
     if upright.mode in ("LA", "RGBA", "PA", "La", "RGBa") or "transparency" in upright.info:

@@ -1,6 +1,7 @@
 """Four measures of a picture's quality: what ingestion writes down of each row, and serving of each sampled request.
 
-Pictures of one size are measured as a stack, many at once. What a picture measures doesn't depend on those beside it.
+Pictures of one size are measured as a stack, many at once. What a picture measures doesn't depend
+on those beside it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from PIL import Image
 
 from components.shared.images.decode import Pixels
 
-# Pixels that are looked at in one go, so that neither a stack nor a 50-megapixel picture needs a copy in wider numbers.
+# Pixels that are looked at in one go, so that neither a stack nor a 50-megapixel picture needs a
+# copy in wider numbers.
 STRIP_PIXELS = 1_000_000
 
 Figures = npt.NDArray[np.float64]
@@ -28,7 +30,8 @@ class Measures:
 
     Attributes:
         brightness: mean level. contrast: standard deviation of the levels.
-        sharpness: variance of the Laplacian (Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield microscopy").
+        sharpness: variance of the Laplacian (Pech-Pacheco et al. 2000, "Diatom autofocusing in
+            brightfield microscopy").
         entropy: of the 256-bin histogram, in bits.
     """
 
@@ -50,7 +53,11 @@ class StackMeasures(NamedTuple):
 def gray(pixels: Pixels) -> Pixels:
     """Gray levels uint8 ``[h, w]`` of ``[h, w]``, ``[h, w, 1]`` or ``[h, w, 3]``."""
     squeezed = pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
-    return squeezed if squeezed.ndim == 2 else np.asarray(Image.fromarray(squeezed).convert("L"), dtype=np.uint8)
+    return (
+        squeezed
+        if squeezed.ndim == 2
+        else np.asarray(Image.fromarray(squeezed).convert("L"), dtype=np.uint8)
+    )
 
 
 def measure(levels: Pixels) -> Measures:
@@ -62,16 +69,24 @@ def measure_stack(levels: Pixels) -> StackMeasures:
     """Measure gray levels uint8 ``[n, h, w]``."""
     count = max(1, STRIP_PIXELS // (levels.shape[1] * levels.shape[2]))
     parts = [_measured(levels[start : start + count]) for start in range(0, len(levels), count)]
-    return parts[0] if len(parts) == 1 else StackMeasures(*(np.concatenate(figures) for figures in zip(*parts, strict=True)))
+    return (
+        parts[0]
+        if len(parts) == 1
+        else StackMeasures(*(np.concatenate(figures) for figures in zip(*parts, strict=True)))
+    )
 
 
 def _measured(levels: Pixels) -> StackMeasures:
     pixels = levels.shape[1] * levels.shape[2]
-    counts = _histograms(levels).astype(np.float64)  # whole numbers still, so every order of adding them gives the same
+    counts = _histograms(levels).astype(
+        np.float64
+    )  # whole numbers still, so every order of adding them gives the same
     mean, square = (counts @ _POWERS / pixels).T
     shares = counts / pixels
     entropy = np.abs((shares * np.log2(np.where(shares > 0, shares, 1.0))).sum(axis=1))
-    return StackMeasures(mean, np.sqrt(np.maximum(square - mean**2, 0.0)), _sharpness(levels), entropy)
+    return StackMeasures(
+        mean, np.sqrt(np.maximum(square - mean**2, 0.0)), _sharpness(levels), entropy
+    )
 
 
 def _histograms(levels: Pixels) -> npt.NDArray[np.int64]:
@@ -93,7 +108,13 @@ def _sharpness(levels: Pixels) -> Figures:
     for top in range(1, height - 1, step):
         part = levels[:, top - 1 : min(top + step, height - 1) + 1].astype(np.int16)
         middle = part[:, 1:-1]
-        edges = part[:, :-2, 1:-1] + part[:, 2:, 1:-1] + middle[:, :, :-2] + middle[:, :, 2:] - 4 * middle[:, :, 1:-1]
+        edges = (
+            part[:, :-2, 1:-1]
+            + part[:, 2:, 1:-1]
+            + middle[:, :, :-2]
+            + middle[:, :, 2:]
+            - 4 * middle[:, :, 1:-1]
+        )
         total += edges.sum(axis=(1, 2), dtype=np.int64)
         squares += np.square(edges, dtype=np.int32).sum(axis=(1, 2), dtype=np.int64)
     count = (height - 2) * (width - 2)

@@ -26,9 +26,22 @@ def _folders(cgroups: Path, own: Path) -> list[Path]:
         lines = own.read_text().splitlines()
     except OSError:
         return [cgroups]
-    path = next((line.removeprefix("0::").strip("/") for line in lines if line.startswith("0::")), "")
+    path = next(
+        (line.removeprefix("0::").strip("/") for line in lines if line.startswith("0::")), ""
+    )
     folder = cgroups / path
-    return [folder, *(parent for parent in folder.parents if parent == cgroups or cgroups in parent.parents)] if path else [cgroups]
+    return (
+        [
+            folder,
+            *(
+                parent
+                for parent in folder.parents
+                if parent == cgroups or cgroups in parent.parents
+            ),
+        ]
+        if path
+        else [cgroups]
+    )
 
 
 def _limit(folder: Path) -> float | None:

@@ -27,8 +27,8 @@ class ServedModel:
         folder: the model artifact. threads: of the runtime.
 
     Raises:
-        ContractError: a checksum differs, the runtime can't load the file, or its input or output isn't
-            what the manifest says.
+        ContractError: a checksum differs, the runtime can't load the file, or its input or output
+            isn't what the manifest says.
     """
 
     _batch: int
@@ -53,9 +53,17 @@ class ServedModel:
             InputError: the pixels have another shape or dtype.
         """
         image = self.manifest.image
-        if pixels.dtype != np.uint8 or pixels.shape[1:] != (image.height, image.width, image.channels):
+        if pixels.dtype != np.uint8 or pixels.shape[1:] != (
+            image.height,
+            image.width,
+            image.channels,
+        ):
             expected = f"uint8 [n, {image.height}, {image.width}, {image.channels}]"
-            raise InputError("these pixels aren't what the model takes", expected=expected, received=f"{pixels.dtype} {list(pixels.shape)}")
+            raise InputError(
+                "these pixels aren't what the model takes",
+                expected=expected,
+                received=f"{pixels.dtype} {list(pixels.shape)}",
+            )
         if len(pixels) == 0:
             return np.zeros((0, len(self.manifest.labels)), np.float32)
         with self._turn:
@@ -73,7 +81,8 @@ class ServedModel:
             self._interpreter = Interpreter(model_path=str(self._path), num_threads=threads)
         except ValueError as error:
             raise ContractError(
-                f"the runtime can't load {self._path.name}: {shortened(error, 200)}", fix="train and export the model again"
+                f"the runtime can't load {self._path.name}: {shortened(error, 200)}",
+                fix="train and export the model again",
             ) from error
         self._input = self._interpreter.get_input_details()[0]
         self._output = self._interpreter.get_output_details()[0]
@@ -84,7 +93,11 @@ class ServedModel:
         image, labels = self.manifest.image, len(self.manifest.labels)
         shape, outputs = list(self._input["shape_signature"]), list(self._output["shape_signature"])
         kinds = (np.dtype(self._input["dtype"]), np.dtype(self._output["dtype"]))
-        if kinds != (np.uint8, np.float32) or shape[1:] != [image.height, image.width, image.channels] or outputs[1:] != [labels]:
+        if (
+            kinds != (np.uint8, np.float32)
+            or shape[1:] != [image.height, image.width, image.channels]
+            or outputs[1:] != [labels]
+        ):
             raise ContractError(
                 f"{self.manifest.served_file} doesn't fit its manifest",
                 expected=f"uint8 [n, {image.height}, {image.width}, {image.channels}] to float32 [n, {labels}]",

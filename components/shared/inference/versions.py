@@ -18,7 +18,8 @@ def night_plan(store: Store, digest: str) -> NightPlan:
     content = store.read(key)
     if content is None:
         raise ContractError(
-            f"the store has no night plan {store.location(key)}", fix="pass the digest that resolve wrote, and the same --store"
+            f"the store has no night plan {store.location(key)}",
+            fix="pass the digest that resolve wrote, and the same --store",
         )
     return from_json(NightPlan, content, "night plan")
 

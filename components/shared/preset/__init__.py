@@ -14,9 +14,20 @@ from components.shared.preset.data import DataPolicy, ImageSpec
 from components.shared.preset.gate import GatePolicy
 from components.shared.preset.ingestion import IngestionPolicy
 from components.shared.preset.retraining import RetrainPolicy
-from components.shared.preset.serving import PayloadPolicy, RolloutPolicy, ServingPolicy, ShadowPolicy
+from components.shared.preset.serving import (
+    PayloadPolicy,
+    RolloutPolicy,
+    ServingPolicy,
+    ShadowPolicy,
+)
 from components.shared.preset.sources import Source, VotesPolicy
-from components.shared.preset.training import Augmentation, PretrainedWeights, ResamplingPolicy, Stage, TrainingPolicy
+from components.shared.preset.training import (
+    Augmentation,
+    PretrainedWeights,
+    ResamplingPolicy,
+    Stage,
+    TrainingPolicy,
+)
 from components.shared.preset.validation import ValidationPolicy
 
 __all__ = [
@@ -67,5 +78,8 @@ class Preset:
     def __post_init__(self) -> None:
         for name in (self.name, self.model_name):
             require(
-                re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?", name) is not None, "name", "lower-case letters, digits and dashes", name
+                re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?", name) is not None,
+                "name",
+                "lower-case letters, digits and dashes",
+                name,
             )

@@ -14,16 +14,19 @@ class RolloutPolicy:
     """How traffic moves to a new version on a cluster, and what sends it back.
 
     Attributes:
-        steps: percent of the traffic that the new version gets, one after the other; 100 is the last.
+        steps: percent of the traffic that the new version gets, one after the other; 100 is the
+            last.
         soak_seconds: how long each step is watched at least.
-        max_error_rate: the 95 % upper bound of the error rate must fall to this before the next step.
-            Without an error that takes 3 / max_error_rate requests.
-        max_latency_ratio, latency_slack_milliseconds: the new version's p95 may be this many times the
-            old one's, plus the slack.
+        max_error_rate: the 95 % upper bound of the error rate must fall to this before the next
+            step. Without an error that takes 3 / max_error_rate requests.
+        max_latency_ratio, latency_slack_milliseconds: the new version's p95 may be this many times
+            the old one's, plus the slack.
         golden_tolerance: largest difference of a probability from the one in the model artifact.
-        ready_timeout_seconds: how long the new version may take to be ready, or a change of traffic to be seen.
+        ready_timeout_seconds: how long the new version may take to be ready, or a change of traffic
+            to be seen.
         step_timeout_seconds: how long a step may take to show what it must.
-        deadline_seconds: of one attempt to drive the rollout; when it is over, the traffic goes back.
+        deadline_seconds: of one attempt to drive the rollout; when it is over, the traffic goes
+            back.
         poll_seconds: between two looks at the cluster.
     """
 
@@ -39,11 +42,28 @@ class RolloutPolicy:
     poll_seconds: float = 5.0
 
     def __post_init__(self) -> None:
-        rising = bool(self.steps) and list(self.steps) == sorted(set(self.steps)) and self.steps[0] > 0 and self.steps[-1] == 100
+        rising = (
+            bool(self.steps)
+            and list(self.steps) == sorted(set(self.steps))
+            and self.steps[0] > 0
+            and self.steps[-1] == 100
+        )
         require(rising, "rollout.steps", "rising percentages that end with 100", self.steps)
-        require(0 < self.max_error_rate < 1, "rollout.max_error_rate", "between 0 and 1", self.max_error_rate)
-        require(self.max_latency_ratio >= 1, "rollout.max_latency_ratio", "at least 1", self.max_latency_ratio)
-        require(self.golden_tolerance > 0, "rollout.golden_tolerance", "above 0", self.golden_tolerance)
+        require(
+            0 < self.max_error_rate < 1,
+            "rollout.max_error_rate",
+            "between 0 and 1",
+            self.max_error_rate,
+        )
+        require(
+            self.max_latency_ratio >= 1,
+            "rollout.max_latency_ratio",
+            "at least 1",
+            self.max_latency_ratio,
+        )
+        require(
+            self.golden_tolerance > 0, "rollout.golden_tolerance", "above 0", self.golden_tolerance
+        )
         require(self.poll_seconds > 0, "rollout.poll_seconds", "above 0", self.poll_seconds)
 
     @property
@@ -67,8 +87,12 @@ class ShadowPolicy:
     timeout_seconds: float = 5.0
 
     def __post_init__(self) -> None:
-        address = re.fullmatch(r"http://[A-Za-z0-9.-]+(:\d+)?/v1/models/[A-Za-z0-9._-]+:predict", self.url)
-        require(address is not None, "shadow.url", "http://host:port/v1/models/<name>:predict", self.url)
+        address = re.fullmatch(
+            r"http://[A-Za-z0-9.-]+(:\d+)?/v1/models/[A-Za-z0-9._-]+:predict", self.url
+        )
+        require(
+            address is not None, "shadow.url", "http://host:port/v1/models/<name>:predict", self.url
+        )
         require(0 < self.share <= 1, "shadow.share", "above 0, at most 1", self.share)
         require(self.timeout_seconds > 0, "shadow.timeout_seconds", "above 0", self.timeout_seconds)
 
@@ -79,7 +103,8 @@ class PayloadPolicy:
 
     Attributes:
         share: of the requests that are kept.
-        rows: at most in one file of the store; a file is also finished after ``seconds``, and at the end.
+        rows: at most in one file of the store; a file is also finished after ``seconds``, and at
+            the end.
     """
 
     share: float = 0.1
@@ -101,15 +126,19 @@ class ServingPolicy:
         check_requests: timed requests of the serving check.
         namespace: where the InferenceService lives.
         min_replicas, max_replicas: autoscaling bounds.
-        mode: KServe's deployment mode. Standard splits traffic in Gateway API routes, Knative between revisions.
-        cpu, memory: limits of one predictor, as Kubernetes quantities. cpu_request, memory_request: what it is promised.
+        mode: KServe's deployment mode. Standard splits traffic in Gateway API routes, Knative
+            between revisions.
+        cpu, memory: limits of one predictor, as Kubernetes quantities. cpu_request, memory_request:
+            what it is promised.
         gpus: of one predictor; 0 serves on the CPU.
         service_account: whose identity reads the model from the bucket.
         rollout: how a promoted version reaches the traffic; None leaves it at the manifest.
         shadow: the predictor that copies of requests go to; None for none.
         payload: what is kept of requests for `emotion drift`; None keeps nothing.
-        public_key: Ed25519, 32 bytes in base64: only versions that its holder signed are let in and served; empty for any.
-        faces: requests hold photos: the predictor finds the faces and answers each. Off, each image is a crop of a face.
+        public_key: Ed25519, 32 bytes in base64: only versions that its holder signed are let in and
+            served; empty for any.
+        faces: requests hold photos: the predictor finds the faces and answers each. Off, each image
+            is a crop of a face.
     """
 
     golden_images: int = 64
@@ -131,16 +160,44 @@ class ServingPolicy:
     faces: bool = False
 
     def __post_init__(self) -> None:
-        require(1 <= self.min_replicas <= self.max_replicas, "serving.min_replicas", "1 to max_replicas", self.min_replicas)
+        require(
+            1 <= self.min_replicas <= self.max_replicas,
+            "serving.min_replicas",
+            "1 to max_replicas",
+            self.min_replicas,
+        )
         require(self.gpus >= 0, "serving.gpus", "0 or more", self.gpus)
         key = self.public_key
-        require(key == "" or re.fullmatch(r"[A-Za-z0-9+/]{43}=", key) is not None, "serving.public_key", "32 bytes in base64", key)
-        for what, name in (("serving.namespace", self.namespace), ("serving.service_account", self.service_account)):
-            require(re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name) is not None, what, "a Kubernetes name", name)
+        require(
+            key == "" or re.fullmatch(r"[A-Za-z0-9+/]{43}=", key) is not None,
+            "serving.public_key",
+            "32 bytes in base64",
+            key,
+        )
+        for what, name in (
+            ("serving.namespace", self.namespace),
+            ("serving.service_account", self.service_account),
+        ):
+            require(
+                re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name) is not None,
+                what,
+                "a Kubernetes name",
+                name,
+            )
         for what, quantity in (("cpu", self.cpu), ("cpu_request", self.cpu_request)):
-            require(re.fullmatch(r"\d+(\.\d+)?|\d+m", quantity) is not None, f"serving.{what}", "CPUs, as 1, 0.5 or 500m", quantity)
+            require(
+                re.fullmatch(r"\d+(\.\d+)?|\d+m", quantity) is not None,
+                f"serving.{what}",
+                "CPUs, as 1, 0.5 or 500m",
+                quantity,
+            )
         for what, quantity in (("memory", self.memory), ("memory_request", self.memory_request)):
-            require(re.fullmatch(r"\d+[KMG]i?", quantity) is not None, f"serving.{what}", "bytes, as 512Mi or 1G", quantity)
+            require(
+                re.fullmatch(r"\d+[KMG]i?", quantity) is not None,
+                f"serving.{what}",
+                "bytes, as 512Mi or 1G",
+                quantity,
+            )
 
     @property
     def cpus(self) -> float:
@@ -151,4 +208,6 @@ class ServingPolicy:
     def memory_bytes(self) -> int:
         """``memory`` as a number."""
         letters = self.memory.lstrip("0123456789")
-        return int(self.memory.removesuffix(letters)) * (1024 if letters.endswith("i") else 1000) ** ("KMG".index(letters[0]) + 1)
+        return int(self.memory.removesuffix(letters)) * (
+            1024 if letters.endswith("i") else 1000
+        ) ** ("KMG".index(letters[0]) + 1)

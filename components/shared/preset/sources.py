@@ -18,8 +18,8 @@ class Source:
     Attributes:
         uri: a folder, an archive, a table, or gs://, s3:// or kaggle:// of these.
         name: short name in the snapshot; made of the URI where empty.
-        classes: what this source calls a class, to a name that the taxonomy knows, or to nothing to leave it out:
-            ``{"1": "surprise", "2": "fear", "8": ""}``.
+        classes: what this source calls a class, to a name that the taxonomy knows, or to nothing to
+            leave it out: ``{"1": "surprise", "2": "fear", "8": ""}``.
         votes: URI of a table of votes on its images; empty where it stands beside them.
     """
 
@@ -42,13 +42,14 @@ class Source:
 class VotesPolicy:
     """Labels by the votes of several annotators on each image, in the place of the source's own.
 
-    Barsoum et al. 2016, "Training deep networks for facial expression recognition with crowd-sourced label
-    distribution" (FER+), sections 3 and 4; the two bounds are those of the published code.
+    Barsoum et al. 2016, "Training deep networks for facial expression recognition with
+    crowd-sourced label distribution" (FER+), sections 3 and 4; the two bounds are those of the
+    published code.
 
     Attributes:
         min_votes: an answer with fewer votes is taken for a slip and counts for nothing.
-        majority: share of the counting votes that the most frequent answer must exceed; images without such an
-            answer, and those whose answer names no emotion, are left out.
+        majority: share of the counting votes that the most frequent answer must exceed; images
+            without such an answer, and those whose answer names no emotion, are left out.
     """
 
     min_votes: int = 2
@@ -77,8 +78,14 @@ def separate_uris(source: str) -> tuple[str, ...]:
         value = json.loads(text)
     except ValueError:
         value = None
-    if not isinstance(value, list) or not value or not all(isinstance(uri, str) and uri.strip() for uri in value):
+    if (
+        not isinstance(value, list)
+        or not value
+        or not all(isinstance(uri, str) and uri.strip() for uri in value)
+    ):
         raise InputError(
-            "the list of sources can't be read", expected='a JSON list of URIs such as ["a.zip", "gs://b/c"]', received=text[:80]
+            "the list of sources can't be read",
+            expected='a JSON list of URIs such as ["a.zip", "gs://b/c"]',
+            received=text[:80],
         )
     return tuple(value)

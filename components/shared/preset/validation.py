@@ -10,8 +10,9 @@ from components.shared.preset.checks import require
 
 Severity = Literal["critical", "warning", "info"]
 
-# Every rule by name, and what it counts for unless a preset says otherwise. Critical: training on such data, or judging
-# with it, would be wrong, so the run stops. Warning: worth a look. Info: a reader wants to know.
+# Every rule by name, and what it counts for unless a preset says otherwise. Critical: training on
+# such data, or judging with it, would be wrong, so the run stops. Warning: worth a look. Info: a
+# reader wants to know.
 RULES: dict[str, Severity] = {
     "columns": "critical",
     "rows as marked": "critical",
@@ -65,10 +66,12 @@ class ValidationPolicy:
         max_label_drift: largest L-infinity distance of class shares to the last accepted snapshot.
         max_feature_drift: largest Jensen-Shannon divergence of a numeric column to that snapshot.
         max_split_skew: largest L-infinity distance of class shares between training and test.
-        max_feature_skew: largest Jensen-Shannon divergence of a numeric column between training and test.
+        max_feature_skew: largest Jensen-Shannon divergence of a numeric column between training and
+            test.
         max_doubtful_share: largest share of labels that the label-noise report doubts.
-        severities: rule name to severity, where a preset sees it differently from `RULES`. A drift or skew that is
-            less than twice its bound, or measured on few rows, is never more than a warning.
+        severities: rule name to severity, where a preset sees it differently from `RULES`. A drift
+            or skew that is less than twice its bound, or measured on few rows, is never more than a
+            warning.
     """
 
     min_train_per_class: int = 20
@@ -88,7 +91,12 @@ class ValidationPolicy:
             if name not in RULES:
                 raise UnknownNameError("validation rule", name, RULES)
         shares = (self.min_class_share, self.max_class_share)
-        require(0 <= shares[0] < shares[1] <= 1, "min_class_share to max_class_share", "two rising shares from 0 to 1", shares)
+        require(
+            0 <= shares[0] < shares[1] <= 1,
+            "min_class_share to max_class_share",
+            "two rising shares from 0 to 1",
+            shares,
+        )
 
     def severity(self, rule: str) -> Severity:
         """What a failure of ``rule`` (a name in `RULES`) counts for."""

@@ -25,7 +25,9 @@ class ExecutorOutput:
     """
 
     def __init__(self, executor_input: str) -> None:
-        outputs: dict[str, Any] = json.loads(executor_input).get("outputs", {}) if executor_input else {}
+        outputs: dict[str, Any] = (
+            json.loads(executor_input).get("outputs", {}) if executor_input else {}
+        )
         self._path = outputs.get("outputFile", "")
         self._artifacts: dict[str, Any] = {
             name: {"artifacts": [{**item, "metadata": {}} for item in value["artifacts"]]}
@@ -35,14 +37,19 @@ class ExecutorOutput:
     def metadata(self, artifact: str, **values: object) -> None:
         """Add metadata to an output artifact: numbers and short words, under names for people.
 
-        On a `Metrics` artifact each value is a row of "Compare runs". A value that is None is left out: the launcher of Kubeflow
-        Pipelines 2.17 fails a step whose metadata holds a null (backend/src/v2/metadata/converter.go), or a number that JSON lacks.
+        On a `Metrics` artifact each value is a row of "Compare runs". A value that is None is left
+        out: the launcher of Kubeflow Pipelines 2.17 fails a step whose metadata holds a null
+            (backend/src/v2/metadata/converter.go), or a number that JSON lacks.
         """
         if artifact in self._artifacts:
-            known = {name: _json_value(value) for name, value in values.items() if value is not None}
+            known = {
+                name: _json_value(value) for name, value in values.items() if value is not None
+            }
             self._artifacts[artifact]["artifacts"][0]["metadata"].update(known)
 
-    def confusion_matrix(self, artifact: str, labels: Sequence[str], matrix: Sequence[Sequence[int]]) -> None:
+    def confusion_matrix(
+        self, artifact: str, labels: Sequence[str], matrix: Sequence[Sequence[int]]
+    ) -> None:
         """Fill a `ClassificationMetrics` artifact: rows are true labels, columns predicted."""
         rows = [{"row": [int(count) for count in row]} for row in matrix]
         specs = [{"displayName": label} for label in labels]
@@ -50,7 +57,10 @@ class ExecutorOutput:
 
     def write(self) -> None:
         if self._path:
-            write_atomically(Path(self._path), json.dumps({"artifacts": self._artifacts}, allow_nan=False).encode())
+            write_atomically(
+                Path(self._path),
+                json.dumps({"artifacts": self._artifacts}, allow_nan=False).encode(),
+            )
 
 
 def write_document(path: Path, content: bytes) -> None:

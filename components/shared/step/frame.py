@@ -50,7 +50,8 @@ class Context:
 
     Attributes:
         run_id: of this run. given_preset: None for a step that was given none.
-        scratch: an empty folder that is removed afterwards. executor_output: metadata for Kubeflow Pipelines.
+        scratch: an empty folder that is removed afterwards. executor_output: metadata for Kubeflow
+            Pipelines.
     """
 
     run_id: str
@@ -63,7 +64,9 @@ class Context:
     def preset(self) -> Preset:
         """The run's preset. Raises InputError where none was given."""
         if self.given_preset is None:
-            raise InputError("the step was given no preset", expected="--preset with its JSON, @FILE or digest")
+            raise InputError(
+                "the step was given no preset", expected="--preset with its JSON, @FILE or digest"
+            )
         return self.given_preset
 
 
@@ -74,7 +77,8 @@ class Step:
     Attributes:
         summary: for ``--help``.
         add_arguments: declares what the step takes beyond the frame's own arguments.
-        body: does the work; returns the step's findings, or None for a step that leaves no evidence.
+        body: does the work; returns the step's findings, or None for a step that leaves no
+            evidence.
     """
 
     summary: str
@@ -106,22 +110,46 @@ def _parser(component: str, steps: Mapping[str, Step]) -> argparse.ArgumentParse
     commands = parser.add_subparsers(dest="step", required=True, metavar="STEP")
     for name, step in steps.items():
         command = commands.add_parser(name, help=step.summary, description=step.summary)
-        command.add_argument("--run-id", default="", help="name of this run; evidence is kept under it")
-        command.add_argument("--job-id", default="", help="id that Kubeflow Pipelines gave the job; names the run where --run-id doesn't")
-        command.add_argument("--store", required=True, help="folder, gs://, s3:// or pvc:// URI of the store")
-        command.add_argument("--preset", default="", help="the preset: JSON, @FILE with it, or the digest under which resolve stored it")
-        command.add_argument("--executor-input", default="", help="set by Kubeflow Pipelines; leave it out at a desk")
+        command.add_argument(
+            "--run-id", default="", help="name of this run; evidence is kept under it"
+        )
+        command.add_argument(
+            "--job-id",
+            default="",
+            help="id that Kubeflow Pipelines gave the job; names the run where --run-id doesn't",
+        )
+        command.add_argument(
+            "--store", required=True, help="folder, gs://, s3:// or pvc:// URI of the store"
+        )
+        command.add_argument(
+            "--preset",
+            default="",
+            help="the preset: JSON, @FILE with it, or the digest under which resolve stored it",
+        )
+        command.add_argument(
+            "--executor-input", default="", help="set by Kubeflow Pipelines; leave it out at a desk"
+        )
         step.add_arguments(command)
     return parser
 
 
 def _run(component: str, name: str, step: Step, arguments: argparse.Namespace) -> None:
     if not arguments.store:
-        raise InputError("no store was named", expected="--store with a folder, gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path")
+        raise InputError(
+            "no store was named",
+            expected="--store with a folder, gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path",
+        )
     store = open_store(arguments.store)
     run_id = claim_run(store, arguments.run_id, arguments.job_id)
     key = keys.evidence(run_id, name)
-    evidence = Evidence(name, run_id, "running", _now(), environment=_environment(component), **_attempts_before(store, key))
+    evidence = Evidence(
+        name,
+        run_id,
+        "running",
+        _now(),
+        environment=_environment(component),
+        **_attempts_before(store, key),
+    )
     store.write(key, to_pretty_json(evidence).encode())
     began = time.monotonic()
     try:
@@ -129,10 +157,13 @@ def _run(component: str, name: str, step: Step, arguments: argparse.Namespace) -
             try:
                 output = ExecutorOutput(arguments.executor_input)
                 preset = read_preset(arguments.preset, store) if arguments.preset else None
-                findings = step.body(Context(run_id, preset, store, Path(scratch), output), arguments)
+                findings = step.body(
+                    Context(run_id, preset, store, Path(scratch), output), arguments
+                )
                 output.write()
             finally:
-                # What is left is to remove the scratch and to record how it went; SIGTERM would cut that short.
+                # What is left is to remove the scratch and to record how it went; SIGTERM would cut
+                # that short.
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
     except BaseException as error:
         failed = replace(evidence, status="failed", error=one_line(error), **_cost(began))
@@ -157,7 +188,10 @@ def _attempts_before(store: Store, key: str) -> dict[str, Any]:
         earlier = from_json(Evidence, content, "evidence")
     except EmotionError:
         return {}
-    return {"attempts": earlier.attempts + 1, "earlier_seconds": round(earlier.earlier_seconds + earlier.seconds, 3)}
+    return {
+        "attempts": earlier.attempts + 1,
+        "earlier_seconds": round(earlier.earlier_seconds + earlier.seconds, 3),
+    }
 
 
 def one_line(error: BaseException) -> str:
@@ -169,11 +203,18 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return str(
             EnvironmentProblem(
-                "no space left on the device", received=str(error.filename or ""), fix="free some space and run again with --resume"
+                "no space left on the device",
+                received=str(error.filename or ""),
+                fix="free some space and run again with --resume",
             )
         )
     if isinstance(error, PermissionError):
-        return str(EnvironmentProblem(f"no permission for {error.filename}", fix="choose another folder or change its permissions"))
+        return str(
+            EnvironmentProblem(
+                f"no permission for {error.filename}",
+                fix="choose another folder or change its permissions",
+            )
+        )
     return f"{type(error).__name__}: {shortened(error, 500)}"
 
 
@@ -186,12 +227,20 @@ def _explain(step: str, error: BaseException) -> int:
         return error.exit_code
     if isinstance(error, Terminated):
         return TERMINATED
-    return 130 if isinstance(error, KeyboardInterrupt) else EnvironmentProblem.exit_code if isinstance(error, OSError) else 1
+    return (
+        130
+        if isinstance(error, KeyboardInterrupt)
+        else EnvironmentProblem.exit_code
+        if isinstance(error, OSError)
+        else 1
+    )
 
 
 def terminate(signum: int, frame: object) -> NoReturn:
     """What SIGTERM does to a step, or to a tool that is like one. Raises Terminated."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: a second one would cut short what the first one set going
+    signal.signal(
+        signal.SIGTERM, signal.SIG_IGN
+    )  # once is enough: a second one would cut short what the first one set going
     retry.stop_soon()
     raise Terminated
 
@@ -209,7 +258,10 @@ def _cost(began: float) -> dict[str, Any]:
 
 def peak_memory_bytes() -> int:
     """Largest resident size of this process so far, plus that of its largest child."""
-    return sum(resource.getrusage(who).ru_maxrss * 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(
+        resource.getrusage(who).ru_maxrss * 1024
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
 
 
 def _now() -> str:
@@ -226,5 +278,9 @@ def _environment(component: str) -> dict[str, str]:
         "python": platform.python_version(),
         "image": os.environ.get("EMOTION_IMAGE", ""),
         "lock": sha256_of_file(lock) if lock.is_file() else "",
-        **{name.lower(): os.environ[f"EMOTION_{name}"] for name in ("POD", "RESOURCES") if f"EMOTION_{name}" in os.environ},
+        **{
+            name.lower(): os.environ[f"EMOTION_{name}"]
+            for name in ("POD", "RESOURCES")
+            if f"EMOTION_{name}" in os.environ
+        },
     }

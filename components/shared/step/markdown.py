@@ -1,7 +1,8 @@
 """Small Markdown documents about what a step found, for whoever opens it in Kubeflow Pipelines. Pure.
 
-Labels, file names and the sentences that hold them come from a user's data. `escaped` makes plain text of them: on one line, of
-bounded length, and without any sign that Markdown or the viewer of Kubeflow Pipelines 2.17 (markdown-to-jsx 7) would act on.
+Labels, file names and the sentences that hold them come from a user's data. `escaped` makes plain
+text of them: on one line, of bounded length, and without any sign that Markdown or the viewer of
+Kubeflow Pipelines 2.17 (markdown-to-jsx 7) would act on.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Whose run it is: a run's name belongs to the first workflow of Kubeflow Pipelines that claims it.
 
-A run cloned in the UI, or submitted again under the name of one that failed, is another workflow with the same name. It
-gets a name of its own, so that it neither takes up the other's plan nor writes into its report. At a desk there is no
-workflow, and a resumed run keeps its name and its plan.
+A run cloned in the UI, or submitted again under the name of one that failed, is another workflow
+with the same name. It gets a name of its own, so that it neither takes up the other's plan nor
+writes into its report. At a desk there is no workflow, and a resumed run keeps its name and its
+plan.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the stores in buckets have in common: objects written whole, and trees whose marker goes last.
 
-A bucket has neither folders nor renames. A tree counts from the moment that its marker stands, and the
-marker is written only where none does: of several writers of one tree the first stays.
+A bucket has neither folders nor renames. A tree counts from the moment that its marker stands, and
+the marker is written only where none does: of several writers of one tree the first stays.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ class BucketStore(ABC):
         scheme, _, rest = uri.partition("://")
         self._bucket_name, _, prefix = rest.partition("/")
         if not self._bucket_name:
-            raise InputError(f"{uri} names no bucket", expected=f"{scheme}://bucket or {scheme}://bucket/prefix")
+            raise InputError(
+                f"{uri} names no bucket", expected=f"{scheme}://bucket or {scheme}://bucket/prefix"
+            )
         self.uri = uri.rstrip("/")
         self._prefix = prefix.strip("/")
 
@@ -56,7 +58,9 @@ class BucketStore(ABC):
         list(growing)
         if self.read(f"{key}/{marker}") is not None:
             return
-        for path in sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / marker):
+        for path in sorted(
+            path for path in folder.rglob("*") if path.is_file() and path != folder / marker
+        ):
             self.write(f"{key}/{path.relative_to(folder).as_posix()}", path.read_bytes())
         try:
             self.compare_and_set(f"{key}/{marker}", None, (folder / marker).read_bytes())
@@ -69,7 +73,9 @@ class BucketStore(ABC):
             return folder
         last = self.read(f"{key}/{marker}")
         if last is None:
-            raise ContractError(f"{self.location(key)} is missing or incomplete", expected=f"a folder with {marker}")
+            raise ContractError(
+                f"{self.location(key)} is missing or incomplete", expected=f"a folder with {marker}"
+            )
         for name in self.list(key):
             content = self.read(name)
             if content is not None and name != f"{key}/{marker}":

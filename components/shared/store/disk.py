@@ -56,7 +56,9 @@ class DiskStore:
 
     def scan(self, prefix: str) -> Iterator[Entry]:
         found: list[Path] = []
-        for folder, inner, names in os.walk(self._path(prefix)):  # passes over folders that are removed meanwhile
+        for folder, inner, names in os.walk(
+            self._path(prefix)
+        ):  # passes over folders that are removed meanwhile
             # Hidden: locks, and trees that are being written or removed.
             inner[:] = [name for name in inner if not name.startswith(".")]
             found += [Path(folder, name) for name in names if not name.startswith(".")]
@@ -64,7 +66,9 @@ class DiskStore:
             with contextlib.suppress(FileNotFoundError):  # removed meanwhile
                 status = path.stat()
                 if stat.S_ISREG(status.st_mode):
-                    yield Entry(path.relative_to(self.root).as_posix(), status.st_size, status.st_mtime)
+                    yield Entry(
+                        path.relative_to(self.root).as_posix(), status.st_size, status.st_mtime
+                    )
 
     def delete(self, key: str) -> None:
         self._path(key).unlink(missing_ok=True)
@@ -102,7 +106,9 @@ class DiskStore:
     def get_tree(self, key: str, marker: str, cache: Path) -> Path:
         folder = self._path(key)
         if not (folder / marker).is_file():
-            raise ContractError(f"{self.location(key)} is missing or incomplete", expected=f"a folder with {marker}")
+            raise ContractError(
+                f"{self.location(key)} is missing or incomplete", expected=f"a folder with {marker}"
+            )
         return folder
 
     def sweep(self, before: float) -> int:
@@ -112,9 +118,15 @@ class DiskStore:
             inner[:] = [name for name in inner if not name.startswith(".")]
             for path in hidden:
                 temporary = path.name.endswith(".tmp") or path.is_dir()
-                with contextlib.suppress(FileNotFoundError):  # the work of someone who was slow, not dead
+                with contextlib.suppress(
+                    FileNotFoundError
+                ):  # the work of someone who was slow, not dead
                     if temporary and path.stat().st_mtime < before:
-                        removed += sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
+                        removed += sum(
+                            file.stat().st_size
+                            for file in (path, *path.rglob("*"))
+                            if file.is_file()
+                        )
                         shutil.rmtree(path) if path.is_dir() else path.unlink()
         return removed
 
@@ -140,8 +152,9 @@ class DiskStore:
 def close_to_others() -> None:
     """Have this process, and those that it starts, make no file or folder that everybody may write into.
 
-    Argo's executor starts containers with umask 0 (workflow/executor/osspecific/umask_linux.go of 4.0.5). The group stays as
-    the umask has it, so that users who share a volume through a group can; a stricter umask stays.
+    Argo's executor starts containers with umask 0 (workflow/executor/osspecific/umask_linux.go of
+    4.0.5). The group stays as the umask has it, so that users who share a volume through a group
+    can; a stricter umask stays.
     """
     with _UMASK:
         os.umask(os.umask(0o077) | 0o002)
@@ -160,7 +173,9 @@ def _copy_tree(folder: Path, target: Path, growing: Iterable[str]) -> None:
     with ThreadPoolExecutor(_FILES_AT_ONCE) as threads:
         copies: dict[Path, Future[None]] = {}
         for name in growing:
-            copies[folder / name] = threads.submit(_link_durably, str(folder / name), str(target / name))
+            copies[folder / name] = threads.submit(
+                _link_durably, str(folder / name), str(target / name)
+            )
         for inner, folders, names in os.walk(folder, followlinks=True):
             copied = target / Path(inner).relative_to(folder)
             for name in folders:

@@ -6,20 +6,43 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import requests
-from google.api_core.exceptions import GoogleAPICallError, GoogleAPIError, NotFound, PreconditionFailed
+from google.api_core.exceptions import (
+    GoogleAPICallError,
+    GoogleAPIError,
+    NotFound,
+    PreconditionFailed,
+)
 from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
 from google.cloud import storage
 from google.cloud.storage.exceptions import DataCorruption
 
 from components.shared.errors import EnvironmentProblem
-from components.shared.retry import ANSWER_SECONDS, CONNECT_SECONDS, Retry, connection_reason, status_reason
+from components.shared.retry import (
+    ANSWER_SECONDS,
+    CONNECT_SECONDS,
+    Retry,
+    connection_reason,
+    status_reason,
+)
 from components.shared.store.bucket import BucketStore
 from components.shared.store.interface import Entry, changed_meanwhile
 
-# Of every call. The client's own retry tells nobody; a whole object is written at once and seen whole, so any may be repeated.
+# Of every call. The client's own retry tells nobody; a whole object is written at once and seen
+# whole, so any may be repeated.
 ONCE: dict[str, Any] = {"retry": None, "timeout": (CONNECT_SECONDS, ANSWER_SECONDS)}
-FAILURES = (GoogleAPIError, GoogleAuthError, DataCorruption, OSError)  # requests' errors are OSErrors
-_BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError, ConnectionError, DataCorruption)
+FAILURES = (
+    GoogleAPIError,
+    GoogleAuthError,
+    DataCorruption,
+    OSError,
+)  # requests' errors are OSErrors
+_BROKEN = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    ConnectionError,
+    DataCorruption,
+)
 
 T = TypeVar("T")
 
@@ -32,10 +55,13 @@ def open_bucket(uri: str, name: str) -> storage.Bucket:
     """
     try:
         return storage.Client().bucket(name)
-    # Credentials come from files, programs and servers that this machine names, and each kind's reader lets pass what it meets:
-    # google.auth's errors, OSError without a project, AttributeError in a file of another shape. All say that nobody is logged in.
+    # Credentials come from files, programs and servers that this machine names, and each kind's
+    # reader lets pass what it meets: google.auth's errors, OSError without a project,
+    # AttributeError in a file of another shape. All say that nobody is logged in.
     except Exception as error:
-        raise EnvironmentProblem(f"can't open {uri}: {error}", fix="log in with `gcloud auth application-default login`") from error
+        raise EnvironmentProblem(
+            f"can't open {uri}: {error}", fix="log in with `gcloud auth application-default login`"
+        ) from error
 
 
 def passing_reason(error: Exception) -> str:
@@ -43,17 +69,29 @@ def passing_reason(error: Exception) -> str:
     if isinstance(error, GoogleAPICallError):
         return status_reason(error.code)
     # The credentials' own server: it isn't there yet when a pod begins.
-    unreached = isinstance(error, TransportError) or (isinstance(error, RefreshError) and isinstance(error.__cause__, TransportError))
-    if unreached or isinstance(error, _BROKEN) or (isinstance(error, GoogleAuthError) and error.retryable):
+    unreached = isinstance(error, TransportError) or (
+        isinstance(error, RefreshError) and isinstance(error.__cause__, TransportError)
+    )
+    if (
+        unreached
+        or isinstance(error, _BROKEN)
+        or (isinstance(error, GoogleAuthError) and error.retryable)
+    ):
         return connection_reason(error)
     return ""
 
 
-def listed(bucket: storage.Bucket, prefix: str, fields: str, retry: Retry, what: str) -> Iterator[storage.Blob]:
+def listed(
+    bucket: storage.Bucket, prefix: str, fields: str, retry: Retry, what: str
+) -> Iterator[storage.Blob]:
     """Every object whose name starts with ``prefix``, with the named fields; each page is asked for until it comes."""
     token: str | None = None
     while True:
-        asked = {"prefix": prefix or None, "fields": f"items({fields}),nextPageToken", "page_token": token}
+        asked = {
+            "prefix": prefix or None,
+            "fields": f"items({fields}),nextPageToken",
+            "page_token": token,
+        }
 
         def page(asked: dict[str, Any] = asked) -> tuple[list[storage.Blob], str | None]:
             found = bucket.list_blobs(**asked, **ONCE)
@@ -88,7 +126,8 @@ class GoogleStore(BucketStore):
         try:
             self._upload(key, content, if_generation_match=generation)
         except PreconditionFailed:
-            # Either someone else was quicker, or an answer was lost and the second attempt met its first.
+            # Either someone else was quicker, or an answer was lost and the second attempt met its
+            # first.
             current = self.read(key)
             if current != content:
                 raise changed_meanwhile(key, expected, current) from None
@@ -97,7 +136,13 @@ class GoogleStore(BucketStore):
 
     def scan(self, prefix: str) -> Iterator[Entry]:
         try:
-            for blob in listed(self._bucket, self._folder(prefix), "name,size,updated", self.retry, f"list {self.location(prefix)}"):
+            for blob in listed(
+                self._bucket,
+                self._folder(prefix),
+                "name,size,updated",
+                self.retry,
+                f"list {self.location(prefix)}",
+            ):
                 yield Entry(self._key(blob.name), blob.size, blob.updated.timestamp())
         except FAILURES as error:
             raise self._problem("list", prefix, error) from error
@@ -128,7 +173,10 @@ class GoogleStore(BucketStore):
             raise self._problem("read", key, error) from error
 
     def _upload(self, key: str, content: bytes, if_generation_match: int | None = None) -> None:
-        asked = {"content_type": "application/octet-stream", "if_generation_match": if_generation_match}
+        asked = {
+            "content_type": "application/octet-stream",
+            "if_generation_match": if_generation_match,
+        }
         blob = self._bucket.blob(self._name(key))
         self._repeated("write", key, lambda: blob.upload_from_string(content, **asked, **ONCE))
 

@@ -13,7 +13,8 @@ from components.shared.retry import Retry
 
 CLAIM = "pvc://"
 CLAIMS = Path("/mnt/emotion")  # each claim is mounted in a folder of its own name here
-# Of a compare-and-set that lost: each time somebody else's change went through, so it is soon worth trying again.
+# Of a compare-and-set that lost: each time somebody else's change went through, so it is soon worth
+# trying again.
 CONTENTION = Retry(deadline_seconds=60.0, first_wait_seconds=0.05, longest_wait_seconds=2.0)
 
 
@@ -30,7 +31,8 @@ class Store(Protocol):
     """Keys are slash-separated, relative to the root; values are bytes.
 
     Raises (all methods):
-        EnvironmentProblem: no space, no permission, no answer until the deadline of `components.shared.retry.Retry`.
+        EnvironmentProblem: no space, no permission, no answer until the deadline of
+            `components.shared.retry.Retry`.
     """
 
     uri: str
@@ -61,8 +63,9 @@ class Store(Protocol):
         """Copy a folder to ``key/``, its file ``marker`` last. Copies nothing where the marker stands already.
 
         Args:
-            growing: names of large files directly in the folder, each given as soon as it is whole and never written again
-                (a disk links them); where they end the folder is complete. All of them are taken, whatever is copied.
+            growing: names of large files directly in the folder, each given as soon as it is whole
+                and never written again (a disk links them); where they end the folder is complete.
+                All of them are taken, whatever is copied.
         """
 
     def get_tree(self, key: str, marker: str, cache: Path) -> Path:
@@ -85,7 +88,8 @@ class Store(Protocol):
 def open_store(uri: str, claims: Path = CLAIMS, retry: Retry | None = None) -> Store:
     """The store at a path, or at a gs://, s3:// or pvc:// URI.
 
-    A disk's sets the umask of the process: what everybody could write into is no store (`close_to_others`).
+    A disk's sets the umask of the process: what everybody could write into is no store
+    (`close_to_others`).
 
     Args:
         claims: where this machine mounts PersistentVolumeClaims.
@@ -108,7 +112,9 @@ def open_store(uri: str, claims: Path = CLAIMS, retry: Retry | None = None) -> S
     if uri.startswith(CLAIM):
         return DiskStore(claim_folder(uri, claims), uri.rstrip("/"))
     if "://" in uri:
-        raise InputError(f"can't open the store {uri}", expected="a folder, or a gs://, s3:// or pvc:// URI")
+        raise InputError(
+            f"can't open the store {uri}", expected="a folder, or a gs://, s3:// or pvc:// URI"
+        )
     return DiskStore(Path(uri))
 
 
@@ -118,7 +124,10 @@ def claim_of(uri: str) -> str:
         return ""
     found = re.fullmatch(r"pvc://([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)((?:/[^/]+)*)/?", uri)
     if found is None or {".", ".."} & set(found[2].split("/")):
-        raise InputError(f"{uri} names no folder of a claim", expected="pvc://CLAIM or pvc://CLAIM/path, CLAIM a Kubernetes name")
+        raise InputError(
+            f"{uri} names no folder of a claim",
+            expected="pvc://CLAIM or pvc://CLAIM/path, CLAIM a Kubernetes name",
+        )
     return found[1]
 
 
@@ -131,18 +140,25 @@ def claim_folder(uri: str, claims: Path = CLAIMS) -> Path:
     mounted = claims / claim_of(uri)
     if not mounted.is_dir():
         raise EnvironmentProblem(
-            f"the claim {mounted.name} isn't mounted here", expected=f"its volume at {mounted}", received=uri,
+            f"the claim {mounted.name} isn't mounted here",
+            expected=f"its volume at {mounted}",
+            received=uri,
             fix="run it in a pod that mounts it there, or name the folder where this machine has the volume",
-        )  # fmt: skip
+        )
     return mounted / uri.removeprefix(f"{CLAIM}{mounted.name}").strip("/")
 
 
-def update(store: Store, key: str, change: Callable[[bytes | None], bytes | None], retry: Retry = CONTENTION) -> bytes | None:
+def update(
+    store: Store,
+    key: str,
+    change: Callable[[bytes | None], bytes | None],
+    retry: Retry = CONTENTION,
+) -> bytes | None:
     """Replace a value by what ``change`` makes of it, again from what stands there where someone else was quicker.
 
     Args:
-        change: from the value (None: there is none) to the new one; None, or the value itself, is never written. It may be
-            called several times, and may raise to refuse.
+        change: from the value (None: there is none) to the new one; None, or the value itself, is
+            never written. It may be called several times, and may raise to refuse.
 
     Returns:
         The new value.
@@ -163,11 +179,14 @@ def update(store: Store, key: str, change: Callable[[bytes | None], bytes | None
 
     try:
         return retry.call(
-            f"change {store.location(key)}", attempt, lambda error: "someone else was quicker" if isinstance(error, _Overtaken) else ""
+            f"change {store.location(key)}",
+            attempt,
+            lambda error: "someone else was quicker" if isinstance(error, _Overtaken) else "",
         )
     except _Overtaken as overtaken:
         raise ConflictError(
-            f"others kept changing {store.location(key)} for {retry.deadline_seconds:g} s", fix="run it again when fewer do"
+            f"others kept changing {store.location(key)} for {retry.deadline_seconds:g} s",
+            fix="run it again when fewer do",
         ) from overtaken
 
 

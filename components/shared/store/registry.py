@@ -20,13 +20,15 @@ def read_pointers(store: Store, model_name: str) -> Pointers:
 def read_document(store: Store, model_name: str) -> tuple[bytes | None, Pointers]:
     """The document's bytes, as a compare-and-set expects them, and what they say.
 
-    Stores of an earlier layout hold champion, previous and anchor one by one. They are read as they stand, and the
-    first change writes the document.
+    Stores of an earlier layout hold champion, previous and anchor one by one. They are read as they
+    stand, and the first change writes the document.
     """
     content = store.read(keys.pointers(model_name))
     if content is not None:
         return content, from_json(Pointers, content, f"the pointers of {model_name}")
-    champion, previous, anchor = (_pointer(store, model_name, role) for role in ("champion", "previous", "anchor"))
+    champion, previous, anchor = (
+        _pointer(store, model_name, role) for role in ("champion", "previous", "anchor")
+    )
     return None, Pointers(champion, previous, anchor)
 
 

@@ -16,20 +16,37 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from components.shared.errors import EnvironmentProblem
-from components.shared.retry import ANSWER_SECONDS, CONNECT_SECONDS, Retry, connection_reason, status_reason
+from components.shared.retry import (
+    ANSWER_SECONDS,
+    CONNECT_SECONDS,
+    Retry,
+    connection_reason,
+    status_reason,
+)
 from components.shared.store.bucket import BucketStore
 from components.shared.store.interface import Entry, changed_meanwhile
 
 T = TypeVar("T")
 
 FAILURES = (BotoCoreError, ClientError)
-# The client's own retries count attempts, have no deadline, tell nobody, and leave out a body that breaks while it is read.
-_ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=CONNECT_SECONDS, read_timeout=ANSWER_SECONDS)
-_BROKEN = (exceptions.ConnectionError, exceptions.HTTPClientError, exceptions.IncompleteReadError, exceptions.FlexibleChecksumError)
+# The client's own retries count attempts, have no deadline, tell nobody, and leave out a body that
+# breaks while it is read.
+_ONCE = Config(
+    retries={"mode": "standard", "total_max_attempts": 1},
+    connect_timeout=CONNECT_SECONDS,
+    read_timeout=ANSWER_SECONDS,
+)
+_BROKEN = (
+    exceptions.ConnectionError,
+    exceptions.HTTPClientError,
+    exceptions.IncompleteReadError,
+    exceptions.FlexibleChecksumError,
+)
 _NOT_FOUND = ("NoSuchKey", "404")
 _LOST = ("PreconditionFailed", "NoSuchKey", "412")
-# Statuses 400 and 409 that pass: a body that came too slowly, and a concurrent conditional request that was answered first
-# ("Error responses" in the S3 API reference, "Conditional writes" in the S3 user guide): then the same request decides.
+# Statuses 400 and 409 that pass: a body that came too slowly, and a concurrent conditional request
+# that was answered first ("Error responses" in the S3 API reference, "Conditional writes" in the S3
+# user guide): then the same request decides.
 _PASSING_CODES = ("RequestTimeout", "ConditionalRequestConflict", "OperationAborted")
 
 
@@ -42,13 +59,19 @@ def open_client(uri: str) -> Any:
     try:
         return boto3.client("s3", config=_ONCE)
     except BotoCoreError as error:
-        raise EnvironmentProblem(f"can't open {uri}: {error}", fix="set AWS_REGION and log in with `aws configure`") from error
+        raise EnvironmentProblem(
+            f"can't open {uri}: {error}", fix="set AWS_REGION and log in with `aws configure`"
+        ) from error
 
 
 def passing_reason(error: Exception) -> str:
     """Why what the client raised may be gone next time, for `Retry.call`."""
     if isinstance(error, ClientError):
-        return f"answered {_code(error)}" if _code(error) in _PASSING_CODES else status_reason(status_of(error))
+        return (
+            f"answered {_code(error)}"
+            if _code(error) in _PASSING_CODES
+            else status_reason(status_of(error))
+        )
     return connection_reason(error) if isinstance(error, _BROKEN) else ""
 
 
@@ -93,7 +116,8 @@ class S3Store(BucketStore):
         except ClientError as error:
             if _code(error) not in _LOST:
                 raise self._problem("write", key, error) from error
-            # Either someone else was quicker, or an answer was lost and the second attempt met its first.
+            # Either someone else was quicker, or an answer was lost and the second attempt met its
+            # first.
             current = self.read(key)
             if current != content:
                 raise changed_meanwhile(key, expected, current) from None
@@ -102,7 +126,13 @@ class S3Store(BucketStore):
 
     def scan(self, prefix: str) -> Iterator[Entry]:
         try:
-            for item in listed(self._client, self._bucket_name, self._folder(prefix), self.retry, f"list {self.location(prefix)}"):
+            for item in listed(
+                self._client,
+                self._bucket_name,
+                self._folder(prefix),
+                self.retry,
+                f"list {self.location(prefix)}",
+            ):
                 yield Entry(self._key(item["Key"]), item["Size"], item["LastModified"].timestamp())
         except FAILURES as error:
             raise self._problem("list", prefix, error) from error
@@ -110,7 +140,11 @@ class S3Store(BucketStore):
     def delete(self, key: str) -> None:
         name = self._name(key)
         try:
-            self._repeated("delete", key, lambda: self._client.delete_object(Bucket=self._bucket_name, Key=name))
+            self._repeated(
+                "delete",
+                key,
+                lambda: self._client.delete_object(Bucket=self._bucket_name, Key=name),
+            )
         except FAILURES as error:
             raise self._problem("delete", key, error) from error
 

@@ -45,7 +45,9 @@ class Backend(Protocol):
     def on_devices(self, devices: Literal["one", "all"]) -> AbstractContextManager[None]:
         """Within it, variables live on these devices and `Step` shares each batch among them."""
 
-    def Step(self, lesson: Lesson, optimizer: keras.optimizers.Optimizer, average: WeightAverage | None) -> Step: ...  # noqa: N802
+    def Step(  # noqa: N802
+        self, lesson: Lesson, optimizer: keras.optimizers.Optimizer, average: WeightAverage | None
+    ) -> Step: ...
 
     def scorer(self, lesson: Lesson) -> Scorer:
         """A compiled function from uint8 ``[n, h, w, c]`` to float32 logits ``[n, labels]``."""

@@ -22,18 +22,24 @@ Floats = npt.NDArray[np.float32]
 def write_saved_model(served: keras.Model, folder: Path) -> None:
     """Write a network as a SavedModel whose default signature takes ``pixels`` and gives ``probabilities``.
 
-    Keras's own export visits variables in the order of their addresses, so equal models would become
-    different files; here they are listed in the order of the layers.
+    Keras's own export visits variables in the order of their addresses, so equal models would
+    become different files; here they are listed in the order of the layers.
     """
     (pixels,) = served.inputs
     signature = [tf.TensorSpec(pixels.shape, pixels.dtype, name="pixels")]
     module = tf.Module()
     module.weights = [variable.value for variable in served.variables]
     module.answer = tf.function(
-        lambda pixels: {"probabilities": served(pixels, training=False)}, input_signature=signature, autograph=False
+        lambda pixels: {"probabilities": served(pixels, training=False)},
+        input_signature=signature,
+        autograph=False,
     )
     with hushed():
-        tf.saved_model.save(module, str(folder), signatures={"serving_default": module.answer.get_concrete_function()})
+        tf.saved_model.save(
+            module,
+            str(folder),
+            signatures={"serving_default": module.answer.get_concrete_function()},
+        )
     # Holds nothing but hashes and a random id, which would make equal models differ.
     (folder / "fingerprint.pb").unlink(missing_ok=True)
 
@@ -48,8 +54,11 @@ def convert_to_lite(saved_model: Path) -> bytes:
 def run_lite(content: bytes, pixels: npt.NDArray[np.uint8]) -> Floats:
     """What a LiteRT file answers to uint8 ``[n, h, w, c]``: float32 ``[n, labels]``."""
     with hushed(), warnings.catch_warnings():
-        # TensorFlow's own interpreter announces its removal; it is the one that comes with the converter.
-        warnings.filterwarnings("ignore", message=r"\s*Warning: tf.lite.Interpreter is deprecated", category=UserWarning)
+        # TensorFlow's own interpreter announces its removal; it is the one that comes with the
+        # converter.
+        warnings.filterwarnings(
+            "ignore", message=r"\s*Warning: tf.lite.Interpreter is deprecated", category=UserWarning
+        )
         interpreter = tf.lite.Interpreter(model_content=content)
         interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], pixels.shape)
         interpreter.allocate_tensors()
@@ -74,6 +83,11 @@ def tensorboard_events(history: Mapping[str, Sequence[float]]) -> bytes:
         with tf.io.TFRecordWriter(str(file)) as writer:
             writer.write(event_pb2.Event(file_version="brain.Event:2").SerializeToString())
             for epoch, values in enumerate(zip(*history.values(), strict=True), 1):
-                scalars = [Summary.Value(tag=name, simple_value=value) for name, value in zip(history, values, strict=True)]
-                writer.write(event_pb2.Event(step=epoch, summary=Summary(value=scalars)).SerializeToString())
+                scalars = [
+                    Summary.Value(tag=name, simple_value=value)
+                    for name, value in zip(history, values, strict=True)
+                ]
+                writer.write(
+                    event_pb2.Event(step=epoch, summary=Summary(value=scalars)).SerializeToString()
+                )
         return file.read_bytes()

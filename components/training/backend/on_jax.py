@@ -20,11 +20,17 @@ def make_deterministic(seed: int) -> None:
 
 def device_name() -> str:
     device = jax.devices()[0]
-    return f"CPU, {len(os.sched_getaffinity(0))} cores" if device.platform == "cpu" else f"{device.platform.upper()}, {device.device_kind}"
+    return (
+        f"CPU, {len(os.sched_getaffinity(0))} cores"
+        if device.platform == "cpu"
+        else f"{device.platform.upper()}, {device.device_kind}"
+    )
 
 
 def dtype_policy(precision: Literal["float32", "mixed"]) -> str:
-    return "mixed_bfloat16" if precision == "mixed" and jax.default_backend() != "cpu" else "float32"
+    return (
+        "mixed_bfloat16" if precision == "mixed" and jax.default_backend() != "cpu" else "float32"
+    )
 
 
 @contextlib.contextmanager
@@ -39,7 +45,9 @@ def on_devices(devices: Literal["one", "all"]) -> Iterator[None]:
 class Step:
     """A training step, one compiled function of all variables' values. Several devices take a share of the batch each."""
 
-    def __init__(self, lesson: Lesson, optimizer: keras.optimizers.Optimizer, average: WeightAverage | None) -> None:
+    def __init__(
+        self, lesson: Lesson, optimizer: keras.optimizers.Optimizer, average: WeightAverage | None
+    ) -> None:
         self._lesson, self._optimizer, self._average = lesson, optimizer, average
         self._trained = lesson.network.trainable_variables
         trained = {id(variable) for variable in self._trained}
@@ -50,7 +58,9 @@ class Step:
 
     def __call__(self, batch: Batch) -> tuple[Any, Any]:
         groups = (self._trained, self._others, self._optimizer.variables, self._averaged)
-        values, losses, right = self._compiled([[variable.value for variable in group] for group in groups], self._placed(batch))
+        values, losses, right = self._compiled(
+            [[variable.value for variable in group] for group in groups], self._placed(batch)
+        )
         for group, new in zip(groups, values, strict=True):
             for variable, value in zip(group, new, strict=True):
                 variable._value = value  # as Keras's own JAX trainer does: assign would copy
@@ -61,23 +71,44 @@ class Step:
         parts = batch.parts()
         if self._distribution is None or len(batch.labels) % jax.device_count():
             return parts
-        return tuple(keras.distribution.distribute_tensor(part, self._distribution.get_data_layout(part.shape)) for part in parts)
+        return tuple(
+            keras.distribution.distribute_tensor(
+                part, self._distribution.get_data_layout(part.shape)
+            )
+            for part in parts
+        )
 
-    def _step(self, values: list[list[Any]], parts: tuple[Any, ...]) -> tuple[list[list[Any]], Any, Any]:
+    def _step(
+        self, values: list[list[Any]], parts: tuple[Any, ...]
+    ) -> tuple[list[list[Any]], Any, Any]:
         trained, others, optimizer, averaged = values
 
         def loss_of(trained: list[Any]) -> tuple[Any, Any]:
-            mapping = [*zip(self._trained, trained, strict=True), *zip(self._others, others, strict=True)]
-            with keras.StatelessScope([*mapping, *zip(self._optimizer.variables, optimizer, strict=True)]) as scope:
+            mapping = [
+                *zip(self._trained, trained, strict=True),
+                *zip(self._others, others, strict=True),
+            ]
+            with keras.StatelessScope(
+                [*mapping, *zip(self._optimizer.variables, optimizer, strict=True)]
+            ) as scope:
                 total, losses, right = self._lesson.losses(batch_of(parts))
                 scaled = self._optimizer.scale_loss(total)
-            return scaled, (losses, right, [scope.get_current_value(variable) for variable in self._others])
+            return scaled, (
+                losses,
+                right,
+                [scope.get_current_value(variable) for variable in self._others],
+            )
 
         (_, (losses, right, others)), gradients = jax.value_and_grad(loss_of, has_aux=True)(trained)
         trained, optimizer = self._optimizer.stateless_apply(optimizer, gradients, trained)
         if self._average is not None:
-            mapping = [*zip(self._trained, trained, strict=True), *zip(self._others, others, strict=True)]
-            with keras.StatelessScope([*mapping, *zip(self._averaged, averaged, strict=True)]) as scope:
+            mapping = [
+                *zip(self._trained, trained, strict=True),
+                *zip(self._others, others, strict=True),
+            ]
+            with keras.StatelessScope(
+                [*mapping, *zip(self._averaged, averaged, strict=True)]
+            ) as scope:
                 self._average.update()
             averaged = [scope.get_current_value(variable) for variable in self._averaged]
         return [trained, others, optimizer, averaged], losses, right
@@ -91,4 +122,6 @@ def scorer(lesson: Lesson) -> Any:
         with keras.StatelessScope(list(zip(variables, values, strict=True))):
             return lesson.logits(pixels)
 
-    return lambda pixels: keras.ops.convert_to_numpy(score([variable.value for variable in variables], pixels))
+    return lambda pixels: keras.ops.convert_to_numpy(
+        score([variable.value for variable in variables], pixels)
+    )

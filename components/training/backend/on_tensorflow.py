@@ -23,13 +23,18 @@ CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 def make_deterministic(seed: int) -> None:
     keras.utils.set_random_seed(seed)
-    if not tf.config.list_physical_devices("GPU"):  # there it would cost speed, and some operations have no such kernel
+    if not tf.config.list_physical_devices(
+        "GPU"
+    ):  # there it would cost speed, and some operations have no such kernel
         tf.config.experimental.enable_op_determinism()
 
 
 def device_name() -> str:
     gpus = tf.config.list_physical_devices("GPU")
-    names = [str(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)) for gpu in gpus]
+    names = [
+        str(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name))
+        for gpu in gpus
+    ]
     return f"GPU, {', '.join(names)}" if names else f"CPU, {len(os.sched_getaffinity(0))} cores"
 
 
@@ -37,7 +42,10 @@ def dtype_policy(precision: Literal["float32", "mixed"]) -> str:
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
         return "mixed_bfloat16" if precision == "mixed" and _cpu_has_bfloat16() else "float32"
-    able = min(tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus)
+    able = min(
+        tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0))
+        for gpu in gpus
+    )
     if precision == "float32" or able < FLOAT16_FROM:
         return "float32"
     return "mixed_bfloat16" if able >= BFLOAT16_FROM else "mixed_float16"
@@ -45,8 +53,15 @@ def dtype_policy(precision: Literal["float32", "mixed"]) -> str:
 
 @contextlib.contextmanager
 def on_devices(devices: Literal["one", "all"]) -> Iterator[None]:
-    found = [device.name for device in tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")]
-    strategy = tf.distribute.MirroredStrategy(found) if devices == "all" and len(found) > 1 else tf.distribute.get_strategy()
+    found = [
+        device.name
+        for device in tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    ]
+    strategy = (
+        tf.distribute.MirroredStrategy(found)
+        if devices == "all" and len(found) > 1
+        else tf.distribute.get_strategy()
+    )
     with strategy.scope():
         yield
 
@@ -54,7 +69,9 @@ def on_devices(devices: Literal["one", "all"]) -> Iterator[None]:
 class Step:
     """A training step, a graph of its own. Under a strategy every device takes a share of the batch."""
 
-    def __init__(self, lesson: Lesson, optimizer: keras.optimizers.Optimizer, average: WeightAverage | None) -> None:
+    def __init__(
+        self, lesson: Lesson, optimizer: keras.optimizers.Optimizer, average: WeightAverage | None
+    ) -> None:
         self._lesson, self._optimizer, self._average = lesson, optimizer, average
         self._variables = lesson.network.trainable_variables
         self._strategy = tf.distribute.get_strategy()
@@ -68,13 +85,18 @@ class Step:
             return self._compiled(shares[0], *map(tf.constant, batch.parts()))
         per_replica = self._strategy.experimental_distribute_values_from_function
         rows = [per_replica(lambda at, part=part: _rows(part, edges, at)) for part in batch.parts()]
-        return self._compiled(per_replica(lambda at: tf.constant(shares[at.replica_id_in_sync_group])), *rows)
+        return self._compiled(
+            per_replica(lambda at: tf.constant(shares[at.replica_id_in_sync_group])), *rows
+        )
 
     def _step(self, share: tf.Tensor, *parts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         losses, right = self._strategy.run(self._learn, args=(share, *parts))
         if self._average is not None:
             self._average.update()
-        return tuple(self._strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for value in (losses, right))  # type: ignore[return-value]
+        return tuple(
+            self._strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
+            for value in (losses, right)
+        )  # type: ignore[return-value]
 
     def _learn(self, share: tf.Tensor, *parts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:

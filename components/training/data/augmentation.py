@@ -30,7 +30,8 @@ class Changes:
         contrast: float32 ``[n]``, factor of the distance to the image's mean.
         brightness: float32 ``[n]``, added, in pixel values.
         noise: float32 ``[n]``, standard deviation of Gaussian noise, in pixel values.
-        erased: float32 ``[n, 5]``, a rectangle (top, bottom, left, right, in pixels; empty for most) and its gray value.
+        erased: float32 ``[n, 5]``, a rectangle (top, bottom, left, right, in pixels; empty for
+            most) and its gray value.
         mix: float32 ``[n]``, share of the image itself where it is mixed with another of its batch.
     """
 
@@ -51,10 +52,17 @@ class Changes:
     def where(self, rows: npt.NDArray[np.bool_], others: Changes) -> Changes:
         """These changes, and ``others`` for the rows that are True."""
         pairs = zip(self.parts(), others.parts(), strict=True)
-        return Changes(*(np.where(rows.reshape(-1, *[1] * (mine.ndim - 1)), theirs, mine) for mine, theirs in pairs))
+        return Changes(
+            *(
+                np.where(rows.reshape(-1, *[1] * (mine.ndim - 1)), theirs, mine)
+                for mine, theirs in pairs
+            )
+        )
 
 
-def draw(augmentation: Augmentation, image: ImageSpec, count: int, rng: np.random.Generator) -> Changes:
+def draw(
+    augmentation: Augmentation, image: ImageSpec, count: int, rng: np.random.Generator
+) -> Changes:
     """Draw the changes of ``count`` images: each amount uniform within its bounds, mirrored half of the time."""
 
     def spread(largest: float) -> npt.NDArray[np.float64]:
@@ -63,32 +71,46 @@ def draw(augmentation: Augmentation, image: ImageSpec, count: int, rng: np.rando
     mirrored = np.where(rng.random(count) < 0.5, -1.0, 1.0) if augmentation.flip else np.ones(count)
     angle = np.radians(spread(augmentation.rotation_degrees))
     scale = 1 / (1 + spread(augmentation.zoom))
-    right, down = (_whole_pixels(augmentation.shift * side, count, rng) for side in (image.width, image.height))
+    right, down = (
+        _whole_pixels(augmentation.shift * side, count, rng) for side in (image.width, image.height)
+    )
     return Changes(
         transforms=_about_centre(image, mirrored, angle, scale, right, down),
         contrast=(1 + spread(augmentation.contrast)).astype(np.float32),
         brightness=(spread(augmentation.brightness) * FULL_RANGE).astype(np.float32),
         noise=(rng.uniform(0, augmentation.noise, count) * FULL_RANGE).astype(np.float32),
         erased=_rectangles(augmentation.erasing, image, count, rng),
-        mix=(rng.beta(augmentation.mixup, augmentation.mixup, count) if augmentation.mixup else np.ones(count)).astype(np.float32),
+        mix=(
+            rng.beta(augmentation.mixup, augmentation.mixup, count)
+            if augmentation.mixup
+            else np.ones(count)
+        ).astype(np.float32),
     )
 
 
-def changed(pixels: Tensor, changes: Changes, augmentation: Augmentation, seed: keras.random.SeedGenerator) -> Tensor:
+def changed(
+    pixels: Tensor, changes: Changes, augmentation: Augmentation, seed: keras.random.SeedGenerator
+) -> Tensor:
     """Changed images, float32 ``[n, h, w, c]`` from 0 to 255. What leaves the frame is filled with the nearest edge.
 
     Args:
-        pixels: float32 ``[n, h, w, c]`` from 0 to 255. changes: of these n images, drawn from ``augmentation`` or weaker
-            ones: what is switched off in it isn't computed.
+        pixels: float32 ``[n, h, w, c]`` from 0 to 255. changes: of these n images, drawn from
+            ``augmentation`` or weaker ones: what is switched off in it isn't computed.
         seed: of the noise.
     """
     if _moves(augmentation):
-        pixels = ops.image.affine_transform(pixels, changes.transforms, "bilinear", "nearest", data_format="channels_last")
+        pixels = ops.image.affine_transform(
+            pixels, changes.transforms, "bilinear", "nearest", data_format="channels_last"
+        )
     if augmentation.contrast or augmentation.brightness:
         mean = ops.mean(pixels, axis=(1, 2, 3), keepdims=True)
-        pixels = (pixels - mean) * _per_image(changes.contrast) + mean + _per_image(changes.brightness)
+        pixels = (
+            (pixels - mean) * _per_image(changes.contrast) + mean + _per_image(changes.brightness)
+        )
     if augmentation.noise:
-        pixels = pixels + keras.random.normal(ops.shape(pixels), seed=seed) * _per_image(changes.noise)
+        pixels = pixels + keras.random.normal(ops.shape(pixels), seed=seed) * _per_image(
+            changes.noise
+        )
     if augmentation.erasing:
         pixels = _erase(pixels, changes.erased)
     if augmentation.contrast or augmentation.brightness or augmentation.noise:
@@ -108,12 +130,17 @@ def mixed(values: Tensor, share: Tensor) -> Tensor:
 
 def together(one: Augmentation, other: Augmentation) -> Augmentation:
     """An augmentation with everything switched on that either of them has."""
-    pairs = ((field.name, getattr(one, field.name), getattr(other, field.name)) for field in dataclasses.fields(one))
+    pairs = (
+        (field.name, getattr(one, field.name), getattr(other, field.name))
+        for field in dataclasses.fields(one)
+    )
     return Augmentation(**{name: max(mine, theirs) for name, mine, theirs in pairs})
 
 
 def _moves(augmentation: Augmentation) -> bool:
-    return augmentation.flip or any((augmentation.rotation_degrees, augmentation.zoom, augmentation.shift))
+    return augmentation.flip or any(
+        (augmentation.rotation_degrees, augmentation.zoom, augmentation.shift)
+    )
 
 
 def _per_image(values: Tensor) -> Tensor:
@@ -127,7 +154,10 @@ def _erase(pixels: Tensor, erased: Tensor) -> Tensor:
         ops.reshape(ops.arange(height, dtype="float32"), (1, -1, 1, 1)),
         ops.reshape(ops.arange(width, dtype="float32"), (1, 1, -1, 1)),
     )
-    inside = ops.logical_and(ops.logical_and(rows >= top, rows < bottom), ops.logical_and(columns >= left, columns < right))
+    inside = ops.logical_and(
+        ops.logical_and(rows >= top, rows < bottom),
+        ops.logical_and(columns >= left, columns < right),
+    )
     return ops.where(inside, gray, pixels)
 
 
@@ -142,7 +172,10 @@ def _rectangles(share: float, image: ImageSpec, count: int, rng: np.random.Gener
     aspect = np.exp(rng.uniform(np.log(ERASED_ASPECT), -np.log(ERASED_ASPECT), count))
     tall = np.minimum(np.round(np.sqrt(area * aspect)), image.height)
     wide = np.minimum(np.round(np.sqrt(area / aspect)), image.width)
-    top, left = np.floor(rng.random(count) * (image.height - tall + 1)), np.floor(rng.random(count) * (image.width - wide + 1))
+    top, left = (
+        np.floor(rng.random(count) * (image.height - tall + 1)),
+        np.floor(rng.random(count) * (image.width - wide + 1)),
+    )
     gray = rng.uniform(0, FULL_RANGE, count)
     chosen = rng.random(count) < share
     rectangles = np.stack([top, top + tall * chosen, left, left + wide * chosen, gray], axis=1)
@@ -163,5 +196,14 @@ def _about_centre(
     b0, b1 = scale * np.sin(angle), scale * np.cos(angle)
     x, y = centre_x + right, centre_y + down
     nothing = np.zeros_like(angle)
-    rows = (a0, a1, centre_x - a0 * x - a1 * y, b0, b1, centre_y - b0 * x - b1 * y, nothing, nothing)
+    rows = (
+        a0,
+        a1,
+        centre_x - a0 * x - a1 * y,
+        b0,
+        b1,
+        centre_y - b0 * x - b1 * y,
+        nothing,
+        nothing,
+    )
     return np.stack(rows, axis=1).astype(np.float32)

@@ -31,16 +31,27 @@ def read_rows(folder: Path, snapshot: Snapshot) -> list[Row]:
     """Id, label, split and label distribution of every row; no image is read."""
     rows: list[Row] = []
     for shard in snapshot.shards:
-        table = _open(folder / shard).read(columns=["example_id", "label", "split", "label_distribution"])
-        columns = [table[name].to_pylist() for name in ("example_id", "label", "split", "label_distribution")]
-        rows += [Row(name, label, split, tuple(votes or ())) for name, label, split, votes in zip(*columns, strict=True)]
+        table = _open(folder / shard).read(
+            columns=["example_id", "label", "split", "label_distribution"]
+        )
+        columns = [
+            table[name].to_pylist()
+            for name in ("example_id", "label", "split", "label_distribution")
+        ]
+        rows += [
+            Row(name, label, split, tuple(votes or ()))
+            for name, label, split, votes in zip(*columns, strict=True)
+        ]
     return rows
 
 
 def read_plan(folder: Path) -> Plan:
     """The sampling plan. Raises ContractError as `Plan` does."""
     table = _open(folder / "plan.parquet").read(columns=list(SAMPLING_COLUMNS))
-    repeats, weights = table["repeats"].to_numpy().astype(np.int64), table["weight"].to_numpy().astype(np.float32)
+    repeats, weights = (
+        table["repeats"].to_numpy().astype(np.int64),
+        table["weight"].to_numpy().astype(np.float32),
+    )
     return Plan(tuple(table["example_id"].to_pylist()), repeats, weights)
 
 
@@ -49,16 +60,25 @@ def check_rows(rows: list[Row], plan: Plan, labels: tuple[str, ...]) -> None:
 
     Raises:
         InputError: no training or validation rows, or fewer than two labels in training.
-        ContractError: a label outside the preset's, or the plan names a row that isn't a training row.
+        ContractError: a label outside the preset's, or the plan names a row that isn't a training
+            row.
     """
-    unknown = {row.label for row in rows if row.split in ("train", "validation", "test")} - set(labels)
+    unknown = {row.label for row in rows if row.split in ("train", "validation", "test")} - set(
+        labels
+    )
     if unknown:
         raise ContractError(
-            "the examples carry labels that the preset doesn't know", expected=", ".join(labels), received=", ".join(sorted(unknown))
+            "the examples carry labels that the preset doesn't know",
+            expected=", ".join(labels),
+            received=", ".join(sorted(unknown)),
         )
     of_training = {row.example_id: row.label for row in rows if row.split == "train"}
     if not of_training:
-        raise InputError("there are no training rows", expected="rows with split train", fix="check the splits that ingest reported")
+        raise InputError(
+            "there are no training rows",
+            expected="rows with split train",
+            fix="check the splits that ingest reported",
+        )
     strangers = [example_id for example_id in plan.example_ids if example_id not in of_training]
     if strangers:
         raise ContractError(
@@ -66,8 +86,19 @@ def check_rows(rows: list[Row], plan: Plan, labels: tuple[str, ...]) -> None:
             received=strangers[0],
             fix="run resample again on this snapshot",
         )
-    seen = {of_training[example_id] for example_id, repeats in zip(plan.example_ids, plan.repeats, strict=True) if repeats}
-    odd = next((row for row in rows if row.label_distribution and len(row.label_distribution) != len(labels)), None)
+    seen = {
+        of_training[example_id]
+        for example_id, repeats in zip(plan.example_ids, plan.repeats, strict=True)
+        if repeats
+    }
+    odd = next(
+        (
+            row
+            for row in rows
+            if row.label_distribution and len(row.label_distribution) != len(labels)
+        ),
+        None,
+    )
     if odd is not None:
         raise ContractError(
             f"the label distribution of example {odd.example_id} doesn't fit the labels",
@@ -76,7 +107,11 @@ def check_rows(rows: list[Row], plan: Plan, labels: tuple[str, ...]) -> None:
             fix="run ingest again",
         )
     if len(seen) < 2:
-        raise InputError("training needs at least two labels", received=f"only {', '.join(seen)}", fix="check the source's class folders")
+        raise InputError(
+            "training needs at least two labels",
+            received=f"only {', '.join(seen)}",
+            fix="check the source's class folders",
+        )
     if not any(row.split == "validation" for row in rows):
         raise InputError(
             "there are no validation rows, so early stopping and calibration have nothing to go by",
@@ -85,11 +120,17 @@ def check_rows(rows: list[Row], plan: Plan, labels: tuple[str, ...]) -> None:
         )
 
 
-def read_encoded(folder: Path, snapshot: Snapshot, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
+def read_encoded(
+    folder: Path, snapshot: Snapshot, wanted: Collection[str]
+) -> Iterator[tuple[str, bytes]]:
     """Id and image, as received, of the wanted ids, in the order of the shards."""
     for shard in snapshot.shards:
-        for batch in _open(folder / shard).iter_batches(READ_AT_ONCE, columns=["example_id", "image"]):
-            for example_id, content in zip(batch.column("example_id").to_pylist(), batch.column("image"), strict=True):
+        for batch in _open(folder / shard).iter_batches(
+            READ_AT_ONCE, columns=["example_id", "image"]
+        ):
+            for example_id, content in zip(
+                batch.column("example_id").to_pylist(), batch.column("image"), strict=True
+            ):
                 if example_id in wanted:
                     yield example_id, content.as_py()
 
@@ -99,8 +140,14 @@ def chosen(rows: list[Row], count: int, seed: int) -> list[str]:
 
     The choice follows ids alone, so it stays the same when rows come in another order.
     """
-    pool = [row.example_id for row in rows if row.split == "test"] or [row.example_id for row in rows if row.split == "validation"]
-    return sorted(sorted(pool, key=lambda example_id: hashlib.sha256(f"{seed}/{example_id}".encode()).digest())[:count])
+    pool = [row.example_id for row in rows if row.split == "test"] or [
+        row.example_id for row in rows if row.split == "validation"
+    ]
+    return sorted(
+        sorted(
+            pool, key=lambda example_id: hashlib.sha256(f"{seed}/{example_id}".encode()).digest()
+        )[:count]
+    )
 
 
 def _open(path: Path) -> pq.ParquetFile:
@@ -108,5 +155,7 @@ def _open(path: Path) -> pq.ParquetFile:
         return pq.ParquetFile(path)
     except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
         raise ContractError(
-            f"{path.name} can't be read ({error})", expected=f"a Parquet file in {path.parent}", fix="run the step that wrote it again"
+            f"{path.name} can't be read ({error})",
+            expected=f"a Parquet file in {path.parent}",
+            fix="run the step that wrote it again",
         ) from error

@@ -39,7 +39,8 @@ class Images:
     """Rows to train on or to score.
 
     Attributes:
-        pixels: uint8 ``[n, height, width, channels]``. labels: int32 ``[n]``, index into the label order.
+        pixels: uint8 ``[n, height, width, channels]``. labels: int32 ``[n]``, index into the label
+            order.
         distributions: float32 ``[n, labels]``, annotators' votes; zeros where a row has none.
     """
 
@@ -79,7 +80,11 @@ class StreamedPixels:
     def __getitem__(self, rows: slice | npt.NDArray[np.integer]) -> Pixels:
         wanted = np.arange(len(self))[rows]
         decoded = list(self._pool.map(self._decode, wanted.tolist()))
-        return np.stack(decoded) if decoded else np.empty((0, self._spec.height, self._spec.width, self._spec.channels), np.uint8)
+        return (
+            np.stack(decoded)
+            if decoded
+            else np.empty((0, self._spec.height, self._spec.width, self._spec.channels), np.uint8)
+        )
 
     def close(self) -> None:
         """Let go of the file and the threads."""
@@ -88,10 +93,14 @@ class StreamedPixels:
 
     def _decode(self, row: int) -> Pixels:
         start, end = int(self._ends[row]), int(self._ends[row + 1])
-        return decoded(self._ids[row], os.pread(self._file.fileno(), end - start, start), self._spec)
+        return decoded(
+            self._ids[row], os.pread(self._file.fileno(), end - start, start), self._spec
+        )
 
 
-def decode_images(encoded: Encoded, count: int, spec: ImageSpec, show: Show) -> tuple[tuple[str, ...], Pixels]:
+def decode_images(
+    encoded: Encoded, count: int, spec: ImageSpec, show: Show
+) -> tuple[tuple[str, ...], Pixels]:
     """Ids and pixels of all rows, uint8 ``[count, height, width, channels]``, in the order in which they come.
 
     Raises:
@@ -112,7 +121,12 @@ def decode_images(encoded: Encoded, count: int, spec: ImageSpec, show: Show) -> 
 def require_all(ids: tuple[str, ...], count: int) -> tuple[str, ...]:
     """These ids. Raises ContractError unless they are ``count``."""
     if len(ids) != count:
-        raise ContractError("the examples artifact lacks images", expected=f"{count:,}", received=f"{len(ids):,}", fix="run ingest again")
+        raise ContractError(
+            "the examples artifact lacks images",
+            expected=f"{count:,}",
+            received=f"{len(ids):,}",
+            fix="run ingest again",
+        )
     return ids
 
 
@@ -121,7 +135,9 @@ def decoded(example_id: str, content: bytes, spec: ImageSpec) -> Pixels:
     try:
         return read_input(content, spec)
     except ImageRefused as error:
-        raise ContractError(f"the image of example {example_id} can't be decoded ({error})", fix="run ingest again") from error
+        raise ContractError(
+            f"the image of example {example_id} can't be decoded ({error})", fix="run ingest again"
+        ) from error
 
 
 def labels_of(ids: tuple[str, ...], labels: Mapping[str, int]) -> npt.NDArray[np.int32]:

@@ -27,7 +27,8 @@ from components.training.fit.trainer import SCORED_AT_ONCE
 @dataclass(frozen=True)
 class Written:
     """Attributes:
-    difference: largest difference of a probability between the three files, on ``compared_images`` images.
+    difference: largest difference of a probability between the three files, on ``compared_images``
+    images.
     """
 
     calibrated: Calibration
@@ -36,24 +37,45 @@ class Written:
     file_bytes: dict[str, int]
 
 
-def write_model(folder: Path, network: keras.Model, standing: Standing, inputs: Inputs, data: Data, preset: Preset) -> Written:
+def write_model(
+    folder: Path,
+    network: keras.Model,
+    standing: Standing,
+    inputs: Inputs,
+    data: Data,
+    preset: Preset,
+) -> Written:
     """Everything of the model artifact but its marker."""
     contract.start(folder)
     image, flip = preset.data.image, preset.training.test_time_augmentation == "flip"
-    calibrated = calibrate(_logits(files.scored_network(network, image, flip), data.validation), data.validation.labels)
+    calibrated = calibrate(
+        _logits(files.scored_network(network, image, flip), data.validation), data.validation.labels
+    )
     files.write_files(files.served_network(network, image, calibrated.temperature, flip), folder)
     lite = (folder / files.SERVED_FILE).read_bytes()
     originals = dict(read_encoded(inputs.folder, inputs.snapshot, set(inputs.golden)))
-    golden = write_golden(folder / "golden", originals, image, lambda pixels: run_lite(lite, pixels))
+    golden = write_golden(
+        folder / "golden", originals, image, lambda pixels: run_lite(lite, pixels)
+    )
     compared = _compared(golden, data)
     history = {name: values for name, values in standing.history.items() if name not in TIMES}
     contract.write_atomically(folder / "history.json", to_pretty_json(history).encode())
-    return Written(calibrated, files.proven_difference(folder, compared), len(compared), files.file_bytes(folder))
+    return Written(
+        calibrated,
+        files.proven_difference(folder, compared),
+        len(compared),
+        files.file_bytes(folder),
+    )
 
 
 def _logits(scored: keras.Model, images: Images) -> np.ndarray:
     starts = range(0, len(images.labels), SCORED_AT_ONCE)
-    return np.concatenate([np.asarray(scored.predict_on_batch(images.pixels[start : start + SCORED_AT_ONCE])) for start in starts])
+    return np.concatenate(
+        [
+            np.asarray(scored.predict_on_batch(images.pixels[start : start + SCORED_AT_ONCE]))
+            for start in starts
+        ]
+    )
 
 
 def _compared(golden: Pixels, data: Data) -> Pixels:

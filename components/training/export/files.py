@@ -15,7 +15,13 @@ from components.shared.artifacts.contract import write_atomically
 from components.shared.errors import ContractError
 from components.shared.images.decode import Pixels
 from components.shared.preset import ImageSpec
-from components.training.backend.files import Floats, convert_to_lite, run_lite, run_saved_model, write_saved_model
+from components.training.backend.files import (
+    Floats,
+    convert_to_lite,
+    run_lite,
+    run_saved_model,
+    write_saved_model,
+)
 from components.training.models import rescaling
 
 SERVED_FILE = "model.tflite"
@@ -36,15 +42,21 @@ def scored_network(network: keras.Model, image: ImageSpec, flip: bool) -> keras.
     rescaled = rescaling()(pixels)
     logits = network(rescaled)
     if flip:
-        logits = keras.layers.Average(name="flip_averaged")([logits, network(rescaled[:, :, ::-1, :])])
+        logits = keras.layers.Average(name="flip_averaged")(
+            [logits, network(rescaled[:, :, ::-1, :])]
+        )
     return keras.Model(pixels, logits, name="scored")
 
 
-def served_network(network: keras.Model, image: ImageSpec, temperature: float, flip: bool = False) -> keras.Model:
+def served_network(
+    network: keras.Model, image: ImageSpec, temperature: float, flip: bool = False
+) -> keras.Model:
     """uint8 ``[n, height, width, channels]`` to float32 probabilities ``[n, labels]``; see `scored_network`."""
     scored = scored_network(network, image, flip)
     calibrated = keras.layers.Rescaling(1 / temperature, name="temperature")(scored.output)
-    return keras.Model(scored.input, keras.layers.Softmax(name="probabilities")(calibrated), name="served")
+    return keras.Model(
+        scored.input, keras.layers.Softmax(name="probabilities")(calibrated), name="served"
+    )
 
 
 def write_files(served: keras.Model, folder: Path) -> None:
@@ -64,7 +76,9 @@ def proven_difference(folder: Path, pixels: Pixels) -> float:
     answers = {
         SERVED_FILE: run_lite((folder / SERVED_FILE).read_bytes(), pixels),
         SAVED_MODEL: run_saved_model(folder / SAVED_MODEL, pixels),
-        KERAS_FILE: np.asarray(keras.saving.load_model(folder / KERAS_FILE, compile=False).predict_on_batch(pixels)),
+        KERAS_FILE: np.asarray(
+            keras.saving.load_model(folder / KERAS_FILE, compile=False).predict_on_batch(pixels)
+        ),
     }
     return largest_difference(answers)
 
@@ -73,7 +87,11 @@ def largest_difference(answers: dict[str, Floats]) -> float:
     """Largest difference to the served file's answers. Raises ContractError as `proven_difference` does."""
     reference, largest = answers[SERVED_FILE], 0.0
     for name, answer in answers.items():
-        difference = float(np.abs(answer - reference).max()) if answer.shape == reference.shape else float("nan")
+        difference = (
+            float(np.abs(answer - reference).max())
+            if answer.shape == reference.shape
+            else float("nan")
+        )
         if not difference <= LARGEST_DIFFERENCE:
             raise ContractError(
                 f"the exported files don't agree: {name} differs from {SERVED_FILE}",
@@ -87,7 +105,10 @@ def largest_difference(answers: dict[str, Floats]) -> float:
 
 def file_bytes(folder: Path) -> dict[str, int]:
     """Size of each of the three."""
-    return {name: sum(path.stat().st_size for path in _files(folder / name)) for name in (SERVED_FILE, KERAS_FILE, SAVED_MODEL)}
+    return {
+        name: sum(path.stat().st_size for path in _files(folder / name))
+        for name in (SERVED_FILE, KERAS_FILE, SAVED_MODEL)
+    }
 
 
 def _files(path: Path) -> list[Path]:
@@ -98,7 +119,9 @@ def _forget_circumstances(path: Path) -> None:
     """Rewrite a .keras file without the time of its writing and addresses in memory, so that equal models are equal files."""
     with zipfile.ZipFile(path) as archive:
         members = {info.filename: archive.read(info) for info in archive.infolist()}
-    members["metadata.json"] = json.dumps({**json.loads(members["metadata.json"]), "date_saved": NO_DATE}, sort_keys=True).encode()
+    members["metadata.json"] = json.dumps(
+        {**json.loads(members["metadata.json"]), "date_saved": NO_DATE}, sort_keys=True
+    ).encode()
     numbers: dict[bytes, int] = {}
     members["config.json"] = re.sub(
         rb'("shared_object_id": )(\d+)',

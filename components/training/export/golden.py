@@ -14,14 +14,26 @@ from components.shared.serialization import to_pretty_json
 from components.training.fit.loss import Floats
 
 EXPECTED = "expected.json"
-EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "GIF": "gif", "TIFF": "tif", "PPM": "ppm"}
+EXTENSIONS = {
+    "JPEG": "jpg",
+    "MPO": "jpg",
+    "PNG": "png",
+    "WEBP": "webp",
+    "BMP": "bmp",
+    "GIF": "gif",
+    "TIFF": "tif",
+    "PPM": "ppm",
+}
 
 
-def write_golden(folder: Path, images: dict[str, bytes], spec: ImageSpec, answer: Callable[[Pixels], Floats]) -> Pixels:
+def write_golden(
+    folder: Path, images: dict[str, bytes], spec: ImageSpec, answer: Callable[[Pixels], Floats]
+) -> Pixels:
     """Write the images and expected.json into ``folder``.
 
     Args:
-        images: encoded images by example id. answer: the served function, uint8 ``[n, h, w, c]`` to ``[n, labels]``.
+        images: encoded images by example id. answer: the served function, uint8 ``[n, h, w, c]`` to
+            ``[n, labels]``.
 
     Returns:
         The decoded images, uint8 ``[n, h, w, c]``, in the order of their ids.

@@ -27,7 +27,10 @@ class Calibration:
 def calibrate(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]) -> Calibration:
     """Fit the temperature on logits ``[n, labels]`` of held-out rows."""
     temperature = fit_temperature(logits, labels)
-    before, after = (expected_calibration_error(probabilities(logits, value), labels) for value in (1.0, temperature))
+    before, after = (
+        expected_calibration_error(probabilities(logits, value), labels)
+        for value in (1.0, temperature)
+    )
     return Calibration(temperature, float((logits.argmax(axis=1) == labels).mean()), before, after)
 
 
@@ -36,7 +39,9 @@ def probabilities(logits: npt.NDArray[np.floating], temperature: float = 1.0) ->
     return np.exp(_log_softmax(logits, temperature))
 
 
-def negative_log_likelihood(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.integer], temperature: float = 1.0) -> float:
+def negative_log_likelihood(
+    logits: npt.NDArray[np.floating], labels: npt.NDArray[np.integer], temperature: float = 1.0
+) -> float:
     """Mean of -log p(label), natural logarithm."""
     return float(-_log_softmax(logits, temperature)[np.arange(len(labels)), labels].mean())
 
@@ -51,7 +56,9 @@ def fit_temperature(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int
     ratio = (math.sqrt(5) - 1) / 2
     while high - low > 1e-6:
         left, right = high - ratio * (high - low), low + ratio * (high - low)
-        if negative_log_likelihood(logits, labels, 1 / left) <= negative_log_likelihood(logits, labels, 1 / right):
+        if negative_log_likelihood(logits, labels, 1 / left) <= negative_log_likelihood(
+            logits, labels, 1 / right
+        ):
             high = right
         else:
             low = left
@@ -62,7 +69,10 @@ def expected_calibration_error(probs: Floats, labels: npt.NDArray[np.integer]) -
     """ECE with 15 equal-width bins of the confidence (Guo et al. 2017, section 3): 0 is best, 1 worst."""
     confidence, right = probs.max(axis=1), probs.argmax(axis=1) == labels
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    gaps = [abs(right[bins == index].mean() - confidence[bins == index].mean()) * np.mean(bins == index) for index in np.unique(bins)]
+    gaps = [
+        abs(right[bins == index].mean() - confidence[bins == index].mean()) * np.mean(bins == index)
+        for index in np.unique(bins)
+    ]
     return float(sum(gaps))
 
 

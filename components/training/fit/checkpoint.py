@@ -26,8 +26,9 @@ PARTS = ("network", "optimizer", "best")
 @dataclass(frozen=True)
 class Checkpoint:
     """Attributes:
-    standing: after the last finished epoch. What comes next is seeded by its number, so no random state is kept beside it.
-    network, optimizer: all their variables. best: the weights of the best epoch.
+    standing: after the last finished epoch. What comes next is seeded by its number, so no random
+    state is kept beside it. network, optimizer: all their variables. best: the weights of the best
+    epoch.
     """
 
     standing: Standing
@@ -50,9 +51,15 @@ def key_of(snapshot_id: str, preset: Preset, code_version: str) -> str:
 
 def to_bytes(checkpoint: Checkpoint) -> bytes:
     """The file's content."""
-    arrays = {f"{part}_{index:04}": value for part in PARTS for index, value in enumerate(getattr(checkpoint, part))}
+    arrays = {
+        f"{part}_{index:04}": value
+        for part in PARTS
+        for index, value in enumerate(getattr(checkpoint, part))
+    }
     stream = io.BytesIO()
-    np.savez(stream, standing=np.frombuffer(to_json(checkpoint.standing).encode(), np.uint8), **arrays)
+    np.savez(
+        stream, standing=np.frombuffer(to_json(checkpoint.standing).encode(), np.uint8), **arrays
+    )
     return stream.getvalue()
 
 
@@ -61,7 +68,9 @@ def from_bytes(content: bytes) -> Checkpoint:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             names = sorted(file.files)
-            parts = [[file[name] for name in names if name.startswith(f"{part}_")] for part in PARTS]
+            parts = [
+                [file[name] for name in names if name.startswith(f"{part}_")] for part in PARTS
+            ]
             return Checkpoint(from_json(Standing, file["standing"].tobytes(), "checkpoint"), *parts)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ContractError(f"the checkpoint can't be read ({error})") from error

@@ -39,7 +39,8 @@ class Data:
     """What is trained on and what is held out.
 
     Attributes:
-        repeats: int64 ``[n]``, draws per epoch of each training row; weights: float32 ``[n]``, in the loss.
+        repeats: int64 ``[n]``, draws per epoch of each training row; weights: float32 ``[n]``, in
+            the loss.
     """
 
     training: Images
@@ -58,8 +59,10 @@ class Watch:
     """Who hears of what.
 
     Attributes:
-        saved: after each epoch, and when asked to stop, with all that is needed to continue from there.
-        epoch: after each epoch, with the standing. batch: now and then: standing, batches done, batches, mean loss.
+        saved: after each epoch, and when asked to stop, with all that is needed to continue from
+            there.
+        epoch: after each epoch, with the standing. batch: now and then: standing, batches done,
+            batches, mean loss.
         stop: whether training is asked to stop; asked after every batch.
     """
 
@@ -69,7 +72,13 @@ class Watch:
     stop: Callable[[], bool]
 
 
-def fit(trainer: Trainer, data: Data, policy: TrainingPolicy, checkpoint: Checkpoint | None, watch: Watch) -> Standing:
+def fit(
+    trainer: Trainer,
+    data: Data,
+    policy: TrainingPolicy,
+    checkpoint: Checkpoint | None,
+    watch: Watch,
+) -> Standing:
     """Train all stages and leave the best weights in the trainer.
 
     Args:
@@ -79,8 +88,12 @@ def fit(trainer: Trainer, data: Data, policy: TrainingPolicy, checkpoint: Checkp
         Diverged: the loss is no longer a number.
         Terminated: training was asked to stop; its state is saved.
     """
-    standing, best = (checkpoint.standing, checkpoint.best) if checkpoint else (Standing(), trainer.weights())
-    answers = targets(data.training.labels, data.training.distributions, data.weights, policy.label_smoothing)
+    standing, best = (
+        (checkpoint.standing, checkpoint.best) if checkpoint else (Standing(), trainer.weights())
+    )
+    answers = targets(
+        data.training.labels, data.training.distributions, data.weights, policy.label_smoothing
+    )
     at_hand = -1  # the stage whose optimizer the trainer holds
     while not standing.over(policy):
         if at_hand != standing.stage:
@@ -101,7 +114,9 @@ def fit(trainer: Trainer, data: Data, policy: TrainingPolicy, checkpoint: Checkp
     return standing
 
 
-def _begin(trainer: Trainer, stage: Stage, standing: Standing, best: Arrays, checkpoint: Checkpoint | None) -> None:
+def _begin(
+    trainer: Trainer, stage: Stage, standing: Standing, best: Arrays, checkpoint: Checkpoint | None
+) -> None:
     """A fresh optimizer; then the variables of the interrupted stage, or, at the start of one, the best weights."""
     trainer.begin(stage)
     if checkpoint is not None:
@@ -115,9 +130,22 @@ def _begin(trainer: Trainer, stage: Stage, standing: Standing, best: Arrays, che
 class _Epoch:
     """One epoch over the plan's draws, from its first batch or from where it was asked to stop."""
 
-    def __init__(self, trainer: Trainer, data: Data, answers: Floats, policy: TrainingPolicy, standing: Standing, watch: Watch) -> None:
+    def __init__(
+        self,
+        trainer: Trainer,
+        data: Data,
+        answers: Floats,
+        policy: TrainingPolicy,
+        standing: Standing,
+        watch: Watch,
+    ) -> None:
         self._trainer, self._data, self._answers = trainer, data, answers
-        self._policy, self._stage, self._standing, self._watch = policy, policy.stages[standing.stage], standing, watch
+        self._policy, self._stage, self._standing, self._watch = (
+            policy,
+            policy.stages[standing.stage],
+            standing,
+            watch,
+        )
         self._began, self._number = time.monotonic(), standing.epoch + 1
         self._rows, repetitions = epoch_order(data.repeats, policy.seed, self._number)
         self._changes = _changes(policy, data.training.spec, repetitions, self._number)
@@ -135,10 +163,17 @@ class _Epoch:
             stopping = self._watch.stop()
             if len(waiting) == FETCHED_EVERY or index + 1 == self._batches or stopping:
                 for loss, right in waiting:
-                    done = replace(done, batches=done.batches + 1, loss=done.loss + float(loss), right=done.right + int(right))
+                    done = replace(
+                        done,
+                        batches=done.batches + 1,
+                        loss=done.loss + float(loss),
+                        right=done.right + int(right),
+                    )
                 waiting = []
                 self._refuse_nan(done.loss)
-                self._watch.batch(self._standing, done.batches, self._batches, done.loss / self._spans[index].stop)
+                self._watch.batch(
+                    self._standing, done.batches, self._batches, done.loss / self._spans[index].stop
+                )
             if stopping:
                 break
         return replace(done, seconds=done.seconds + time.monotonic() - self._began)
@@ -164,11 +199,15 @@ class _Epoch:
 
     def _batch(self, span: slice) -> Batch:
         rows, training = self._rows[span], self._data.training
-        return Batch(training.pixels[rows], self._answers[rows], training.labels[rows], self._changes[span])
+        return Batch(
+            training.pixels[rows], self._answers[rows], training.labels[rows], self._changes[span]
+        )
 
     def _rate(self, batch: int) -> float:
         step = self._standing.stage_epoch * self._batches + batch
-        return learning_rate(self._stage, step, self._batches, self._standing.stage_scores(self._policy))
+        return learning_rate(
+            self._stage, step, self._batches, self._standing.stage_scores(self._policy)
+        )
 
     def _refuse_nan(self, loss: float) -> None:
         if not math.isfinite(loss):
@@ -180,9 +219,16 @@ class _Epoch:
             )
 
 
-def _changes(policy: TrainingPolicy, image: ImageSpec, repetitions: npt.NDArray[np.bool_], epoch: int) -> Changes:
+def _changes(
+    policy: TrainingPolicy, image: ImageSpec, repetitions: npt.NDArray[np.bool_], epoch: int
+) -> Changes:
     """The augmentation of an epoch's draws; repetitions of a row have their own where the policy says so."""
-    changes = draw(policy.augmentation, image, len(repetitions), random(policy.seed, AUGMENTATION, epoch))
+    changes = draw(
+        policy.augmentation, image, len(repetitions), random(policy.seed, AUGMENTATION, epoch)
+    )
     if policy.synthetic is None:
         return changes
-    return changes.where(repetitions, draw(policy.synthetic, image, len(repetitions), random(policy.seed, SYNTHETIC, epoch)))
+    return changes.where(
+        repetitions,
+        draw(policy.synthetic, image, len(repetitions), random(policy.seed, SYNTHETIC, epoch)),
+    )

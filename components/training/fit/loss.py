@@ -21,7 +21,8 @@ class Batch:
     """Rows of one step.
 
     Attributes:
-        pixels: uint8 ``[n, h, w, c]``. targets: float32 ``[n, labels]``, see `components.training.data.targets`.
+        pixels: uint8 ``[n, h, w, c]``. targets: float32 ``[n, labels]``, see
+            `components.training.data.targets`.
         labels: int32 ``[n]``. changes: of these rows.
     """
 
@@ -49,11 +50,15 @@ class Lesson:
         log_frequencies: float32 ``[labels]`` of the training rows, for logit adjustment.
     """
 
-    def __init__(self, network: keras.Model, policy: TrainingPolicy, log_frequencies: Floats) -> None:
+    def __init__(
+        self, network: keras.Model, policy: TrainingPolicy, log_frequencies: Floats
+    ) -> None:
         self.network = network
         self.noise = keras.random.SeedGenerator(policy.seed)
         self._rescaling = rescaling()
-        self._augmentation: Augmentation = together(policy.augmentation, policy.synthetic or policy.augmentation)
+        self._augmentation: Augmentation = together(
+            policy.augmentation, policy.synthetic or policy.augmentation
+        )
         self._focal_gamma = policy.focal_gamma
         self._adjustment = (policy.logit_adjustment * log_frequencies).astype(np.float32)
 
@@ -68,8 +73,14 @@ class Lesson:
 
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """What the optimizer lowers, the sum of the rows' losses, and how many rows were answered right."""
-        images = changed(ops.cast(batch.pixels, "float32"), batch.changes, self._augmentation, self.noise)
-        targets = mixed(batch.targets, ops.expand_dims(batch.changes.mix, 1)) if self._augmentation.mixup else batch.targets
+        images = changed(
+            ops.cast(batch.pixels, "float32"), batch.changes, self._augmentation, self.noise
+        )
+        targets = (
+            mixed(batch.targets, ops.expand_dims(batch.changes.mix, 1))
+            if self._augmentation.mixup
+            else batch.targets
+        )
         logits = ops.cast(self.network(self._rescaling(images), training=True), "float32")
         rows = cross_entropy(targets, logits + self._adjustment, self._focal_gamma)
         right = ops.equal(ops.argmax(logits, axis=-1), ops.cast(batch.labels, "int32"))

@@ -10,7 +10,9 @@ from components.shared.serialization import to_pretty_json
 from components.shared.step.frame import Context
 
 
-def report_metrics(context: Context, findings: TrainFindings, manifest: ModelManifest, file: Path) -> None:
+def report_metrics(
+    context: Context, findings: TrainFindings, manifest: ModelManifest, file: Path
+) -> None:
     """Write them to ``file`` and into the executor's output."""
     values: dict[str, float] = {
         "held-out accuracy": manifest.validation_accuracy,
@@ -26,5 +28,10 @@ def report_metrics(context: Context, findings: TrainFindings, manifest: ModelMan
     }
     write_atomically(file, to_pretty_json(values).encode())
     context.executor_output.metadata("metrics", **values)
-    learned = {"snapshot id": manifest.snapshot_id, "held-out accuracy": manifest.validation_accuracy}
-    context.executor_output.metadata("model", version=manifest.version, architecture=manifest.architecture, **learned)
+    learned = {
+        "snapshot id": manifest.snapshot_id,
+        "held-out accuracy": manifest.validation_accuracy,
+    }
+    context.executor_output.metadata(
+        "model", version=manifest.version, architecture=manifest.architecture, **learned
+    )

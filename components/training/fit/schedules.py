@@ -11,11 +11,14 @@ LAST_SHARE = 0.01
 PLATEAU_PATIENCE, PLATEAU_FACTOR = 2, 0.2
 
 
-def learning_rate(stage: Stage, step: int, steps_per_epoch: int, scores: Sequence[float] = ()) -> float:
+def learning_rate(
+    stage: Stage, step: int, steps_per_epoch: int, scores: Sequence[float] = ()
+) -> float:
     """Of the stage's step number ``step``, counted from 0.
 
     Args:
-        scores: held-out scores of the stage's finished epochs, higher is better; the plateau schedule follows them.
+        scores: held-out scores of the stage's finished epochs, higher is better; the plateau
+            schedule follows them.
     """
     warmup = round(stage.warmup_epochs * steps_per_epoch)
     if step < warmup:
@@ -23,7 +26,9 @@ def learning_rate(stage: Stage, step: int, steps_per_epoch: int, scores: Sequenc
     if stage.schedule == "cosine":
         # Loshchilov and Hutter 2017, equation 5, without restarts.
         done = (step - warmup) / (stage.epochs * steps_per_epoch - warmup)
-        return stage.learning_rate * (LAST_SHARE + (1 - LAST_SHARE) * (1 + math.cos(math.pi * min(done, 1.0))) / 2)
+        return stage.learning_rate * (
+            LAST_SHARE + (1 - LAST_SHARE) * (1 + math.cos(math.pi * min(done, 1.0))) / 2
+        )
     if stage.schedule == "plateau":
         return stage.learning_rate * PLATEAU_FACTOR ** plateaus(scores)
     return stage.learning_rate

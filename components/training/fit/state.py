@@ -6,7 +6,15 @@ from dataclasses import dataclass, field, replace
 
 from components.shared.preset import Stage, TrainingPolicy
 
-SCORES = ("accuracy", "loss", "val_accuracy", "val_loss", "learning_rate", "seconds", "images_per_second")
+SCORES = (
+    "accuracy",
+    "loss",
+    "val_accuracy",
+    "val_loss",
+    "learning_rate",
+    "seconds",
+    "images_per_second",
+)
 TIMES = ("seconds", "images_per_second")
 
 
@@ -61,7 +69,11 @@ class Standing:
         if self.best_epoch == 0:
             return True
         best = self.history[f"val_{policy.monitor}"][self.best_epoch - 1]
-        return scores["val_accuracy"] > best if policy.monitor == "accuracy" else scores["val_loss"] < best
+        return (
+            scores["val_accuracy"] > best
+            if policy.monitor == "accuracy"
+            else scores["val_loss"] < best
+        )
 
     def after(self, scores: dict[str, float], policy: TrainingPolicy) -> Standing:
         """The standing one epoch later; the stage ends when its epochs or its patience are used up."""

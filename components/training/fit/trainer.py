@@ -29,7 +29,9 @@ class Trainer:
         log_frequencies: float32 ``[labels]`` of the training rows, for logit adjustment.
     """
 
-    def __init__(self, network: keras.Model, policy: TrainingPolicy, log_frequencies: Floats) -> None:
+    def __init__(
+        self, network: keras.Model, policy: TrainingPolicy, log_frequencies: Floats
+    ) -> None:
         self.network = network
         self._policy = policy
         self._lesson = Lesson(network, policy, log_frequencies)
@@ -46,7 +48,11 @@ class Trainer:
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
             optimizer.build(self.network.trainable_variables)
         self._optimizer = optimizer
-        self._average = WeightAverage(self.network, self._policy.average_weights) if self._policy.average_weights else None
+        self._average = (
+            WeightAverage(self.network, self._policy.average_weights)
+            if self._policy.average_weights
+            else None
+        )
         self._step = backend.current().Step(self._lesson, optimizer, self._average)
 
     def step(self, batch: Batch, learning_rate: float) -> tuple[Any, Any]:
@@ -60,7 +66,9 @@ class Trainer:
         """Logits of the weights that are kept, as when serving: float32 ``[n, labels]`` of uint8 ``[n, h, w, c]``."""
         with self._kept_weights():
             starts = range(0, len(pixels), SCORED_AT_ONCE)
-            return np.concatenate([self._score(pixels[start : start + SCORED_AT_ONCE]) for start in starts])
+            return np.concatenate(
+                [self._score(pixels[start : start + SCORED_AT_ONCE]) for start in starts]
+            )
 
     def weights(self) -> Arrays:
         """The weights that are kept, moving statistics included; copies."""

@@ -10,8 +10,8 @@ class WeightAverage:
     """Average over the last steps of all weights, batch norm's moving statistics included (Polyak and Juditsky 1992).
 
     Args:
-        momentum: of the average; in the first steps a smaller one holds, ``(1 + steps) / (10 + steps)``, so that the
-            start is forgotten.
+        momentum: of the average; in the first steps a smaller one holds, ``(1 + steps) / (10 +
+            steps)``, so that the start is forgotten.
     """
 
     def __init__(self, network: keras.Model, momentum: float) -> None:
@@ -19,7 +19,12 @@ class WeightAverage:
         self._momentum = momentum
         self._steps = keras.Variable(0, dtype="int32", trainable=False, name="steps")
         self._averages = [
-            keras.Variable(ops.convert_to_numpy(weight), dtype="float32", trainable=False, name=f"average_{index}")
+            keras.Variable(
+                ops.convert_to_numpy(weight),
+                dtype="float32",
+                trainable=False,
+                name=f"average_{index}",
+            )
             for index, weight in enumerate(self._weights)
         ]
 

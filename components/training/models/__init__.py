@@ -56,7 +56,8 @@ def build(name: str, image: ImageSpec, labels: int, dropout: float, l2: float) -
     """The untrained network called ``name``; its weights follow Keras's global seed.
 
     Args:
-        dropout: share of activations dropped before the last layer. l2: factor of the squared kernels in the loss.
+        dropout: share of activations dropped before the last layer. l2: factor of the squared
+            kernels in the loss.
 
     Raises:
         UnknownNameError: there is no such architecture; names the nearest.
@@ -72,7 +73,11 @@ def build(name: str, image: ImageSpec, labels: int, dropout: float, l2: float) -
             fix="choose a larger data.image in the preset",
         )
     if not 0 <= dropout < 1 or l2 < 0:
-        raise InputError("dropout or l2 is out of range", expected="0 <= dropout < 1 and l2 >= 0", received=f"dropout {dropout}, l2 {l2}")
+        raise InputError(
+            "dropout or l2 is out of range",
+            expected="0 <= dropout < 1 and l2 >= 0",
+            received=f"dropout {dropout}, l2 {l2}",
+        )
     return ARCHITECTURES[name].builder(image, labels, dropout, l2)
 
 

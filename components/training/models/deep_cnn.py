@@ -15,8 +15,9 @@ HIDDEN = 256
 def fer2013_deep_cnn(image: ImageSpec, labels: int, dropout: float, l2: float) -> keras.Model:
     """Float32 ``[n, height, width, channels]`` to logits ``[n, labels]``; any size from 16 pixels.
 
-    The published arrangement isn't known. Ours has the published 38 layers: two blocks A (5x5, then 3x3
-    convolution), two blocks B (both 3x3), of 8 layers each, and 6 layers of the fully connected block.
+    The published arrangement isn't known. Ours has the published 38 layers: two blocks A (5x5, then
+    3x3 convolution), two blocks B (both 3x3), of 8 layers each, and 6 layers of the fully connected
+    block.
 
     | block                                                                    | output at 48x48 gray, 7 labels | parameters |
     |--------------------------------------------------------------------------|--------------------------------|-----------:|
@@ -39,8 +40,14 @@ def fer2013_deep_cnn(image: ImageSpec, labels: int, dropout: float, l2: float) -
             x = layers.MaxPooling2D(name=f"{block}_pool")(x)
             x = layers.Dropout(dropout / 2, name=f"{block}_dropout")(x)
     x = layers.Flatten(name="flat")(x)
-    x = layers.Dense(HIDDEN, kernel_initializer="he_normal", kernel_regularizer=decay(l2), name="hidden")(x)
+    x = layers.Dense(
+        HIDDEN, kernel_initializer="he_normal", kernel_regularizer=decay(l2), name="hidden"
+    )(x)
     x = layers.BatchNormalization(name="hidden_norm")(x)
     x = layers.ReLU(name="hidden_relu")(x)
     x = layers.Dropout(dropout, name="hidden_dropout")(x)
-    return keras.Model(inputs, layers.Dense(labels, kernel_regularizer=decay(l2), name="logits")(x), name="fer2013-deep-cnn")
+    return keras.Model(
+        inputs,
+        layers.Dense(labels, kernel_regularizer=decay(l2), name="logits")(x),
+        name="fer2013-deep-cnn",
+    )

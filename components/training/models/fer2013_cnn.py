@@ -39,14 +39,26 @@ def fer2013_cnn(image: ImageSpec, labels: int, dropout: float, l2: float) -> ker
     x = layers.BatchNormalization(name="hidden_norm")(x)
     x = layers.ReLU(name="hidden_relu")(x)
     x = layers.Dropout(dropout, name="hidden_dropout")(x)
-    return keras.Model(inputs, layers.Dense(labels, kernel_regularizer=_decay(l2), name="logits")(x), name="fer2013-cnn")
-
-
-def _conv(x: keras.KerasTensor, filters: int, l2: float, name: str, *, pool: bool = False) -> keras.KerasTensor:
-    """Convolution, batch norm, ReLU; a pooling goes before the norm, where it saves the most memory traffic."""
-    x = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", kernel_regularizer=_decay(l2), name=name)(
-        x
+    return keras.Model(
+        inputs,
+        layers.Dense(labels, kernel_regularizer=_decay(l2), name="logits")(x),
+        name="fer2013-cnn",
     )
+
+
+def _conv(
+    x: keras.KerasTensor, filters: int, l2: float, name: str, *, pool: bool = False
+) -> keras.KerasTensor:
+    """Convolution, batch norm, ReLU; a pooling goes before the norm, where it saves the most memory traffic."""
+    x = layers.Conv2D(
+        filters,
+        3,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        kernel_regularizer=_decay(l2),
+        name=name,
+    )(x)
     if pool:
         x = layers.MaxPooling2D(name=f"{name}_pool")(x)
     x = layers.BatchNormalization(name=f"{name}_norm")(x)

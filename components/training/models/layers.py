@@ -16,8 +16,17 @@ def unit_range(inputs: keras.KerasTensor) -> keras.KerasTensor:
     return layers.Rescaling(0.5, offset=0.5, name="unit_range")(inputs)
 
 
-def conv_norm_relu(x: keras.KerasTensor, filters: int, size: int, l2: float, name: str) -> keras.KerasTensor:
+def conv_norm_relu(
+    x: keras.KerasTensor, filters: int, size: int, l2: float, name: str
+) -> keras.KerasTensor:
     """Convolution with bias, batch norm, ReLU; the size stays."""
-    x = layers.Conv2D(filters, size, padding="same", kernel_initializer="he_normal", kernel_regularizer=decay(l2), name=name)(x)
+    x = layers.Conv2D(
+        filters,
+        size,
+        padding="same",
+        kernel_initializer="he_normal",
+        kernel_regularizer=decay(l2),
+        name=name,
+    )(x)
     x = layers.BatchNormalization(name=f"{name}_norm")(x)
     return layers.ReLU(name=f"{name}_relu")(x)

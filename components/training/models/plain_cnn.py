@@ -41,14 +41,20 @@ def happy_cnn(image: ImageSpec, labels: int, dropout: float, l2: float) -> keras
     return _plain((32, 64, 128), image, labels, dropout, l2, "happy-cnn")
 
 
-def _plain(filters: tuple[int, ...], image: ImageSpec, labels: int, dropout: float, l2: float, name: str) -> keras.Model:
+def _plain(
+    filters: tuple[int, ...], image: ImageSpec, labels: int, dropout: float, l2: float, name: str
+) -> keras.Model:
     inputs = keras.Input((image.height, image.width, image.channels), name="rescaled")
     x = unit_range(inputs)
     for index, count in enumerate(filters, 1):
-        x = layers.Conv2D(count, 3, activation="relu", kernel_regularizer=decay(l2), name=f"conv{index}")(x)
+        x = layers.Conv2D(
+            count, 3, activation="relu", kernel_regularizer=decay(l2), name=f"conv{index}"
+        )(x)
         x = layers.MaxPooling2D(name=f"pool{index}")(x)
     x = layers.Flatten(name="flat")(x)
     x = layers.Dense(HIDDEN, activation="relu", kernel_regularizer=decay(l2), name="hidden")(x)
     if dropout:
         x = layers.Dropout(dropout, name="hidden_dropout")(x)
-    return keras.Model(inputs, layers.Dense(labels, kernel_regularizer=decay(l2), name="logits")(x), name=name)
+    return keras.Model(
+        inputs, layers.Dense(labels, kernel_regularizer=decay(l2), name="logits")(x), name=name
+    )

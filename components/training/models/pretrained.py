@@ -17,12 +17,15 @@ from components.training.models.backbones import BACKBONES, backbone_of
 IMAGENET = "imagenet"
 
 
-def load_pretrained(network: keras.Model, weights: PretrainedWeights, scratch: Path, *, load: bool = True) -> str:
+def load_pretrained(
+    network: keras.Model, weights: PretrainedWeights, scratch: Path, *, load: bool = True
+) -> str:
     """Load the weights into the network's backbone; returns their SHA-256.
 
     Args:
         scratch: for what is downloaded.
-        load: False fetches and checks nothing: a checkpoint holds the weights already. The known checksum is returned.
+        load: False fetches and checks nothing: a checkpoint holds the weights already. The known
+            checksum is returned.
 
     Raises:
         InputError: the architecture has no backbone, or there is no file at the address.
@@ -31,13 +34,24 @@ def load_pretrained(network: keras.Model, weights: PretrainedWeights, scratch: P
     """
     backbone = backbone_of(network)
     if backbone is None:
-        raise InputError(f"the architecture {network.name} has no backbone for pretrained weights", fix="leave training.pretrained out")
+        raise InputError(
+            f"the architecture {network.name} has no backbone for pretrained weights",
+            fix="leave training.pretrained out",
+        )
     if not load:
         return weights.sha256
-    file = _downloaded(network.name, scratch) if weights.uri == IMAGENET else _fetched(weights.uri, scratch)
+    file = (
+        _downloaded(network.name, scratch)
+        if weights.uri == IMAGENET
+        else _fetched(weights.uri, scratch)
+    )
     found = sha256_of_file(file)
     if weights.sha256 and found != weights.sha256:
-        raise ContractError(f"the pretrained weights {weights.uri} aren't those of the preset", expected=weights.sha256, received=found)
+        raise ContractError(
+            f"the pretrained weights {weights.uri} aren't those of the preset",
+            expected=weights.sha256,
+            received=found,
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras warns of what it then refuses
@@ -55,12 +69,17 @@ def _fetched(uri: str, scratch: Path) -> Path:
     if "://" not in uri:
         path = Path(uri).expanduser()
         if not path.is_file():
-            raise InputError(f"there are no pretrained weights at {uri}", expected="a file in Keras's weight layout")
+            raise InputError(
+                f"there are no pretrained weights at {uri}",
+                expected="a file in Keras's weight layout",
+            )
         return path
     root, name = uri.rsplit("/", 1)
     content = open_store(root).read(name)
     if content is None:
-        raise InputError(f"there are no pretrained weights at {uri}", expected="a file in Keras's weight layout")
+        raise InputError(
+            f"there are no pretrained weights at {uri}", expected="a file in Keras's weight layout"
+        )
     path = scratch / name
     path.write_bytes(content)
     return path

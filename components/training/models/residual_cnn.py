@@ -21,10 +21,13 @@ def fer2013_fast(image: ImageSpec, labels: int, dropout: float, l2: float) -> ke
     | global average pooling, dropout, dense                       | 7                              |      1,799 |
     | total (of which moving statistics: 2,240)                    |                                |  1,057,191 |
 
-    A block is two conv 3x3, each with batch norm and ReLU, and a sum. At full size there is one convolution, of
-    stride 2, and at half size one more: on a CPU passes over large activations cost more than arithmetic.
+    A block is two conv 3x3, each with batch norm and ReLU, and a sum. At full size there is one
+    convolution, of stride 2, and at half size one more: on a CPU passes over large activations cost
+    more than arithmetic.
     """
-    return _residual("fer2013-fast", (32, 64, 128, 256), (0, 1, 2, 0), 2, image, labels, dropout, l2)
+    return _residual(
+        "fer2013-fast", (32, 64, 128, 256), (0, 1, 2, 0), 2, image, labels, dropout, l2
+    )
 
 
 def fer2013_wide(image: ImageSpec, labels: int, dropout: float, l2: float) -> keras.Model:
@@ -40,7 +43,9 @@ def fer2013_wide(image: ImageSpec, labels: int, dropout: float, l2: float) -> ke
     | global average pooling, dropout, dense                       | 7                              |      3,591 |
     | total (of which moving statistics: 9,600)                    |                                | 14,105,415 |
     """
-    return _residual("fer2013-wide", (64, 128, 256, 512), (2, 2, 2, 2), 1, image, labels, dropout, l2)
+    return _residual(
+        "fer2013-wide", (64, 128, 256, 512), (2, 2, 2, 2), 1, image, labels, dropout, l2
+    )
 
 
 def _residual(
@@ -63,13 +68,24 @@ def _residual(
             x = layers.Add(name=f"group{group}_block{block}_sum")([x, y])
     x = layers.GlobalAveragePooling2D(name="mean")(x)
     x = layers.Dropout(dropout, name="dropout")(x)
-    return keras.Model(inputs, layers.Dense(labels, kernel_regularizer=decay(l2), name="logits")(x), name=name)
+    return keras.Model(
+        inputs, layers.Dense(labels, kernel_regularizer=decay(l2), name="logits")(x), name=name
+    )
 
 
-def _conv(x: keras.KerasTensor, filters: int, stride: int, l2: float, name: str, *, pool: bool = False) -> keras.KerasTensor:
+def _conv(
+    x: keras.KerasTensor, filters: int, stride: int, l2: float, name: str, *, pool: bool = False
+) -> keras.KerasTensor:
     """Convolution, pooling where asked (before the norm, where it saves memory traffic), batch norm, ReLU."""
     x = layers.Conv2D(
-        filters, 3, strides=stride, padding="same", use_bias=False, kernel_initializer="he_normal", kernel_regularizer=decay(l2), name=name
+        filters,
+        3,
+        strides=stride,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        kernel_regularizer=decay(l2),
+        name=name,
     )(x)
     if pool:
         x = layers.MaxPooling2D(name=f"{name}_pool")(x)

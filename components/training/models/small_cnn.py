@@ -28,13 +28,24 @@ def small_cnn(image: ImageSpec, labels: int, dropout: float, l2: float) -> keras
     inputs = keras.Input((image.height, image.width, image.channels), name="rescaled")
     x = inputs
     for index, filters in enumerate(FILTERS, 1):
-        x = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_regularizer=_decay(l2), name=f"conv{index}")(x)
+        x = layers.Conv2D(
+            filters,
+            3,
+            padding="same",
+            use_bias=False,
+            kernel_regularizer=_decay(l2),
+            name=f"conv{index}",
+        )(x)
         x = layers.MaxPooling2D(name=f"pool{index}")(x)
         x = layers.BatchNormalization(momentum=0.9, name=f"norm{index}")(x)
         x = layers.ReLU(name=f"relu{index}")(x)
     x = layers.GlobalAveragePooling2D(name="average")(x)
     x = layers.Dropout(dropout, name="dropout")(x)
-    return keras.Model(inputs, layers.Dense(labels, kernel_regularizer=_decay(l2), name="logits")(x), name="small-cnn")
+    return keras.Model(
+        inputs,
+        layers.Dense(labels, kernel_regularizer=_decay(l2), name="logits")(x),
+        name="small-cnn",
+    )
 
 
 def _decay(l2: float) -> keras.regularizers.Regularizer | None:

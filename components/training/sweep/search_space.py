@@ -41,25 +41,47 @@ class Range:
 def range_of(text: str, preset: Preset) -> Range:
     """Read ``field=0.01..0.3`` or ``field=32,64,128``.
 
-    A field is one of the policy (batch_size), of its first stage (learning_rate), or a dotted name: stages.1.learning_rate,
-    augmentation.mixup.
+    A field is one of the policy (batch_size), of its first stage (learning_rate), or a dotted name:
+    stages.1.learning_rate, augmentation.mixup.
 
     Raises:
-        UnknownNameError: no such field. InputError: the values can't be read, or the preset refuses them.
+        UnknownNameError: no such field. InputError: the values can't be read, or the preset refuses
+            them.
     """
     name, equals, values = text.partition("=")
     if not equals or not values:
-        raise InputError("a range of the sweep can't be read", expected="FIELD=LOW..HIGH or FIELD=VALUE,VALUE", received=text)
+        raise InputError(
+            "a range of the sweep can't be read",
+            expected="FIELD=LOW..HIGH or FIELD=VALUE,VALUE",
+            received=text,
+        )
     path = _path(name, preset)
     low, dots, high = values.partition("..")
     if not dots:
         found = Range(name, path, tuple(dict.fromkeys(_value(part) for part in values.split(","))))
     else:
-        ends = [end for end in (_value(low), _value(high)) if isinstance(end, (int, float)) and not isinstance(end, bool)]
+        ends = [
+            end
+            for end in (_value(low), _value(high))
+            if isinstance(end, (int, float)) and not isinstance(end, bool)
+        ]
         if len(ends) < 2 or not ends[0] < ends[1]:
-            raise InputError(f"the range of {name} can't be read", expected="two rising numbers, such as 0.01..0.3", received=values)
-        found = Range(name, path, (), float(ends[0]), float(ends[1]), all(isinstance(end, int) for end in ends))
-    for value in found.choices or ((int(found.low), int(found.high)) if found.whole else (found.low, found.high)):
+            raise InputError(
+                f"the range of {name} can't be read",
+                expected="two rising numbers, such as 0.01..0.3",
+                received=values,
+            )
+        found = Range(
+            name,
+            path,
+            (),
+            float(ends[0]),
+            float(ends[1]),
+            all(isinstance(end, int) for end in ends),
+        )
+    for value in found.choices or (
+        (int(found.low), int(found.high)) if found.whole else (found.low, found.high)
+    ):
         varied(preset, {found: value})
     return found
 
@@ -72,7 +94,11 @@ def varied(preset: Preset, values: dict[Range, Value]) -> Preset:
         for step in each.path[:-1]:
             place = place[step]
         # JSON tells 1 from 1.0: a whole number may stand where a fraction is meant.
-        place[each.path[-1]] = float(value) if isinstance(place[each.path[-1]], float) and isinstance(value, int) else value
+        place[each.path[-1]] = (
+            float(value)
+            if isinstance(place[each.path[-1]], float) and isinstance(value, int)
+            else value
+        )
     try:
         return replace(preset, training=from_plain(TrainingPolicy, policy, "training"))
     except EmotionError as error:
@@ -87,7 +113,10 @@ def _path(name: str, preset: Preset) -> tuple[str | int, ...]:
     for path in (*shorthand, dotted):
         if _holds_value(policy, path):
             return path
-    fields = [*plain(Stage(1)), *(key for key, value in policy.items() if not isinstance(value, (dict, list)))]
+    fields = [
+        *plain(Stage(1)),
+        *(key for key, value in policy.items() if not isinstance(value, (dict, list))),
+    ]
     raise UnknownNameError("field to vary", name, fields)
 
 

@@ -1,8 +1,8 @@
 """A sweep: many trainings of one preset with varied fields, judged on its held-out rows; hopeless ones end early.
 
-Optuna chooses (tree-structured Parzen estimator, Bergstra et al. 2011) and prunes (worse than the median of the others at
-the same epoch). The study is a SQLite file; each trial also has the checkpoint that any training has. So a sweep that was
-killed goes on in the middle of its trial.
+Optuna chooses (tree-structured Parzen estimator, Bergstra et al. 2011) and prunes (worse than the
+median of the others at the same epoch). The study is a SQLite file; each trial also has the
+checkpoint that any training has. So a sweep that was killed goes on in the middle of its trial.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ STARTUP_TRIALS = 4  # before any is pruned
 @dataclass(frozen=True)
 class Sweep:
     """Attributes:
-    folder: holds the study, checkpoints and results. trials: finished ones after which it ends, earlier ones included.
-    minutes: no trial begins later than that.
+    folder: holds the study, checkpoints and results. trials: finished ones after which it ends,
+    earlier ones included. minutes: no trial begins later than that.
     """
 
     folder: Path
@@ -68,13 +68,19 @@ def sweep(asked: Sweep, inputs: Inputs, data: Data, scratch: Path) -> list[Froze
         write_atomically(asked.folder / "trials.csv", _csv(trials, asked.ranges).encode())
         last = trials[-1]
         values = ", ".join(f"{name} {_short(value)}" for name, value in last.params.items())
-        print(f"trial {len(trials)} of {asked.trials}: {score_of(last):.4f} {last.state.name.lower()} · {values}", flush=True)
+        print(
+            f"trial {len(trials)} of {asked.trials}: {score_of(last):.4f} {last.state.name.lower()} · {values}",
+            flush=True,
+        )
     return ranked(_finished(study))
 
 
 def ranked(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """Whole trials before pruned ones, then by score."""
-    return sorted(trials, key=lambda trial: (trial.state != TrialState.COMPLETE, -score_of(trial), trial.number))
+    return sorted(
+        trials,
+        key=lambda trial: (trial.state != TrialState.COMPLETE, -score_of(trial), trial.number),
+    )
 
 
 def score_of(trial: FrozenTrial) -> float:
@@ -101,7 +107,8 @@ def _study(asked: Sweep, inputs: Inputs) -> optuna.Study:
     identity = digest([asked.identity, inputs.snapshot.snapshot_id])
     if study.user_attrs.setdefault("identity", identity) != identity:
         raise InputError(
-            f"{asked.folder} holds a sweep of another preset, range or snapshot", fix="give another --output, or remove that folder"
+            f"{asked.folder} holds a sweep of another preset, range or snapshot",
+            fix="give another --output, or remove that folder",
         )
     study.set_user_attr("identity", identity)
     study.sampler = optuna.samplers.TPESampler(seed=asked.preset.training.seed + len(study.trials))
@@ -133,7 +140,13 @@ def _score(trial: Trial, asked: Sweep, inputs: Inputs, data: Data, scratch: Path
         if not standing.over(policy) and trial.should_prune():
             raise optuna.TrialPruned
 
-    context = Context(f"trial-{trial.number}", preset, open_store(str(asked.folder / "store")), scratch, ExecutorOutput(""))
+    context = Context(
+        f"trial-{trial.number}",
+        preset,
+        open_store(str(asked.folder / "store")),
+        scratch,
+        ExecutorOutput(""),
+    )
     key = key_of(inputs.snapshot.snapshot_id, preset, "sweep")
     try:
         learned = learn(context, data, key, told)
@@ -164,17 +177,32 @@ def _drawn(trial: Trial, each: Range) -> Value:
 
 
 def _finished(study: optuna.Study) -> list[FrozenTrial]:
-    return [trial for trial in study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED)) if trial.intermediate_values]
+    return [
+        trial
+        for trial in study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
+        if trial.intermediate_values
+    ]
 
 
 def _csv(trials: Sequence[FrozenTrial], ranges: Sequence[Range]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["trial", "state", "held_out_score", "epochs", "seconds", *(each.name for each in ranges)])
+    writer.writerow(
+        ["trial", "state", "held_out_score", "epochs", "seconds", *(each.name for each in ranges)]
+    )
     for trial in trials:
         seconds = round(trial.duration.total_seconds(), 1) if trial.duration else ""
         values = [trial.params[each.name] for each in ranges]
-        writer.writerow([trial.number, trial.state.name.lower(), score_of(trial), max(trial.intermediate_values), seconds, *values])
+        writer.writerow(
+            [
+                trial.number,
+                trial.state.name.lower(),
+                score_of(trial),
+                max(trial.intermediate_values),
+                seconds,
+                *values,
+            ]
+        )
     return stream.getvalue()
 
 
@@ -183,9 +211,19 @@ def table(trials: Sequence[FrozenTrial], ranges: Sequence[Range]) -> str:
     rows = [["held-out score", "epochs", "", *(each.name for each in ranges)]]
     for trial in trials:
         values = [_short(trial.params[each.name]) for each in ranges]
-        rows.append([f"{score_of(trial):.4f}", str(max(trial.intermediate_values)), trial.state.name.lower(), *values])
+        rows.append(
+            [
+                f"{score_of(trial):.4f}",
+                str(max(trial.intermediate_values)),
+                trial.state.name.lower(),
+                *values,
+            ]
+        )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(
+        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
 
 
 def _short(value: object) -> str:

@@ -1,9 +1,11 @@
 """The schema that columns are held against: a preset's curated one, or what contract and labels say alone.
 
 schemas/<preset>.pbtxt   curated: types, presence and domains, as TFDV's own tools read them. `emotion schema update`
-                         proposes it from an accepted snapshot's statistics; a person looks at the difference.
+                         proposes it from an accepted snapshot's statistics; a person looks at the
+                         difference.
 
-Bounds of drift and skew aren't in it: they stand in the preset, and are put beside the columns when the schema is used.
+Bounds of drift and skew aren't in it: they stand in the preset, and are put beside the columns when
+the schema is used.
 """
 
 from __future__ import annotations
@@ -18,13 +20,24 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from components.shared.artifacts.contract import FEATURE_COLUMNS
 from components.shared.errors import ContractError
 from components.shared.preset import Preset, ValidationPolicy
-from components.validation.distributions.statistics import COLUMN_KINDS, Schema, Statistics, column_statistics
+from components.validation.distributions.statistics import (
+    COLUMN_KINDS,
+    Schema,
+    Statistics,
+    column_statistics,
+)
 from components.validation.rows.tables import USED_SPLITS
 
 SCHEMAS = Path(__file__).parent / "schemas"
 KINDS = {"string": schema_pb2.BYTES, "int32": schema_pb2.INT, "float": schema_pb2.FLOAT}
-# What a measure of 8-bit gray levels can be at all; no more is said of it, since its distribution is drift's and skew's.
-LIMITS: dict[str, tuple[float, float | None]] = {"brightness": (0, 255), "contrast": (0, 127.5), "sharpness": (0, None), "entropy": (0, 8)}
+# What a measure of 8-bit gray levels can be at all; no more is said of it, since its distribution
+# is drift's and skew's.
+LIMITS: dict[str, tuple[float, float | None]] = {
+    "brightness": (0, 255),
+    "contrast": (0, 127.5),
+    "sharpness": (0, None),
+    "entropy": (0, 8),
+}
 
 
 def schema_of(preset: Preset, folder: Path = SCHEMAS) -> tuple[Schema, bool]:
@@ -56,7 +69,8 @@ def read(path: Path) -> Schema:
         return text_format.Parse(path.read_text(encoding="utf-8"), schema_pb2.Schema())
     except text_format.ParseError as error:
         raise ContractError(
-            f"the schema {path} can't be read ({error})", fix="correct it, or make it again with `emotion schema update`"
+            f"the schema {path} can't be read ({error})",
+            fix="correct it, or make it again with `emotion schema update`",
         ) from error
 
 
@@ -68,7 +82,8 @@ def minimal(preset: Preset) -> Schema:
     for name, kind in COLUMN_KINDS.items():
         feature = schema.feature.add(name=name, type=KINDS[kind])
         feature.presence.min_count = 1
-        # A measure may be missing in a row (a row rule warns of it); everything else is in every row, once.
+        # A measure may be missing in a row (a row rule warns of it); everything else is in every
+        # row, once.
         if name not in FEATURE_COLUMNS:
             feature.presence.min_fraction = 1.0
             feature.shape.dim.add(size=1)
@@ -99,7 +114,11 @@ def _widen(feature: Any, described: Any) -> None:
         feature.string_domain.Clear()
         feature.string_domain.value.extend(values)
     elif feature.type == schema_pb2.INT:
-        known = [feature.int_domain.min, feature.int_domain.max] if feature.HasField("int_domain") else []
+        known = (
+            [feature.int_domain.min, feature.int_domain.max]
+            if feature.HasField("int_domain")
+            else []
+        )
         values = [*known, int(described.num_stats.min), int(described.num_stats.max)]
         feature.int_domain.min, feature.int_domain.max = min(values), max(values)
     elif not feature.HasField("float_domain"):

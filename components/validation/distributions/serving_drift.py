@@ -1,8 +1,9 @@
 """`emotion drift`: what was served, against what the version that served was trained on.
 
-The predictor keeps features and probabilities of a share of its requests (`serving.payload` in the preset);
-ingestion measured the same features of every training row, and validation kept their statistics beside the
-snapshot. The label that was answered is compared with the labels of the training rows.
+The predictor keeps features and probabilities of a share of its requests (`serving.payload` in the
+preset); ingestion measured the same features of every training row, and validation kept their
+statistics beside the snapshot. The label that was answered is compared with the labels of the
+training rows.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from components.shared.store import keys
 from components.shared.store.interface import Store, open_store
 
 DRIFTED = 3  # exit code
-# Of rows drawn like the training rows themselves, the farthest of four measures came to 0.084 with 100 rows, 0.037 with 200.
+# Of rows drawn like the training rows themselves, the farthest of four measures came to 0.084 with
+# 100 rows, 0.037 with 200.
 ENOUGH_ROWS = 200
 SIZE_COLUMNS = ("width", "height")
 COLUMNS = ("label", *FEATURE_COLUMNS, *SIZE_COLUMNS)
@@ -53,18 +55,30 @@ def since(text: str, now: datetime) -> datetime:
     """
     found = re.fullmatch(r"(\d{1,4})([dhm])", text)
     try:
-        start = now - timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
+        start = (
+            now - timedelta(**{_UNITS[found[2]]: int(found[1])})
+            if found
+            else datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
+        )
     except ValueError as error:
-        raise InputError(f"--since can't be read ({error})", expected="7d, 12h, 30m, or a date as 2026-11-14", received=text) from error
+        raise InputError(
+            f"--since can't be read ({error})",
+            expected="7d, 12h, 30m, or a date as 2026-11-14",
+            received=text,
+        ) from error
     if start >= now:
         raise InputError("--since is in the future", received=text)
     return start
 
 
-def served_rows(store: Store, model_name: str, version: str, start: datetime, end: datetime) -> Iterator[ServedRow]:
+def served_rows(
+    store: Store, model_name: str, version: str, start: datetime, end: datetime
+) -> Iterator[ServedRow]:
     """What a version answered from ``start`` on. Raises ContractError for a line that is no `ServedRow`."""
     for day in range((end.date() - start.date()).days + 1):
-        for key in store.list(keys.served(model_name, (start.date() + timedelta(days=day)).isoformat())):
+        for key in store.list(
+            keys.served(model_name, (start.date() + timedelta(days=day)).isoformat())
+        ):
             for line in (store.read(key) or b"").splitlines():
                 row = from_json(ServedRow, line, store.location(key))
                 if row.version == version and datetime.fromisoformat(row.at) >= start:
@@ -73,17 +87,29 @@ def served_rows(store: Store, model_name: str, version: str, start: datetime, en
 
 def judged(distances: dict[str, float], policy: ValidationPolicy) -> list[Distance]:
     """Each column that could be measured, with the preset's bound for drift."""
-    bounds = {"label": policy.max_label_drift, **dict.fromkeys(FEATURE_COLUMNS, policy.max_feature_drift)}
+    bounds = {
+        "label": policy.max_label_drift,
+        **dict.fromkeys(FEATURE_COLUMNS, policy.max_feature_drift),
+    }
     return [
-        Distance(column, "L-infinity" if column == "label" else "Jensen-Shannon", distances[column], bounds.get(column))
+        Distance(
+            column,
+            "L-infinity" if column == "label" else "Jensen-Shannon",
+            distances[column],
+            bounds.get(column),
+        )
         for column in COLUMNS
         if column in distances
     ]
 
 
-def record_of(found: Sequence[Distance], rows: int, version: str, start: datetime, at: datetime) -> DriftRecord:
+def record_of(
+    found: Sequence[Distance], rows: int, version: str, start: datetime, at: datetime
+) -> DriftRecord:
     """What the next night reads."""
-    far = [f"{each.column} {each.distance:.3f}, bound {each.bound:g}" for each in found if each.drifted]
+    far = [
+        f"{each.column} {each.distance:.3f}, bound {each.bound:g}" for each in found if each.drifted
+    ]
     sentence = f"{rows:,} served rows are {'away from' if far else 'close to'} the training rows{': ' if far else ''}{'; '.join(far)}"
     return DriftRecord(version, _told(start), _told(at), bool(far), sentence)
 
@@ -93,7 +119,9 @@ def table(found: Iterable[Distance]) -> str:
     lines = [f"{'column':12} {'measure':16} {'distance':>8} {'bound':>7}"]
     for each in found:
         bound = "-" if each.bound is None else f"{each.bound:g}"
-        lines.append(f"{each.column:12} {each.measure:16} {each.distance:>8.3f} {bound:>7}{'  drifted' if each.drifted else ''}")
+        lines.append(
+            f"{each.column:12} {each.measure:16} {each.distance:>8.3f} {bound:>7}{'  drifted' if each.drifted else ''}"
+        )
     return "\n".join(lines)
 
 
@@ -104,12 +132,16 @@ def main(argv: Sequence[str], load: Callable[[str], ModuleType], now: datetime) 
         load: imports a module of this package that needs TensorFlow Data Validation.
 
     Raises:
-        InputError: too few rows were served. ContractError: the statistics of the snapshot are gone.
+        InputError: too few rows were served. ContractError: the statistics of the snapshot are
+            gone.
     """
     arguments = _arguments(argv)
     store, preset = open_store(arguments.store), from_json(Preset, arguments.preset, "preset")
     start = since(arguments.since, now)
-    rows = [{name: getattr(row, name) for name in COLUMNS} for row in served_rows(store, preset.model_name, arguments.version, start, now)]
+    rows = [
+        {name: getattr(row, name) for name in COLUMNS}
+        for row in served_rows(store, preset.model_name, arguments.version, start, now)
+    ]
     if len(rows) < ENOUGH_ROWS:
         raise InputError(
             f"too few rows of {arguments.version} since {_told(start)} to tell",
@@ -119,15 +151,28 @@ def main(argv: Sequence[str], load: Callable[[str], ModuleType], now: datetime) 
         )
     content = store.read(arguments.statistics)
     if content is None:
-        raise ContractError("the statistics of the training rows are gone", expected=store.location(arguments.statistics))
+        raise ContractError(
+            "the statistics of the training rows are gone",
+            expected=store.location(arguments.statistics),
+        )
     distributions, schemas = load("statistics"), load("schema")
     statistics = distributions.from_bytes(content, store.location(arguments.statistics))
     schema = schemas.measuring(schemas.schema_of(preset)[0], SIZE_COLUMNS)
-    found = judged(distributions.drift(rows, statistics, schema, preset.data.labels), preset.validation)
+    found = judged(
+        distributions.drift(rows, statistics, schema, preset.data.labels), preset.validation
+    )
     record = record_of(found, len(rows), arguments.version, start, now)
     store.write(keys.drift(preset.model_name), to_pretty_json(record).encode())
     if arguments.json:
-        print(json.dumps({**asdict(record), "rows": len(rows), "columns": [{**asdict(each), "drifted": each.drifted} for each in found]}))
+        print(
+            json.dumps(
+                {
+                    **asdict(record),
+                    "rows": len(rows),
+                    "columns": [{**asdict(each), "drifted": each.drifted} for each in found],
+                }
+            )
+        )
     else:
         print(
             f"{preset.model_name} {record.version}, served since {record.since}: {len(rows):,} rows\n\n{table(found)}\n\n{record.sentence}"
@@ -136,12 +181,20 @@ def main(argv: Sequence[str], load: Callable[[str], ModuleType], now: datetime) 
 
 
 def _arguments(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m components.validation drift", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m components.validation drift", description=main.__doc__
+    )
     parser.add_argument("--preset", required=True, help="the preset as JSON: labels and bounds")
     parser.add_argument("--store", required=True, help="folder or URI of the store")
     parser.add_argument("--version", required=True, help="that served")
-    parser.add_argument("--statistics", required=True, help="key of the statistics of the snapshot that it was trained on")
-    parser.add_argument("--since", required=True, help="7d, 12h, 30m, or a date as 2026-11-14 (UTC)")
+    parser.add_argument(
+        "--statistics",
+        required=True,
+        help="key of the statistics of the snapshot that it was trained on",
+    )
+    parser.add_argument(
+        "--since", required=True, help="7d, 12h, 30m, or a date as 2026-11-14 (UTC)"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     return parser.parse_args(argv)
 

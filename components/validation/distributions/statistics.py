@@ -1,7 +1,8 @@
 """Statistics, anomalies, drift and skew with TensorFlow Data Validation, in memory: no Beam pipeline is started.
 
-TFDV computes every distance itself, through the comparators in the schema: Jensen-Shannon divergence
-(base 2, so 0 to 1) of a picture measure's histogram, L-infinity distance of the label's shares.
+TFDV computes every distance itself, through the comparators in the schema: Jensen-Shannon
+divergence (base 2, so 0 to 1) of a picture measure's histogram, L-infinity distance of the label's
+shares.
 """
 
 from __future__ import annotations
@@ -23,14 +24,28 @@ from components.shared.findings import ClassSlice
 from components.validation.rows.tables import USED_SPLITS
 
 EVERY_ROW = "all"
-# What a row is known by differs in every row, and what it says about the source isn't a distribution.
+# What a row is known by differs in every row, and what it says about the source isn't a
+# distribution.
 WITHOUT_STATISTICS = (
-    "image", "label_distribution", "example_id", "content_id", "group_id", "source", "source_uri", "perceptual_hash", "note",
+    "image",
+    "label_distribution",
+    "example_id",
+    "content_id",
+    "group_id",
+    "source",
+    "source_uri",
+    "perceptual_hash",
+    "note",
     "published_split",
-)  # fmt: skip
-COLUMN_KINDS = {name: kind for name, kind in EXAMPLE_COLUMNS.items() if name not in WITHOUT_STATISTICS}
+)
+COLUMN_KINDS = {
+    name: kind for name, kind in EXAMPLE_COLUMNS.items() if name not in WITHOUT_STATISTICS
+}
 COLUMNS = tuple(COLUMN_KINDS)
-DISTANCES = (anomalies_pb2.AnomalyInfo.COMPARATOR_L_INFTY_HIGH, anomalies_pb2.AnomalyInfo.COMPARATOR_JENSEN_SHANNON_DIVERGENCE_HIGH)
+DISTANCES = (
+    anomalies_pb2.AnomalyInfo.COMPARATOR_L_INFTY_HIGH,
+    anomalies_pb2.AnomalyInfo.COMPARATOR_JENSEN_SHANNON_DIVERGENCE_HIGH,
+)
 
 Statistics = Any
 Schema = Any
@@ -61,11 +76,16 @@ def describe(examples: pd.DataFrame, labels: tuple[str, ...]) -> Statistics:
     columns = examples[[name for name in COLUMNS if name in examples]]
     splits = examples["split"] if "split" in examples else pd.Series("", index=examples.index)
     named = examples["label"] if "label" in examples else pd.Series("", index=examples.index)
-    chosen = {EVERY_ROW: pd.Series(True, index=examples.index), **{name: splits == name for name in USED_SPLITS}}
+    chosen = {
+        EVERY_ROW: pd.Series(True, index=examples.index),
+        **{name: splits == name for name in USED_SPLITS},
+    }
     chosen |= {slice_of(label): (splits == "train") & (named == label) for label in labels}
     together = statistics_pb2.DatasetFeatureStatisticsList()
     for name, rows in chosen.items():
-        (dataset,) = tfdv.generate_statistics_from_dataframe(columns[rows].reset_index(drop=True), options, n_jobs=1).datasets
+        (dataset,) = tfdv.generate_statistics_from_dataframe(
+            columns[rows].reset_index(drop=True), options, n_jobs=1
+        ).datasets
         dataset.name = name
         together.datasets.append(dataset)
     return together
@@ -80,13 +100,17 @@ def slices(statistics: Statistics, labels: tuple[str, ...]) -> tuple[ClassSlice,
     """Rows, means and standard deviations of every label's training rows."""
     found = []
     for label in labels:
-        measured = {name: column_statistics(statistics, name, slice_of(label)) for name in FEATURE_COLUMNS}
+        measured = {
+            name: column_statistics(statistics, name, slice_of(label)) for name in FEATURE_COLUMNS
+        }
         numbers = {
             name: column.num_stats
             for name, column in measured.items()
             if column is not None and column.num_stats.common_stats.num_non_missing
         }
-        means = {name: round(each.mean, 4) for name, each in numbers.items() if math.isfinite(each.mean)}
+        means = {
+            name: round(each.mean, 4) for name, each in numbers.items() if math.isfinite(each.mean)
+        }
         deviations = {name: round(numbers[name].std_dev, 4) for name in means}
         found.append(ClassSlice(label, rows_of(statistics, slice_of(label)), means, deviations))
     return tuple(found)
@@ -97,31 +121,60 @@ def compare(statistics: Statistics, schema: Schema, earlier: Statistics | None) 
     every_row = tfdv.validate_statistics(_dataset(statistics, EVERY_ROW), schema)
     previous = _dataset(earlier, "train") if earlier is not None else None
     anomalies = tfdv.validate_statistics(
-        _dataset(statistics, "train"), schema, previous_statistics=previous, serving_statistics=_dataset(statistics, "test")
+        _dataset(statistics, "train"),
+        schema,
+        previous_statistics=previous,
+        serving_statistics=_dataset(statistics, "test"),
     )
     for name, info in every_row.anomaly_info.items():
         if name not in anomalies.anomaly_info:
             anomalies.anomaly_info[name].CopyFrom(info)
-    return Comparison(_mismatches(every_row), _measured(anomalies, "drift"), _measured(anomalies, "skew"), anomalies)
+    return Comparison(
+        _mismatches(every_row),
+        _measured(anomalies, "drift"),
+        _measured(anomalies, "skew"),
+        anomalies,
+    )
 
 
-def drift(rows: Sequence[dict[str, Any]], earlier: Statistics, schema: Schema, labels: tuple[str, ...]) -> dict[str, float]:
+def drift(
+    rows: Sequence[dict[str, Any]], earlier: Statistics, schema: Schema, labels: tuple[str, ...]
+) -> dict[str, float]:
     """Distance of each column of other rows, named as the examples' are, to the training rows of a snapshot."""
-    statistics = tfdv.generate_statistics_from_dataframe(pd.DataFrame(rows), _options(labels), n_jobs=1)
-    return _measured(tfdv.validate_statistics(statistics, schema, previous_statistics=_dataset(earlier, "train")), "drift")
+    statistics = tfdv.generate_statistics_from_dataframe(
+        pd.DataFrame(rows), _options(labels), n_jobs=1
+    )
+    return _measured(
+        tfdv.validate_statistics(
+            statistics, schema, previous_statistics=_dataset(earlier, "train")
+        ),
+        "drift",
+    )
 
 
 def class_drift(
-    statistics: Statistics, earlier: Statistics, schema: Schema, labels: tuple[str, ...], enough: int
+    statistics: Statistics,
+    earlier: Statistics,
+    schema: Schema,
+    labels: tuple[str, ...],
+    enough: int,
 ) -> dict[str, dict[str, float]]:
     """Per label, the distance of each measure of its training rows to the earlier ones; labels with ``enough`` rows in both."""
     found = {}
-    known = {dataset.name for dataset in earlier.datasets}  # a snapshot of an older version has no slices
+    known = {
+        dataset.name for dataset in earlier.datasets
+    }  # a snapshot of an older version has no slices
     for label in labels:
         name = slice_of(label)
         if name in known and min(rows_of(statistics, name), rows_of(earlier, name)) >= enough:
-            anomalies = tfdv.validate_statistics(_dataset(statistics, name), schema, previous_statistics=_dataset(earlier, name))
-            found[label] = {column: value for column, value in _measured(anomalies, "drift").items() if column in FEATURE_COLUMNS}
+            anomalies = tfdv.validate_statistics(
+                _dataset(statistics, name), schema, previous_statistics=_dataset(earlier, name)
+            )
+            found[label] = {
+                column: value
+                for column, value in _measured(anomalies, "drift").items()
+                if column in FEATURE_COLUMNS
+            }
     return found
 
 
@@ -167,7 +220,9 @@ def to_text(message: Any) -> bytes:
 
 
 def _options(labels: tuple[str, ...]) -> Any:
-    return tfdv.StatsOptions(num_top_values=len(labels) + 20, num_rank_histogram_buckets=len(labels) + 20)
+    return tfdv.StatsOptions(
+        num_top_values=len(labels) + 20, num_rank_histogram_buckets=len(labels) + 20
+    )
 
 
 def _dataset(statistics: Statistics, name: str) -> Statistics:

@@ -14,11 +14,17 @@ Probabilities = npt.NDArray[np.float64]
 def doubted(probabilities: Probabilities, labels: Labels) -> npt.NDArray[np.bool_]:
     """Which rows fall off the diagonal of the confident joint.
 
-    A row counts for the most probable label among those whose probability reaches that label's threshold: the mean
-    probability that rows so labelled get for it (equation 2). Where none does, the row isn't doubted.
+    A row counts for the most probable label among those whose probability reaches that label's
+    threshold: the mean probability that rows so labelled get for it (equation 2). Where none does,
+    the row isn't doubted.
     """
     classes = range(probabilities.shape[1])
-    thresholds = np.array([probabilities[labels == label, label].mean() if (labels == label).any() else np.inf for label in classes])
+    thresholds = np.array(
+        [
+            probabilities[labels == label, label].mean() if (labels == label).any() else np.inf
+            for label in classes
+        ]
+    )
     confident = np.where(probabilities >= thresholds, probabilities, -1.0)
     return (confident.max(axis=1) >= 0) & (confident.argmax(axis=1) != labels)
 

@@ -1,8 +1,9 @@
 """Predictions for every row by a model that saw neither the row nor anything of its content group.
 
-Linear discriminant analysis with a shrunken covariance (Hastie, Tibshirani and Friedman, "The Elements of Statistical
-Learning", 2nd edition, sections 4.3 and 4.3.1; Friedman 1989, "Regularized Discriminant Analysis"). It needs sums and one
-matrix of products per fold, so that the model without a fold is the sum of the others': five models cost hardly more than one.
+Linear discriminant analysis with a shrunken covariance (Hastie, Tibshirani and Friedman, "The
+Elements of Statistical Learning", 2nd edition, sections 4.3 and 4.3.1; Friedman 1989, "Regularized
+Discriminant Analysis"). It needs sums and one matrix of products per fold, so that the model
+without a fold is the sum of the others': five models cost hardly more than one.
 """
 
 from __future__ import annotations
@@ -27,19 +28,26 @@ def folds(groups: Sequence[str]) -> npt.NDArray[np.int64]:
     return np.array([zlib.crc32(group.encode()) % FOLDS for group in groups], np.int64)
 
 
-def predict(features: Features, labels: Labels, fold: npt.NDArray[np.int64], classes: int) -> Probabilities:
+def predict(
+    features: Features, labels: Labels, fold: npt.NDArray[np.int64], classes: int
+) -> Probabilities:
     """Probabilities ``[n, classes]`` of every row from a model fitted on the other folds.
 
     Args:
         features: float32 ``[n, d]``, standardised in place; what isn't finite counts as the mean.
-        labels: ``[n]``, 0 to ``classes`` - 1. A class that stands in no other fold gets probability 0.
+        labels: ``[n]``, 0 to ``classes`` - 1. A class that stands in no other fold gets probability
+            0.
     """
     _standardise(features)
     order = np.argsort(fold, kind="stable")
     bounds = np.searchsorted(fold[order], np.arange(FOLDS + 1))
     is_of = np.eye(classes, dtype=np.float32)[labels]
     size = features.shape[1]
-    products, sums, counts = np.zeros((FOLDS, size, size), np.float32), np.zeros((FOLDS, classes, size)), np.zeros((FOLDS, classes))
+    products, sums, counts = (
+        np.zeros((FOLDS, size, size), np.float32),
+        np.zeros((FOLDS, classes, size)),
+        np.zeros((FOLDS, classes)),
+    )
     for index in range(FOLDS):
         rows = order[bounds[index] : bounds[index + 1]]
         mine = features[rows]
@@ -49,7 +57,9 @@ def predict(features: Features, labels: Labels, fold: npt.NDArray[np.int64], cla
     for index in range(FOLDS):
         rows, others = order[bounds[index] : bounds[index + 1]], np.arange(FOLDS) != index
         if len(rows):
-            weights, offsets = _fit(products[others].sum(axis=0), sums[others].sum(axis=0), counts[others].sum(axis=0))
+            weights, offsets = _fit(
+                products[others].sum(axis=0), sums[others].sum(axis=0), counts[others].sum(axis=0)
+            )
             probabilities[rows] = _softmax(features[rows] @ weights.astype(np.float32) + offsets)
     return probabilities
 
@@ -60,20 +70,28 @@ def _standardise(features: Features) -> None:
         block = features[:, first : first + COLUMNS_AT_ONCE]
         absent = ~np.isfinite(block)
         if absent.any():
-            means = np.divide(np.where(absent, 0, block).sum(axis=0), np.maximum((~absent).sum(axis=0), 1), dtype=np.float32)
+            means = np.divide(
+                np.where(absent, 0, block).sum(axis=0),
+                np.maximum((~absent).sum(axis=0), 1),
+                dtype=np.float32,
+            )
             np.copyto(block, means, where=absent)
         block -= block.mean(axis=0)
         block /= block.std(axis=0) + np.float32(1e-6)
 
 
-def _fit(products: Features, sums: Probabilities, counts: Probabilities) -> tuple[Probabilities, Probabilities]:
+def _fit(
+    products: Features, sums: Probabilities, counts: Probabilities
+) -> tuple[Probabilities, Probabilities]:
     """Weights ``[d, classes]`` and offsets of the discriminant, from sums over the training rows."""
     total = max(counts.sum(), 1.0)
     means = sums / np.maximum(counts, 1)[:, None]
     within = (products - sums.T @ means) / total
     size = len(within)
     within *= 1 - SHRINKAGE
-    within[np.diag_indices(size)] += SHRINKAGE * max(np.trace(within) / (1 - SHRINKAGE) / size, 1e-9)
+    within[np.diag_indices(size)] += SHRINKAGE * max(
+        np.trace(within) / (1 - SHRINKAGE) / size, 1e-9
+    )
     weights = np.linalg.solve(within, means.T)
     with np.errstate(divide="ignore"):
         return weights, np.log(counts / total) - 0.5 * np.einsum("cd,dc->c", means, weights)

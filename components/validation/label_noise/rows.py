@@ -21,7 +21,10 @@ def usable(folder: Path, snapshot: Snapshot, splits: Sequence[str], labels: Sequ
     found, first = [], 0
     for shard in snapshot.shards:
         table = pq.read_table(folder / shard, columns=["label", "split"])
-        fits = pc.and_(pc.is_in(table["label"], pa.array(labels, pa.string())), pc.is_in(table["split"], pa.array(splits, pa.string())))
+        fits = pc.and_(
+            pc.is_in(table["label"], pa.array(labels, pa.string())),
+            pc.is_in(table["split"], pa.array(splits, pa.string())),
+        )
         found.append(first + np.flatnonzero(fits.to_numpy()))
         first += len(table)
     return np.concatenate(found) if found else np.zeros(0, np.int64)
@@ -34,7 +37,9 @@ def sample(rows: Rows, at_most: int, seed: str) -> Rows:
     return np.sort(np.random.default_rng(int(seed[:16], 16)).choice(rows, at_most, replace=False))
 
 
-def read(folder: Path, snapshot: Snapshot, rows: Rows, columns: Sequence[str]) -> Iterator[pa.Table]:
+def read(
+    folder: Path, snapshot: Snapshot, rows: Rows, columns: Sequence[str]
+) -> Iterator[pa.Table]:
     """``columns`` of ``rows`` (sorted numbers), in their order, a table per row group that has any."""
     first = 0
     for shard in snapshot.shards:
@@ -43,5 +48,7 @@ def read(folder: Path, snapshot: Snapshot, rows: Rows, columns: Sequence[str]) -
                 last = first + file.metadata.row_group(group).num_rows
                 mine = rows[np.searchsorted(rows, first) : np.searchsorted(rows, last)]
                 if len(mine):
-                    yield file.read_row_group(group, columns=list(columns), use_threads=False).take(pa.array(mine - first))
+                    yield file.read_row_group(group, columns=list(columns), use_threads=False).take(
+                        pa.array(mine - first)
+                    )
                 first = last

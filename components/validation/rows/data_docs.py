@@ -1,8 +1,9 @@
 """Great Expectations' Data Docs of one validation, as one page that needs no network and runs no script.
 
-What each expectation found, Great Expectations' own renderer says. The page around it and its tables are ours
-(templates/): its own pages fetch styles and scripts from public servers, draw their index with a script, tell times and
-ids of their own making, so that no two would be alike, and put values into tables unescaped.
+What each expectation found, Great Expectations' own renderer says. The page around it and its
+tables are ours (templates/): its own pages fetch styles and scripts from public servers, draw their
+index with a script, tell times and ids of their own making, so that no two would be alike, and put
+values into tables unescaped.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from great_expectations.render.renderer.content_block import ValidationResultsTableContentBlockRenderer
+from great_expectations.render.renderer.content_block import (
+    ValidationResultsTableContentBlockRenderer,
+)
 from great_expectations.render.view import DefaultJinjaPageView
 from jinja2 import ChoiceLoader, FileSystemLoader
 
@@ -38,7 +41,9 @@ def page(rules: Sequence[Documented]) -> str:
             "name": rule.name,
             "severity": rule.severity,
             "table": rule.table,
-            "content": ValidationResultsTableContentBlockRenderer.render([rule.result]).to_json_dict(),
+            "content": ValidationResultsTableContentBlockRenderer.render(
+                [rule.result]
+            ).to_json_dict(),
         }
         for rule in rules
     ]

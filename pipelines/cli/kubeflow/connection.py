@@ -14,7 +14,9 @@ from pipelines import presets
 if TYPE_CHECKING:
     from pipelines.cluster.client import Kubeflow
 
-PresetName = Annotated[str, typer.Option("--preset", help="Name of a preset; `emotion presets` lists them.")]
+PresetName = Annotated[
+    str, typer.Option("--preset", help="Name of a preset; `emotion presets` lists them.")
+]
 Name = Annotated[str, typer.Option("--name", help="Of the schedule; PRESET-nightly by default.")]
 Host = Annotated[
     str,
@@ -37,14 +39,20 @@ Auth = Annotated[
         "• none: an address that asks for nothing, such as a port-forward\n\n"
         "By default in-cluster where that token is mounted, else none; iap where KF_PIPELINES_IAP_OAUTH2_CLIENT_ID is set."
     ),
-]  # fmt: skip
-Namespace = Annotated[str, typer.Option(help="Your profile's namespace, where Kubeflow has several users.")]
-CaFile = Annotated[Path | None, typer.Option(help="Certificates to trust, where the address has one of your own.")]
+]
+Namespace = Annotated[
+    str, typer.Option(help="Your profile's namespace, where Kubeflow has several users.")
+]
+CaFile = Annotated[
+    Path | None, typer.Option(help="Certificates to trust, where the address has one of your own.")
+]
 
 
 def connect(host: str, auth: str, namespace: str, ca_file: Path | None) -> Kubeflow:
     """kfp's client for these options."""
-    from pipelines.cluster.client import Kubeflow  # kfp takes seconds to import; `emotion --help` need not wait for it
+    from pipelines.cluster.client import (
+        Kubeflow,
+    )  # kfp takes seconds to import; `emotion --help` need not wait for it
 
     return Kubeflow(host, auth, namespace, ca_file)
 
@@ -57,5 +65,8 @@ def schedule_name(name: str, preset: str) -> str:
 def named(what: str, name: str) -> str:
     """A name that a person gave, or nothing: it becomes part of keys and of commands to copy. Raises InputError."""
     if name and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        raise InputError(f"a {what} can't be called {name!r}", expected="up to 100 letters, digits, dots, dashes and underscores")
+        raise InputError(
+            f"a {what} can't be called {name!r}",
+            expected="up to 100 letters, digits, dots, dashes and underscores",
+        )
     return name

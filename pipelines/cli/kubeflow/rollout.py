@@ -40,15 +40,25 @@ app = typer.Typer(
 Model = Annotated[str, typer.Argument(help="Model name; may be left out where there is only one.")]
 Namespace = Annotated[str, typer.Option(help="Of the InferenceService.")]
 Context = Annotated[str, typer.Option(help="Of the kubeconfig; its current one by default.")]
-# Another option than `Context`, though of the same name: without it the present kubeconfig isn't used at all.
+# Another option than `Context`, though of the same name: without it the present kubeconfig isn't
+# used at all.
 FromHere = Annotated[
     str,
     typer.Option(
-        "--context", help="Drive it from this machine through this context of the kubeconfig, where it reaches the pods' addresses."
+        "--context",
+        help="Drive it from this machine through this context of the kubeconfig, where it reaches the pods' addresses.",
     ),
 ]
-Profile = Annotated[str, typer.Option(help="Your profile's namespace in Kubeflow, where it has several users: the pod runs there.")]
-ServingImage = Annotated[str, typer.Option(help="Of the predictor; by default the one that the version was checked with.")]
+Profile = Annotated[
+    str,
+    typer.Option(
+        help="Your profile's namespace in Kubeflow, where it has several users: the pod runs there."
+    ),
+]
+ServingImage = Annotated[
+    str,
+    typer.Option(help="Of the predictor; by default the one that the version was checked with."),
+]
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,9 @@ class Prepared:
 
 
 @app.command()
-def status(model: Model = "", namespace: Namespace = "emotion", context: Context = "", store: Store = "") -> None:
+def status(
+    model: Model = "", namespace: Namespace = "emotion", context: Context = "", store: Store = ""
+) -> None:
     """Show where the traffic is, and what each step measured; with --store also what the registry in it wants.
 
     [dim]Examples:[/]
@@ -86,7 +98,12 @@ def status(model: Model = "", namespace: Namespace = "emotion", context: Context
 
 @app.command()
 def start(
-    preset: Annotated[str, typer.Option(help="Whose serving section says where and how; its model's champion is brought.")],
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="Whose serving section says where and how; its model's champion is brought."
+        ),
+    ],
     store: Store = "store",
     serving_image: ServingImage = "",
     context: FromHere = "",
@@ -99,9 +116,10 @@ def start(
 ) -> None:
     """Bring the registry's champion to the traffic, from a pod of the cluster; print its steps until it serves.
 
-    The deploy step does so for what the gate blesses. After `emotion models approve`, `promote` or `rollback` the
-    champion is another than what serves, until this is run: by the same steps, and back by itself where one fails.
-    Ctrl-C leaves the pod at work; run again, the command follows it. A preset without serving.rollout gets the default policy.
+    The deploy step does so for what the gate blesses. After `emotion models approve`, `promote` or
+    `rollback` the champion is another than what serves, until this is run: by the same steps, and
+    back by itself where one fails. Ctrl-C leaves the pod at work; run again, the command follows
+    it. A preset without serving.rollout gets the default policy.
 
     Exit code 0: it serves · 3: the traffic went back, or stands where a person paused it.
 
@@ -113,8 +131,23 @@ def start(
     if context:
         image = ["--serving-image", serving_image] if serving_image else []
         as_of = _as_of(chosen.model_name, chosen.serving.namespace, store)
-        _from_here(as_of, "start", "--preset", to_json(with_policy(chosen)), "--store", store, "--context", context, *image)
-    drive(prepare(start_task(chosen, store, serving_image), Place(registry, service_account, host, auth, profile, ca_file)))
+        _from_here(
+            as_of,
+            "start",
+            "--preset",
+            to_json(with_policy(chosen)),
+            "--store",
+            store,
+            "--context",
+            context,
+            *image,
+        )
+    drive(
+        prepare(
+            start_task(chosen, store, serving_image),
+            Place(registry, service_account, host, auth, profile, ca_file),
+        )
+    )
 
 
 @app.command()
@@ -122,7 +155,9 @@ def resume(
     model: Model = "",
     namespace: Namespace = "emotion",
     store: Store = "store",
-    again: Annotated[bool, typer.Option("--again", help="Try a version once more that was rolled back.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Try a version once more that was rolled back.")
+    ] = False,
     context: FromHere = "",
     registry: Registry = "",
     service_account: ServiceAccount = "emotion-run",
@@ -138,7 +173,14 @@ def resume(
       emotion rollout resume --store gs://bucket/store --again
     """
     words = ("resume", *["--again"] * again)
-    _steer(words, model, namespace, store, context, Place(registry, service_account, host, auth, profile, ca_file))
+    _steer(
+        words,
+        model,
+        namespace,
+        store,
+        context,
+        Place(registry, service_account, host, auth, profile, ca_file),
+    )
 
 
 @app.command()
@@ -165,7 +207,14 @@ def abort(
     [dim]Example:[/]
       emotion rollout abort --store gs://bucket/store --host http://localhost:8888
     """
-    _steer(("abort",), model, namespace, store, context, Place(registry, service_account, host, auth, profile, ca_file))
+    _steer(
+        ("abort",),
+        model,
+        namespace,
+        store,
+        context,
+        Place(registry, service_account, host, auth, profile, ca_file),
+    )
 
 
 def start_task(preset: Preset, store: str, serving_image: str = "") -> Task:
@@ -177,15 +226,17 @@ def start_task(preset: Preset, store: str, serving_image: str = "") -> Task:
 
 def with_policy(preset: Preset) -> Preset:
     """The preset with the default policy where it names no rollout: who asks for one by hand wants one."""
-    return replace(preset, serving=replace(preset.serving, rollout=preset.serving.rollout or RolloutPolicy()))
+    return replace(
+        preset, serving=replace(preset.serving, rollout=preset.serving.rollout or RolloutPolicy())
+    )
 
 
 def prepare(task: Task, place: Place) -> Prepared:
     """Everything that may refuse a rollout before anything is changed.
 
     Raises:
-        InputError: nothing says where Kubeflow is, which is said after what would be done there, or where the image is; or the
-            cluster lacks what the pod names.
+        InputError: nothing says where Kubeflow is, which is said after what would be done there, or
+            where the image is; or the cluster lacks what the pod names.
         EnvironmentProblem: Kubeflow can't be reached.
     """
     from pipelines.cluster import checks, rollouts
@@ -212,32 +263,54 @@ def drive(prepared: Prepared) -> NoReturn:
     as_of = _as_of(task.model, task.namespace, task.parameters["store"])
     run = None
     try:
-        run, started = rollouts.begin(client, task, prepared.pipeline, prepared.place.service_account)
-        console.print(
-            f"{'started' if started else 'already under way'}: [bold]{escape(run.display_name)}[/] ({run.run_id})", soft_wrap=True
+        run, started = rollouts.begin(
+            client, task, prepared.pipeline, prepared.place.service_account
         )
-        code = rollouts.follow(client, run.run_id, lambda line: console.print(complete_all(line, as_of), markup=False, soft_wrap=True))
+        console.print(
+            f"{'started' if started else 'already under way'}: [bold]{escape(run.display_name)}[/] ({run.run_id})",
+            soft_wrap=True,
+        )
+        code = rollouts.follow(
+            client,
+            run.run_id,
+            lambda line: console.print(complete_all(line, as_of), markup=False, soft_wrap=True),
+        )
     except (KeyboardInterrupt, EnvironmentProblem) as error:
         if run is None and not isinstance(error, KeyboardInterrupt):
             raise
         why = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error).rstrip(".")
         errors.print(
-            f"[yellow]{escape(why)}[/]; a pod that was started goes on, and sends the traffic back where a step fails", soft_wrap=True
+            f"[yellow]{escape(why)}[/]; a pod that was started goes on, and sends the traffic back where a step fails",
+            soft_wrap=True,
         )
         goes_back = hint("rollout", "abort", as_of=as_of)
-        errors.print(f"Follow it with: {_same(task, as_of)}\nSend the traffic back with: {goes_back}", markup=False, soft_wrap=True)
-        raise typer.Exit(130 if isinstance(error, KeyboardInterrupt) else EnvironmentProblem.exit_code) from None
+        errors.print(
+            f"Follow it with: {_same(task, as_of)}\nSend the traffic back with: {goes_back}",
+            markup=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(
+            130 if isinstance(error, KeyboardInterrupt) else EnvironmentProblem.exit_code
+        ) from None
     raise typer.Exit(code)
 
 
 def _same(task: Task, as_of: Sequence[str]) -> str:
     """The command that started a task; typed again, it follows its pod."""
     if task.preset:
-        return hint("rollout", "start", as_of=as_of, preset=task.preset, serving_image=task.parameters["serving_image"])
+        return hint(
+            "rollout",
+            "start",
+            as_of=as_of,
+            preset=task.preset,
+            serving_image=task.parameters["serving_image"],
+        )
     return hint("rollout", task.words[0], as_of=as_of, again="--again" in task.words)
 
 
-def _steer(words: tuple[str, ...], model: str, namespace: str, store: str, context: str, place: Place) -> NoReturn:
+def _steer(
+    words: tuple[str, ...], model: str, namespace: str, store: str, context: str, place: Place
+) -> NoReturn:
     from pipelines.cluster import rollouts
 
     if context:
@@ -248,17 +321,25 @@ def _steer(words: tuple[str, ...], model: str, namespace: str, store: str, conte
 
 def _run(command: str, model: str, namespace: str, context: str, *rest: str) -> NoReturn:
     where = ["--namespace", namespace, *(["--context", context] if context else [])]
-    _from_here(_as_of(model, namespace, "STORE"), command, *([model] if model else []), *where, *rest)
+    _from_here(
+        _as_of(model, namespace, "STORE"), command, *([model] if model else []), *where, *rest
+    )
 
 
 def _from_here(as_of: Sequence[str], *arguments: str) -> NoReturn:
     """Run a command of the component on this machine; what it tells to type next is completed."""
-    context = copy_context()  # the readers of its output are threads, which know of no present command
+    context = (
+        copy_context()
+    )  # the readers of its output are threads, which know of no present command
 
     def told(console: Console) -> Callable[[str], None]:
-        return lambda line: console.print(context.copy().run(complete_all, line, as_of), markup=False, soft_wrap=True)
+        return lambda line: console.print(
+            context.copy().run(complete_all, line, as_of), markup=False, soft_wrap=True
+        )
 
-    raise typer.Exit(run_component("deployment", ["rollout", *arguments], (told(console), told(errors))))
+    raise typer.Exit(
+        run_component("deployment", ["rollout", *arguments], (told(console), told(errors)))
+    )
 
 
 def _as_of(model: str, namespace: str, store: str) -> tuple[str, ...]:

@@ -13,7 +13,16 @@ from rich.table import Column, Table
 from components.shared.errors import EmotionError, UnknownNameError
 from components.shared.step.frame import one_line
 from pipelines import presets
-from pipelines.cli.kubeflow.connection import Auth, CaFile, Host, Name, Namespace, PresetName, connect, schedule_name
+from pipelines.cli.kubeflow.connection import (
+    Auth,
+    CaFile,
+    Host,
+    Name,
+    Namespace,
+    PresetName,
+    connect,
+    schedule_name,
+)
 from pipelines.cli.terminal import console
 
 if TYPE_CHECKING:
@@ -26,20 +35,34 @@ STOP_SECONDS = 60  # a pod gets 30 seconds to end; Kubeflow Pipelines is told wi
 STOP_POLL_SECONDS = 2
 LONG_SECONDS = 600  # a pod that waits longer is worth a word: a node is added in less
 COLOURS = {
-    "SUCCEEDED": "green", "FAILED": "red", "CANCELED": "red", "CANCELING": "yellow", "RUNNING": "cyan", "PENDING": "yellow",
-    "WAITING": "yellow", "CACHED": "green", "UNKNOWN": "yellow",
-}  # fmt: skip
+    "SUCCEEDED": "green",
+    "FAILED": "red",
+    "CANCELED": "red",
+    "CANCELING": "yellow",
+    "RUNNING": "cyan",
+    "PENDING": "yellow",
+    "WAITING": "yellow",
+    "CACHED": "green",
+    "UNKNOWN": "yellow",
+}
 
 Run = Annotated[str, typer.Argument(help="Name or id of a run.")]
 
 
 def status(
-    run: Annotated[str, typer.Argument(help="Name or id of a run; without it the schedule and the latest runs.")] = "",
+    run: Annotated[
+        str,
+        typer.Argument(help="Name or id of a run; without it the schedule and the latest runs."),
+    ] = "",
     preset: PresetName = presets.DEFAULT,
     name: Name = "",
     count: Annotated[int, typer.Option(min=1, max=100, help="How many runs to list.")] = 10,
     watch: Annotated[
-        bool, typer.Option("--watch", help="With a run: until it ends; the exit code is that of `emotion run`, 1 where the run failed.")
+        bool,
+        typer.Option(
+            "--watch",
+            help="With a run: until it ends; the exit code is that of `emotion run`, 1 where the run failed.",
+        ),
     ] = False,
     host: Host = "",
     auth: Auth = "",
@@ -48,7 +71,8 @@ def status(
 ) -> None:
     """Show the schedule and the latest runs of a preset, or the steps of one run.
 
-    Of a run that has ended the store is asked too, where it can be read from here: it knows why a step failed.
+    Of a run that has ended the store is asked too, where it can be read from here: it knows why a
+    step failed.
 
     [dim]Examples:[/]
       emotion status --preset fer2013-cnn
@@ -99,7 +123,9 @@ def logs(
         raise UnknownNameError("step", step, TASKS)
     client = connect(host, auth, namespace, ca_file)
     with speaking(client.host):
-        found, missing = logs_of(client, status.status_of(client, status.run_called(client, run)), step)
+        found, missing = logs_of(
+            client, status.status_of(client, status.run_called(client, run)), step
+        )
     for log in found:
         console.print(f"[dim]{log.pod} (from {log.source})[/]", soft_wrap=True)
         console.out(log.text.rstrip("\n"))
@@ -107,12 +133,15 @@ def logs(
         console.print(line, soft_wrap=True, markup=False)
 
 
-def stop(run: Run, host: Host = "", auth: Auth = "", namespace: Namespace = "", ca_file: CaFile = None) -> None:
+def stop(
+    run: Run, host: Host = "", auth: Auth = "", namespace: Namespace = "", ca_file: CaFile = None
+) -> None:
     """End a run now, and see to its report.
 
-    The steps get a moment to end. What they left in the store stays; a rollout stays where it is, and `emotion rollout` goes on or back.
-    Kubeflow Pipelines begins the run's report, and Argo often ends that too: then it is written from here, by the environment that
-    `make install` makes, where the store is within reach.
+    The steps get a moment to end. What they left in the store stays; a rollout stays where it is,
+    and `emotion rollout` goes on or back. Kubeflow Pipelines begins the run's report, and Argo
+    often ends that too: then it is written from here, by the environment that `make install` makes,
+    where the store is within reach.
 
     [dim]Example:[/]
       emotion stop 20261121-023000-fer2013-cnn
@@ -124,17 +153,26 @@ def stop(run: Run, host: Host = "", auth: Auth = "", namespace: Namespace = "", 
     with speaking(client.host):
         found = status.run_called(client, run)
         began = stop.stop_run(client, found)
-    console.print(f"{'stopping' if began else 'already stopping'}: [bold]{escape(found.display_name)}[/]", soft_wrap=True)
+    console.print(
+        f"{'stopping' if began else 'already stopping'}: [bold]{escape(found.display_name)}[/]",
+        soft_wrap=True,
+    )
     latest = time.monotonic() + STOP_SECONDS
     while True:
         with speaking(client.host):
             current = status.status_of(client, client.get_run(found.run_id))
-        ending = any(evidence.status == "running" for evidence in current.evidence.values())  # a step that ends says so in the store
+        ending = any(
+            evidence.status == "running" for evidence in current.evidence.values()
+        )  # a step that ends says so in the store
         if (current.ended and not ending) or time.monotonic() >= latest:
             break
         time.sleep(STOP_POLL_SECONDS)
     if not current.ended:
-        console.print(f"it is still ending; `emotion stop {run}` waits on, and sees to its report", soft_wrap=True, markup=False)
+        console.print(
+            f"it is still ending; `emotion stop {run}` waits on, and sees to its report",
+            soft_wrap=True,
+            markup=False,
+        )
         return
     console.print(f"stopped: [bold]{escape(found.display_name)}[/]", soft_wrap=True)
     _see_to_report(current)
@@ -148,9 +186,17 @@ def _see_to_report(current: RunStatus) -> None:
         location, by_step = stop.ensure_report(current)
     except (EmotionError, OSError) as error:
         why = f"its step {step.state}: {step.why}" if step else "its step never began"
-        console.print(f"no report was written: {why}; from here: {one_line(error)}", soft_wrap=True, markup=False)
+        console.print(
+            f"no report was written: {why}; from here: {one_line(error)}",
+            soft_wrap=True,
+            markup=False,
+        )
         return
-    console.print(f"report{'' if by_step else ', written from here'}: {location}", soft_wrap=True, markup=False)
+    console.print(
+        f"report{'' if by_step else ', written from here'}: {location}",
+        soft_wrap=True,
+        markup=False,
+    )
 
 
 def _show_preset(client: Kubeflow, preset: str, name: str, count: int) -> None:
@@ -162,12 +208,21 @@ def _show_preset(client: Kubeflow, preset: str, name: str, count: int) -> None:
         experiment = publish.experiment_called(client, preset)
         runs = status.latest_runs(client, experiment.experiment_id, count) if experiment else []
     for one in enabled:
-        console.print(f"[bold]{name}[/] {escape(one.description or '')} · since {one.created_at:%Y-%m-%d %H:%M} UTC", soft_wrap=True)
+        console.print(
+            f"[bold]{name}[/] {escape(one.description or '')} · since {one.created_at:%Y-%m-%d %H:%M} UTC",
+            soft_wrap=True,
+        )
     if not enabled:
         console.print(f"{name}: no schedule is enabled")
     table = Table("run", "state", "began", "took", "id", box=None, header_style="bold")
     for run in runs:
-        table.add_row(escape(run.display_name), _coloured(run.state), f"{run.created_at:%Y-%m-%d %H:%M} UTC", _took(run), run.run_id)
+        table.add_row(
+            escape(run.display_name),
+            _coloured(run.state),
+            f"{run.created_at:%Y-%m-%d %H:%M} UTC",
+            _took(run),
+            run.run_id,
+        )
     console.print(table)
 
 
@@ -177,7 +232,9 @@ def _show_changes(current: RunStatus, shown: dict[str, tuple[str, str]]) -> None
         state = (step.state, _waiting(current, step) or step.why)
         if shown.get(name) != state:
             shown[name] = state
-            console.print(f"{name:<14}{_coloured(step.state)} {escape(state[1])}".rstrip(), soft_wrap=True)
+            console.print(
+                f"{name:<14}{_coloured(step.state)} {escape(state[1])}".rstrip(), soft_wrap=True
+            )
 
 
 def _show_run(host: str, current: RunStatus) -> None:
@@ -193,7 +250,13 @@ def _show_run(host: str, current: RunStatus) -> None:
     if current.steps:
         console.print(_table(current))
     summary = current.summary
-    for line in [summary.get("headline"), summary.get("error"), *(summary.get("reasons") or ()), summary.get("report"), *_unknown(current)]:
+    for line in [
+        summary.get("headline"),
+        summary.get("error"),
+        *(summary.get("reasons") or ()),
+        summary.get("report"),
+        *_unknown(current),
+    ]:
         if line:
             console.print(f"  {line}", soft_wrap=True, markup=False)
 
@@ -202,8 +265,20 @@ def _table(current: RunStatus) -> Table:
     narrow = [Column(title, no_wrap=True) for title in ("step", "state", "attempts", "took")]
     table = Table(*narrow, "why", box=None, header_style="bold")
     for name, step in current.steps.items():
-        took = "" if step.seconds is None else f"{step.seconds:.0f} s" if step.seconds < 120 else f"{step.seconds / 60:.0f} min"
-        table.add_row(name, _coloured(step.state), str(step.attempts or ""), took, escape(_waiting(current, step) or step.why))
+        took = (
+            ""
+            if step.seconds is None
+            else f"{step.seconds:.0f} s"
+            if step.seconds < 120
+            else f"{step.seconds / 60:.0f} min"
+        )
+        table.add_row(
+            name,
+            _coloured(step.state),
+            str(step.attempts or ""),
+            took,
+            escape(_waiting(current, step) or step.why),
+        )
     return table
 
 
@@ -213,7 +288,10 @@ def _waiting(current: RunStatus, step: Step) -> str:
         return ""
     since = f" since {step.began_at:%H:%M} UTC" if step.began_at else ""
     text = f"to start{since}: {step.why or 'no reason is told'}"
-    if not step.began_at or (datetime.now(timezone.utc) - step.began_at).total_seconds() < LONG_SECONDS:
+    if (
+        not step.began_at
+        or (datetime.now(timezone.utc) - step.began_at).total_seconds() < LONG_SECONDS
+    ):
         return text
     deadline = current.workflow.deadline if current.workflow else None
     ends = f". The run's deadline ends it on {deadline:%Y-%m-%d at %H:%M} UTC" if deadline else ""
@@ -230,11 +308,20 @@ def _unknown(current: RunStatus) -> list[str]:
         what = f"how {', '.join(unknown)} ended isn't told"
     elif current.ended and not states:
         what = "no step is told of"
-    elif current.ended and current.run.state != "SUCCEEDED" and "failed" not in states.values() and not current.summary.get("error"):
+    elif (
+        current.ended
+        and current.run.state != "SUCCEEDED"
+        and "failed" not in states.values()
+        and not current.summary.get("error")
+    ):
         what = "which step failed isn't told"
     else:
         return []
-    store = f"the store can't be read from here: {current.unreadable}" if current.unreadable else "the store holds nothing of it either"
+    store = (
+        f"the store can't be read from here: {current.unreadable}"
+        if current.unreadable
+        else "the store holds nothing of it either"
+    )
     command = kubectl_logs(current, unknown[0] if unknown else "")
     return [f"{what}; {store}", f"`{command}` prints what its pods printed, while they are there"]
 
@@ -245,5 +332,9 @@ def _coloured(state: str | None) -> str:
 
 
 def _took(run: Any) -> str:
-    end = run.finished_at if run.finished_at and run.finished_at.year > 1971 else datetime.now(timezone.utc)
+    end = (
+        run.finished_at
+        if run.finished_at and run.finished_at.year > 1971
+        else datetime.now(timezone.utc)
+    )
     return f"{(end - run.created_at).total_seconds() / 60:.0f} min"

@@ -36,8 +36,15 @@ app = typer.Typer(
 app.command()(gc)
 
 Version = Annotated[str, typer.Argument(help="A version, or its first digits.")]
-By = Annotated[str, typer.Option("--by", help="Who decides; by default the name you are logged in with.")]
-RollOut = Annotated[bool, typer.Option("--rollout", help="Then bring it to the traffic at once, as `emotion rollout start` does.")]
+By = Annotated[
+    str, typer.Option("--by", help="Who decides; by default the name you are logged in with.")
+]
+RollOut = Annotated[
+    bool,
+    typer.Option(
+        "--rollout", help="Then bring it to the traffic at once, as `emotion rollout start` does."
+    ),
+]
 Why = Annotated[str, typer.Option("--why", help="The reason; it is kept for good.")]
 
 
@@ -63,15 +70,35 @@ def list_(store: Store = "store") -> None:
     opened = open_store(store)
     names = model_names(opened)
     if not names:
-        console.print(f"no models in {opened.uri} yet; `{hint('run')}` makes one", markup=False, soft_wrap=True)
+        console.print(
+            f"no models in {opened.uri} yet; `{hint('run')}` makes one",
+            markup=False,
+            soft_wrap=True,
+        )
         return
-    table = Table("model", "version", "is", "preset", "held-out accuracy", "labels", box=None, header_style="bold")
+    table = Table(
+        "model",
+        "version",
+        "is",
+        "preset",
+        "held-out accuracy",
+        "labels",
+        box=None,
+        header_style="bold",
+    )
     for registry in (Registry(opened, name) for name in names):
         roles = lineage.roles(registry)
         for version in registry.versions():
             manifest = registry.manifest(version)
             accuracy, labels = f"{manifest.validation_accuracy:.1%}", str(len(manifest.labels))
-            table.add_row(registry.name, version, ", ".join(roles.get(version, ())), manifest.preset, accuracy, labels)
+            table.add_row(
+                registry.name,
+                version,
+                ", ".join(roles.get(version, ())),
+                manifest.preset,
+                accuracy,
+                labels,
+            )
     console.print(table)
     for registry in (Registry(opened, name) for name in names):
         now = registry.pointers()
@@ -117,7 +144,16 @@ def promote(
 ) -> None:
     """Make an earlier champion champion again."""
     found, whole = lineage.find(open_store(store), version, model)
-    prepared = _prepared(found, whole, store, Place(registry, host=host, auth=auth, profile=profile, ca_file=ca_file)) if rollout else None
+    prepared = (
+        _prepared(
+            found,
+            whole,
+            store,
+            Place(registry, host=host, auth=auth, profile=profile, ca_file=ca_file),
+        )
+        if rollout
+        else None
+    )
     _tell(found, found.reinstate(whole, _signed(by, why)), prepared)
 
 
@@ -167,11 +203,18 @@ def approve(
 
 
 @app.command()
-def reject(which: Annotated[str, typer.Argument(help="A run or a version.")], why: Why, by: By = "", store: Store = "store") -> None:
+def reject(
+    which: Annotated[str, typer.Argument(help="A run or a version.")],
+    why: Why,
+    by: By = "",
+    store: Store = "store",
+) -> None:
     """Say no to a version that needs approval."""
     registry, asked = _asked(store, which)
     approval.reject(registry, asked.request, _signed(by, why))
-    console.print(f"{registry.name}: {asked.request.verdict.challenger} is rejected; the champion stays")
+    console.print(
+        f"{registry.name}: {asked.request.verdict.challenger} is rejected; the champion stays"
+    )
 
 
 def _registry(store: str, model: str) -> Registry:
@@ -180,8 +223,17 @@ def _registry(store: str, model: str) -> Registry:
     if model and model not in names:
         raise UnknownNameError("model", model, names)
     if not model and len(names) != 1:
-        fix = "name one with --model" if names else "name another --store; `emotion run` makes a model"
-        raise InputError(f"{opened.uri} holds {len(names) or 'no'} models", expected="one", received=", ".join(names), fix=fix)
+        fix = (
+            "name one with --model"
+            if names
+            else "name another --store; `emotion run` makes a model"
+        )
+        raise InputError(
+            f"{opened.uri} holds {len(names) or 'no'} models",
+            expected="one",
+            received=", ".join(names),
+            fix=fix,
+        )
     return Registry(opened, model or names[0])
 
 
@@ -200,12 +252,18 @@ def _asked(store: str, which: str) -> tuple[Registry, Asked]:
         for name in (one.request.run_id, one.request.verdict.challenger)
     }
     if not known:
-        raise InputError(f"nothing in {opened.uri} needs approval", received=which, fix="name another --store, or look at `emotion models`")
+        raise InputError(
+            f"nothing in {opened.uri} needs approval",
+            received=which,
+            fix="name another --store, or look at `emotion models`",
+        )
     raise UnknownNameError("run or version that needs approval", which, known)
 
 
 def _signed(by: str, why: str) -> Signed:
-    return Signed(by or getpass.getuser(), why, datetime.now(timezone.utc).isoformat(timespec="milliseconds"))
+    return Signed(
+        by or getpass.getuser(), why, datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    )
 
 
 def _prepared(registry: Registry, version: str, store: str, place: Place) -> Prepared:
@@ -218,19 +276,27 @@ def _tell(registry: Registry, now: Pointers, prepared: Prepared | None) -> None:
     """Say what is champion, and bring it to the traffic or say how."""
     serving = registry.serving()
     champion = now.champion.version if now.champion else "nothing"
-    console.print(f"{registry.name}: {champion} is champion; the next run compares with it", soft_wrap=True)
+    console.print(
+        f"{registry.name}: {champion} is champion; the next run compares with it", soft_wrap=True
+    )
     if prepared is not None:
         drive(prepared)
     if now.champion is None or (serving is not None and serving.version == champion):
         return
     if "://" not in registry.store.uri:
         console.print(
-            f"no cluster reads {registry.store.uri}; on this machine it answers with: {hint('serve')}", markup=False, soft_wrap=True
+            f"no cluster reads {registry.store.uri}; on this machine it answers with: {hint('serve')}",
+            markup=False,
+            soft_wrap=True,
         )
         return
     start = hint("rollout", "start", preset=registry.manifest(champion).preset)
     state = f"{serving.version} still serves" if serving else "nothing serves yet"
-    console.print(f"{state}; the champion gets the traffic of a cluster with: {start}", markup=False, soft_wrap=True)
+    console.print(
+        f"{state}; the champion gets the traffic of a cluster with: {start}",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _waiting(asked: Asked, now: Pointers) -> str:
@@ -251,7 +317,10 @@ def _lines(found: lineage.Lineage) -> Iterator[tuple[str, str]]:
     yield "preset", f"{manifest.preset} (digest {plan.get('preset_digest', 'unknown')})"
     commit = found.summary.get("git_commit")
     yield "code", manifest.code_version + (f", commit {commit}" if commit else "")
-    yield "run", f"{found.run_id or 'unknown'} {'' if found.evidence else '(its evidence is gone)'}".strip()
+    yield (
+        "run",
+        f"{found.run_id or 'unknown'} {'' if found.evidence else '(its evidence is gone)'}".strip(),
+    )
     for decision in found.decisions:
         yield "decision", _decision(decision)
     for asked in found.asked:
@@ -259,14 +328,23 @@ def _lines(found: lineage.Lineage) -> Iterator[tuple[str, str]]:
             yield "waits", f"for a person, since {asked.request.asked_at}"
     verdict = found.findings("gate")
     if verdict:
-        yield "gate", f"{verdict.get('word')}, against champion {verdict.get('champion')} and anchor {verdict.get('anchor')}"
+        yield (
+            "gate",
+            f"{verdict.get('word')}, against champion {verdict.get('champion')} and anchor {verdict.get('anchor')}",
+        )
         for check in verdict.get("checks") or ():
             yield "", f"{check.get('outcome')}: {check.get('sentence')}"
     for step, evidence in found.evidence.items():
-        told = ", ".join(f"{name} {value}" for name, value in evidence.get("environment", {}).items() if value)
+        told = ", ".join(
+            f"{name} {value}" for name, value in evidence.get("environment", {}).items() if value
+        )
         yield step, told
 
 
 def _decision(decision: Decision) -> str:
-    replaced = f", replacing {decision.replaced}" if decision.replaced and decision.action != "reject" else ""
+    replaced = (
+        f", replacing {decision.replaced}"
+        if decision.replaced and decision.action != "reject"
+        else ""
+    )
     return f"{decision.number}: {decision.action} by {decision.by} on {decision.at}{replaced}: {decision.why}"

@@ -1,11 +1,12 @@
 """KServe on a cluster, as far as a rollout sees it: the API's rules, the controllers' doings, and faults.
 
-Strict on purpose: an apply needs its content type, field manager and force; a stale resource version is
-409; unknown fields are 400; the webhook's rules on canaries hold; the generation rises with the spec alone;
-annotations of the InferenceService reach the pods unless the predictor's own win, and changed pods restart.
-Traffic follows the spec at once, ready or not, as in KServe 0.20: what goes wrong then counts as a violation. The gateway
-routes by a route `gateway_lag` seconds after that was written and accepted: Gateway API's HTTPRoute has no condition that says
-when proxies took it. What it still sends to a revision whose pods are gone counts, too.
+Strict on purpose: an apply needs its content type, field manager and force; a stale resource
+version is 409; unknown fields are 400; the webhook's rules on canaries hold; the generation rises
+with the spec alone; annotations of the InferenceService reach the pods unless the predictor's own
+win, and changed pods restart. Traffic follows the spec at once, ready or not, as in KServe 0.20:
+what goes wrong then counts as a violation. The gateway routes by a route `gateway_lag` seconds
+after that was written and accepted: Gateway API's HTTPRoute has no condition that says when proxies
+took it. What it still sends to a revision whose pods are gone counts, too.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from kserve import V1beta1CanarySpec, V1beta1InferenceServiceSpec, V1beta1Predic
 Json = dict[str, Any]
 NAMESPACE = "emotion"
 REVISION = "emotion/revision"
-ISVC = re.compile(rf"/apis/serving\.kserve\.io/v1beta1/namespaces/{NAMESPACE}/inferenceservices(?:/([a-z0-9-]+))?")
+ISVC = re.compile(
+    rf"/apis/serving\.kserve\.io/v1beta1/namespaces/{NAMESPACE}/inferenceservices(?:/([a-z0-9-]+))?"
+)
 
 
 @dataclass
@@ -61,7 +64,9 @@ class KServe:
     autoscalers: set[str] = field(default_factory=set)  # by revision: KServe removes none of them
     weights: dict[str, int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
-    peaks: dict[str, int] = field(default_factory=dict)  # the most traffic that each version ever had
+    peaks: dict[str, int] = field(
+        default_factory=dict
+    )  # the most traffic that each version ever had
     calls: int = 0
     applies: list[Json] = field(default_factory=list)
     writes: list[int] = field(default_factory=list)
@@ -87,12 +92,16 @@ class KServe:
         if fault.isdigit():
             return int(fault), {"reason": "fault"}
         address = urllib.parse.urlsplit(url)
-        answer = self._route(method, address.path, dict(urllib.parse.parse_qsl(address.query)), headers, body)
+        answer = self._route(
+            method, address.path, dict(urllib.parse.parse_qsl(address.query)), headers, body
+        )
         if fault == "answer-lost":
             raise ConnectionError("the answer was lost")
         return answer
 
-    def _route(self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> tuple[int, Any]:
+    def _route(
+        self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any
+    ) -> tuple[int, Any]:
         found = ISVC.fullmatch(path)
         if found and method == "PATCH":
             self.writes.append(self.calls - 1)
@@ -109,23 +118,43 @@ class KServe:
         if found and found[1] is None:
             return 200, {"items": [self.service] if self.service else []}
         if found:
-            return (200, self.service) if self.service and self.service["metadata"]["name"] == found[1] else (404, {"reason": "NotFound"})
+            return (
+                (200, self.service)
+                if self.service and self.service["metadata"]["name"] == found[1]
+                else (404, {"reason": "NotFound"})
+            )
         if path.endswith("/horizontalpodautoscalers"):
-            assert query["labelSelector"] == f"serving.kserve.io/inferenceservice={self._name},component=predictor"
-            return 200, {"kind": "HorizontalPodAutoscalerList", "apiVersion": "autoscaling/v2", "items": self._autoscalers()}
+            assert (
+                query["labelSelector"]
+                == f"serving.kserve.io/inferenceservice={self._name},component=predictor"
+            )
+            return 200, {
+                "kind": "HorizontalPodAutoscalerList",
+                "apiVersion": "autoscaling/v2",
+                "items": self._autoscalers(),
+            }
         if path.endswith("/pods"):
-            return 200, {"kind": "PodList", "apiVersion": "v1", "items": self._pods(query["labelSelector"])}
+            return 200, {
+                "kind": "PodList",
+                "apiVersion": "v1",
+                "items": self._pods(query["labelSelector"]),
+            }
         kinds: dict[str, Callable[[str], Json | None]] = {
-            "/deployments/": self._deployment, "/httproutes/": self._httproute, "/services/": self._service, "/revisions/": self._revision,
+            "/deployments/": self._deployment,
+            "/httproutes/": self._httproute,
+            "/services/": self._service,
+            "/revisions/": self._revision,
             "/persistentvolumeclaims/": self.claims.get,
-        }  # fmt: skip
+        }
         for part, read in kinds.items():
             if part in path:
                 answer = read(name)
                 return (200, answer) if answer is not None else (404, {"reason": "NotFound"})
         return 404, {"reason": "NotFound", "message": path}
 
-    def _patch(self, name: str, query: dict[str, str], content_type: str, body: Json) -> tuple[int, Any]:
+    def _patch(
+        self, name: str, query: dict[str, str], content_type: str, body: Json
+    ) -> tuple[int, Any]:
         if content_type == "application/merge-patch+json":
             assert self.service is not None
             for key, value in body["metadata"]["annotations"].items():
@@ -137,7 +166,9 @@ class KServe:
         if query.get("force") != "true" or query.get("fieldValidation") != "Strict":
             return 422, {"reason": "Invalid", "message": "force and strict validation"}
         expected = body["metadata"].pop("resourceVersion", None)
-        if expected is not None and (self.service is None or self.service["metadata"]["resourceVersion"] != expected):
+        if expected is not None and (
+            self.service is None or self.service["metadata"]["resourceVersion"] != expected
+        ):
             return 409, {"reason": "Conflict", "message": "the object has been modified"}
         refused = self._refused(body)
         if refused or not self.accepted(body):
@@ -169,21 +200,41 @@ class KServe:
         predictors = [spec["predictor"], *(canary["predictor"] for canary in canaries)]
         unknown = set(spec) - set(V1beta1InferenceServiceSpec.attribute_map.values())
         unknown |= {key for predictor in predictors for key in predictor if key not in known}
-        unknown |= {key for canary in canaries for key in canary if key not in V1beta1CanarySpec.attribute_map.values()}
+        unknown |= {
+            key
+            for canary in canaries
+            for key in canary
+            if key not in V1beta1CanarySpec.attribute_map.values()
+        }
         if unknown:
             return f"unknown field {unknown}"
         knative = body["metadata"]["annotations"]["serving.kserve.io/deploymentMode"] == "Knative"
         if knative:
             return "canary in Knative mode" if canaries else ""
         names = [canary["predictor"].get("name") for canary in canaries]
-        if not all(names) or len(set(names)) != len(names) or spec["predictor"].get("name") in names:
+        if (
+            not all(names)
+            or len(set(names)) != len(names)
+            or spec["predictor"].get("name") in names
+        ):
             return "canary names"
-        if any(key in canary["predictor"] for canary in canaries for key in ("maxReplicas", "scaleTarget", "scaleMetric", "autoScaling")):
+        if any(
+            key in canary["predictor"]
+            for canary in canaries
+            for key in ("maxReplicas", "scaleTarget", "scaleMetric", "autoScaling")
+        ):
             return "canary with autoscaling"
-        if sum(canary["trafficPercent"] for canary in canaries) > 100 or "canaryTrafficPercent" in spec["predictor"]:
+        if (
+            sum(canary["trafficPercent"] for canary in canaries) > 100
+            or "canaryTrafficPercent" in spec["predictor"]
+        ):
             return "percentages"
         old = self.service["spec"]["predictor"] if self.service else None
-        if old and old.get("name") != spec["predictor"].get("name") and _uri(old) == _uri(spec["predictor"]):
+        if (
+            old
+            and old.get("name") != spec["predictor"].get("name")
+            and _uri(old) == _uri(spec["predictor"])
+        ):
             return "predictor.name change requires a model change"
         return ""
 
@@ -199,7 +250,9 @@ class KServe:
                 self._due = 0.0
                 self._knative() if self.mode == "Knative" else self._standard()
             # What every naive reader would believe:
-            self.service["status"].update(conditions=[{"type": "Ready", "status": "True"}], observedGeneration=99)
+            self.service["status"].update(
+                conditions=[{"type": "Ready", "status": "True"}], observedGeneration=99
+            )
             if self.mode == "Knative":
                 self._knative_status()
         self._route_traffic()
@@ -230,10 +283,18 @@ class KServe:
         if self.service["metadata"]["annotations"].get("serving.kserve.io/stop") == "true":
             self.workloads, self.weights = {}, {}
             return
-        stable, canaries = self.service["spec"]["predictor"], self.service["spec"].get("canary") or []
-        wanted = {stable["name"]: stable, **{canary["predictor"]["name"]: canary["predictor"] for canary in canaries}}
+        stable, canaries = (
+            self.service["spec"]["predictor"],
+            self.service["spec"].get("canary") or [],
+        )
+        wanted = {
+            stable["name"]: stable,
+            **{canary["predictor"]["name"]: canary["predictor"] for canary in canaries},
+        }
         for name, predictor in wanted.items():
-            merged = stable if predictor is stable else {**stable, **predictor}  # as KServe builds a canary
+            merged = (
+                stable if predictor is stable else {**stable, **predictor}
+            )  # as KServe builds a canary
             self._run(name, merged)
         self.workloads = {name: self.workloads[name] for name in wanted}
         self.autoscalers.add(stable["name"])
@@ -249,17 +310,37 @@ class KServe:
         pods = {
             key: value
             for key, value in predictor.items()
-            if key not in ("minReplicas", "maxReplicas", "scaleTarget", "scaleMetric", "canaryTrafficPercent")
+            if key
+            not in (
+                "minReplicas",
+                "maxReplicas",
+                "scaleTarget",
+                "scaleMetric",
+                "canaryTrafficPercent",
+            )
         }
-        pods["annotations"] = {**self.service["metadata"]["annotations"], **predictor.get("annotations", {})}
+        pods["annotations"] = {
+            **self.service["metadata"]["annotations"],
+            **predictor.get("annotations", {}),
+        }
         pods["labels"] = {**self.service["metadata"]["labels"], **predictor.get("labels", {})}
         template = json.dumps(pods, sort_keys=True)
         found = self.workloads.get(name)
         if found is None:
             labels = predictor["labels"]
-            self.workloads[name] = Workload(labels[REVISION], labels["emotion/version"], template, self.now(), predictor["minReplicas"])
+            self.workloads[name] = Workload(
+                labels[REVISION],
+                labels["emotion/version"],
+                template,
+                self.now(),
+                predictor["minReplicas"],
+            )
         elif found.template != template:
-            found.template, found.restarts, found.generation = template, found.restarts + 1, found.generation + 1
+            found.template, found.restarts, found.generation = (
+                template,
+                found.restarts + 1,
+                found.generation + 1,
+            )
 
     def _knative(self) -> None:
         assert self.service is not None
@@ -289,7 +370,12 @@ class KServe:
     def _knative_status(self) -> None:
         assert self.service is not None
         numbered = {name: f"knative-{index:05}" for index, name in enumerate(self.revisions)}
-        status: Json = {"traffic": [{"revisionName": numbered[name], "percent": weight} for name, weight in self.weights.items()]}
+        status: Json = {
+            "traffic": [
+                {"revisionName": numbered[name], "percent": weight}
+                for name, weight in self.weights.items()
+            ]
+        }
         if self.revisions:
             status["latestCreatedRevision"] = numbered[self.revisions[-1]]
         if self.rolledout:
@@ -304,7 +390,9 @@ class KServe:
             if workload is not None:
                 self.peaks[workload.version] = max(weight, self.peaks.get(workload.version, 0))
             if weight and (workload is None or not self.ready(workload)):
-                self.violations.append(f"{weight} % of the traffic goes to {name}, which isn't ready")
+                self.violations.append(
+                    f"{weight} % of the traffic goes to {name}, which isn't ready"
+                )
 
     # --- what the controllers made
 
@@ -312,27 +400,48 @@ class KServe:
         for key, workload in self.workloads.items():
             if name == f"{self._name}-{key}-predictor":
                 silent = self.behaviours.get(workload.version, Behaviour()).failure == "deadline"
-                stuck = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"}]
+                stuck = [
+                    {
+                        "type": "Progressing",
+                        "status": "False",
+                        "reason": "ProgressDeadlineExceeded",
+                        "message": "timed out",
+                    }
+                ]
                 return {
-                    "apiVersion": "apps/v1", "kind": "Deployment",
+                    "apiVersion": "apps/v1",
+                    "kind": "Deployment",
                     "metadata": {"name": name, "generation": workload.generation},
-                    "spec": {"selector": {}, "template": {"metadata": {"labels": {REVISION: workload.revision}}}},
+                    "spec": {
+                        "selector": {},
+                        "template": {"metadata": {"labels": {REVISION: workload.revision}}},
+                    },
                     "status": {
-                        "observedGeneration": workload.generation, "availableReplicas": int(self.ready(workload)),
+                        "observedGeneration": workload.generation,
+                        "availableReplicas": int(self.ready(workload)),
                         "conditions": stuck if silent else [],
                     },
-                }  # fmt: skip
+                }
         return None
 
     def _autoscalers(self) -> list[Json]:
         names = [f"{self._name}-{revision}-predictor" for revision in sorted(self.autoscalers)]
         target = {"apiVersion": "apps/v1", "kind": "Deployment"}
-        return [{"metadata": {"name": name}, "spec": {"maxReplicas": 4, "scaleTargetRef": {**target, "name": name}}} for name in names]
+        return [
+            {
+                "metadata": {"name": name},
+                "spec": {"maxReplicas": 4, "scaleTargetRef": {**target, "name": name}},
+            }
+            for name in names
+        ]
 
     def _httproute(self, name: str) -> Json | None:
         if not self.weights or self.mode == "Knative":
             return None
-        backends = [{"name": f"{self._name}-{key}-predictor", "weight": weight} for key, weight in self.weights.items()]
+        backends = [
+            {"name": f"{self._name}-{key}-predictor", "weight": weight}
+            for key, weight in self.weights.items()
+        ]
         accepted = {"type": "Accepted", "status": "True", "observedGeneration": 1}
         return {
             "metadata": {"name": name, "generation": 1},
@@ -373,8 +482,20 @@ class KServe:
                 if failure and failure not in ("silent", "deadline")
                 else {"running": {}}
             )
-            container = {"name": "kserve-container", "image": "i", "imageID": "", "ready": not failure, "restartCount": 0, "state": state}
-            pods.append({"metadata": {"name": "pod"}, "status": {"podIP": "10.1.0.1", "containerStatuses": [container]}})
+            container = {
+                "name": "kserve-container",
+                "image": "i",
+                "imageID": "",
+                "ready": not failure,
+                "restartCount": 0,
+                "state": state,
+            }
+            pods.append(
+                {
+                    "metadata": {"name": "pod"},
+                    "status": {"podIP": "10.1.0.1", "containerStatuses": [container]},
+                }
+            )
         return pods
 
     @property
@@ -384,4 +505,8 @@ class KServe:
 
 
 def _uri(predictor: Json) -> str:
-    return next(str(entry["value"]) for entry in predictor["containers"][0]["env"] if entry["name"] == "STORAGE_URI")
+    return next(
+        str(entry["value"])
+        for entry in predictor["containers"][0]["env"]
+        if entry["name"] == "STORAGE_URI"
+    )

@@ -1,8 +1,10 @@
 """A rollout under real requests: a gateway and predictors that listen on loopback, and a client that asks all the time.
 
-The cluster's clock runs `speed` times as fast as the machine's, so a gateway that lags by ten seconds lags by half a second. The
-gateway routes by the weights of the HTTPRoute `lag` seconds after they were written; Gateway API has no condition that says when proxies
-took a route. A predictor listens while its pods are ready, and its port closes when they go: who asks it then gets 503, as from a gateway.
+The cluster's clock runs `speed` times as fast as the machine's, so a gateway that lags by ten
+seconds lags by half a second. The gateway routes by the weights of the HTTPRoute `lag` seconds
+after they were written; Gateway API has no condition that says when proxies took a route. A
+predictor listens while its pods are ready, and its port closes when they go: who asks it then gets
+503, as from a gateway.
 """
 
 from __future__ import annotations
@@ -58,8 +60,12 @@ class LiveWorld(World):
         self.lag = lag
         self.clock = FastClock()
         self.kserve.now = self.clock.now
-        self.policy = replace(self.policy, rollout=replace(self.policy.rollout, soak_seconds=3.0, poll_seconds=1.0))
-        self.cluster = KubernetesCluster(self.cluster._api, NAMESPACE, self.name, sleep=self.clock.sleep)
+        self.policy = replace(
+            self.policy, rollout=replace(self.policy.rollout, soak_seconds=3.0, poll_seconds=1.0)
+        )
+        self.cluster = KubernetesCluster(
+            self.cluster._api, NAMESPACE, self.name, sleep=self.clock.sleep
+        )
         self.asked = Asked()
         self.applied: list[tuple[str, int]] = []
         self.dies_after: tuple[str, int] | None = None
@@ -82,7 +88,11 @@ class LiveWorld(World):
     def routed_share(self, version: str) -> int:
         """Percent of the traffic that the gateway sends to a version."""
         workloads = self.kserve.workloads
-        return sum(weight for name, weight in self._routed.items() if name in workloads and workloads[name].version == version)
+        return sum(
+            weight
+            for name, weight in self._routed.items()
+            if name in workloads and workloads[name].version == version
+        )
 
     def _locked(self, *request: Any) -> tuple[int, Any]:
         with self._lock:
@@ -100,7 +110,11 @@ class LiveWorld(World):
         """What kubelet and gateway do by now."""
         with self._lock:
             self.kserve.tick()
-            ready = {name: one.version for name, one in self.kserve.workloads.items() if self.kserve.ready(one)}
+            ready = {
+                name: one.version
+                for name, one in self.kserve.workloads.items()
+                if self.kserve.ready(one)
+            }
             weights, now = dict(self.kserve.weights), self.clock.now()
         for name in set(ready) - set(self._predictors):
             opened = ExitStack()
@@ -142,7 +156,9 @@ class LiveWorld(World):
         while not self._routed and not self._over.is_set():
             self.clock.sleep(ASK_SECONDS)
         while not self._over.is_set():
-            connection = http.client.HTTPConnection(urllib.parse.urlsplit(gateway).netloc, timeout=10)
+            connection = http.client.HTTPConnection(
+                urllib.parse.urlsplit(gateway).netloc, timeout=10
+            )
             try:
                 connection.request("POST", "/")
                 response = connection.getresponse()
@@ -152,7 +168,9 @@ class LiveWorld(World):
             connection.close()
             self.asked.requests += 1
             if status != 200:
-                self.asked.failures.append(f"{status} at {self.clock.now():.0f}: {content.decode()}")
+                self.asked.failures.append(
+                    f"{status} at {self.clock.now():.0f}: {content.decode()}"
+                )
             self.clock.sleep(ASK_SECONDS)
 
     def close(self) -> None:
@@ -187,7 +205,10 @@ def live(lag: float) -> Iterator[LiveWorld]:
             self.answer(status, content)
 
     with serving(Gateway) as gateway:
-        threads = [threading.Thread(target=world.work), threading.Thread(target=world.ask, args=(gateway,))]
+        threads = [
+            threading.Thread(target=world.work),
+            threading.Thread(target=world.ask, args=(gateway,)),
+        ]
         for thread in threads:
             thread.start()
         try:

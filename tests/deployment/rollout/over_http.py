@@ -37,7 +37,9 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
     """The URL of a server with this handler."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    )
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
@@ -57,7 +59,12 @@ def api_server(kserve: KServe) -> Iterator[str]:
             body = self.body()
             try:
                 with lock:
-                    status, answer = kserve.handle(self.command, self.path, dict(self.headers), json.loads(body) if body else None)
+                    status, answer = kserve.handle(
+                        self.command,
+                        self.path,
+                        dict(self.headers),
+                        json.loads(body) if body else None,
+                    )
             except ConnectionError:
                 self.close_connection = True
                 return

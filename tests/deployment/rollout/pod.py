@@ -1,6 +1,7 @@
 """Run ``python -m components.deployment …`` as in a pod of the cluster of `cluster_process`.
 
-Names of services and addresses of pods lead to that cluster's predictors, and the kubeconfig to its API:
+Names of services and addresses of pods lead to that cluster's predictors, and the kubeconfig to its
+API:
 
 ``PREDICTORS=http://127.0.0.1:PORT python -m tests.deployment.rollout.pod rollout start …``.
 """

@@ -26,7 +26,11 @@ from tests.deployment.rollout.kserve import NAMESPACE, KServe
 
 OLD, NEW, NEWER = "0" * 12, "1" * 12, "2" * 12
 POLICY = RolloutPolicy(
-    soak_seconds=10.0, ready_timeout_seconds=60.0, step_timeout_seconds=60.0, deadline_seconds=900.0, max_error_rate=0.05
+    soak_seconds=10.0,
+    ready_timeout_seconds=60.0,
+    step_timeout_seconds=60.0,
+    deadline_seconds=900.0,
+    max_error_rate=0.05,
 )
 
 
@@ -67,7 +71,14 @@ class FakeProber:
         answers = self.answers.get(rollout.new.version, Answers())
         errors = requests // 2 if rollout.percent >= answers.fails_at else 0
         milliseconds = 200.0 if rollout.percent >= answers.slow_at else 5.0
-        return Sample(requests, errors, 0, (milliseconds,) * requests, (6.0,) * requests, "HTTP 503: busy" if errors else "")
+        return Sample(
+            requests,
+            errors,
+            0,
+            (milliseconds,) * requests,
+            (6.0,) * requests,
+            "HTTP 503: busy" if errors else "",
+        )
 
 
 class Rest:
@@ -78,13 +89,21 @@ class Rest:
         self.dies_before: int | None = None
 
     def request(
-        self, method: str, url: str, headers: Any = None, body: Any = None, post_params: Any = None, _request_timeout: Any = None
+        self,
+        method: str,
+        url: str,
+        headers: Any = None,
+        body: Any = None,
+        post_params: Any = None,
+        _request_timeout: Any = None,
     ) -> Any:
         if _request_timeout is None:
             raise AssertionError("every call needs a timeout")
         if self.dies_before is not None and self.kserve.calls >= self.dies_before:
             raise Killed
-        status, answer = self.kserve.handle(method, url, headers or {}, json.loads(json.dumps(body)))
+        status, answer = self.kserve.handle(
+            method, url, headers or {}, json.loads(json.dumps(body))
+        )
         return _Response(status, json.dumps(answer).encode())
 
 
@@ -183,7 +202,9 @@ class World:
         self.store.write(f"{keys.version(self.name, version)}/model.json", b"{}")
 
         def crowned(now: Pointers) -> Pointers:
-            stands = [pointer.version if pointer else None for pointer in (now.champion, now.anchor)]
+            stands = [
+                pointer.version if pointer else None for pointer in (now.champion, now.anchor)
+            ]
             if by_hand:
                 now = replace(now, withdrawn=())
             verdict = verdict_on(version, *stands, better_than_anchor=True)
@@ -211,16 +232,26 @@ class World:
     def traffic(self) -> dict[str, int]:
         """Percent by version, as routed."""
         self.settle()
-        return {self.kserve.workloads[name].version: weight for name, weight in self.kserve.weights.items() if weight}
+        return {
+            self.kserve.workloads[name].version: weight
+            for name, weight in self.kserve.weights.items()
+            if weight
+        }
 
     def check(self, proven: set[str], *, ended: bool = True) -> None:
         """The invariants; of a rollout that has ended also that the champion is what serves."""
         assert not self.kserve.violations, self.kserve.violations[:3]
         assert set(self.recorded) <= {*proven, None}, "the registry named an unproven version"
-        assert self.traffic() == ({self.serving: 100} if self.serving else {}), "the registry and the traffic disagree"
-        assert all(workload.restarts == 0 for workload in self.kserve.workloads.values()), "pods were restarted"
+        assert self.traffic() == ({self.serving: 100} if self.serving else {}), (
+            "the registry and the traffic disagree"
+        )
+        assert all(workload.restarts == 0 for workload in self.kserve.workloads.values()), (
+            "pods were restarted"
+        )
         now = self.registry.pointers()
         assert now.anchor is None or now.anchor.version in proven, "the anchor never served"
-        assert now.anchor is None or now.anchor.version not in now.withdrawn, "the anchor was sent back"
+        assert now.anchor is None or now.anchor.version not in now.withdrawn, (
+            "the anchor was sent back"
+        )
         if ended:
             assert self.champion == self.serving, "the champion isn't what serves"

@@ -27,13 +27,17 @@ def world(monkeypatch, tmp_path):
     monkeypatch.setattr(command, "_require_reach", lambda cluster, rollout: None)
     monkeypatch.setattr(command, "GoldenProber", lambda golden, cluster: world.prober)
     monkeypatch.setattr(command, "golden_of", lambda folder: Golden(NEW, (), ()))
-    monkeypatch.setattr(command, "drive", lambda tools, *given, **options: drive(world, tools, *given, **options))
+    monkeypatch.setattr(
+        command, "drive", lambda tools, *given, **options: drive(world, tools, *given, **options)
+    )
     store = DiskStore(tmp_path / "store")
     for key, value in world.store.values.items():
         store.write(key, value)
     world.store, world.registry = store, Registry(store, "faces")
     # A folder stands for the bucket that a cluster can read.
-    monkeypatch.setattr(command, "storage_uri", lambda location: f"gs://b/{location.rsplit('/', 1)[1]}")
+    monkeypatch.setattr(
+        command, "storage_uri", lambda location: f"gs://b/{location.rsplit('/', 1)[1]}"
+    )
     manifest = f"{keys.version('faces', NEW)}/model.json"
     monkeypatch.setattr(Registry, "manifest", lambda registry, version: registry.require(version))
     store.write(manifest, b"{}")
@@ -84,7 +88,9 @@ def test_abort(world, capsys):
     assert command.main(["abort", "faces", "--store", str(world.store.root)]) == 0
     assert f"rolled-back, a person aborted it; {OLD} serves" in capsys.readouterr().out
     assert (world.serving, world.champion, world.traffic()) == (OLD, OLD, {OLD: 100})
-    assert command.main(["resume", "faces", "--store", str(world.store.root)]) == command.NOT_SERVING
+    assert (
+        command.main(["resume", "faces", "--store", str(world.store.root)]) == command.NOT_SERVING
+    )
     assert "resume --again" in capsys.readouterr().out
     assert command.main(["resume", "faces", "--store", str(world.store.root), "--again"]) == 0
     assert (world.serving, world.champion, world.traffic()) == (NEW, NEW, {NEW: 100})
@@ -113,7 +119,20 @@ def test_a_first_champion_needs_an_image(world, capsys):
     told = capsys.readouterr().err
     assert f"doesn't say which image {OLD} was checked with" in told
     assert "name one with --serving-image" in told
-    assert command.main(["start", "--preset", preset, "--store", str(world.store.root), "--serving-image", "r/i:1"]) == 0
+    assert (
+        command.main(
+            [
+                "start",
+                "--preset",
+                preset,
+                "--store",
+                str(world.store.root),
+                "--serving-image",
+                "r/i:1",
+            ]
+        )
+        == 0
+    )
     assert (world.serving, world.traffic()) == (OLD, {OLD: 100})
 
 
@@ -125,9 +144,16 @@ def test_a_version_is_served_by_the_image_that_it_was_checked_with(world):
     preset = to_json(replace(PRESET, model_name="faces", serving=world.policy))
     record_serving_image(world.registry, NEW, "r/serving:2")
     world.promote(NEW)
-    assert command.main(["start", "--preset", preset, "--store", str(world.store.root), "--serving-image", ""]) == 0
+    assert (
+        command.main(
+            ["start", "--preset", preset, "--store", str(world.store.root), "--serving-image", ""]
+        )
+        == 0
+    )
     assert (world.serving, image_of(world)) == (NEW, "r/serving:2")
-    world.registry.rollback(signed())  # nothing says what the earlier version was checked with: the image that serves is taken
+    world.registry.rollback(
+        signed()
+    )  # nothing says what the earlier version was checked with: the image that serves is taken
     assert command.main(["start", "--preset", preset, "--store", str(world.store.root)]) == 0
     assert (world.serving, image_of(world)) == (OLD, "r/serving:2")
 
@@ -136,14 +162,40 @@ def test_an_image_that_is_named_goes_before_the_recorded_one(world):
     preset = to_json(replace(PRESET, model_name="faces", serving=world.policy))
     record_serving_image(world.registry, NEW, "r/serving:2")
     world.promote(NEW)
-    assert command.main(["start", "--preset", preset, "--store", str(world.store.root), "--serving-image", "r/serving:3"]) == 0
+    assert (
+        command.main(
+            [
+                "start",
+                "--preset",
+                preset,
+                "--store",
+                str(world.store.root),
+                "--serving-image",
+                "r/serving:3",
+            ]
+        )
+        == 0
+    )
     assert image_of(world) == "r/serving:3"
 
 
 def test_two_images_of_one_version_are_told_apart(world, capsys):
     preset = to_json(replace(PRESET, model_name="faces", serving=world.policy))
     world.prober.answers[OLD] = Answers(fails_at=10)
-    assert command.main(["start", "--preset", preset, "--store", str(world.store.root), "--serving-image", "r/serving:2"]) == 3
+    assert (
+        command.main(
+            [
+                "start",
+                "--preset",
+                preset,
+                "--store",
+                str(world.store.root),
+                "--serving-image",
+                "r/serving:2",
+            ]
+        )
+        == 3
+    )
     told = capsys.readouterr().out
     assert f"{OLD} with the image r/serving:2: dark launch" in told
     assert told.endswith(f"; {OLD} with the image emotion-serving serves\n")

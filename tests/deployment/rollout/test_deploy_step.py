@@ -54,7 +54,9 @@ class Site:
         world.registry = self.registry
 
     def tools_of(self, policy, registry, model) -> Tools:
-        cluster = KubernetesCluster(self.api, policy.namespace, registry.name, sleep=self.world.clock.sleep)
+        cluster = KubernetesCluster(
+            self.api, policy.namespace, registry.name, sleep=self.world.clock.sleep
+        )
 
         def record(rollout):
             self.world.recorded.append(rollout.serving.version if rollout.serving else None)
@@ -71,14 +73,34 @@ class Site:
         return version
 
     def run(self, weights: str) -> int:
-        steps = {"deploy": Step("deploy", STEPS["deploy"].add_arguments, partial(deploy, tools_of=self.tools_of))}
+        steps = {
+            "deploy": Step(
+                "deploy", STEPS["deploy"].add_arguments, partial(deploy, tools_of=self.tools_of)
+            )
+        }
         return main(
-            "deployment", steps,
-            ["deploy", "--preset", to_json(self.preset), "--store", self.store, "--run-id", f"run-{weights}",
-             "--model", str(self.folder / weights), "--verdict", str(self.folder / f"verdict-{weights}"),
-             "--deployment", str(self.folder / f"deployment-{weights}"), "--serving-image", "r/serving:1",
-             "--executor-input", executor_input(self.folder, "deployment")],
-        )  # fmt: skip
+            "deployment",
+            steps,
+            [
+                "deploy",
+                "--preset",
+                to_json(self.preset),
+                "--store",
+                self.store,
+                "--run-id",
+                f"run-{weights}",
+                "--model",
+                str(self.folder / weights),
+                "--verdict",
+                str(self.folder / f"verdict-{weights}"),
+                "--deployment",
+                str(self.folder / f"deployment-{weights}"),
+                "--serving-image",
+                "r/serving:1",
+                "--executor-input",
+                executor_input(self.folder, "deployment"),
+            ],
+        )
 
     def findings(self, weights: str) -> DeployFindings:
         return read_marker(self.folder / f"deployment-{weights}", "deployment", DeployFindings)
@@ -93,7 +115,11 @@ def test_a_good_model_serves_and_the_registry_says_so(site):
     version = site.model(b"one")
     assert site.run("one") == 0
     found = site.findings("one")
-    assert (found.rollout.outcome, found.rollout.serving, found.champion.version) == ("serving", version, version)
+    assert (found.rollout.outcome, found.rollout.serving, found.champion.version) == (
+        "serving",
+        version,
+        version,
+    )
     told = {"version": version, "champion": version, "rollout": "serving", "traffic percent": 100}
     assert metadata(site.folder)["deployment"] == told
     site.world.check({version})
@@ -112,7 +138,11 @@ def test_a_bad_model_leaves_the_one_before(site):
     for _ in range(2):  # a retry of the step ends the same
         assert site.run("two") == 0
         found = site.findings("two")
-        assert (found.rollout.outcome, found.rollout.serving, found.champion.version) == ("rolled-back", first, first)
+        assert (found.rollout.outcome, found.rollout.serving, found.champion.version) == (
+            "rolled-back",
+            first,
+            first,
+        )
         site.world.check({first})
     decision = site.registry.pointers().decision
     assert (decision.action, decision.by, decision.version) == ("withdraw", "rollout", second)
@@ -128,7 +158,11 @@ def test_a_very_first_model_that_fails_leaves_none(site):
     site.world.kserve.behaviours[first] = Behaviour(failure="CrashLoopBackOff")
     assert site.run("one") == 0
     found = site.findings("one")
-    assert (found.rollout.outcome, found.rollout.serving, found.champion) == ("rolled-back", None, None)
+    assert (found.rollout.outcome, found.rollout.serving, found.champion) == (
+        "rolled-back",
+        None,
+        None,
+    )
     assert "CrashLoopBackOff" in found.rollout.reason
     site.world.check(set())
     assert (site.registry.pointers().champion, site.registry.serving()) == (None, None)
@@ -164,7 +198,9 @@ def test_what_can_not_be_rolled_out_is_not_promoted(site, tmp_path, capsys):
     assert site.registry.pointers().champion is None
 
 
-def test_a_store_on_a_claim_is_served_from_where_predictors_have_the_claim(api, tmp_path, monkeypatch, capsys):
+def test_a_store_on_a_claim_is_served_from_where_predictors_have_the_claim(
+    api, tmp_path, monkeypatch, capsys
+):
     (tmp_path / "claims" / "faces").mkdir(parents=True)
     monkeypatch.setattr(open_store, "__defaults__", (tmp_path / "claims", None))
     site = Site(*api, "pvc://faces/store", tmp_path)
@@ -176,8 +212,13 @@ def test_a_store_on_a_claim_is_served_from_where_predictors_have_the_claim(api, 
     assert site.run("one") == 0
     site.world.check({version})
     container = site.world.kserve.service["spec"]["predictor"]["containers"][0]
-    assert {"name": "STORAGE_URI", "value": f"pvc://faces/store/models/small/versions/{version}"} in container["env"]
-    assert (tmp_path / "claims/faces/store/models/small/versions" / version / "model.json").is_file()
+    assert {
+        "name": "STORAGE_URI",
+        "value": f"pvc://faces/store/models/small/versions/{version}",
+    } in container["env"]
+    assert (
+        tmp_path / "claims/faces/store/models/small/versions" / version / "model.json"
+    ).is_file()
 
 
 def test_the_way_there_takes_no_longer_than_it_says(site):

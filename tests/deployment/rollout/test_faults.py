@@ -48,7 +48,11 @@ FAULTS = {
     "stale Ready, never ready": (Behaviour(failure="silent"), Answers(), "not ready for 60 s"),
     "crash loop": (Behaviour(failure="CrashLoopBackOff"), Answers(), "CrashLoopBackOff"),
     "image pull error": (Behaviour(failure="ImagePullBackOff"), Answers(), "ImagePullBackOff"),
-    "smoke mismatch": (Behaviour(), Answers(wrong="a.png: a probability is off by 0.2"), "smoke test: a.png"),
+    "smoke mismatch": (
+        Behaviour(),
+        Answers(wrong="a.png: a probability is off by 0.2"),
+        "smoke test: a.png",
+    ),
     "5xx at 10 %": (Behaviour(), Answers(fails_at=10), "at 10 %"),
     "latency at 50 %": (Behaviour(), Answers(slow_at=50), "at 50 %: p95 200 ms"),
 }
@@ -76,7 +80,12 @@ def test_a_bad_first_version_is_stopped(mode, name):
     if "50" in name or "10" in name:
         world.prober.answers[NEW] = Answers(fails_at=10)
     found = world.deploy(NEW)
-    assert (found.outcome, found.serving, world.serving, world.champion) == ("rolled-back", None, None, None)
+    assert (found.outcome, found.serving, world.serving, world.champion) == (
+        "rolled-back",
+        None,
+        None,
+        None,
+    )
     world.check(set())
     assert world.deploy(NEWER).outcome == "serving"
     world.check({NEWER})
@@ -90,7 +99,8 @@ def test_stale_ready_is_never_believed(world):
     shifted = next(
         body
         for body in world.kserve.applies
-        if '"phase":"shifting"' in body["metadata"]["annotations"]["emotion/rollout"] and NEW in str(body)
+        if '"phase":"shifting"' in body["metadata"]["annotations"]["emotion/rollout"]
+        and NEW in str(body)
     )
     assert shifted
     assert world.clock.time - began > 50
@@ -132,7 +142,9 @@ def test_a_conflict_on_every_apply_ends_with_a_way_on(world):
 
 
 def test_a_cluster_that_never_answers_ends_with_a_way_on(world):
-    world.kserve.faults = dict.fromkeys(range(world.kserve.calls, world.kserve.calls + 100_000), "lost")
+    world.kserve.faults = dict.fromkeys(
+        range(world.kserve.calls, world.kserve.calls + 100_000), "lost"
+    )
     with pytest.raises(EnvironmentProblem, match="continues from there"):
         world.deploy(NEW)
     world.kserve.faults = {}
@@ -161,7 +173,9 @@ def killed_and_resumed(mode, answers, *, at_writes):
     world.deploy(NEW)
     calls = range(first, world.kserve.calls)
     phases = set()
-    for number in (write + after for write in world.kserve.writes for after in (0, 1)) if at_writes else calls:
+    for number in (
+        (write + after for write in world.kserve.writes for after in (0, 1)) if at_writes else calls
+    ):
         tried = World(mode)
         tried.prober.answers[NEW] = answers
         tried.deploy(OLD)
@@ -174,7 +188,11 @@ def killed_and_resumed(mode, answers, *, at_writes):
         found = tried.resume() if seen.rollout.new.version == NEW else tried.deploy(NEW)
         assert found.outcome == ("serving" if answers == Answers() else "rolled-back")
         tried.check({OLD, NEW} if answers == Answers() else {OLD})
-    wanted = {"none", "starting", "shifting", "promoting", "serving"} if answers == Answers() else {"none", "rolling-back", "rolled-back"}
+    wanted = (
+        {"none", "starting", "shifting", "promoting", "serving"}
+        if answers == Answers()
+        else {"none", "rolling-back", "rolled-back"}
+    )
     assert phases >= wanted, "killed in every phase"
 
 
@@ -196,7 +214,10 @@ def test_a_way_back_that_fails_once(world):
     patch, failed = world.kserve._patch, []
 
     def once(name, query, content_type, body):
-        if '"phase":"rolling-back"' in body["metadata"]["annotations"].get("emotion/rollout", "") and not failed:
+        if (
+            '"phase":"rolling-back"' in body["metadata"]["annotations"].get("emotion/rollout", "")
+            and not failed
+        ):
             failed.append(body)
             world.kserve.failing_reconciles = 1
             return 500, {"reason": "InternalError"}
@@ -211,7 +232,9 @@ def test_a_way_back_that_fails_once(world):
 def test_a_cluster_that_refuses_a_step_takes_the_way_back():
     world = World()
     world.deploy(OLD)
-    world.kserve.accepted = lambda body: (body["spec"].get("canary") or [{}])[0].get("trafficPercent") != 50
+    world.kserve.accepted = lambda body: (
+        (body["spec"].get("canary") or [{}])[0].get("trafficPercent") != 50
+    )
     found = world.deploy(NEW)
     assert found.outcome == "rolled-back"
     assert "the cluster refuses it" in found.reason
@@ -343,8 +366,16 @@ def test_the_way_back_keeps_as_many_pods_as_the_traffic_needed():
     world.deploy(OLD)
     world.prober.answers[NEW] = Answers(fails_at=50)
     world.deploy(NEW)
-    back = [body["spec"]["canary"][0] for body in world.kserve.applies if body["spec"].get("canary")]
-    assert [(one["trafficPercent"], one["predictor"]["minReplicas"]) for one in back] == [(0, 1), (10, 1), (50, 2), (0, 2), (0, 2)]
+    back = [
+        body["spec"]["canary"][0] for body in world.kserve.applies if body["spec"].get("canary")
+    ]
+    assert [(one["trafficPercent"], one["predictor"]["minReplicas"]) for one in back] == [
+        (0, 1),
+        (10, 1),
+        (50, 2),
+        (0, 2),
+        (0, 2),
+    ]
     assert "canary" not in world.kserve.applies[-1]["spec"]
 
 
@@ -394,8 +425,15 @@ def test_a_role_without_that_right_ends_no_rollout():
     handle = world.kserve.handle
 
     def forbidden(method, url, headers, body):
-        return (403, {"reason": "Forbidden"}) if "horizontalpodautoscalers" in url else handle(method, url, headers, body)
+        return (
+            (403, {"reason": "Forbidden"})
+            if "horizontalpodautoscalers" in url
+            else handle(method, url, headers, body)
+        )
 
     world.kserve.handle = forbidden
     assert world.deploy(NEW).outcome == "serving"
-    assert any("autoscalers of revisions that are gone stay: no right to list autoscalers" in line for line in world.told)
+    assert any(
+        "autoscalers of revisions that are gone stay: no right to list autoscalers" in line
+        for line in world.told
+    )

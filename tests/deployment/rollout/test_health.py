@@ -33,7 +33,11 @@ def test_known_bounds(errors, requests, low, high):
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.integers(1, 2000).flatmap(lambda requests: st.tuples(st.integers(0, min(requests, 50)), st.just(requests))))
+@given(
+    st.integers(1, 2000).flatmap(
+        lambda requests: st.tuples(st.integers(0, min(requests, 50)), st.just(requests))
+    )
+)
 def test_bounds_hold_the_rate_between_them(counts):
     errors, requests = counts
     low, high = error_bounds(errors, requests)

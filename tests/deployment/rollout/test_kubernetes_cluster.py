@@ -37,7 +37,13 @@ def test_lost_answers_and_timeouts_over_http(world, monkeypatch):
     world.deploy(OLD)
     world.kserve.writes.clear()
     start = world.kserve.calls
-    world.kserve.faults = {start: "slow", start + 1: "answer-lost", start + 4: "lost", start + 9: "503", start + 12: "429"}
+    world.kserve.faults = {
+        start: "slow",
+        start + 1: "answer-lost",
+        start + 4: "lost",
+        start + 9: "503",
+        start + 12: "429",
+    }
     assert world.deploy(NEW).outcome == "serving"
     world.check({OLD, NEW})
 
@@ -61,7 +67,10 @@ def test_a_change_of_state_alone_is_no_new_generation(world):
     assert world.kserve.service["metadata"]["generation"] == generation
 
 
-@pytest.mark.parametrize(("status", "kind"), [("403", EnvironmentProblem), ("422", ContractError), ("503", ClusterUnreachable)])
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [("403", EnvironmentProblem), ("422", ContractError), ("503", ClusterUnreachable)],
+)
 def test_errors_are_told_apart(world, status, kind):
     world.kserve.faults = dict.fromkeys(range(20), status)
     with pytest.raises(kind, match="read inferenceservices/faces"):
@@ -72,16 +81,25 @@ def test_a_claim_must_stand_where_the_predictors_do(world):
     for store in ("gs://bucket/store", "/a/folder"):
         world.cluster.require_claim(store)
     assert world.kserve.calls == 0
-    with pytest.raises(EnvironmentProblem, match=f"namespace {NAMESPACE} has no claim faces; received pvc://faces/store; .*serve in"):
+    with pytest.raises(
+        EnvironmentProblem,
+        match=f"namespace {NAMESPACE} has no claim faces; received pvc://faces/store; .*serve in",
+    ):
         world.cluster.require_claim("pvc://faces/store")
-    world.kserve.claims["faces"] = {"kind": "PersistentVolumeClaim", "apiVersion": "v1", "metadata": {"name": "faces"}}
+    world.kserve.claims["faces"] = {
+        "kind": "PersistentVolumeClaim",
+        "apiVersion": "v1",
+        "metadata": {"name": "faces"},
+    }
     world.cluster.require_claim("pvc://faces/store")
 
 
 def test_no_cluster_configured(monkeypatch, tmp_path):
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
-    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
+    monkeypatch.setattr(
+        "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none")
+    )
     with pytest.raises(EnvironmentProblem, match="no Kubernetes cluster is configured"):
         connect()
 

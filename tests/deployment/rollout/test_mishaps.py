@@ -52,7 +52,11 @@ def status(world: World) -> str:
 def test_a_node_is_lost_on_which_the_new_version_ran(world: World) -> None:
     meanwhile(world, 50, lambda: world.kserve.behaviours.update({NEW: Behaviour(failure="silent")}))
     found = world.deploy(NEW)
-    assert (found.outcome, found.serving, found.reason) == ("rolled-back", OLD, "no longer ready at 50 %")
+    assert (found.outcome, found.serving, found.reason) == (
+        "rolled-back",
+        OLD,
+        "no longer ready at 50 %",
+    )
     assert "reason       no longer ready at 50 %" in status(world)
     assert world.traffic() == {OLD: 100}
     assert (world.champion, world.serving) == (OLD, OLD)
@@ -67,7 +71,9 @@ def test_a_node_is_lost_on_which_the_version_before_ran(world: World) -> None:
         world.kserve.behaviours.update({OLD: down, NEW: down})
 
     meanwhile(world, 10, lost)
-    with pytest.raises(EnvironmentProblem, match="the previous version isn't ready.*rollout resume"):
+    with pytest.raises(
+        EnvironmentProblem, match="the previous version isn't ready.*rollout resume"
+    ):
         world.deploy(NEW)
     assert "phase        rolling-back" in status(world)
     world.kserve.behaviours.clear()
@@ -77,7 +83,13 @@ def test_a_node_is_lost_on_which_the_version_before_ran(world: World) -> None:
 
 
 def test_golden_answers_that_differ_once_it_has_taken_over(world: World) -> None:
-    meanwhile(world, 100, lambda: world.prober.answers.update({NEW: Answers(wrong="a.png: a probability is off by 0.2")}))
+    meanwhile(
+        world,
+        100,
+        lambda: world.prober.answers.update(
+            {NEW: Answers(wrong="a.png: a probability is off by 0.2")}
+        ),
+    )
     found = world.deploy(NEW)
     assert (found.outcome, found.serving) == ("rolled-back", OLD)
     assert "reason       smoke test: a.png: a probability is off by 0.2" in status(world)
@@ -93,7 +105,9 @@ def test_a_long_reason_ends_with_a_whole_word(world: World) -> None:
         for pod in found:
             state = pod["status"]["containerStatuses"][0]["state"]
             if "waiting" in state:
-                state["waiting"]["message"] = "Back-off pulling image " + "registry.example/emotion-serving " * 12
+                state["waiting"]["message"] = (
+                    "Back-off pulling image " + "registry.example/emotion-serving " * 12
+                )
         return found
 
     world.kserve._pods = wordy  # type: ignore[method-assign]
@@ -119,7 +133,10 @@ def test_credentials_of_the_store_expire_on_the_way(world: World, end: str) -> N
     """The traffic is where it should be, the step says what it couldn't write, and another one writes it."""
     if end == "rolled-back":
         world.prober.answers[NEW] = Answers(fails_at=50)
-    write, expired = world.store.write, EnvironmentProblem("can't write gs://b/models: 401 the token expired", fix="log in again")
+    write, expired = (
+        world.store.write,
+        EnvironmentProblem("can't write gs://b/models: 401 the token expired", fix="log in again"),
+    )
 
     def refused(key: str, content: bytes) -> None:
         raise expired
@@ -134,13 +151,19 @@ def test_credentials_of_the_store_expire_on_the_way(world: World, end: str) -> N
     world.check({OLD, NEW} if end == "serving" else {OLD})
 
 
-def test_one_broken_object_in_a_versions_folder_moves_no_traffic(world: World, tmp_path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+def test_one_broken_object_in_a_versions_folder_moves_no_traffic(
+    world: World, tmp_path, monkeypatch, capsys
+) -> None:  # type: ignore[no-untyped-def]
     write_model(tmp_path / "model", b"weights", "faces")
     folder = tmp_path / "model"
     contract.write_atomically(folder / "golden" / "a.png", b"image")
-    contract.write_atomically(folder / "golden" / "expected.json", json.dumps({"a.png": [1.0] + [0.0] * 6}).encode())
+    contract.write_atomically(
+        folder / "golden" / "expected.json", json.dumps({"a.png": [1.0] + [0.0] * 6}).encode()
+    )
     manifest = read_marker(folder, "model", ModelManifest)
-    contract.finish(folder, "model", replace(manifest, files=contract.checksums(folder, without="model.json")))
+    contract.finish(
+        folder, "model", replace(manifest, files=contract.checksums(folder, without="model.json"))
+    )
     version = read_marker(folder, "model", ModelManifest).version
     store = DiskStore(tmp_path / "store")
     registry = Registry(store, "faces")
@@ -148,10 +171,25 @@ def test_one_broken_object_in_a_versions_folder_moves_no_traffic(world: World, t
     (store.root / keys.version("faces", version) / "model.tflite").write_bytes(b"weighty")
     monkeypatch.setattr(command, "_cluster", lambda arguments: world.cluster)
     monkeypatch.setattr(command, "_require_reach", lambda cluster, rollout: None)
-    monkeypatch.setattr(command, "storage_uri", lambda location: f"gs://b/{location.rsplit('/', 1)[1]}")
+    monkeypatch.setattr(
+        command, "storage_uri", lambda location: f"gs://b/{location.rsplit('/', 1)[1]}"
+    )
     preset = to_json(replace(PRESET, model_name="faces", serving=world.policy))
     applies = len(world.kserve.applies)
-    assert command.main(["start", "--preset", preset, "--store", str(store.root), "--serving-image", "r/serving:2"]) == 3
+    assert (
+        command.main(
+            [
+                "start",
+                "--preset",
+                preset,
+                "--store",
+                str(store.root),
+                "--serving-image",
+                "r/serving:2",
+            ]
+        )
+        == 3
+    )
     assert "other content of model.tflite" in capsys.readouterr().err
     assert len(world.kserve.applies) == applies
     assert world.traffic() == {OLD: 100}
@@ -182,7 +220,9 @@ def states(answers, lag, dies_after=None):
 
 
 @pytest.mark.parametrize("lag", [0.0, 2.0, 10.0])
-@pytest.mark.parametrize("answers", [Answers(), Answers(fails_at=100)], ids=["good", "bad at 100 %"])
+@pytest.mark.parametrize(
+    "answers", [Answers(), Answers(fails_at=100)], ids=["good", "bad at 100 %"]
+)
 def test_the_deploy_pod_dies_in_any_state_under_a_gateway_that_lags(answers, lag):
     written, outcome = states(answers, lag)
     assert len(written) >= 6

@@ -34,7 +34,11 @@ def predictor(version, *, change=0.0, status=200, body=None, users=0):
             assert base64.b64decode(sent["instances"][0]["image"]["b64"]) == b"image"
             counted["n"] += 1
             values = dict(zip(LABELS, [EXPECTED[0] + change, *EXPECTED[1:]], strict=True))
-            answer = json.dumps({"predictions": [{"probabilities": values}], "model_version": version}) if body is None else body
+            answer = (
+                json.dumps({"predictions": [{"probabilities": values}], "model_version": version})
+                if body is None
+                else body
+            )
             self.answer(status, answer.encode())
 
         def do_GET(self):
@@ -60,7 +64,9 @@ def model(tmp_path):
     write_model(tmp_path / "model", b"weights")
     folder = tmp_path / "model"
     contract.write_atomically(folder / "golden" / "a.png", b"image")
-    contract.write_atomically(folder / "golden" / "expected.json", json.dumps({"a.png": EXPECTED}).encode())
+    contract.write_atomically(
+        folder / "golden" / "expected.json", json.dumps({"a.png": EXPECTED}).encode()
+    )
     old = read_marker(folder, "model", ModelManifest)
     manifest = replace(old, files=contract.checksums(folder, without="model.json"))
     contract.finish(folder, "model", manifest)
@@ -92,7 +98,10 @@ def test_a_good_answer(model, rollout):
         ({"version": "another"}, "answered by version another"),
         ({"status": 503, "body": '{"error": "busy"}'}, "HTTP 503: busy"),
         ({"body": "<html>"}, "can't be read"),
-        ({"body": '{"predictions": [{"probabilities": {"x": 1}}], "model_version": "VERSION"}'}, "labels ['x']"),
+        (
+            {"body": '{"predictions": [{"probabilities": {"x": 1}}], "model_version": "VERSION"}'},
+            "labels ['x']",
+        ),
         ({"body": '{"predictions": [{"error": "not-an-image"}]}'}, "not-an-image"),
     ],
 )
@@ -126,14 +135,19 @@ def test_failing_live_requests_count(model, rollout):
 
 def test_nobody_answers(model, rollout):
     golden = golden_of(model)
-    sample = GoldenProber(golden, Addresses("http://127.0.0.1:9", "", ("http://127.0.0.1:9",))).smoke(rollout)
+    sample = GoldenProber(
+        golden, Addresses("http://127.0.0.1:9", "", ("http://127.0.0.1:9",))
+    ).smoke(rollout)
     assert "no answer" in sample.wrong
     assert scrape("http://127.0.0.1:9") is None
     assert GoldenProber(golden, Addresses("")).smoke(rollout).wrong.endswith("it has no address")
 
 
 def test_an_unknown_name_says_nothing_about_the_version():
-    with Client("http://nowhere.invalid", "faces") as client, pytest.raises(ClusterUnreachable, match="isn't known here"):
+    with (
+        Client("http://nowhere.invalid", "faces") as client,
+        pytest.raises(ClusterUnreachable, match="isn't known here"),
+    ):
         client.predict(b"image")
     assert not reachable("http://nowhere.invalid")
     assert reachable("http://127.0.0.1:80")

@@ -56,8 +56,12 @@ MODES = st.sampled_from(["Standard", "Knative"])
 def attempt(world: World, one: Attempt) -> None:
     """Whatever it ends with; errors that a step may end with included."""
     world.kserve.faults = {world.kserve.calls + offset: fault for offset, fault in one.faults}
-    world.rest.dies_before = None if one.dies_at_call is None else world.kserve.calls + one.dies_at_call
-    world.store.dies_before = None if one.dies_at_write is None else world.store.writes + one.dies_at_write
+    world.rest.dies_before = (
+        None if one.dies_at_call is None else world.kserve.calls + one.dies_at_call
+    )
+    world.store.dies_before = (
+        None if one.dies_at_write is None else world.store.writes + one.dies_at_write
+    )
     try:
         if one.act == "abort":
             seen = world.cluster.look()
@@ -95,12 +99,20 @@ def played(mode: str, first: bool, new: str, newer: str, schedule: list[Attempt]
         world.resume()
     world.check(proven)
     if not first:
-        over = {version: peak for version, peak in world.kserve.peaks.items() if peak > QUALITIES[qualities[version]][2]}
+        over = {
+            version: peak
+            for version, peak in world.kserve.peaks.items()
+            if peak > QUALITIES[qualities[version]][2]
+        }
         assert not over, f"more traffic than was proven: {over}"
         assert world.serving is not None
 
 
-KILLED_AT_RECORD = [Attempt(NEW, dies_at_write=2), Attempt(NEWER, faults=((7, "answer-lost"),)), Attempt(NEW)]
+KILLED_AT_RECORD = [
+    Attempt(NEW, dies_at_write=2),
+    Attempt(NEWER, faults=((7, "answer-lost"),)),
+    Attempt(NEW),
+]
 QUIET = settings(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 
 
@@ -114,12 +126,16 @@ NEVER_SERVED = [Attempt(NEW, dies_at_call=0), Attempt(NEWER)]
 @example("Standard", False, "good", "crash loop", [Attempt(NEW), Attempt(NEWER), Attempt(NEW)])
 @given(MODES, st.booleans(), QUALITY, QUALITY, SCHEDULES)
 @settings(QUIET, max_examples=25, derandomize=True)
-def test_any_schedule(mode: str, first: bool, new: str, newer: str, schedule: list[Attempt]) -> None:
+def test_any_schedule(
+    mode: str, first: bool, new: str, newer: str, schedule: list[Attempt]
+) -> None:
     played(mode, first, new, newer, schedule)
 
 
 @pytest.mark.slow
 @given(MODES, st.booleans(), QUALITY, QUALITY, SCHEDULES)
 @settings(QUIET, max_examples=200)
-def test_many_schedules(mode: str, first: bool, new: str, newer: str, schedule: list[Attempt]) -> None:
+def test_many_schedules(
+    mode: str, first: bool, new: str, newer: str, schedule: list[Attempt]
+) -> None:
     played(mode, first, new, newer, schedule)

@@ -52,10 +52,21 @@ ACTS = st.builds(
 def happen(world: World, act: Act) -> None:
     """Let it happen, whatever it is refused with."""
     world.kserve.behaviours[act.version], world.prober.answers[act.version] = QUALITIES[act.quality]
-    world.rest.dies_before = None if act.dies_at_call is None else world.kserve.calls + act.dies_at_call
-    world.store.dies_before = None if act.dies_at_write is None else world.store.writes + act.dies_at_write
+    world.rest.dies_before = (
+        None if act.dies_at_call is None else world.kserve.calls + act.dies_at_call
+    )
+    world.store.dies_before = (
+        None if act.dies_at_write is None else world.store.writes + act.dies_at_write
+    )
     try:
-        {"night": night, "approve": approve, "rollback": rollback, "start": start, "resume": resume, "abort": abort}[act.name](world, act)
+        {
+            "night": night,
+            "approve": approve,
+            "rollback": rollback,
+            "start": start,
+            "resume": resume,
+            "abort": abort,
+        }[act.name](world, act)
     except (Killed, EnvironmentProblem, ConflictError, ContractError, InputError):
         pass
     finally:
@@ -72,7 +83,11 @@ def approve(world: World, act: Act) -> None:
     world.store.write(f"models/faces/versions/{act.version}/model.json", b"{}")
     verdict = verdict_on(act.version, *stands, word="needs-approval", better_than_anchor=act.better)
     number = now.decision.number if now.decision else 0
-    approval.approve(world.registry, ApprovalRequest(f"run-{act.version[0]}", verdict, signed().at, number), signed())
+    approval.approve(
+        world.registry,
+        ApprovalRequest(f"run-{act.version[0]}", verdict, signed().at, number),
+        signed(),
+    )
 
 
 def rollback(world: World, act: Act) -> None:
@@ -98,14 +113,23 @@ def abort(world: World, act: Act) -> None:
 
 def agree(world: World) -> None:
     """What must hold after whatever happened."""
-    now, served_fully = world.registry.pointers(), {version for version, peak in world.kserve.peaks.items() if peak == 100}
+    now, served_fully = (
+        world.registry.pointers(),
+        {version for version, peak in world.kserve.peaks.items() if peak == 100},
+    )
     roles = {"champion": now.champion, "previous": now.previous, "anchor": now.anchor}
     for role, pointer in roles.items():
         assert pointer is None or pointer.version not in now.withdrawn, f"the {role} was sent back"
     assert now.previous is None or now.champion is not None
-    assert now.previous is None or now.previous.version != now.champion.version, "a rollback would change nothing"  # type: ignore[union-attr]
-    assert now.anchor is None or now.anchor.version in served_fully, "the anchor never had all of the traffic"
-    assert world.serving is None or world.serving in served_fully, "what serves never had all of the traffic"
+    assert now.previous is None or now.previous.version != now.champion.version, (
+        "a rollback would change nothing"
+    )  # type: ignore[union-attr]
+    assert now.anchor is None or now.anchor.version in served_fully, (
+        "the anchor never had all of the traffic"
+    )
+    assert world.serving is None or world.serving in served_fully, (
+        "what serves never had all of the traffic"
+    )
     numbers = [decision.number for decision in world.registry.decisions()]
     assert numbers == list(range(1, len(numbers) + 1)), "a decision is missing"
     assert not world.kserve.violations, world.kserve.violations[:3]
@@ -114,24 +138,41 @@ def agree(world: World) -> None:
 def played(acts: list[Act]) -> None:
     world = World()
     for version in VERSIONS:
-        store_preset(world.store, f"run-{version[0]}", replace(PRESET, model_name="faces", serving=world.policy))  # type: ignore[arg-type]
+        store_preset(
+            world.store,
+            f"run-{version[0]}",
+            replace(PRESET, model_name="faces", serving=world.policy),
+        )  # type: ignore[arg-type]
     for act in acts:
         happen(world, act)
         agree(world)
-    # In the end somebody brings the champion to the traffic, in peace; where there is none, what stands there is brought to its end.
+    # In the end somebody brings the champion to the traffic, in peace; where there is none, what
+    # stands there is brought to its end.
     happen(world, Act("resume"))
     happen(world, Act("start", version=world.champion or OLD))
     agree(world)
     assert world.champion == world.serving, "the champion isn't what serves"
-    assert world.traffic() == ({world.serving: 100} if world.serving else {}), "the registry and the traffic disagree"
+    assert world.traffic() == ({world.serving: 100} if world.serving else {}), (
+        "the registry and the traffic disagree"
+    )
 
 
 QUIET = settings(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 
 # A better version fails on its way: it never becomes the anchor.
-SENT_BACK = [Act("night", OLD), Act("approve", NEW, "5xx at 50 %", better=True), Act("start", NEW, "5xx at 50 %"), Act("night", NEWER)]
+SENT_BACK = [
+    Act("night", OLD),
+    Act("approve", NEW, "5xx at 50 %", better=True),
+    Act("start", NEW, "5xx at 50 %"),
+    Act("night", NEWER),
+]
 # What a person rolled back serves on, because the version before it no longer comes up.
-NO_WAY_BACK = [Act("night", OLD), Act("night", NEW), Act("rollback", OLD, "never ready"), Act("start", OLD, "never ready")]
+NO_WAY_BACK = [
+    Act("night", OLD),
+    Act("night", NEW),
+    Act("rollback", OLD, "never ready"),
+    Act("start", OLD, "never ready"),
+]
 
 
 @example(SENT_BACK)

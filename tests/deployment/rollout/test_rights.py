@@ -13,14 +13,24 @@ from components.shared.errors import EnvironmentProblem
 from tests.deployment.rollout.support import NEW, NEWER, OLD, Answers, World
 
 BASE = Path(__file__).resolve().parents[3] / "infra" / "kustomize" / "base"
-ADDRESS = re.compile(r"/(?:api|apis/(?P<group>[\w.-]+))/v\w+/namespaces/emotion/(?P<resource>\w+)(?P<name>/[\w.-]+)?$")
+ADDRESS = re.compile(
+    r"/(?:api|apis/(?P<group>[\w.-]+))/v\w+/namespaces/emotion/(?P<resource>\w+)(?P<name>/[\w.-]+)?$"
+)
 
 
 def granted() -> set[tuple[str, str, str]]:
     """Group, resource and verb of every right of the deploy step where models are served."""
-    (role,) = [each for each in yaml.safe_load_all((BASE / "serve.yaml").read_text()) if each["kind"] == "Role"]
+    (role,) = [
+        each
+        for each in yaml.safe_load_all((BASE / "serve.yaml").read_text())
+        if each["kind"] == "Role"
+    ]
     return {
-        (group, name, verb) for rule in role["rules"] for group in rule["apiGroups"] for name in rule["resources"] for verb in rule["verbs"]
+        (group, name, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for name in rule["resources"]
+        for verb in rule["verbs"]
     }
 
 
@@ -40,7 +50,10 @@ def asked_for(world: World) -> set[tuple[str, str, str]]:
         else:
             assert method == "PATCH"
             asked.add((*what, "patch"))
-            if headers["Content-Type"] == "application/apply-patch+yaml" and world.kserve.service is None:
+            if (
+                headers["Content-Type"] == "application/apply-patch+yaml"
+                and world.kserve.service is None
+            ):
                 asked.add((*what, "create"))  # an apply that makes the object
         return handle(method, url, headers, body)
 

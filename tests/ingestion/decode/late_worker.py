@@ -14,4 +14,7 @@ AT_ONCE = "EMOTION_TEST_WORKER_AT_ONCE"  # its id
 if __name__ == "__main__":
     if os.environ["WORKER_ID"] != os.environ[AT_ONCE]:
         time.sleep(8)
-    os.execv(sys.executable, [sys.executable, "-m", "components.ingestion.decode.beam_worker", *sys.argv[1:]])
+    os.execv(
+        sys.executable,
+        [sys.executable, "-m", "components.ingestion.decode.beam_worker", *sys.argv[1:]],
+    )

@@ -17,7 +17,9 @@ def test_features_are_their_definitions() -> None:
     pixels = noise()
     found = quality(pixels)
     wide = pixels.astype(float)
-    laplacian = wide[:-2, 1:-1] + wide[2:, 1:-1] + wide[1:-1, :-2] + wide[1:-1, 2:] - 4 * wide[1:-1, 1:-1]
+    laplacian = (
+        wide[:-2, 1:-1] + wide[2:, 1:-1] + wide[1:-1, :-2] + wide[1:-1, 2:] - 4 * wide[1:-1, 1:-1]
+    )
     shares = np.bincount(pixels.ravel())[np.bincount(pixels.ravel()) > 0] / pixels.size
     assert found.brightness == pytest.approx(wide.mean())
     assert found.contrast == pytest.approx(wide.std())
@@ -34,7 +36,12 @@ def test_sharpness_is_the_same_in_one_strip_or_many(monkeypatch: pytest.MonkeyPa
 
 def test_a_flat_picture_has_no_contrast_sharpness_or_entropy() -> None:
     found = quality(np.full((20, 20), 77, np.uint8))
-    assert (found.brightness, found.contrast, found.sharpness, found.entropy) == (77.0, 0.0, 0.0, 0.0)
+    assert (found.brightness, found.contrast, found.sharpness, found.entropy) == (
+        77.0,
+        0.0,
+        0.0,
+        0.0,
+    )
     assert found.perceptual_hash == "0" * 16
 
 

@@ -38,7 +38,12 @@ OPTIONS = {
         SHARED,
         f"--sdk_container_image={IMAGE}",
     ),
-    "PortableRunner": ("--runner=PortableRunner", "--job_endpoint=host:8099", SHARED, f"--environment_config={IMAGE}"),
+    "PortableRunner": (
+        "--runner=PortableRunner",
+        "--job_endpoint=host:8099",
+        SHARED,
+        f"--environment_config={IMAGE}",
+    ),
     "FlinkRunner": (
         "--runner=FlinkRunner",
         "--flink_master=host:8081",
@@ -46,7 +51,12 @@ OPTIONS = {
         SHARED,
         f"--environment_config={IMAGE}",
     ),
-    "SparkRunner": ("--runner=SparkRunner", "--spark_job_server_jar=job.jar", SHARED, f"--environment_config={IMAGE}"),
+    "SparkRunner": (
+        "--runner=SparkRunner",
+        "--spark_job_server_jar=job.jar",
+        SHARED,
+        f"--environment_config={IMAGE}",
+    ),
 }
 
 
@@ -64,11 +74,19 @@ def buckets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("runner", OPTIONS)
-def test_the_pipeline_is_built_for_a_runner_on_a_cluster(tmp_path: Path, runner: str, buckets: None) -> None:
+def test_the_pipeline_is_built_for_a_runner_on_a_cluster(
+    tmp_path: Path, runner: str, buckets: None
+) -> None:
     policy = IngestionPolicy(OPTIONS[runner])
     place = open_place(str(as_zip(tmp_path / "faces.zip", class_folders())))
     reading = detect(place, taxonomy("basic-7")).reading(place, tmp_path)
-    pipeline = build(plan_spans(reading.rows, np.arange(16)), reading.reader, place, policy.shared, options=policy.beam)
+    pipeline = build(
+        plan_spans(reading.rows, np.arange(16)),
+        reading.reader,
+        place,
+        policy.shared,
+        options=policy.beam,
+    )
     assert type(pipeline.runner).__name__ == runner
     docker = environments.DockerEnvironment.from_container_image(IMAGE)
     proto = pipeline.to_runner_api(default_environment=docker).components
@@ -85,24 +103,35 @@ def test_the_pipeline_is_built_for_a_runner_on_a_cluster(tmp_path: Path, runner:
         (("--project=p",), "--runner=DataflowRunner, PortableRunner"),
         (("--runner=DirectRunner", SHARED), "no --runner at all for this machine"),
         (("--runner=DataflowRunner",), "--temp_location=, a folder or bucket"),
-        (("--runner=FlinkRunner", SHARED), "--flink_job_server_jar=PATH, since Beam would download one"),
+        (
+            ("--runner=FlinkRunner", SHARED),
+            "--flink_job_server_jar=PATH, since Beam would download one",
+        ),
     ],
 )
-def test_options_that_cannot_work_are_refused_before_anything_is_read(options: tuple[str, ...], message: str) -> None:
+def test_options_that_cannot_work_are_refused_before_anything_is_read(
+    options: tuple[str, ...], message: str
+) -> None:
     with pytest.raises(InputError, match=message):
         IngestionPolicy(options)
 
 
 @pytest.mark.slow
-def test_a_portable_job_server_gives_the_same_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = as_zip(tmp_path / "faces.zip", {**class_folders(each=20), "train/happy/bad.png": b"bad"})
+def test_a_portable_job_server_gives_the_same_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = as_zip(
+        tmp_path / "faces.zip", {**class_folders(each=20), "train/happy/bad.png": b"bad"}
+    )
     here = bench(tmp_path / "here")
     assert here.ingest(source) == 0
     server = local_job_service.LocalJobServicer(str(tmp_path))
     options = (
-        "--runner=PortableRunner", f"--job_endpoint=localhost:{server.start_grpc_server(0)}", "--environment_type=LOOPBACK",
+        "--runner=PortableRunner",
+        f"--job_endpoint=localhost:{server.start_grpc_server(0)}",
+        "--environment_type=LOOPBACK",
         f"--temp_location={tmp_path / 'shared'}",
-    )  # fmt: skip
+    )
     try:
         there = bench(tmp_path / "there")
         there = replace(there, preset=replace(there.preset, ingestion=IngestionPolicy(options)))
@@ -111,10 +140,30 @@ def test_a_portable_job_server_gives_the_same_files(tmp_path: Path, monkeypatch:
         # The same by the step's own arguments.
         again = bench(tmp_path / "again")
         assert again.resolve(source) == 0
-        frame = ["--run-id", "r1", "--store", again.store.uri, "--preset", f"@{tmp_path / 'preset.json'}"]
+        frame = [
+            "--run-id",
+            "r1",
+            "--store",
+            again.store.uri,
+            "--preset",
+            f"@{tmp_path / 'preset.json'}",
+        ]
         (tmp_path / "preset.json").write_text(again.preset_json)
         assert (
-            main("ingestion", STEPS, ["ingest", *frame, "--plan", again.output("plan"), "--examples", str(again.examples), "--", *options])
+            main(
+                "ingestion",
+                STEPS,
+                [
+                    "ingest",
+                    *frame,
+                    "--plan",
+                    again.output("plan"),
+                    "--examples",
+                    str(again.examples),
+                    "--",
+                    *options,
+                ],
+            )
             == 0
         )
         assert again.findings()["runner"] == "PortableRunner"
@@ -123,4 +172,6 @@ def test_a_portable_job_server_gives_the_same_files(tmp_path: Path, monkeypatch:
     expected = {path.name: path.read_bytes() for path in here.examples.iterdir()}
     for night in (there, again):
         assert {path.name: path.read_bytes() for path in night.examples.iterdir()} == expected
-    assert list((tmp_path / "shared").iterdir()) == [], "nothing is left where the workers gave back what they read"
+    assert list((tmp_path / "shared").iterdir()) == [], (
+        "nothing is left where the workers gave back what they read"
+    )

@@ -29,7 +29,8 @@ flow.os.sched_getaffinity = lambda process: {0, 1}
 layouts.BATCH_ROWS = 2
 sys.exit(main("ingestion", STEPS))
 """
-# Reads a source that is gone. Beam gives the first piece of work to the second worker; the first one isn't there yet when that fails.
+# Reads a source that is gone. Beam gives the first piece of work to the second worker; the first
+# one isn't there yet when that fails.
 LATE = """
 import os, sys
 from pathlib import Path
@@ -65,17 +66,38 @@ def night(tmp_path: Path) -> Bench:
 
 @pytest.fixture
 def step(night: Bench) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", PROGRAM, "ingest", "--run-id", "r1", "--store", night.store.uri, "--preset", to_json(night.preset)]
+    command = [
+        sys.executable,
+        "-c",
+        PROGRAM,
+        "ingest",
+        "--run-id",
+        "r1",
+        "--store",
+        night.store.uri,
+        "--preset",
+        to_json(night.preset),
+    ]
     command += ["--plan", night.output("plan"), "--examples", str(night.examples)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     yield process
     process.kill()
     process.communicate()
 
 
 def children(process: int) -> list[int]:
-    found = [int(child) for task in Path(f"/proc/{process}/task").glob("*/children") for child in task.read_text().split()]
-    return [child for child in found if b"components.ingestion.decode.beam_worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    found = [
+        int(child)
+        for task in Path(f"/proc/{process}/task").glob("*/children")
+        for child in task.read_text().split()
+    ]
+    return [
+        child
+        for child in found
+        if b"components.ingestion.decode.beam_worker" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
 
 
 def until(condition: object, seconds: float = 60.0) -> None:
@@ -111,7 +133,9 @@ def test_a_signal_ends_the_step_and_its_workers(
     until(lambda: not any(map(running, workers)), 5)
 
 
-def test_a_worker_that_dies_ends_the_run_with_one_clear_line(night: Bench, step: subprocess.Popen[str]) -> None:
+def test_a_worker_that_dies_ends_the_run_with_one_clear_line(
+    night: Bench, step: subprocess.Popen[str]
+) -> None:
     until(lambda: len(children(step.pid)) == 2 and parts(night) > 2)
     workers = children(step.pid)
     os.kill(workers[0], signal.SIGKILL)
@@ -139,5 +163,12 @@ def test_left_alone_it_ends_well(night: Bench, step: subprocess.Popen[str]) -> N
 
 def test_a_worker_that_comes_when_all_is_over_is_told_so(tmp_path: Path) -> None:
     archive = as_zip(tmp_path / "faces.zip", class_folders())
-    done = subprocess.run([sys.executable, "-c", LATE, str(archive)], cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", LATE, str(archive)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
     assert done.stdout.splitlines() == ["there is no source at"], done.stderr

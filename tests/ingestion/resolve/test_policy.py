@@ -22,7 +22,9 @@ from components.shared.serialization import to_json
 from components.shared.store import keys
 from tests.ingestion.support import Bench, as_folder, bench, class_folders, face
 
-LAST = LastNight("f0", "r0", "rejected", "l0", "p0", "c0", objects=1000, at="2026-11-01T02:00:00+00:00")
+LAST = LastNight(
+    "f0", "r0", "rejected", "l0", "p0", "c0", objects=1000, at="2026-11-01T02:00:00+00:00"
+)
 SAME = LastNight("f0", listing_digest="l0", preset_digest="p0", code_version="c0", objects=1000)
 GROWN = replace(SAME, fingerprint="f1", listing_digest="l1", objects=1020)
 BY_COUNT = RetrainPolicy(changed_objects=50)
@@ -32,13 +34,24 @@ BY_SHARE = RetrainPolicy(changed_objects=None, changed_share=0.05)
 @pytest.mark.parametrize(
     ("policy", "changed", "worth"),
     [
-        (BY_COUNT, 49, False), (BY_COUNT, 50, True), (BY_SHARE, 49, False), (BY_SHARE, 50, True),
-        (RetrainPolicy(changed_objects=200, changed_share=0.05), 60, True), (RetrainPolicy(40, 0.5), 60, True),
-        (RetrainPolicy(changed_objects=None), 900, False), (BY_COUNT, None, True), (RetrainPolicy(), None, True),
+        (BY_COUNT, 49, False),
+        (BY_COUNT, 50, True),
+        (BY_SHARE, 49, False),
+        (BY_SHARE, 50, True),
+        (RetrainPolicy(changed_objects=200, changed_share=0.05), 60, True),
+        (RetrainPolicy(40, 0.5), 60, True),
+        (RetrainPolicy(changed_objects=None), 900, False),
+        (BY_COUNT, None, True),
+        (RetrainPolicy(), None, True),
     ],
-)  # fmt: skip
-def test_new_data_by_count_or_share(policy: RetrainPolicy, changed: int | None, worth: bool) -> None:
-    assert decide(GROWN, LAST, force=False, policy=policy, around=Circumstances(changed=changed))[0] is worth
+)
+def test_new_data_by_count_or_share(
+    policy: RetrainPolicy, changed: int | None, worth: bool
+) -> None:
+    assert (
+        decide(GROWN, LAST, force=False, policy=policy, around=Circumstances(changed=changed))[0]
+        is worth
+    )
 
 
 def test_what_is_too_little_is_said_with_what_is_waited_for() -> None:
@@ -50,23 +63,36 @@ def test_what_is_too_little_is_said_with_what_is_waited_for() -> None:
         "the source changed (20 objects came, changed or went; 1,020 objects now, 1,000 before) and the code changed "
         "since run r0, which ended rejected; the preset waits for 50 changed objects or 10.0% of them",
     )
-    forced, reason = decide(tonight, LAST, force=True, policy=policy, around=Circumstances(changed=20))
+    forced, reason = decide(
+        tonight, LAST, force=True, policy=policy, around=Circumstances(changed=20)
+    )
     assert forced
     assert reason.startswith("forced, though less than the preset waits for changed since run r0")
 
 
 @pytest.mark.parametrize("which", ["code", "preset"])
 def test_other_code_or_preset(which: str) -> None:
-    tonight = replace(SAME, fingerprint="f1", **{"code": {"code_version": "c1"}, "preset": {"preset_digest": "p1"}}[which])
-    assert decide(tonight, LAST, force=False) == (True, f"the {which} changed since run r0, which ended rejected")
+    tonight = replace(
+        SAME,
+        fingerprint="f1",
+        **{"code": {"code_version": "c1"}, "preset": {"preset_digest": "p1"}}[which],
+    )
+    assert decide(tonight, LAST, force=False) == (
+        True,
+        f"the {which} changed since run r0, which ended rejected",
+    )
     quiet = replace(RetrainPolicy(changed_objects=None), **{which: False})
-    assert decide(tonight, LAST, force=False, policy=quiet)[1].endswith("; the preset waits for other changes than of the source")
+    assert decide(tonight, LAST, force=False, policy=quiet)[1].endswith(
+        "; the preset waits for other changes than of the source"
+    )
     assert not decide(tonight, LAST, force=False, policy=quiet)[0]
 
 
 def test_what_people_decided_always_counts() -> None:
     policy = RetrainPolicy(changed_objects=50, code=False, preset=False)
-    worth, reason = decide(GROWN, LAST, force=False, policy=policy, around=Circumstances(changed=1, decided=True))
+    worth, reason = decide(
+        GROWN, LAST, force=False, policy=policy, around=Circumstances(changed=1, decided=True)
+    )
     assert worth
     assert reason == "labels or tombstones changed since run r0, which ended rejected"
 
@@ -81,12 +107,20 @@ def test_drift_makes_work_though_nothing_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("champion", "judged", "worth"), [(31, 31, True), (31, None, True), (29, 31, False), (31, 2, False), (None, 99, False)]
+    ("champion", "judged", "worth"),
+    [(31, 31, True), (31, None, True), (29, 31, False), (31, 2, False), (None, 99, False)],
 )
-def test_an_old_champion_is_challenged_once_in_its_age(champion: float | None, judged: float | None, worth: bool) -> None:
+def test_an_old_champion_is_challenged_once_in_its_age(
+    champion: float | None, judged: float | None, worth: bool
+) -> None:
     """Without the second bound a challenger that lost would be trained again every night."""
     around = Circumstances(champion_days=champion, judged_days=judged)
-    assert decide(SAME, LAST, force=False, policy=RetrainPolicy(champion_age_days=30), around=around)[0] is worth
+    assert (
+        decide(SAME, LAST, force=False, policy=RetrainPolicy(champion_age_days=30), around=around)[
+            0
+        ]
+        is worth
+    )
     assert not decide(SAME, LAST, force=False, around=around)[0]
 
 
@@ -97,15 +131,30 @@ def test_an_old_champion_is_challenged_once_in_its_age(champion: float | None, j
     st.booleans(),
     st.booleans(),
 )
-def test_more_change_never_makes_less_work(changed: int, count: int, share: float, code: bool, preset: bool) -> None:
+def test_more_change_never_makes_less_work(
+    changed: int, count: int, share: float, code: bool, preset: bool
+) -> None:
     policy = RetrainPolicy(changed_objects=count, changed_share=share, code=code, preset=preset)
     less = decide(GROWN, LAST, force=False, policy=policy, around=Circumstances(changed=changed))[0]
-    assert decide(GROWN, LAST, force=False, policy=policy, around=Circumstances(changed=changed + 1))[0] >= less
+    assert (
+        decide(GROWN, LAST, force=False, policy=policy, around=Circumstances(changed=changed + 1))[
+            0
+        ]
+        >= less
+    )
     assert decide(GROWN, LAST, force=False)[0]  # by default any change is enough
     assert decide(GROWN, LAST, force=True, policy=policy, around=Circumstances(changed=changed))[0]
 
 
-@pytest.mark.parametrize("wrong", [{"changed_objects": 0}, {"changed_share": 0.0}, {"changed_share": 1.5}, {"champion_age_days": 0.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"changed_objects": 0},
+        {"changed_share": 0.0},
+        {"changed_share": 1.5},
+        {"champion_age_days": 0.0},
+    ],
+)
 def test_a_policy_checks_itself(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match=r"retraining\.\w+ is out of range"):
         RetrainPolicy(**wrong)  # type: ignore[arg-type]
@@ -136,14 +185,25 @@ class TestNights:
     @pytest.fixture
     def night(self, tmp_path: Path) -> Bench:
         made = bench(tmp_path)
-        return replace(made, preset=replace(made.preset, retraining=RetrainPolicy(changed_objects=3, champion_age_days=30)))
+        return replace(
+            made,
+            preset=replace(
+                made.preset, retraining=RetrainPolicy(changed_objects=3, champion_age_days=30)
+            ),
+        )
 
     def record(self, night: Bench, at: str) -> None:
         plan = night.plan()
         value = {
-            "fingerprint": plan.fingerprint, "run_id": "r0", "outcome": "rejected", "listing_digest": plan.listing.digest,
-            "preset_digest": plan.preset_digest, "code_version": plan.code_version, "objects": plan.listing.objects, "at": at,
-        }  # fmt: skip
+            "fingerprint": plan.fingerprint,
+            "run_id": "r0",
+            "outcome": "rejected",
+            "listing_digest": plan.listing.digest,
+            "preset_digest": plan.preset_digest,
+            "code_version": plan.code_version,
+            "objects": plan.listing.objects,
+            "at": at,
+        }
         night.store.write(keys.pointer("small", "last-night"), json.dumps(value).encode())
 
     def test_changes_add_up_until_they_are_enough(self, night: Bench, tmp_path: Path) -> None:
@@ -154,7 +214,10 @@ class TestNights:
             (folder / f"train/happy/more-{number}.png").write_bytes(face("happy", 100 + number))
             assert night.resolve(folder, run=f"r{number}") == 0
             assert night.output("work") == word
-            assert f"({number} object{'' if number == 1 else 's'} came, changed or went" in night.plan().reason
+            assert (
+                f"({number} object{'' if number == 1 else 's'} came, changed or went"
+                in night.plan().reason
+            )
 
     def test_drift_and_age_are_read_from_the_store(self, night: Bench, tmp_path: Path) -> None:
         folder = as_folder(tmp_path / "faces", class_folders())
@@ -162,16 +225,27 @@ class TestNights:
         night.resolve(folder, run="r0")
         self.record(night, (now - timedelta(days=40)).isoformat())
         night.store.write(
-            keys.pointers("small"), to_json(Pointers(champion=Pointer("v1", "r0", (now - timedelta(days=35)).isoformat()))).encode()
+            keys.pointers("small"),
+            to_json(
+                Pointers(champion=Pointer("v1", "r0", (now - timedelta(days=35)).isoformat()))
+            ).encode(),
         )
         night.resolve(folder, run="r1")
         assert night.plan().reason.startswith("the champion is 35 days old, and 30 are allowed")
         self.record(night, (now - timedelta(hours=2)).isoformat())
         night.resolve(folder, run="r2")
         assert night.output("work") == "nothing-new"
-        for at, version, word in ((now, "v9", "nothing-new"), (now - timedelta(hours=3), "v1", "nothing-new"), (now, "v1", "new")):
-            found = DriftRecord(version, "2026-11-01", at.isoformat(), drifted=True, sentence="contrast moved")
+        for at, version, word in (
+            (now, "v9", "nothing-new"),
+            (now - timedelta(hours=3), "v1", "nothing-new"),
+            (now, "v1", "new"),
+        ):
+            found = DriftRecord(
+                version, "2026-11-01", at.isoformat(), drifted=True, sentence="contrast moved"
+            )
             night.store.write(keys.drift("small"), to_json(found).encode())
             night.resolve(folder, run=f"r3-{at:%Y%m%dT%H%M%S}-{version}-{word}")
             assert night.output("work") == word
-        assert night.plan().reason.startswith("what is served drifted (contrast moved), though nothing changed since run r0")
+        assert night.plan().reason.startswith(
+            "what is served drifted (contrast moved), though nothing changed since run r0"
+        )

@@ -32,9 +32,14 @@ def record(night: Bench, outcome: str = "rejected", run: str = "r0") -> None:
     """What reporting writes at the end of a judged night."""
     plan = night.plan()
     value = {
-        "fingerprint": plan.fingerprint, "run_id": run, "outcome": outcome, "listing_digest": plan.listing.digest,
-        "preset_digest": plan.preset_digest, "code_version": plan.code_version, "objects": plan.listing.objects,
-    }  # fmt: skip
+        "fingerprint": plan.fingerprint,
+        "run_id": run,
+        "outcome": outcome,
+        "listing_digest": plan.listing.digest,
+        "preset_digest": plan.preset_digest,
+        "code_version": plan.code_version,
+        "objects": plan.listing.objects,
+    }
     night.store.write(keys.pointer("small", "last-night"), json.dumps(value).encode())
 
 
@@ -44,19 +49,39 @@ def record(night: Bench, outcome: str = "rejected", run: str = "r0") -> None:
         (class_folders(("train", "test")), "class-folders", 16),
         (class_folders(("TRAINING", "PublicTest", "Val")), "class-folders", 24),
         (class_folders(("",)), "class-folders", 8),
-        ({f"archive/data/{path}": content for path, content in class_folders().items()}, "class-folders", 16),
-        ({path.replace("/", "\\"): content for path, content in class_folders().items()}, "class-folders", 16),
-        ({"deep/faces.csv": "\n".join([HEADER, csv_row(0, 1), csv_row(1, 2)]).encode()}, "fer2013-csv", 1),
+        (
+            {f"archive/data/{path}": content for path, content in class_folders().items()},
+            "class-folders",
+            16,
+        ),
+        (
+            {path.replace("/", "\\"): content for path, content in class_folders().items()},
+            "class-folders",
+            16,
+        ),
+        (
+            {"deep/faces.csv": "\n".join([HEADER, csv_row(0, 1), csv_row(1, 2)]).encode()},
+            "fer2013-csv",
+            1,
+        ),
         ({**class_folders(), "labels.csv": b"file,label\n"}, "class-folders", 16),
     ],
 )
-def test_layouts_are_recognized_in_a_zip(night: Bench, tmp_path: Path, files: dict[str, bytes], name: str, objects: int) -> None:
+def test_layouts_are_recognized_in_a_zip(
+    night: Bench, tmp_path: Path, files: dict[str, bytes], name: str, objects: int
+) -> None:
     assert night.resolve(as_zip(tmp_path / "faces.zip", files)) == 0
     assert (night.plan().listing.layout, night.plan().listing.objects) == (name, objects)
 
 
 def test_a_folder_is_read_as_the_zip_of_it(night: Bench, tmp_path: Path) -> None:
-    files = {**class_folders(), "train/.DS_Store": b"x", "Thumbs.db": b"x", "__MACOSX/train/happy/._0.png": b"x", "README.txt": b"x"}
+    files = {
+        **class_folders(),
+        "train/.DS_Store": b"x",
+        "Thumbs.db": b"x",
+        "__MACOSX/train/happy/._0.png": b"x",
+        "README.txt": b"x",
+    }
     assert night.resolve(as_folder(tmp_path / "faces", files)) == 0
     in_folder = night.plan().listing
     assert night.resolve(as_zip(tmp_path / "faces.zip", files), run="r2") == 0
@@ -64,7 +89,10 @@ def test_a_folder_is_read_as_the_zip_of_it(night: Bench, tmp_path: Path) -> None
 
 
 def test_links_inside_the_source_are_followed_and_loops_end(night: Bench, tmp_path: Path) -> None:
-    folder = as_folder(tmp_path / "faces", {f"all/{name}": content for name, content in class_folders(("",)).items()})
+    folder = as_folder(
+        tmp_path / "faces",
+        {f"all/{name}": content for name, content in class_folders(("",)).items()},
+    )
     (folder / "train").symlink_to(folder / "all")
     (folder / "all" / "happy" / "loop").symlink_to(folder / "all")
     assert night.resolve(folder) == 0
@@ -85,20 +113,33 @@ BAD: dict[str, tuple[dict[str, bytes], str]] = {
     "only a hidden image": ({"train/happy/._1.png": b"x"}, "holds no images"),
     "no class folders": ({"1.png": b"x", "2.png": b"x"}, "no class folders"),
     "unknown classes": (
-        {**class_folders(), "train/hapy/1.png": b"x", "train/zzz/1.png": b"x", "trainn/sad/1.png": b"x"},
+        {
+            **class_folders(),
+            "train/hapy/1.png": b"x",
+            "train/zzz/1.png": b"x",
+            "trainn/sad/1.png": b"x",
+        },
         "'hapy' (1 images; did you mean 'happy'?), 'trainn' (1 images; did you mean 'train'?), 'zzz' (1 images)",
     ),
-    "one class": (class_folders(labels=("happy",)), "one class only; expected at least two classes; received happy (8 images)"),
+    "one class": (
+        class_folders(labels=("happy",)),
+        "one class only; expected at least two classes; received happy (8 images)",
+    ),
     "no training images": (class_folders(("test",)), "holds no training images"),
     "empty CSV": ({"a.csv": b""}, "wrong header or none"),
     "wrong header": ({"a.csv": b"file,label\n1,2\n"}, "received a.csv: file,label"),
-    "two tables": ({"a.csv": HEADER.encode(), "b.csv": HEADER.encode()}, "several tables of images"),
+    "two tables": (
+        {"a.csv": HEADER.encode(), "b.csv": HEADER.encode()},
+        "several tables of images",
+    ),
     "only unsafe paths": ({"../x/happy/1.png": b"x"}, "no class folders"),
 }
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_a_bad_source_ends_in_one_clear_line(night: Bench, tmp_path: Path, capfd: pytest.CaptureFixture[str], what: str) -> None:
+def test_a_bad_source_ends_in_one_clear_line(
+    night: Bench, tmp_path: Path, capfd: pytest.CaptureFixture[str], what: str
+) -> None:
     files, message = BAD[what]
     assert night.resolve(as_zip(tmp_path / "faces.zip", files)) == 2
     error = capfd.readouterr().err
@@ -117,7 +158,12 @@ def test_a_bad_source_ends_in_one_clear_line(night: Bench, tmp_path: Path, capfd
     ],
 )
 def test_a_bad_path_ends_in_one_clear_line(
-    night: Bench, tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str, content: bytes | None, message: str
+    night: Bench,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    name: str,
+    content: bytes | None,
+    message: str,
 ) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
@@ -127,13 +173,20 @@ def test_a_bad_path_ends_in_one_clear_line(
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize(("source", "message"), [("", "no source is named"), ("ftp://host/x", "can't read the source ftp://host/x")])
-def test_a_bad_uri_ends_in_one_clear_line(night: Bench, capfd: pytest.CaptureFixture[str], source: str, message: str) -> None:
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [("", "no source is named"), ("ftp://host/x", "can't read the source ftp://host/x")],
+)
+def test_a_bad_uri_ends_in_one_clear_line(
+    night: Bench, capfd: pytest.CaptureFixture[str], source: str, message: str
+) -> None:
     assert night.resolve(source) == 2
     assert message in capfd.readouterr().err
 
 
-def test_a_half_written_zip_is_refused(night: Bench, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_half_written_zip_is_refused(
+    night: Bench, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     path = as_zip(tmp_path / "faces.zip", class_folders())
     path.write_bytes(path.read_bytes()[:-200])
     assert night.resolve(path) == 2
@@ -149,17 +202,27 @@ def test_outputs_are_plain_text_in_folders_that_it_makes(night: Bench, tmp_path:
     assert json.loads(findings["preset_json"])["name"] == "small"
 
 
-def test_the_same_night_again_is_nothing_new_and_tells_how_it_ended(night: Bench, tmp_path: Path) -> None:
+def test_the_same_night_again_is_nothing_new_and_tells_how_it_ended(
+    night: Bench, tmp_path: Path
+) -> None:
     source = as_zip(tmp_path / "faces.zip", class_folders())
     night.resolve(source)
     record(night)
     assert night.resolve(source, run="r2") == 0
     assert night.output("work") == "nothing-new"
-    assert night.plan().reason == "nothing changed since run r0, which ended rejected: the same 16 objects, preset and code"
+    assert (
+        night.plan().reason
+        == "nothing changed since run r0, which ended rejected: the same 16 objects, preset and code"
+    )
 
 
-@pytest.mark.parametrize(("force", "word"), [("True", "new"), ("true", "new"), ("False", "nothing-new"), ("false", "nothing-new")])
-def test_force_works_on_an_unchanged_night(night: Bench, tmp_path: Path, force: str, word: str) -> None:
+@pytest.mark.parametrize(
+    ("force", "word"),
+    [("True", "new"), ("true", "new"), ("False", "nothing-new"), ("false", "nothing-new")],
+)
+def test_force_works_on_an_unchanged_night(
+    night: Bench, tmp_path: Path, force: str, word: str
+) -> None:
     source = as_zip(tmp_path / "faces.zip", class_folders())
     night.resolve(source)
     record(night)
@@ -167,11 +230,15 @@ def test_force_works_on_an_unchanged_night(night: Bench, tmp_path: Path, force: 
     assert night.output("work") == word
 
 
-def test_a_changed_source_or_code_is_new_and_the_reason_says_which(night: Bench, tmp_path: Path) -> None:
+def test_a_changed_source_or_code_is_new_and_the_reason_says_which(
+    night: Bench, tmp_path: Path
+) -> None:
     night.resolve(as_zip(tmp_path / "faces.zip", class_folders()))
     record(night)
     night.resolve(as_zip(tmp_path / "faces.zip", class_folders(each=5)), run="r2")
-    assert night.plan().reason.startswith("the source changed (20 objects now, 16 before) since run r0")
+    assert night.plan().reason.startswith(
+        "the source changed (20 objects now, 16 before) since run r0"
+    )
     night.resolve(as_zip(tmp_path / "faces.zip", class_folders()), run="r3", code="c2")
     assert night.plan().reason.startswith("the code changed since run r0")
 
@@ -185,7 +252,9 @@ def test_a_file_rewritten_with_the_same_size_is_a_change(night: Bench, tmp_path:
     assert night.output("work") == "new"
 
 
-def test_a_zip_packed_again_with_the_same_content_is_no_change(night: Bench, tmp_path: Path) -> None:
+def test_a_zip_packed_again_with_the_same_content_is_no_change(
+    night: Bench, tmp_path: Path
+) -> None:
     night.resolve(as_zip(tmp_path / "faces.zip", class_folders()))
     record(night)
     night.resolve(as_zip(tmp_path / "faces.zip", dict(reversed(class_folders().items()))), run="r2")
@@ -193,7 +262,9 @@ def test_a_zip_packed_again_with_the_same_content_is_no_change(night: Bench, tmp
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"run_id": "r0"}', b'{"fingerprint": 3}'])
-def test_a_damaged_record_of_the_last_night_does_not_stop_the_next(night: Bench, tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_record_of_the_last_night_does_not_stop_the_next(
+    night: Bench, tmp_path: Path, content: bytes
+) -> None:
     night.store.write(keys.pointer("small", "last-night"), content)
     assert night.resolve(as_zip(tmp_path / "faces.zip", class_folders())) == 0
     assert night.output("work") == "new"
@@ -208,17 +279,28 @@ def test_the_plan_names_champion_anchor_and_accepted_snapshot(night: Bench, tmp_
     source = as_zip(tmp_path / "faces.zip", class_folders())
     champion = Pointer("v2", "r9", "2026-01-01")
     night.store.write(keys.pointers("small"), to_json(Pointers(champion=champion)).encode())
-    night.store.write(keys.accepted_snapshot(source_id(str(source))), b'{"snapshot_id": "abc", "run_id": "r9"}')
+    night.store.write(
+        keys.accepted_snapshot(source_id(str(source))), b'{"snapshot_id": "abc", "run_id": "r9"}'
+    )
     night.resolve(source)
-    assert (night.plan().champion, night.plan().anchor, night.plan().accepted_snapshot) == (champion, None, "abc")
+    assert (night.plan().champion, night.plan().anchor, night.plan().accepted_snapshot) == (
+        champion,
+        None,
+        "abc",
+    )
 
 
-def test_a_resumed_run_keeps_its_plan_though_it_promoted_a_champion(night: Bench, tmp_path: Path) -> None:
+def test_a_resumed_run_keeps_its_plan_though_it_promoted_a_champion(
+    night: Bench, tmp_path: Path
+) -> None:
     source = as_zip(tmp_path / "faces.zip", class_folders())
     night.resolve(source)
     first = night.output("plan")
     record(night, "blessed", "r1")
-    night.store.write(keys.pointers("small"), to_json(Pointers(champion=Pointer("v2", "r1", "2026-01-01"))).encode())
+    night.store.write(
+        keys.pointers("small"),
+        to_json(Pointers(champion=Pointer("v2", "r1", "2026-01-01"))).encode(),
+    )
     night.resolve(source)
     assert night.output("plan") == first
     night.resolve(source, run="r2")
@@ -247,7 +329,11 @@ def test_a_source_has_a_short_stable_name(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     assert source_id("My Faces (2).zip") == source_id(str(tmp_path / "My Faces (2).zip"))
     assert source_id("My Faces (2).zip").startswith("my-faces-2-")
-    assert source_id("gs://bucket/faces/") == source_id("gs://bucket/faces") != source_id("gs://other/faces")
+    assert (
+        source_id("gs://bucket/faces/")
+        == source_id("gs://bucket/faces")
+        != source_id("gs://other/faces")
+    )
     assert source_id("/").startswith("source-")
 
 
@@ -257,7 +343,13 @@ def test_resolve_loads_no_heavy_library() -> None:
         "heavy = {'apache_beam', 'PIL', 'pyarrow.parquet', 'google.cloud.storage', 'kfp'} & set(sys.modules);"
         "sys.exit(', '.join(heavy) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -266,23 +358,37 @@ class TestWorkflows:
 
     JOB, CLONE = "0b5f8a3e-5d43-4c1f-9a55-1e2d3c4b5a69", "77aa8a3e-5d43-4c1f-9a55-1e2d3c4b5a69"
 
-    def test_a_second_attempt_takes_up_the_plan_of_the_first(self, night: Bench, tmp_path: Path) -> None:
+    def test_a_second_attempt_takes_up_the_plan_of_the_first(
+        self, night: Bench, tmp_path: Path
+    ) -> None:
         faces = as_folder(tmp_path / "faces", class_folders())
         assert night.resolve(faces, job=self.JOB) == 0
-        record(night, run="other")  # judged meanwhile: made anew, the plan would say that nothing is new
+        record(
+            night, run="other"
+        )  # judged meanwhile: made anew, the plan would say that nothing is new
         assert night.resolve(faces, job=self.JOB) == 0
         assert (night.output("work"), night.output("run")) == ("new", "r1")
 
-    def test_another_workflow_of_that_name_makes_a_plan_and_a_run_of_its_own(self, night: Bench, tmp_path: Path) -> None:
+    def test_another_workflow_of_that_name_makes_a_plan_and_a_run_of_its_own(
+        self, night: Bench, tmp_path: Path
+    ) -> None:
         faces = as_folder(tmp_path / "faces", class_folders())
         assert night.resolve(faces, job=self.JOB) == 0
         record(night)
         assert night.resolve(faces, job=self.CLONE) == 0
         assert (night.output("work"), night.output("run")) == ("nothing-new", "r1-77aa8a3e")
-        first, second = (json.loads(night.store.read(keys.evidence(run, "resolve")) or b"") for run in ("r1", "r1-77aa8a3e"))
-        assert [one["findings"]["plan"]["work"] for one in (first, second)] == ["new", "nothing-new"]
+        first, second = (
+            json.loads(night.store.read(keys.evidence(run, "resolve")) or b"")
+            for run in ("r1", "r1-77aa8a3e")
+        )
+        assert [one["findings"]["plan"]["work"] for one in (first, second)] == [
+            "new",
+            "nothing-new",
+        ]
 
-    def test_a_placeholder_that_nobody_replaced_names_no_run(self, night: Bench, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    def test_a_placeholder_that_nobody_replaced_names_no_run(
+        self, night: Bench, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
         faces = as_folder(tmp_path / "faces", class_folders())
         assert night.resolve(faces, run="", job="{{$.pipeline_job_uuid}}") == 2
         assert "a run can't be called '{{$.pipeline_job_uuid}}'" in capfd.readouterr().err
@@ -296,14 +402,18 @@ def test_the_preset_is_stored_before_anything_can_fail(night: Bench, tmp_path: P
     assert read_preset(night.output("preset"), night.store) == night.preset
 
 
-@pytest.mark.parametrize(("device", "compiled_for", "code"), [("gpu", "cpu", 2), ("gpu", "gpu", 0), ("cpu", "gpu", 0), ("gpu", "", 0)])
+@pytest.mark.parametrize(
+    ("device", "compiled_for", "code"),
+    [("gpu", "cpu", 2), ("gpu", "gpu", 0), ("cpu", "gpu", 0), ("gpu", "", 0)],
+)
 def test_a_preset_that_needs_more_than_the_pipeline_version_gives_is_refused(
     tmp_path: Path, device: str, compiled_for: str, code: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     night = bench(tmp_path)
     night.preset = replace(night.preset, training=replace(night.preset.training, device=device))
-    assert night.resolve(as_folder(tmp_path / "faces", class_folders()), compiled_for=compiled_for) == code
-    refused = (
-        "resolve failed: the preset small needs more than this pipeline version's tasks get; expected a preset with training.device cpu"
+    assert (
+        night.resolve(as_folder(tmp_path / "faces", class_folders()), compiled_for=compiled_for)
+        == code
     )
+    refused = "resolve failed: the preset small needs more than this pipeline version's tasks get; expected a preset with training.device cpu"
     assert (refused in capfd.readouterr().err) == (code == 2)

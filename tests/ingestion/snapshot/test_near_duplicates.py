@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from components.ingestion.snapshot import near_duplicates
-from components.ingestion.snapshot.near_duplicates import MAX_COMPARED, alike, grid, representatives, sketches
+from components.ingestion.snapshot.near_duplicates import (
+    MAX_COMPARED,
+    alike,
+    grid,
+    representatives,
+    sketches,
+)
 from components.ingestion.snapshot.near_duplicates import _planes as planes
 
 
@@ -23,7 +29,12 @@ def photograph(seed: int, size: int = 96) -> Image.Image:
 
 def like(first: np.ndarray, other: np.ndarray) -> bool:
     grids = np.stack([grid(first), grid(other)])
-    return representatives(sketches(grids), np.arange(2), np.array([-1, -1]), lambda one, two: alike(grids[one], grids[two])).tolist() == [
+    return representatives(
+        sketches(grids),
+        np.arange(2),
+        np.array([-1, -1]),
+        lambda one, two: alike(grids[one], grids[two]),
+    ).tolist() == [
         0,
         0,
     ]
@@ -36,7 +47,11 @@ def like(first: np.ndarray, other: np.ndarray) -> bool:
         lambda image: image.crop((1, 1, 95, 95)),
         lambda image: image.point(lambda level: int(level * 0.8 + 15)),
         lambda image: image.convert("RGB"),
-        lambda image: Image.fromarray((np.asarray(image) + np.random.default_rng(1).normal(0, 6, (96, 96))).clip(0, 255).astype(np.uint8)),
+        lambda image: Image.fromarray(
+            (np.asarray(image) + np.random.default_rng(1).normal(0, 6, (96, 96)))
+            .clip(0, 255)
+            .astype(np.uint8)
+        ),
     ],
     ids=["smaller", "cropped", "darker", "colour", "noisy"],
 )
@@ -57,15 +72,26 @@ def test_groups_do_not_chain() -> None:
     a, far = (np.asarray(photograph(seed), np.float64) for seed in (1, 2))
     steps = [(a * (1 - share) + far * share).astype(np.uint8) for share in (0.0, 0.16, 0.32)]
     grids = np.stack([grid(step) for step in steps])
-    assert [alike(grids[0], grids[1]), alike(grids[1], grids[2]), alike(grids[0], grids[2])] == [True, True, False]
-    found = representatives(sketches(grids), np.arange(3), np.full(3, -1), lambda one, other: alike(grids[one], grids[other]))
+    assert [alike(grids[0], grids[1]), alike(grids[1], grids[2]), alike(grids[0], grids[2])] == [
+        True,
+        True,
+        False,
+    ]
+    found = representatives(
+        sketches(grids),
+        np.arange(3),
+        np.full(3, -1),
+        lambda one, other: alike(grids[one], grids[other]),
+    )
     assert found.tolist() == [0, 0, 2]
 
 
 def test_what_was_settled_before_never_changes() -> None:
     grids = np.stack([grid(np.asarray(photograph(1)))] * 4)
     everything_alike = lambda one, other: True  # noqa: E731
-    assert representatives(sketches(grids), np.arange(4), np.array([0, 1, 1, -1]), everything_alike).tolist() == [0, 1, 1, 0]
+    assert representatives(
+        sketches(grids), np.arange(4), np.array([0, 1, 1, -1]), everything_alike
+    ).tolist() == [0, 1, 1, 0]
 
 
 @settings(max_examples=30, deadline=None)
@@ -73,7 +99,10 @@ def test_what_was_settled_before_never_changes() -> None:
 def test_every_picture_stands_for_itself_or_follows_one_that_does(seeds: list[int]) -> None:
     grids = np.stack([grid(np.asarray(photograph(seed))) for seed in seeds])
     leader = representatives(
-        sketches(grids), np.arange(len(seeds)), np.full(len(seeds), -1), lambda one, other: alike(grids[one], grids[other])
+        sketches(grids),
+        np.arange(len(seeds)),
+        np.full(len(seeds), -1),
+        lambda one, other: alike(grids[one], grids[other]),
     )
     assert (leader[leader] == leader).all()
     assert [seeds[index] for index in leader] == seeds
@@ -89,7 +118,13 @@ def test_what_is_compared_was_told_ahead(monkeypatch: pytest.MonkeyPatch) -> Non
         assert {one, other} <= told[-1]
         return alike(grids[one], grids[other])
 
-    leader = representatives(sketches(grids), np.arange(12), np.full(12, -1), confirm, lambda indices: told.append(set(indices)))
+    leader = representatives(
+        sketches(grids),
+        np.arange(12),
+        np.full(12, -1),
+        confirm,
+        lambda indices: told.append(set(indices)),
+    )
     assert leader.tolist() == [0, 1, 2] * 4
     assert len(told) > 1
     assert max(map(len, told)) <= 8

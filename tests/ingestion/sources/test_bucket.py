@@ -51,7 +51,9 @@ def zipped(files: dict[str, bytes]) -> bytes:
 
 
 @pytest.mark.parametrize("uri", ["gs://faces/nights/one", "gs://faces/nights/one/"])
-def test_a_prefix_is_read_as_a_folder(buckets: Buckets, night: Bench, tmp_path: Path, uri: str) -> None:
+def test_a_prefix_is_read_as_a_folder(
+    buckets: Buckets, night: Bench, tmp_path: Path, uri: str
+) -> None:
     put_faces(buckets)
     assert night.ingest(uri) == 0
     local = bench(tmp_path / "local")
@@ -67,7 +69,10 @@ def test_a_zip_is_listed_in_place_and_read_from_a_copy(buckets: Buckets, night: 
 
 
 def test_a_csv_is_read_alone_or_from_its_prefix(buckets: Buckets, night: Bench) -> None:
-    rows = [csv_row(index % 2 + 3, index, "PublicTest" if index > 9 else "Training") for index in range(14)]
+    rows = [
+        csv_row(index % 2 + 3, index, "PublicTest" if index > 9 else "Training")
+        for index in range(14)
+    ]
     buckets.put("faces", "fer/fer.csv", "\n".join(["emotion,pixels,Usage", *rows]).encode())
     buckets.put("faces", "fer/fer.csv.md5", b"x")
     assert night.ingest("gs://faces/fer/fer.csv") == 0
@@ -104,7 +109,12 @@ def test_resolve_downloads_no_image(buckets: Buckets, night: Bench) -> None:
     ],
 )
 def test_a_bad_bucket_source_ends_in_one_line(
-    buckets: Buckets, night: Bench, capfd: pytest.CaptureFixture[str], uri: str, code: int, message: str
+    buckets: Buckets,
+    night: Bench,
+    capfd: pytest.CaptureFixture[str],
+    uri: str,
+    code: int,
+    message: str,
 ) -> None:
     put_faces(buckets)
     buckets.put("faces", "broken.zip", b"PK\x03\x04 not really")
@@ -114,7 +124,9 @@ def test_a_bad_bucket_source_ends_in_one_line(
     assert error.count("\n") == 1
 
 
-def test_an_outage_fails_the_step_and_rejects_no_image(buckets: Buckets, night: Bench, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_outage_fails_the_step_and_rejects_no_image(
+    buckets: Buckets, night: Bench, capfd: pytest.CaptureFixture[str]
+) -> None:
     put_faces(buckets)
     buckets.failing.add("nights/one/train/sad/1.png")
     assert night.ingest("gs://faces/nights/one") == 5

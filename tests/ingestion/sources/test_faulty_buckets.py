@@ -48,7 +48,10 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(scope="module", params=["gs", "s3"])
 def server(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
     """URI of a bucket with faces in it, and the setting that names its server."""
-    with (emulated_bucket if request.param == "gs" else moto_bucket)("faces") as uri, warnings.catch_warnings():
+    with (
+        (emulated_bucket if request.param == "gs" else moto_bucket)("faces") as uri,
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore")
         for name, content in class_folders().items():
             if request.param == "gs":
@@ -64,7 +67,9 @@ def through(server: tuple[str, str], fault: Any) -> Any:
     return proxy_before(str(address.hostname), int(address.port or 0), fault)
 
 
-def test_broken_answers_change_nothing(server: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_answers_change_nothing(
+    server: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     local = bench(tmp_path / "local")
     assert local.ingest(as_folder(tmp_path / "night", class_folders())) == 0
     remote = bench(tmp_path / "remote")
@@ -77,10 +82,15 @@ def test_broken_answers_change_nothing(server: tuple[str, str], tmp_path: Path, 
 
 
 def test_a_server_that_never_answers_gives_one_clear_error(
-    server: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    server: tuple[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     for module in (google, s3):
-        monkeypatch.setattr(module, "Retry", partial(Retry, deadline_seconds=1.0, first_wait_seconds=0.05))
+        monkeypatch.setattr(
+            module, "Retry", partial(Retry, deadline_seconds=1.0, first_wait_seconds=0.05)
+        )
     with through(server, lambda path, asked: "503") as proxy:
         monkeypatch.setenv(server[1], proxy.url)
         assert bench(tmp_path).resolve(f"{server[0]}/night") == 5
@@ -93,7 +103,9 @@ def test_a_server_that_never_answers_gives_one_clear_error(
     assert proxy.met["503"] > 1
 
 
-def test_a_manifest_on_this_machine_names_objects_in_buckets(server: tuple[str, str], tmp_path: Path) -> None:
+def test_a_manifest_on_this_machine_names_objects_in_buckets(
+    server: tuple[str, str], tmp_path: Path
+) -> None:
     names = list(class_folders())
     rows = [f"{server[0]}/night/{name},{name.split('/')[1]},{name.split('/')[0]}" for name in names]
     rows.append(f"{server[0]}/night/train/happy/gone.png,happy,train")
@@ -108,9 +120,13 @@ def test_a_manifest_on_this_machine_names_objects_in_buckets(server: tuple[str, 
     assert night.findings()["published_counts"] == {"train": 9, "test": 8}
 
 
-def test_a_manifest_in_a_bucket_names_its_neighbours(server: tuple[str, str], tmp_path: Path) -> None:
+def test_a_manifest_in_a_bucket_names_its_neighbours(
+    server: tuple[str, str], tmp_path: Path
+) -> None:
     names = list(class_folders())
-    content = "\n".join(json.dumps({"uri": name, "label": name.split("/")[1]}) for name in names).encode()
+    content = "\n".join(
+        json.dumps({"uri": name, "label": name.split("/")[1]}) for name in names
+    ).encode()
     if server[0].startswith("gs://"):
         storage.Client().bucket("faces").blob("night/list.jsonl").upload_from_string(content)
     else:

@@ -9,9 +9,18 @@ import pytest
 
 from tests.ingestion.support import bench
 
-ARCHIVE = Path(os.environ.get("EMOTION_FER2013", Path(__file__).parents[4] / "shared" / "data" / "fer2013" / "fer2013.zip"))
+ARCHIVE = Path(
+    os.environ.get(
+        "EMOTION_FER2013", Path(__file__).parents[4] / "shared" / "data" / "fer2013" / "fer2013.zip"
+    )
+)
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not ARCHIVE.is_file(), reason="FER2013 isn't on this machine; EMOTION_FER2013 names it")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not ARCHIVE.is_file(), reason="FER2013 isn't on this machine; EMOTION_FER2013 names it"
+    ),
+]
 
 
 def test_the_facts_of_fer2013(tmp_path: Path) -> None:
@@ -27,4 +36,6 @@ def test_the_facts_of_fer2013(tmp_path: Path) -> None:
     assert copies["conflicting_groups"] == 47
     assert copies["near_constant_rows"] == 14
     assert 650 < copies["near_groups"] <= copies["near_contents"] < 1_000
-    assert sum(found["counts"]["test"].values()) == 3_589, "no published test row is dropped by default"
+    assert sum(found["counts"]["test"].values()) == 3_589, (
+        "no published test row is dropped by default"
+    )

@@ -25,5 +25,9 @@ def options_of(*path: str) -> set[str]:
 
 def groups(command: Any = COMMAND) -> list[Any]:
     """Every group of commands, the outermost one first."""
-    inner = [group for name in getattr(command, "commands", {}) for group in groups(command.commands[name])]
+    inner = [
+        group
+        for name in getattr(command, "commands", {})
+        for group in groups(command.commands[name])
+    ]
     return [command, *inner] if hasattr(command, "commands") else []

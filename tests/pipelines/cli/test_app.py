@@ -29,7 +29,12 @@ from tests.pipelines.cli import command_line
 def emotion(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}
     return subprocess.run(
-        [sys.executable, "-m", "pipelines.cli.app", *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "pipelines.cli.app", *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
 
@@ -71,8 +76,13 @@ def test_an_unwritable_folder(tmp_path: Path, option: str) -> None:
 
 
 def test_a_full_disk_is_refused_before_work_starts(tmp_path: Path) -> None:
-    request = run.new_request(presets.preset("synthetic-faces"), str(tmp_path), str(tmp_path / "store"))
-    with pytest.raises(EnvironmentProblem, match="too little space for .*expected 500 MB free; received 3 MB; to fix it: free some space"):
+    request = run.new_request(
+        presets.preset("synthetic-faces"), str(tmp_path), str(tmp_path / "store")
+    )
+    with pytest.raises(
+        EnvironmentProblem,
+        match="too little space for .*expected 500 MB free; received 3 MB; to fix it: free some space",
+    ):
         run.preflight(request, tmp_path / "runs", free_bytes=lambda _: 3_000_000)
     run.preflight(request, tmp_path / "runs", free_bytes=lambda _: 3_000_000_000)
 
@@ -86,13 +96,18 @@ def test_resuming_needs_a_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", [("run", "--resume"), ("report",)])
 def test_a_run_of_another_version_of_the_program(tmp_path: Path, command: tuple[str, ...]) -> None:
     request = run.new_request(presets.preset("synthetic-faces"), "", str(tmp_path / "store"))
-    earlier = request.preset_json.replace('"min_accuracy"', '"max_accuracy_drop":0.04,"min_accuracy"')
+    earlier = request.preset_json.replace(
+        '"min_accuracy"', '"max_accuracy_drop":0.04,"min_accuracy"'
+    )
     folder = tmp_path / "runs" / "latest"
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(to_json(replace(request, preset_json=earlier)))
     done = emotion(*command, cwd=tmp_path)
     assert done.returncode == 3
-    assert "was started by another version of this program; received unknown field of preset.gate 'max_accuracy_drop'" in error_of(done)
+    assert (
+        "was started by another version of this program; received unknown field of preset.gate 'max_accuracy_drop'"
+        in error_of(done)
+    )
     assert "to fix it: start a new run" in error_of(done)
 
 
@@ -133,7 +148,15 @@ def test_doctor_finds_the_environments(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("drawn", "night", "number"), [(None, "next", 0), (3, "next", 4), (3, "same", 3), (-1, "same", 0), (-1, "next", 0), (None, "12", 12)]
+    ("drawn", "night", "number"),
+    [
+        (None, "next", 0),
+        (3, "next", 4),
+        (3, "same", 3),
+        (-1, "same", 0),
+        (-1, "next", 0),
+        (None, "12", 12),
+    ],
 )
 def test_which_night_is_drawn(tmp_path: Path, drawn: int | None, night: str, number: int) -> None:
     if drawn is not None:
@@ -142,7 +165,8 @@ def test_which_night_is_drawn(tmp_path: Path, drawn: int | None, night: str, num
 
 
 @pytest.mark.parametrize(
-    ("night", "message"), [("same", "no night yet to repeat"), ("tonight", "'tonight' is no night; expected next, same")]
+    ("night", "message"),
+    [("same", "no night yet to repeat"), ("tonight", "'tonight' is no night; expected next, same")],
 )
 def test_a_night_that_is_none(tmp_path: Path, night: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
@@ -150,10 +174,21 @@ def test_a_night_that_is_none(tmp_path: Path, night: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "code"), [("blessed", 0), ("rejected", 0), ("needs-approval", 0), ("nothing-new", 0), ("stopped", 3), ("failed", 2)]
+    ("outcome", "code"),
+    [
+        ("blessed", 0),
+        ("rejected", 0),
+        ("needs-approval", 0),
+        ("nothing-new", 0),
+        ("stopped", 3),
+        ("failed", 2),
+    ],
 )
 def test_exit_codes(outcome: str, code: int) -> None:
-    assert exit_code({"outcome": outcome, "exit_codes": {"resolve": 0, "ingest": 2, "report": 0}}) == code
+    assert (
+        exit_code({"outcome": outcome, "exit_codes": {"resolve": 0, "ingest": 2, "report": 0}})
+        == code
+    )
 
 
 def test_a_rollout_that_went_back_ends_as_the_rollout_command_does() -> None:
@@ -170,7 +205,11 @@ def test_no_command_takes_an_option_twice() -> None:
     found = dict(commands(typer.main.get_command(app)))
     assert len(found) > 30
     for path, command in found.items():
-        names = [name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)]
+        names = [
+            name
+            for parameter in command.params
+            for name in (*parameter.opts, *parameter.secondary_opts)
+        ]
         assert sorted(names) == sorted(set(names)), path
 
 
@@ -180,12 +219,20 @@ def test_compile_tells_what_a_run_weighs(tmp_path: Path) -> None:
     assert (tmp_path / "pipeline.yaml").is_file()
     for step in (each for each in STEPS if each != "register"):
         assert re.search(rf"^ *{step} +[\d,]+ +[\d,]+ +[\d,]+ *$", done.stdout, re.MULTILINE), step
-    assert re.search(r"^ *register +[\d,]+ +[\d,]+ +in its place *$", done.stdout, re.MULTILINE), "no run has it beside deploy"
-    assert re.search(r"a run weighs about \d{3},\d{3} bytes of at most 900,000, \d\d% of it pod spec patches", done.stdout)
+    assert re.search(r"^ *register +[\d,]+ +[\d,]+ +in its place *$", done.stdout, re.MULTILINE), (
+        "no run has it beside deploy"
+    )
+    assert re.search(
+        r"a run weighs about \d{3},\d{3} bytes of at most 900,000, \d\d% of it pod spec patches",
+        done.stdout,
+    )
 
 
 def test_compile_refuses_what_is_too_heavy_and_writes_nothing(tmp_path: Path) -> None:
     claims = [word for number in range(30) for word in ("--claim", f"one-of-many-claims-{number}")]
-    with pytest.raises(InputError, match="grows too heavy for one Kubernetes object; expected at most 900,000 bytes"):
+    with pytest.raises(
+        InputError,
+        match="grows too heavy for one Kubernetes object; expected at most 900,000 bytes",
+    ):
         command_line.emotion("compile", "-o", str(tmp_path / "heavy.yaml"), *claims)
     assert not (tmp_path / "heavy.yaml").exists()

@@ -16,7 +16,11 @@ from pipelines.code_version import ROOT
 
 COMMAND: Any = typer.main.get_command(app)
 UsageError: Any = typer.BadParameter.__base__
-SOURCES = [path for name in ("pipelines", "components", "infra", "benchmarks") for path in sorted((ROOT / name).rglob("*"))]
+SOURCES = [
+    path
+    for name in ("pipelines", "components", "infra", "benchmarks")
+    for path in sorted((ROOT / name).rglob("*"))
+]
 README = ROOT / "README.md"
 
 
@@ -37,7 +41,9 @@ def in_sentences(text: str) -> list[str]:
 
 def words_of(line: str) -> list[str]:
     """The words after `emotion`; a place that a program or a person fills holds something."""
-    return [word for word in shlex.split(re.sub(r"\{[^}]*\}", "SOMETHING", line))[1:] if word != "…"]
+    return [
+        word for word in shlex.split(re.sub(r"\{[^}]*\}", "SOMETHING", line))[1:] if word != "…"
+    ]
 
 
 def read(words: list[str]) -> Any:
@@ -62,7 +68,11 @@ def complaint(line: str, *, whole: bool) -> str:
         incomplete = type(error).__name__ == "MissingParameter" and ("…" in line or not whole)
         return "" if incomplete else f"{line}: {error.format_message()}"
     named = context.params.get("preset") if context else None
-    return f"{line}: no preset {named}" if isinstance(named, str) and named not in (*presets.PRESETS, "SOMETHING", "") else ""
+    return (
+        f"{line}: no preset {named}"
+        if isinstance(named, str) and named not in (*presets.PRESETS, "SOMETHING", "")
+        else ""
+    )
 
 
 def test_the_readmes_commands() -> None:
@@ -70,7 +80,9 @@ def test_the_readmes_commands() -> None:
     blocks, sentences = in_blocks(text), in_sentences(text)
     assert len(blocks) >= 4
     assert len(sentences) > 20
-    found = [complaint(line, whole=True) for line in blocks] + [complaint(line, whole=False) for line in sentences]
+    found = [complaint(line, whole=True) for line in blocks] + [
+        complaint(line, whole=False) for line in sentences
+    ]
     assert [one for one in found if one] == []
 
 
@@ -82,7 +94,9 @@ def test_the_readmes_targets_of_make() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "command"), list(commands(COMMAND)), ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
+    ("path", "command"),
+    list(commands(COMMAND)),
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_the_examples_of_a_help_text(path: tuple[str, ...], command: Any) -> None:
     examples = in_blocks(command.help or "")
@@ -101,6 +115,14 @@ def test_commands_that_code_and_messages_name() -> None:
     assert found == set()
 
 
-@pytest.mark.parametrize("line", ["emotion status --presett x", "emotion nights", "emotion run --preset fer", "emotion models lists"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "emotion status --presett x",
+        "emotion nights",
+        "emotion run --preset fer",
+        "emotion models lists",
+    ],
+)
 def test_a_command_that_there_is_not_is_found(line: str) -> None:
     assert complaint(line, whole=False)

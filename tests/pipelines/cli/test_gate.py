@@ -15,17 +15,31 @@ from pipelines.code_version import ROOT
 
 def emotion(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "pipelines.cli.app", "gate", *arguments, "--store", str(folder / "store")]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    command = [
+        sys.executable,
+        "-m",
+        "pipelines.cli.app",
+        "gate",
+        *arguments,
+        "--store",
+        str(folder / "store"),
+    ]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+    )
 
 
 def test_the_plan_prints_what_fer2013_can_show(tmp_path: Path) -> None:
     done = emotion(tmp_path, "plan", "--preset", "fer2013-cnn", "--rows", "3589")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("3,589 test rows, margin 1.75 points, alpha 0.05 one-sided, power 80%")
+    assert done.stdout.startswith(
+        "3,589 test rows, margin 1.75 points, alpha 0.05 one-sided, power 80%"
+    )
     assert "while the two models differ on at most 17.8% of the rows" in done.stdout
     rows = {
-        line.split()[0]: line for line in done.stdout.splitlines() if line[:1].isdigit() and "points" in line and "%" in line.split()[0]
+        line.split()[0]: line
+        for line in done.stdout.splitlines()
+        if line[:1].isdigit() and "points" in line and "%" in line.split()[0]
     }
     assert rows["16%"].split()[1] == "1.66"
     assert "a person decides" in rows["18%"]
@@ -36,9 +50,14 @@ def test_the_plan_takes_another_policy_and_the_rows_of_the_last_look(tmp_path: P
     missing = emotion(tmp_path, "plan")
     assert missing.returncode == 2
     assert "no gate has met test rows of synthetic-faces yet; expected --rows" in missing.stderr
-    open_store(str(tmp_path / "store")).write(keys.looks("synthetic-faces"), to_json({"looks": [{"rows": 901}]}).encode())
+    open_store(str(tmp_path / "store")).write(
+        keys.looks("synthetic-faces"), to_json({"looks": [{"rows": 901}]}).encode()
+    )
     (tmp_path / "policy.json").write_text('{"margin": 0.02}')
-    assert "901 test rows, margin 2 points" in emotion(tmp_path, "plan", "--policy", "policy.json").stdout
+    assert (
+        "901 test rows, margin 2 points"
+        in emotion(tmp_path, "plan", "--policy", "policy.json").stdout
+    )
     (tmp_path / "policy.json").write_text('{"margn": 0.02}')
     wrong = emotion(tmp_path, "plan", "--policy", "policy.json")
     assert wrong.returncode == 2

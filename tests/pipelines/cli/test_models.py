@@ -23,8 +23,18 @@ from tests.deployment.builders import signed, verdict_on, write_model
 
 def emotion(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "pipelines.cli.app", "models", *arguments, "--store", str(folder / "store")]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    command = [
+        sys.executable,
+        "-m",
+        "pipelines.cli.app",
+        "models",
+        *arguments,
+        "--store",
+        str(folder / "store"),
+    ]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60
+    )
 
 
 @pytest.fixture
@@ -37,14 +47,29 @@ def versions(tmp_path: Path) -> list[str]:
         now = registry.pointers()
         against = [pointer.version if pointer else None for pointer in (now.champion, now.anchor)]
         if night < 2:
-            registry.promote(tmp_path / f"model-{night}", f"run-{night}", verdict_on(versions[night], *against), signed("gate"))
+            registry.promote(
+                tmp_path / f"model-{night}",
+                f"run-{night}",
+                verdict_on(versions[night], *against),
+                signed("gate"),
+            )
         else:
             registry.put(tmp_path / f"model-{night}", versions[night])
-            ask(registry, f"run-{night}", verdict_on(versions[night], *against, word="needs-approval"), signed().at)
+            ask(
+                registry,
+                f"run-{night}",
+                verdict_on(versions[night], *against, word="needs-approval"),
+                signed().at,
+            )
     evidence = {"environment": {"lock": "1" * 64, "image": "emotion-training:2"}, "findings": {}}
     registry.store.write(keys.evidence("run-1", "train"), json.dumps(evidence).encode())
     gate = {
-        "findings": {"word": "blessed", "champion": versions[0], "anchor": None, "checks": [{"outcome": "pass", "sentence": "It fits."}]}
+        "findings": {
+            "word": "blessed",
+            "champion": versions[0],
+            "anchor": None,
+            "checks": [{"outcome": "pass", "sentence": "It fits."}],
+        }
     }
     registry.store.write(keys.evidence("run-1", "gate"), json.dumps(gate).encode())
     return versions
@@ -56,10 +81,16 @@ def champion(folder: Path) -> str:
     return found.version
 
 
-def test_the_bare_command_lists_the_registry_and_what_waits(tmp_path: Path, versions: list[str]) -> None:
+def test_the_bare_command_lists_the_registry_and_what_waits(
+    tmp_path: Path, versions: list[str]
+) -> None:
     done = emotion(tmp_path)
     assert done.returncode == 0, done.stderr
-    rows = {line.split()[1]: line for line in done.stdout.splitlines() if line.strip().startswith("small ")}
+    rows = {
+        line.split()[1]: line
+        for line in done.stdout.splitlines()
+        if line.strip().startswith("small ")
+    }
     assert "previous, anchor" in rows[versions[0]]
     assert "champion" in rows[versions[1]]
     assert f"{versions[2]} needs approval: emotion models approve run-2" in done.stdout
@@ -91,7 +122,8 @@ def test_a_rollback_takes_less_than_two_seconds(tmp_path: Path, versions: list[s
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = emotion(tmp_path, "rollback", "--by", "ada", "--why", "errors in the shop")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    # Of the processor, so that what else the machine does isn't counted; nothing in it waits on anything.
+    # Of the processor, so that what else the machine does isn't counted; nothing in it waits on
+    # anything.
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert done.returncode == 0, done.stderr
     assert champion(tmp_path) == versions[0]
@@ -104,15 +136,29 @@ def test_a_rollback_takes_less_than_two_seconds(tmp_path: Path, versions: list[s
     assert champion(tmp_path) == versions[1]
 
 
-def test_a_rollback_in_a_bucket_takes_less_than_two_seconds(tmp_path: Path, versions: list[str]) -> None:
+def test_a_rollback_in_a_bucket_takes_less_than_two_seconds(
+    tmp_path: Path, versions: list[str]
+) -> None:
     with bucket_process("emotions") as uri:
         here, there = open_store(str(tmp_path / "store")), open_store(uri)
         for key in here.list(""):
             there.write(key, here.read(key) or b"")
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-m", "pipelines.cli.app", "models", "rollback", "--why", "errors in the shop", "--store", uri]
+        command = [
+            sys.executable,
+            "-m",
+            "pipelines.cli.app",
+            "models",
+            "rollback",
+            "--why",
+            "errors in the shop",
+            "--store",
+            uri,
+        ]
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+        )
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert done.returncode == 0, done.stderr
         found = read_pointers(there, "small").champion
@@ -130,13 +176,23 @@ def test_garbage_is_shown_and_removed_when_asked(tmp_path: Path, versions: list[
     long_ago = checkpoint.stat().st_mtime - 40 * 86_400
     os.utime(checkpoint, (long_ago, long_ago))
     shown = emotion(tmp_path, "gc").stdout
-    rows = {line.split()[1]: line for line in shown.splitlines() if line.split()[:1] in (["version"], ["checkpoint"])}
+    rows = {
+        line.split()[1]: line
+        for line in shown.splitlines()
+        if line.split()[:1] in (["version"], ["checkpoint"])
+    }
     assert "goes" in rows["e" * 16]
-    assert all(words in shown for words in ("champion", "previous, anchor", "waits for approval, run run-2"))
+    assert all(
+        words in shown
+        for words in ("champion", "previous, anchor", "waits for approval, run run-2")
+    )
     assert "garbage: 0 versions, 0 snapshots, 1 checkpoint; 0.7 MB" in shown
     assert "nothing was removed; --delete removes what goes" in shown
     assert checkpoint.exists()
-    assert "garbage: 0 versions, 0 snapshots, 0 checkpoints" in emotion(tmp_path, "gc", "--days", "60").stdout
+    assert (
+        "garbage: 0 versions, 0 snapshots, 0 checkpoints"
+        in emotion(tmp_path, "gc", "--days", "60").stdout
+    )
     done = emotion(tmp_path, "gc", "--delete")
     assert "removed 0 versions, 0 snapshots, 1 checkpoint" in done.stdout, done.stderr
     assert not checkpoint.exists()
@@ -144,7 +200,10 @@ def test_garbage_is_shown_and_removed_when_asked(tmp_path: Path, versions: list[
 
 
 def test_a_person_decides(tmp_path: Path, versions: list[str]) -> None:
-    assert emotion(tmp_path, "approve", "run-2", "--by", "ada", "--why", "looked at it").returncode == 0
+    assert (
+        emotion(tmp_path, "approve", "run-2", "--by", "ada", "--why", "looked at it").returncode
+        == 0
+    )
     assert champion(tmp_path) == versions[2]
     late = emotion(tmp_path, "reject", versions[2], "--why", "no")
     assert late.returncode == 3

@@ -36,7 +36,9 @@ from tests.pipelines.cluster.kfp_server import KfpServer, serving
 GOLDEN = Path(__file__).parent / "hints.golden.txt"
 COMPILED = (Path(__file__).parents[1] / "emotion-retraining.golden.yaml").read_text()
 SOURCES = [path for path in sorted((ROOT / "pipelines").rglob("*.py")) if path.name != "hints.py"]
-SHOWN = re.compile(r"`(emotion [^`\n]+)`|(?:with|approval|by): (emotion [^`\n]+)|· (emotion [^`\n]+)")
+SHOWN = re.compile(
+    r"`(emotion [^`\n]+)`|(?:with|approval|by): (emotion [^`\n]+)|· (emotion [^`\n]+)"
+)
 Call = tuple[str, str]
 
 
@@ -46,7 +48,10 @@ def calls() -> set[Call]:
     for path in SOURCES:
         for function in ast.walk(ast.parse(path.read_text())):
             if isinstance(function, ast.FunctionDef) and any(
-                isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "hint" for node in ast.walk(function)
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id == "hint"
+                for node in ast.walk(function)
             ):
                 found.add((path.stem, function.name))
     return found
@@ -67,7 +72,9 @@ class Printed:
             self.made.add((Path(frame.f_code.co_filename).stem, frame.f_code.co_name))
             return make(*words, **options)
 
-        for module in [module for name, module in sys.modules.items() if name.startswith("pipelines.")]:
+        for module in [
+            module for name, module in sys.modules.items() if name.startswith("pipelines.")
+        ]:
             for name in ("console", "errors"):
                 if isinstance(getattr(module, name, None), Console):
                     monkeypatch.setattr(module, name, self.console)
@@ -84,7 +91,11 @@ class Printed:
     def hints(self, *unsettled: tuple[str, str]) -> list[str]:
         """Those printed so far, in their order; ``unsettled`` are texts that differ from run to run, and their names."""
         text = self.console.file.getvalue()  # type: ignore[attr-defined]
-        found = [next(filter(None, groups)) for line in text.splitlines() for groups in SHOWN.findall(line)]
+        found = [
+            next(filter(None, groups))
+            for line in text.splitlines()
+            for groups in SHOWN.findall(line)
+        ]
         split = [part.strip() for one in found for part in one.split(" · ")]
         for value, name in unsettled:
             split = [one.replace(value, name) for one in split]
@@ -108,7 +119,10 @@ def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], None]:
 
 
 def test_every_printed_hint_is_taken_by_the_command_line(
-    tmp_path: Path, server: KfpServer, monkeypatch: pytest.MonkeyPatch, interrupt: Callable[[Any, str], None]
+    tmp_path: Path,
+    server: KfpServer,
+    monkeypatch: pytest.MonkeyPatch,
+    interrupt: Callable[[Any, str], None],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
@@ -131,7 +145,11 @@ def test_every_printed_hint_is_taken_by_the_command_line(
     printed.run("submit", "--data", "gs://b/d", "--run-id", "tonight", *cluster)
     printed.run("status", "nosuch", "--host", server.url)
     interrupt(rollouts, "follow")
-    for command in (("start", "--preset", "small"), ("resume", "faces", "--namespace", "my-space", "--again"), ("abort",)):
+    for command in (
+        ("start", "--preset", "small"),
+        ("resume", "faces", "--namespace", "my-space", "--again"),
+        ("abort",),
+    ):
         monkeypatch.setattr(KfpServer, "_create_run", _accepted)
         printed.run("rollout", *command, *cluster)
     monkeypatch.setattr(local_run, "preflight", lambda *arguments: None)
@@ -157,10 +175,17 @@ def _decide(printed: Printed, store: str, folder: Path) -> None:
         now = registry.pointers()
         stands = [pointer.version if pointer else None for pointer in (now.champion, now.anchor)]
         if night < 2:
-            registry.promote(folder / str(night), f"run-{night}", verdict_on(version, *stands), signed("gate"))
+            registry.promote(
+                folder / str(night), f"run-{night}", verdict_on(version, *stands), signed("gate")
+            )
         else:
             registry.put(folder / str(night), version)
-            ask(registry, f"run-{night}", verdict_on(version, *stands, word="needs-approval"), signed().at)
+            ask(
+                registry,
+                f"run-{night}",
+                verdict_on(version, *stands, word="needs-approval"),
+                signed().at,
+            )
     where = ("models", "--store", store)
     printed.run(*where)
     printed.run(*where, "approve", "nosuch", "--why", "yes")
@@ -171,6 +196,11 @@ def _decide(printed: Printed, store: str, folder: Path) -> None:
 
 def _accepted(server: KfpServer, given: dict[str, Any]) -> dict[str, Any]:
     """A run that waits for its pod."""
-    run = {"run_id": f"run-{len(server.runs)}", **given, "state": "PENDING", "created_at": "2026-12-01T00:00:00Z"}
+    run = {
+        "run_id": f"run-{len(server.runs)}",
+        **given,
+        "state": "PENDING",
+        "created_at": "2026-12-01T00:00:00Z",
+    }
     server.runs.append(run)
     return run

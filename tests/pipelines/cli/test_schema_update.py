@@ -18,7 +18,8 @@ from pipelines.presets import preset
 
 NAME = "synthetic-faces"
 SNAPSHOTS = ("a1" * 32, "a2" * 32)
-# Statistics of two rows, one wider than the curated schema allows, made where TensorFlow Data Validation is.
+# Statistics of two rows, one wider than the curated schema allows, made where TensorFlow Data
+# Validation is.
 DESCRIBE = """
 import sys
 import pandas as pd
@@ -34,14 +35,32 @@ open(sys.argv[1], "wb").write(distributions.to_bytes(distributions.describe(rows
 
 def update(root: Path, store: Store, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(root), "COLUMNS": "200", "NO_COLOR": "1"}
-    command = [ROOT / ".venvs" / "pipelines" / "bin" / "python", "-m", "pipelines.cli.app", "schema", "update", "--store", store.uri]
-    return subprocess.run([*command, *arguments], cwd=root, env=environment, capture_output=True, text=True, timeout=280)
+    command = [
+        ROOT / ".venvs" / "pipelines" / "bin" / "python",
+        "-m",
+        "pipelines.cli.app",
+        "schema",
+        "update",
+        "--store",
+        store.uri,
+    ]
+    return subprocess.run(
+        [*command, *arguments],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
 
 
 def accept(store: Store, source: str, snapshot: str, run: str, statistics: bytes) -> None:
     """What a night leaves that accepted a snapshot."""
     store.write(f"{keys.snapshot(source, snapshot)}/statistics.pb", statistics)
-    store.write(keys.accepted_snapshot(source), json.dumps({"snapshot_id": snapshot, "run_id": run}).encode())
+    store.write(
+        keys.accepted_snapshot(source),
+        json.dumps({"snapshot_id": snapshot, "run_id": run}).encode(),
+    )
     resolved = {"findings": {"preset_json": to_json(preset(NAME))}}
     store.write(keys.evidence(run, "resolve"), json.dumps(resolved).encode())
 
@@ -67,11 +86,20 @@ def test_no_snapshot_and_several_are_one_clear_line(tmp_path: Path) -> None:
 def test_the_difference_is_shown_and_kept_with_write(tmp_path: Path) -> None:
     root = tmp_path / "checkout"  # --write changes the repository, so this is a copy of it
     for package in ("components", "pipelines"):
-        shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
     (root / ".venvs").symlink_to(ROOT / ".venvs")
     statistics = tmp_path / "statistics.pb"
     validation = [ROOT / ".venvs" / "validation" / "bin" / "python", "-c", DESCRIBE, statistics]
-    subprocess.run(validation, env={**os.environ, "PYTHONPATH": str(root)}, cwd=root, check=True, capture_output=True, timeout=280)
+    subprocess.run(
+        validation,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        cwd=root,
+        check=True,
+        capture_output=True,
+        timeout=280,
+    )
     store = open_store(str(tmp_path / "store"))
     accept(store, "faces", SNAPSHOTS[0], "r0", statistics.read_bytes())
     schema = root / "components" / "validation" / "schemas" / f"{NAME}.pbtxt"
@@ -92,4 +120,6 @@ def test_the_difference_is_shown_and_kept_with_write(tmp_path: Path) -> None:
 
     again = update(root, store, "--preset", NAME)
     assert "holds for this snapshot as it is" in again.stdout
-    assert (ROOT / "components" / "validation" / "schemas" / f"{NAME}.pbtxt").read_text() == standing
+    assert (
+        ROOT / "components" / "validation" / "schemas" / f"{NAME}.pbtxt"
+    ).read_text() == standing

@@ -15,13 +15,24 @@ from tests.deployment.builders import signed, verdict_on, write_model
 
 def emotion(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "pipelines.cli.app", *arguments, "--store", str(folder / "store")]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    command = [
+        sys.executable,
+        "-m",
+        "pipelines.cli.app",
+        *arguments,
+        "--store",
+        str(folder / "store"),
+    ]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60
+    )
 
 
 def promote(folder: Path, name: str) -> str:
     version = write_model(folder / name, name.encode()).version
-    Registry(open_store(str(folder / "store")), name).promote(folder / name, "run-1", verdict_on(version), signed("gate"))
+    Registry(open_store(str(folder / "store")), name).promote(
+        folder / name, "run-1", verdict_on(version), signed("gate")
+    )
     return version
 
 

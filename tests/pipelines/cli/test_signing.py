@@ -15,7 +15,11 @@ def test_a_version_is_signed_and_checked(tmp_path: Path) -> None:
     version = write_model(tmp_path / "model", b"weights").version
     Registry(open_store(str(tmp_path / "store")), "small").put(tmp_path / "model", version)
     for name in ("mine", "other"):
-        subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", tmp_path / f"{name}.pem"], check=True, capture_output=True)
+        subprocess.run(
+            ["openssl", "genpkey", "-algorithm", "ed25519", "-out", tmp_path / f"{name}.pem"],
+            check=True,
+            capture_output=True,
+        )
 
     signed = emotion(tmp_path, "sign", version[:6], "--key", "mine.pem")
     assert signed.returncode == 0, signed.stderr

@@ -1,7 +1,8 @@
 """A Kubernetes API server as far as it is read before a run is submitted: objects by name, nodes, and who may read what.
 
-Strict: without the right token the answer is 401, without the right 403 whether or not the object is there, and what isn't served is 404
-with a Status object, as in k8s.io/apiserver (pkg/endpoints/handlers/responsewriters).
+Strict: without the right token the answer is 401, without the right 403 whether or not the object
+is there, and what isn't served is 404 with a Status object, as in k8s.io/apiserver
+(pkg/endpoints/handlers/responsewriters).
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ TOKEN = "desk"
 _NAMESPACED = re.compile(r"/api/v1/namespaces/([^/]+)/([a-z]+)/([^/]+)")
 _ONE = re.compile(r"/api/v1/(namespaces)/([^/]+)")
 KINDS = {
-    "namespaces": "Namespace", "serviceaccounts": "ServiceAccount", "persistentvolumeclaims": "PersistentVolumeClaim",
-    "secrets": "Secret", "services": "Service",
-}  # fmt: skip
+    "namespaces": "Namespace",
+    "serviceaccounts": "ServiceAccount",
+    "persistentvolumeclaims": "PersistentVolumeClaim",
+    "secrets": "Secret",
+    "services": "Service",
+}
 
 
 @dataclass
@@ -37,14 +41,26 @@ class KubernetesServer:
     """
 
     objects: set[tuple[str, str, str]] = field(
-        default_factory=lambda: {("", "namespaces", "kubeflow"), ("kubeflow", "services", "ml-pipeline")}
+        default_factory=lambda: {
+            ("", "namespaces", "kubeflow"),
+            ("kubeflow", "services", "ml-pipeline"),
+        }
     )
     nodes: list[dict[str, Any]] = field(default_factory=list)
     forbidden: set[str] = field(default_factory=set)
     requests: list[str] = field(default_factory=list)
     url: str = ""
 
-    def add_node(self, name: str, cpu: str, memory: str, *taints: str, gpus: int = 0, pool: str = "", unschedulable: bool = False) -> None:
+    def add_node(
+        self,
+        name: str,
+        cpu: str,
+        memory: str,
+        *taints: str,
+        gpus: int = 0,
+        pool: str = "",
+        unschedulable: bool = False,
+    ) -> None:
         offers = {"cpu": cpu, "memory": memory, **({"nvidia.com/gpu": str(gpus)} if gpus else {})}
         kept = [{"key": taint, "effect": "NoSchedule"} for taint in taints]
         self.nodes.append(
@@ -60,21 +76,47 @@ class KubernetesServer:
         if token != f"Bearer {TOKEN}":
             return _status(401, "Unauthorized", "Unauthorized")
         match = _NAMESPACED.fullmatch(path) or _ONE.fullmatch(path)
-        plural = "nodes" if path == "/api/v1/nodes" else match[match.lastindex - 1] if match and match.lastindex else ""
+        plural = (
+            "nodes"
+            if path == "/api/v1/nodes"
+            else match[match.lastindex - 1]
+            if match and match.lastindex
+            else ""
+        )
         if plural in self.forbidden:
-            return _status(403, "Forbidden", f'{plural} is forbidden: User "desk" cannot get resource "{plural}" in API group ""')
+            return _status(
+                403,
+                "Forbidden",
+                f'{plural} is forbidden: User "desk" cannot get resource "{plural}" in API group ""',
+            )
         if plural == "nodes":
-            return 200, {"kind": "NodeList", "apiVersion": "v1", "metadata": {}, "items": self.nodes}
+            return 200, {
+                "kind": "NodeList",
+                "apiVersion": "v1",
+                "metadata": {},
+                "items": self.nodes,
+            }
         if match is None or plural not in KINDS:
             return _status(404, "NotFound", "the server could not find the requested resource")
         namespace, name = ("", match[2]) if plural == "namespaces" else (match[1], match[3])
         if (namespace, plural, name) not in self.objects:
             return _status(404, "NotFound", f'{plural} "{name}" not found')
-        return 200, {"kind": KINDS[plural], "apiVersion": "v1", "metadata": {"name": name, "namespace": namespace}}
+        return 200, {
+            "kind": KINDS[plural],
+            "apiVersion": "v1",
+            "metadata": {"name": name, "namespace": namespace},
+        }
 
 
 def _status(code: int, reason: str, message: str) -> tuple[int, dict[str, Any]]:
-    return code, {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "message": message, "code": code}
+    return code, {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "status": "Failure",
+        "reason": reason,
+        "message": message,
+        "code": code,
+    }
 
 
 @contextmanager
@@ -84,7 +126,9 @@ def serving() -> Iterator[KubernetesServer]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, answer = state.answer(self.path.partition("?")[0], self.headers.get("authorization") or "")
+            status, answer = state.answer(
+                self.path.partition("?")[0], self.headers.get("authorization") or ""
+            )
             content = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -111,8 +155,12 @@ def write_kubeconfig(path: Path, url: str, token: str = TOKEN) -> Path:
     """A kubeconfig whose current context is `desk`."""
     context = {"cluster": "c", "user": "u"}
     content = {
-        "apiVersion": "v1", "kind": "Config", "current-context": "desk", "contexts": [{"name": "desk", "context": context}],
-        "clusters": [{"name": "c", "cluster": {"server": url}}], "users": [{"name": "u", "user": {"token": token}}],
-    }  # fmt: skip
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "desk",
+        "contexts": [{"name": "desk", "context": context}],
+        "clusters": [{"name": "c", "cluster": {"server": url}}],
+        "users": [{"name": "u", "user": {"token": token}}],
+    }
     path.write_text(yaml.safe_dump(content))
     return path

@@ -1,8 +1,9 @@
 """What Kubeflow Pipelines 2.17.0 and Argo Workflows 4.0.5 tell of a run of our pipeline, in five shapes.
 
-They are made by the rules of the sources that are named here. Held against those sources' own code once: its compiler gives our
-pipeline these names of tasks and templates, Argo's controller these names of nodes, and its converter makes of these workflows the
-tasks, names of pods and keys of logs that `tests.pipelines.cluster.kfp_server` gives.
+They are made by the rules of the sources that are named here. Held against those sources' own code
+once: its compiler gives our pipeline these names of tasks and templates, Argo's controller these
+names of nodes, and its converter makes of these workflows the tasks, names of pods and keys of logs
+that `tests.pipelines.cluster.kfp_server` gives.
 """
 
 from __future__ import annotations
@@ -26,9 +27,17 @@ HANDLER = ("root", "exit-handler-1")
 NIGHT = (*HANDLER, "night", "condition-new-work")
 RETRAIN = (*NIGHT, "retrain", "condition-valid-data")
 GROUPS = {
-    "resolve": HANDLER, "ingest": NIGHT, "validate": NIGHT, "resample": RETRAIN, "train": RETRAIN, "evaluate": RETRAIN,
-    "check-serving": RETRAIN, "gate": RETRAIN, "deploy": (*RETRAIN, "promote", "condition-blessed"), "report": (*HANDLER, "onExit"),
-}  # fmt: skip
+    "resolve": HANDLER,
+    "ingest": NIGHT,
+    "validate": NIGHT,
+    "resample": RETRAIN,
+    "train": RETRAIN,
+    "evaluate": RETRAIN,
+    "check-serving": RETRAIN,
+    "gate": RETRAIN,
+    "deploy": (*RETRAIN, "promote", "condition-blessed"),
+    "report": (*HANDLER, "onExit"),
+}
 
 
 @dataclass(frozen=True)
@@ -49,10 +58,12 @@ FAILED = Attempt("Failed", 30, "Error (exit code 1)")
 class RecordedRun:
     """The workflow of a run, step after step.
 
-    Each template has a retry strategy (``templateDefaults`` of manifests/kustomize/third-party/argo/base/workflow-controller-configmap-
-    patch.yaml), so each task is a node of type Retry, whose attempts are nodes named TASK(0), TASK(1) (executeTemplate in
-    workflow/controller/operator.go). A container's task is a graph "STEP" that holds the task "executor"; "STEP-driver" comes before
-    it (backend/src/v2/compiler/argocompiler/dag.go, container.go). The exit handler's task is "GROUP.onExit" (exit_handler.go).
+    Each template has a retry strategy (``templateDefaults`` of
+    manifests/kustomize/third-party/argo/base/workflow-controller-configmap- patch.yaml), so each
+    task is a node of type Retry, whose attempts are nodes named TASK(0), TASK(1) (executeTemplate
+    in workflow/controller/operator.go). A container's task is a graph "STEP" that holds the task
+    "executor"; "STEP-driver" comes before it (backend/src/v2/compiler/argocompiler/dag.go,
+    container.go). The exit handler's task is "GROUP.onExit" (exit_handler.go).
     """
 
     def __init__(self, began: datetime = BEGAN) -> None:
@@ -68,21 +79,44 @@ class RecordedRun:
             },
             "spec": {
                 "activeDeadlineSeconds": DEADLINE_SECONDS,
-                "ttlStrategy": {"secondsAfterCompletion": 3600, "secondsAfterSuccess": 7 * DAY, "secondsAfterFailure": 30 * DAY},
+                "ttlStrategy": {
+                    "secondsAfterCompletion": 3600,
+                    "secondsAfterSuccess": 7 * DAY,
+                    "secondsAfterFailure": 30 * DAY,
+                },
             },
-            "status": {"phase": "Running", "startedAt": _text(began), "finishedAt": None, "nodes": {}},
+            "status": {
+                "phase": "Running",
+                "startedAt": _text(began),
+                "finishedAt": None,
+                "nodes": {},
+            },
         }
         self.nodes: dict[str, Any] = self.workflow["status"]["nodes"]
         self._task(f"{NAME}", "DAG", "entrypoint")
         self._driver(f"{NAME}(0)", "root", "system-dag-driver")
 
-    def step(self, name: str, *attempts: Attempt, cached: bool = False, driver: Attempt | None = None, message: str = "") -> RecordedRun:
+    def step(
+        self,
+        name: str,
+        *attempts: Attempt,
+        cached: bool = False,
+        driver: Attempt | None = None,
+        message: str = "",
+    ) -> RecordedRun:
         """Add a step: its driver, then its attempts; without any it succeeds at once. ``message`` is the Retry node's."""
         group = self._group(GROUPS[name])
         self._driver(group, name, "system-container-driver", driver or Attempt(seconds=10))
         if driver is not None and driver.phase != "Succeeded":
             if driver.phase == "Failed":
-                self._add(f"{group}.{name}", "Skipped", "Omitted", "", "omitted: depends condition not met", 0)
+                self._add(
+                    f"{group}.{name}",
+                    "Skipped",
+                    "Omitted",
+                    "",
+                    "omitted: depends condition not met",
+                    0,
+                )
             return self
         pods = () if cached else attempts or (Attempt(),)
         phase = _phase_of(pods)
@@ -94,7 +128,14 @@ class RecordedRun:
         template = "metadata-0-2-retry-system-container-impl"
         self._add(executor, "Retry", phase, template, message, None)
         for number, attempt in enumerate(pods):
-            self._add(f"{executor}({number})", "Pod", attempt.phase, template, attempt.message, attempt.seconds)
+            self._add(
+                f"{executor}({number})",
+                "Pod",
+                attempt.phase,
+                template,
+                attempt.message,
+                attempt.seconds,
+            )
         return self
 
     def skipped(self, name: str) -> RecordedRun:
@@ -106,7 +147,9 @@ class RecordedRun:
     def ended(self, phase: str = "Succeeded", message: str = "") -> RecordedRun:
         """The workflow has ended, and with it every group."""
         status = self.workflow["status"]
-        status |= {"phase": phase, "finishedAt": _text(self.now)} | ({"message": message} if message else {})
+        status |= {"phase": phase, "finishedAt": _text(self.now)} | (
+            {"message": message} if message else {}
+        )
         for node in self.nodes.values():
             if node["phase"] == "Running" and node["type"] != "Pod":
                 node |= {"phase": phase, "finishedAt": _text(self.now)}
@@ -116,18 +159,26 @@ class RecordedRun:
         """Somebody ended the run: its deadline became 0 seconds (TerminateWorkflow in apiserver/resource/resource_manager.go).
 
         Args:
-            report: whether the report was written. It is where Argo sees its pods running; a pending one fails like the steps'
-                (failNodesWithoutCreatedPodsAfterDeadlineOrShutdown in workflow/controller/operator.go).
+            report: whether the report was written. It is where Argo sees its pods running; a
+                pending one fails like the steps'
+                (failNodesWithoutCreatedPodsAfterDeadlineOrShutdown in
+                workflow/controller/operator.go).
         """
         self.workflow["spec"]["activeDeadlineSeconds"] = 0
         for node in self.nodes.values():
             if node["type"] == "Pod" and node["phase"] in ("Pending", "Running"):
-                node |= {"phase": "Failed", "message": "Step exceeded its deadline", "finishedAt": _text(self.now)}
+                node |= {
+                    "phase": "Failed",
+                    "message": "Step exceeded its deadline",
+                    "finishedAt": _text(self.now),
+                }
         if report:
             self.step("report")
         else:
             self.step("report", driver=Attempt("Failed", 5, "Step exceeded its deadline"))
-        return self.ended("Failed", f"retry exceeded workflow deadline {BEGAN:%Y-%m-%d %H:%M:%S} +0000 UTC")
+        return self.ended(
+            "Failed", f"retry exceeded workflow deadline {BEGAN:%Y-%m-%d %H:%M:%S} +0000 UTC"
+        )
 
     def manifest(self, *, compressed: bool = False) -> dict[str, Any]:
         """The workflow as it is stored: from 1 MiB on with its nodes compressed (workflow/packer/packer.go, util/file/fileutil.go)."""
@@ -139,7 +190,11 @@ class RecordedRun:
 
     def pod(self, step: str, attempt: int = 0) -> str:
         """The name of a step's pod (workflow/util/pod_name.go)."""
-        (node,) = [node for node in self.nodes.values() if node["name"].endswith(f".{step}(0).executor({attempt})")]
+        (node,) = [
+            node
+            for node in self.nodes.values()
+            if node["name"].endswith(f".{step}(0).executor({attempt})")
+        ]
         return f"{NAME}-{node['templateName']}-{_hash(node['name'])}"
 
     def log_key(self, step: str, attempt: int = 0) -> str:
@@ -156,24 +211,42 @@ class RecordedRun:
             path += "(0)"
         return path
 
-    def _driver(self, group: str, task: str, template: str, attempt: Attempt = Attempt(seconds=10)) -> None:
+    def _driver(
+        self, group: str, task: str, template: str, attempt: Attempt = Attempt(seconds=10)
+    ) -> None:
         name = f"{group}.{task}-driver"
-        self._add(name, "Retry", attempt.phase if attempt.phase != "Pending" else "Running", template, "", None)
+        self._add(
+            name,
+            "Retry",
+            attempt.phase if attempt.phase != "Pending" else "Running",
+            template,
+            "",
+            None,
+        )
         self._add(f"{name}(0)", "Pod", attempt.phase, template, attempt.message, attempt.seconds)
 
     def _task(self, name: str, kind: str, template: str, phase: str = "Running") -> None:
         self._add(name, "Retry", phase, template, "", None)
         self._add(f"{name}(0)", kind, phase, template, "", None)
 
-    def _add(self, name: str, kind: str, phase: str, template: str, message: str, seconds: int | None) -> None:
+    def _add(
+        self, name: str, kind: str, phase: str, template: str, message: str, seconds: int | None
+    ) -> None:
         """Add a node (initializeNode in workflow/controller/operator.go). A pod that ended archived its log."""
         boundary = name.rpartition(".")[0]
         if name.rpartition(".")[2].startswith("onExit"):
             boundary = boundary.rpartition(".")[0]
         node: dict[str, Any] = {
-            "id": _id(name), "name": name, "displayName": name.removeprefix(f"{boundary}."), "type": kind, "templateName": template,
-            "phase": phase, "startedAt": _text(self.now), "finishedAt": None, "boundaryID": _id(boundary) if boundary else "",
-        }  # fmt: skip
+            "id": _id(name),
+            "name": name,
+            "displayName": name.removeprefix(f"{boundary}."),
+            "type": kind,
+            "templateName": template,
+            "phase": phase,
+            "startedAt": _text(self.now),
+            "finishedAt": None,
+            "boundaryID": _id(boundary) if boundary else "",
+        }
         if seconds is not None:
             self.now += timedelta(seconds=seconds)
         if phase not in ("Pending", "Running"):
@@ -183,7 +256,10 @@ class RecordedRun:
         if kind == "Pod" and phase in ("Succeeded", "Failed"):
             pod = f"{NAME}-{template}-{_hash(name)}"
             key = f"private-artifacts/kubeflow/{NAME}/2026/12/01/{pod}/main.log"
-            node["outputs"] = {"exitCode": "0" if phase == "Succeeded" else "1", "artifacts": [{"name": "main-logs", "s3": {"key": key}}]}
+            node["outputs"] = {
+                "exitCode": "0" if phase == "Succeeded" else "1",
+                "artifacts": [{"name": "main-logs", "s3": {"key": key}}],
+            }
         self.nodes[node["id"]] = node
         if boundary and _id(boundary) in self.nodes:
             self.nodes[_id(boundary)].setdefault("children", []).append(node["id"])

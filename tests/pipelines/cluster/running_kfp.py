@@ -1,7 +1,8 @@
 """Kubeflow Pipelines whose runs really run: the one step of a run given with its pipeline, in the environment of its image.
 
-What it tells of a run is as version 2.17.0 tells it: the pod stands in the workflow of v1beta1 alone, the log begins with lines of the
-launcher, which ends with 1 whatever its command ended with, and says with what.
+What it tells of a run is as version 2.17.0 tells it: the pod stands in the workflow of v1beta1
+alone, the log begins with lines of the launcher, which ends with 1 whatever its command ended with,
+and says with what.
 """
 
 from __future__ import annotations
@@ -21,7 +22,14 @@ from tests.pipelines.cluster import kfp_server
 from tests.pipelines.cluster.kfp_server import KfpServer, Refused
 
 PARAMETER = re.compile(r"\{\{\$\.inputs\.parameters\['(\w+)'\]\}\}")
-RUN_FIELDS = {"display_name", "description", "experiment_id", "pipeline_spec", "runtime_config", "service_account"}
+RUN_FIELDS = {
+    "display_name",
+    "description",
+    "experiment_id",
+    "pipeline_spec",
+    "runtime_config",
+    "service_account",
+}
 IMAGE = re.compile(r"registry\.example/emotion-deployment:[0-9a-f]{16}")
 
 
@@ -29,7 +37,8 @@ class RunningKfp(KfpServer):
     """Its state.
 
     Attributes:
-        environment: variables of a step's process. started: called with a run when its process has begun.
+        environment: variables of a step's process. started: called with a run when its process has
+            begun.
     """
 
     def __init__(self) -> None:
@@ -41,7 +50,9 @@ class RunningKfp(KfpServer):
         self.processes: dict[str, subprocess.Popen[str]] = {}
         self.started: Callable[[dict[str, Any]], None] = lambda run: None
 
-    def answer(self, method: str, path: str, query: dict[str, str], body: bytes, headers: Any) -> Any:
+    def answer(
+        self, method: str, path: str, query: dict[str, str], body: bytes, headers: Any
+    ) -> Any:
         if match := re.fullmatch(r"/apis/v1beta1/runs/([^/]+)", path):
             self.requests.append((method, path))
             return self._v1(match[1])
@@ -69,21 +80,32 @@ class RunningKfp(KfpServer):
         self.threads[-1].start()
         return {key: value for key, value in run.items() if key != "pipeline_spec"}
 
-    def _execute(self, run: dict[str, Any], spec: dict[str, Any], parameters: dict[str, str]) -> None:
+    def _execute(
+        self, run: dict[str, Any], spec: dict[str, Any], parameters: dict[str, str]
+    ) -> None:
         (executor,) = spec["deploymentSpec"]["executors"].values()
         container = executor["container"]
         assert container["command"] == ["python", "-m", "components.deployment"]
         assert IMAGE.fullmatch(container["image"]), container["image"]
-        arguments = [PARAMETER.sub(lambda match: parameters[match[1]], word) for word in container["args"]]
+        arguments = [
+            PARAMETER.sub(lambda match: parameters[match[1]], word) for word in container["args"]
+        ]
         python = ROOT / ".venvs" / "deployment" / "bin" / "python"
         command = [str(python), "-u", "-m", "tests.deployment.rollout.pod", *arguments]
         variables = {**os.environ, "PYTHONPATH": str(ROOT), **self.environment}
         process = subprocess.Popen(
-            command, cwd=ROOT, env=variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )  # fmt: skip
+            command,
+            cwd=ROOT,
+            env=variables,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         run_id = run["run_id"]
         self.processes[run_id] = process
-        self.printed[run_id] = "I1201 05:00:00.000001       1 main.go:1] Setting log level to: '1'\n"
+        self.printed[run_id] = (
+            "I1201 05:00:00.000001       1 main.go:1] Setting log level to: '1'\n"
+        )
         run["state"] = "RUNNING"
         self.started(run)
         with process:
@@ -92,7 +114,9 @@ class RunningKfp(KfpServer):
         code = process.returncode
         if code:
             told = f"F1201 05:00:09.000001       1 main.go:59] failed to execute component: exit status {code}\n"
-            self.printed[run_id] += told + 'time="2026-12-01T05:00:09.000Z" level=info msg="sub-process exited"\n'
+            self.printed[run_id] += (
+                told + 'time="2026-12-01T05:00:09.000Z" level=info msg="sub-process exited"\n'
+            )
         run["state"] = "FAILED" if code else "SUCCEEDED"
 
     def _v1(self, run_id: str) -> dict[str, Any]:
@@ -109,10 +133,17 @@ class RunningKfp(KfpServer):
                 ]
             ):
                 nodes[f"{name}-{number}"] = {
-                    "id": f"{name}-{number}", "name": f"{name}{path}", "type": kind, "templateName": template, "phase": "Running",
-                }  # fmt: skip
+                    "id": f"{name}-{number}",
+                    "name": f"{name}{path}",
+                    "type": kind,
+                    "templateName": template,
+                    "phase": "Running",
+                }
         manifest = {"metadata": {"name": name, "namespace": "kubeflow"}, "status": {"nodes": nodes}}
-        return {"run": {"id": run_id}, "pipeline_runtime": {"workflow_manifest": json.dumps(manifest)}}
+        return {
+            "run": {"id": run_id},
+            "pipeline_runtime": {"workflow_manifest": json.dumps(manifest)},
+        }
 
     def _pod(self, run_id: str) -> str:
         return f"emotion-rollout-{run_id[:5]}-retry-system-container-impl-4"

@@ -29,8 +29,10 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kubernet
 
 def test_everything_is_there(server: KubernetesServer) -> None:
     server.objects |= {
-        ("kubeflow", "serviceaccounts", "emotion-run"), ("kubeflow", "persistentvolumeclaims", "faces"), ("kubeflow", "secrets", "s"),
-    }  # fmt: skip
+        ("kubeflow", "serviceaccounts", "emotion-run"),
+        ("kubeflow", "persistentvolumeclaims", "faces"),
+        ("kubeflow", "secrets", "s"),
+    }
     found = check_named("kubeflow", "emotion-run", ["faces"], ["s"])
     assert (found.problems, found.unchecked) == ([], [])
 
@@ -57,8 +59,12 @@ def test_what_may_not_be_read_isnt_missing(server: KubernetesServer) -> None:
     server.forbidden = {"services", "namespaces", "serviceaccounts", "nodes"}
     found = check_named("kubeflow", "nosuch", ["faces", "other"])
     assert found.unchecked == ["the service account nosuch: no right to read it"]
-    assert [problem.partition(";")[0] for problem in found.problems] == ["the namespace kubeflow has no claim other"]
-    assert fits({"train": TRAIN}).unchecked == ["whether a node is large enough: no right to read it"]
+    assert [problem.partition(";")[0] for problem in found.problems] == [
+        "the namespace kubeflow has no claim other"
+    ]
+    assert fits({"train": TRAIN}).unchecked == [
+        "whether a node is large enough: no right to read it"
+    ]
 
 
 def test_another_cluster_than_kubeflows_says_nothing(server: KubernetesServer) -> None:
@@ -80,12 +86,18 @@ def test_without_a_kubeconfig_nothing_is_checked(
             path.write_text(content)
         monkeypatch.setenv("KUBECONFIG", str(path))
         assert connect() is None
-        assert check_named("kubeflow", "emotion-run").unchecked == ["whether the cluster has what the run names: no kubeconfig leads to it"]
-        assert fits({"gate": SMALL}).unchecked == ["whether a node is large enough: no kubeconfig leads to the cluster"]
+        assert check_named("kubeflow", "emotion-run").unchecked == [
+            "whether the cluster has what the run names: no kubeconfig leads to it"
+        ]
+        assert fits({"gate": SMALL}).unchecked == [
+            "whether a node is large enough: no kubeconfig leads to the cluster"
+        ]
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_cluster_that_is_gone_is_told_once(server: KubernetesServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_is_gone_is_told_once(
+    server: KubernetesServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "gone", "http://127.0.0.1:9")))
     found = check_named("kubeflow", "emotion-run", ["a", "b"])
     assert found.problems == []
@@ -93,13 +105,22 @@ def test_a_cluster_that_is_gone_is_told_once(server: KubernetesServer, tmp_path:
     assert told.startswith("what the cluster has: Kubernetes can't be reached (")
 
 
-def test_credentials_that_ran_out(server: KubernetesServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "old", server.url, token="expired")))
-    assert check_named("kubeflow", "emotion-run").unchecked == ["the service account emotion-run: the kubeconfig's credentials are refused"]
+def test_credentials_that_ran_out(
+    server: KubernetesServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(
+        "KUBECONFIG", str(write_kubeconfig(tmp_path / "old", server.url, token="expired"))
+    )
+    assert check_named("kubeflow", "emotion-run").unchecked == [
+        "the service account emotion-run: the kubeconfig's credentials are refused"
+    ]
 
 
 def test_a_login_program_that_isnt_installed_is_quiet(
-    server: KubernetesServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    server: KubernetesServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     text = write_kubeconfig(tmp_path / "exec", server.url).read_text()
     program = "exec: {apiVersion: client.authentication.k8s.io/v1, command: no-such-login, interactiveMode: Never}"
@@ -112,8 +133,12 @@ def test_a_login_program_that_isnt_installed_is_quiet(
 def test_a_rollout_names_what_there_is(server: KubernetesServer) -> None:
     with kfp_server.serving() as kubeflow:
         where = ("--store", "pvc://faces/store", "--registry", "r.example", "--host", kubeflow.url)
-        with pytest.raises(InputError, match=r"no service account nosuch; to fix it: .*no claim faces; to fix it: ") as refused:
-            emotion("rollout", "start", "--preset", "fer2013", *where, "--service-account", "nosuch")
+        with pytest.raises(
+            InputError, match=r"no service account nosuch; to fix it: .*no claim faces; to fix it: "
+        ) as refused:
+            emotion(
+                "rollout", "start", "--preset", "fer2013", *where, "--service-account", "nosuch"
+            )
         assert refused.value.exit_code == 2
         assert {method for method, _ in kubeflow.requests} == {"GET"}
 
@@ -124,17 +149,25 @@ class TestNodes:
         server.add_node("large", "3920m", "13Gi")
         server.add_node("leaving", "64", "256Gi", unschedulable=True)
         found = fits({"gate": SMALL, "train": replace(TRAIN, gpus=0)})
-        assert found.problems == ["train fits on no node: it asks for 4 CPUs, 16 GB; large offers 3.92 CPUs, 14 GB"]
+        assert found.problems == [
+            "train fits on no node: it asks for 4 CPUs, 16 GB; large offers 3.92 CPUs, 14 GB"
+        ]
         assert found.unchecked == []
 
-    def test_a_gpu_counts_in_its_pool_and_a_taint_keeps_others_away(self, server: KubernetesServer) -> None:
+    def test_a_gpu_counts_in_its_pool_and_a_taint_keeps_others_away(
+        self, server: KubernetesServer
+    ) -> None:
         server.add_node("control-plane", "16", "64Gi", "node-role.kubernetes.io/control-plane")
-        assert fits({"gate": SMALL}).problems == ["gate fits on no node: all 1 are kept for others (taints)"]
+        assert fits({"gate": SMALL}).problems == [
+            "gate fits on no node: all 1 are kept for others (taints)"
+        ]
         server.add_node("gpu", "8", "32Gi", "nvidia.com/gpu", "cloud.google.com/gke-spot", gpus=1)
         assert fits({"train": TRAIN}).problems == [
             "train fits on no node: it asks for 4 CPUs, 16 GB and 1 GPU of the pool; gpu offers 8 CPUs, 34.4 GB and 0 GPUs of the pool"
         ]
-        server.add_node("pool", "8", "32Gi", "nvidia.com/gpu", "cloud.google.com/gke-spot", gpus=1, pool="gpu")
+        server.add_node(
+            "pool", "8", "32Gi", "nvidia.com/gpu", "cloud.google.com/gke-spot", gpus=1, pool="gpu"
+        )
         assert fits({"train": TRAIN}).problems == []
         assert fits({"train": replace(TRAIN, spot=False)}).problems != []
         assert fits({"gate": SMALL}).problems != []

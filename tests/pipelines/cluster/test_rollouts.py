@@ -1,7 +1,7 @@
 """From a person's decision to the traffic by one command, against strict servers of Kubeflow, Kubernetes, KServe and the bucket.
 
-The command and kfp's client are the real ones; the run's step runs as in its pod, in its own environment (`running_kfp`,
-`tests/deployment/rollout/cluster_process.py`).
+The command and kfp's client are the real ones; the run's step runs as in its pod, in its own
+environment (`running_kfp`, `tests/deployment/rollout/cluster_process.py`).
 """
 
 from __future__ import annotations
@@ -41,7 +41,13 @@ from tests.pipelines.cli.command_line import emotion
 from tests.pipelines.cluster.kubernetes_server import write_kubeconfig
 from tests.pipelines.cluster.running_kfp import RunningKfp, serving
 
-QUICK = RolloutPolicy(soak_seconds=0.2, poll_seconds=0.05, max_error_rate=0.3, max_latency_ratio=50.0, ready_timeout_seconds=30.0)
+QUICK = RolloutPolicy(
+    soak_seconds=0.2,
+    poll_seconds=0.05,
+    max_error_rate=0.3,
+    max_latency_ratio=50.0,
+    ready_timeout_seconds=30.0,
+)
 SLOW = replace(QUICK, soak_seconds=60.0)
 IMAGE = ("--serving-image", "registry.example/emotion-serving:1")
 
@@ -59,7 +65,18 @@ class World:
 
     def command(self, *arguments: str) -> int:
         """Run a command with the store, the registry of images and Kubeflow named; its exit code."""
-        return int(emotion(*arguments, "--store", self.store, "--host", self.kfp.url, "--registry", "registry.example") or 0)
+        return int(
+            emotion(
+                *arguments,
+                "--store",
+                self.store,
+                "--host",
+                self.kfp.url,
+                "--registry",
+                "registry.example",
+            )
+            or 0
+        )
 
     @property
     def printed(self) -> str:
@@ -76,21 +93,36 @@ class World:
         write_model(folder, b"weights %d" % number)
         contract.write_atomically(folder / "golden" / "a.png", b"image")
         expected = [1.0] + [0.0] * (len(PRESET.data.labels) - 1)
-        contract.write_atomically(folder / "golden" / "expected.json", json.dumps({"a.png": expected}).encode())
-        manifest = replace(read_marker(folder, "model", ModelManifest), files=contract.checksums(folder, without="model.json"))
+        contract.write_atomically(
+            folder / "golden" / "expected.json", json.dumps({"a.png": expected}).encode()
+        )
+        manifest = replace(
+            read_marker(folder, "model", ModelManifest),
+            files=contract.checksums(folder, without="model.json"),
+        )
         contract.finish(folder, "model", manifest)
         return manifest.version
 
     def promoted(self, number: int) -> str:
         version = self.model(number)
-        self.registry.promote(self.folder / f"model-{number}", f"run-{number}", verdict_on(version, *self._stands()), signed("gate"))
+        self.registry.promote(
+            self.folder / f"model-{number}",
+            f"run-{number}",
+            verdict_on(version, *self._stands()),
+            signed("gate"),
+        )
         return version
 
     def waiting(self, number: int) -> str:
         """A version that needs approval, of the run ``run-NUMBER``."""
         version = self.model(number)
         self.registry.put(self.folder / f"model-{number}", version)
-        ask(self.registry, f"run-{number}", verdict_on(version, *self._stands(), word="needs-approval"), signed().at)
+        ask(
+            self.registry,
+            f"run-{number}",
+            verdict_on(version, *self._stands(), word="needs-approval"),
+            signed().at,
+        )
         return version
 
     def _stands(self) -> list[str | None]:
@@ -103,7 +135,9 @@ def preset(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Set the policy of the preset `small`."""
 
     def use(policy: RolloutPolicy | None) -> None:
-        monkeypatch.setitem(presets.PRESETS, "small", replace(PRESET, serving=ServingPolicy(rollout=policy)))
+        monkeypatch.setitem(
+            presets.PRESETS, "small", replace(PRESET, serving=ServingPolicy(rollout=policy))
+        )
 
     use(QUICK)
     return use
@@ -119,18 +153,31 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: Any) -> Itera
     for module in (models, rollout):
         monkeypatch.setattr(module, "console", console)
     monkeypatch.setattr(rollout, "errors", console)
-    command = [ROOT / ".venvs" / "deployment" / "bin" / "python", "-m", "tests.deployment.rollout.cluster_process"]
+    command = [
+        ROOT / ".venvs" / "deployment" / "bin" / "python",
+        "-m",
+        "tests.deployment.rollout.cluster_process",
+    ]
     with (
         bucket_process("emotions") as uri,
         serving() as kfp,
-        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as cluster,
+        subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as cluster,
     ):
         assert cluster.stdout is not None
         addresses = json.loads(cluster.stdout.readline())
         kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", addresses["api"])
         kfp.environment = {"KUBECONFIG": str(kubeconfig), "PREDICTORS": addresses["predictors"]}
         try:
-            yield World(kfp, Registry(open_store(uri), "small"), uri, addresses["predictors"], tmp_path, console)
+            yield World(
+                kfp,
+                Registry(open_store(uri), "small"),
+                uri,
+                addresses["predictors"],
+                tmp_path,
+                console,
+            )
         finally:
             cluster.kill()
 
@@ -140,16 +187,23 @@ def test_from_approval_to_all_of_the_traffic_by_one_command(world: World) -> Non
     assert world.command("rollout", "start", "--preset", "small", *IMAGE) == 0, world.printed
     assert world.cluster["traffic"] == {first: 100}
     second = world.waiting(1)
-    assert world.command("models", "approve", "run-1", "--why", "looked at it", "--rollout") == 0, world.printed
+    assert world.command("models", "approve", "run-1", "--why", "looked at it", "--rollout") == 0, (
+        world.printed
+    )
     assert world.cluster["traffic"] == {second: 100}
     assert world.cluster["violations"] == []
     serving = world.registry.serving()
     assert serving is not None
     assert serving.version == second
     for line in (
-        f"{first}: first to serve", f"small: {second} is champion", "started: rollout-start-small-", "smoke test",
-        f"{second}: 10 % of the traffic", f"{second}: 50 % of the traffic", f"{second}: serving,",
-    ):  # fmt: skip
+        f"{first}: first to serve",
+        f"small: {second} is champion",
+        "started: rollout-start-small-",
+        "smoke test",
+        f"{second}: 10 % of the traffic",
+        f"{second}: 50 % of the traffic",
+        f"{second}: serving,",
+    ):
         assert line in world.printed, world.printed
     assert "main.go" not in world.printed
     assert "level=info" not in world.printed
@@ -167,9 +221,13 @@ def test_a_rollback_reaches_the_traffic_by_one_command_too(world: World) -> None
     second = world.promoted(1)
     assert world.command("rollout", "start", "--preset", "small") == 0, world.printed
     assert world.cluster["traffic"] == {second: 100}
-    assert world.command("models", "rollback", "--why", "errors in the shop", "--rollout") == 0, world.printed
+    assert world.command("models", "rollback", "--why", "errors in the shop", "--rollout") == 0, (
+        world.printed
+    )
     assert world.cluster["traffic"] == {first: 100}
-    assert world.command("models", "promote", second, "--why", "it was the network", "--rollout") == 0, world.printed
+    assert (
+        world.command("models", "promote", second, "--why", "it was the network", "--rollout") == 0
+    ), world.printed
     assert world.cluster["traffic"] == {second: 100}
 
 
@@ -195,18 +253,27 @@ def test_an_approval_that_cant_be_rolled_out_isnt_given(world: World) -> None:
     champion = world.registry.pointers().champion
     assert champion is not None
     assert champion.version == first
-    assert "would run\n  python -m components.deployment rollout start --preset '(small)'" in world.printed
+    assert (
+        "would run\n  python -m components.deployment rollout start --preset '(small)'"
+        in world.printed
+    )
 
 
 # In the middle of a request its socket is left to the garbage collector.
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_ctrl_c_leaves_the_pod_at_work_and_the_same_command_follows_it(world: World, preset: Any) -> None:
+@pytest.mark.filterwarnings(
+    "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+def test_ctrl_c_leaves_the_pod_at_work_and_the_same_command_follows_it(
+    world: World, preset: Any
+) -> None:
     first = world.promoted(0)
     world.command("rollout", "start", "--preset", "small", *IMAGE)
     preset(replace(QUICK, soak_seconds=1.0))
     second = world.promoted(1)
     before = len(world.kfp.runs)
-    world.kfp.started = lambda run: threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    world.kfp.started = lambda run: threading.Timer(
+        0.5, os.kill, (os.getpid(), signal.SIGINT)
+    ).start()
     assert world.command("rollout", "start", "--preset", "small") == 130
     follows = f"Follow it with: emotion rollout start --preset small --store {world.store} --host {world.kfp.url}"
     assert follows in world.printed
@@ -221,21 +288,31 @@ def test_ctrl_c_leaves_the_pod_at_work_and_the_same_command_follows_it(world: Wo
     assert first != second
 
 
-def test_pause_from_the_desk_then_abort_from_a_pod(world: World, preset: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pause_from_the_desk_then_abort_from_a_pod(
+    world: World, preset: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = world.promoted(0)
     world.command("rollout", "start", "--preset", "small", *IMAGE)
     preset(SLOW)
     second = world.promoted(1)
     codes: list[int] = []
-    started = threading.Thread(target=lambda: codes.append(world.command("rollout", "start", "--preset", "small")))
+    started = threading.Thread(
+        target=lambda: codes.append(world.command("rollout", "start", "--preset", "small"))
+    )
     started.start()
     deadline = time.monotonic() + 60
     while world.cluster["traffic"].get(second) != 10 and time.monotonic() < deadline:
         time.sleep(0.1)
     monkeypatch.setenv("KUBECONFIG", world.kfp.environment["KUBECONFIG"])
     assert emotion("rollout", "pause", "small", "--context", "desk") == 0
-    assert "Go on with: emotion rollout resume small --store STORE --namespace emotion" in world.printed
-    assert "send the traffic back with: emotion rollout abort small --store STORE --namespace emotion" in world.printed
+    assert (
+        "Go on with: emotion rollout resume small --store STORE --namespace emotion"
+        in world.printed
+    )
+    assert (
+        "send the traffic back with: emotion rollout abort small --store STORE --namespace emotion"
+        in world.printed
+    )
     started.join(60)
     assert codes == [3]
     assert world.cluster["traffic"] == {first: 90, second: 10}
@@ -249,11 +326,30 @@ def test_at_a_desk_without_a_cluster_the_command_says_what_it_would_do(
 ) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "pipelines.cli.app", "rollout", "start", "--preset", "fer2013", "--store", "gs://b/store"]
+    command = [
+        sys.executable,
+        "-m",
+        "pipelines.cli.app",
+        "rollout",
+        "start",
+        "--preset",
+        "fer2013",
+        "--store",
+        "gs://b/store",
+    ]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
-    assert "a pod of the cluster, with the image emotion-deployment and the service account emotion-run, would run\n" in done.stdout
-    assert "python -m components.deployment rollout start --preset '(fer2013)' --store gs://b/store" in done.stdout
+    assert (
+        "a pod of the cluster, with the image emotion-deployment and the service account emotion-run, would run\n"
+        in done.stdout
+    )
+    assert (
+        "python -m components.deployment rollout start --preset '(fer2013)' --store gs://b/store"
+        in done.stdout
+    )
     assert "where is Kubeflow Pipelines?; expected --host" in done.stderr
-    with pytest.raises(EmotionError, match=r"can't reach the store store; expected --store gs://… or s3://… or pvc://…"):
+    with pytest.raises(
+        EmotionError,
+        match=r"can't reach the store store; expected --store gs://… or s3://… or pvc://…",
+    ):
         emotion("rollout", "start", "--preset", "fer2013")

@@ -45,7 +45,9 @@ def server() -> Iterator[KfpServer]:
 
 
 def spec(cron: str = "0 30 2 * * *", name: str = "nightly") -> ScheduleSpec:
-    return ScheduleSpec(name, cron, "UTC", publish.version_name(COMPILED), "emotion-run", PARAMETERS)
+    return ScheduleSpec(
+        name, cron, "UTC", publish.version_name(COMPILED), "emotion-run", PARAMETERS
+    )
 
 
 def scheduled(kubeflow: Kubeflow, wanted: ScheduleSpec) -> tuple[Any, bool]:
@@ -56,7 +58,9 @@ def scheduled(kubeflow: Kubeflow, wanted: ScheduleSpec) -> tuple[Any, bool]:
 
 def enabled(server: KfpServer, name: str = "nightly") -> list[str]:
     return [
-        one["trigger"]["cron_schedule"]["cron"] for one in server.recurring if (one["display_name"], one["status"]) == (name, "ENABLED")
+        one["trigger"]["cron_schedule"]["cron"]
+        for one in server.recurring
+        if (one["display_name"], one["status"]) == (name, "ENABLED")
     ]
 
 
@@ -70,7 +74,10 @@ def test_what_is_created(server: KfpServer) -> None:
     assert stored["service_account"] == "emotion-run"
     assert stored["description"].startswith("0 30 2 * * * (UTC); spec ")
     assert stored["runtime_config"]["parameters"] == PARAMETERS
-    assert stored["pipeline_version_reference"]["pipeline_version_id"] == server.versions[0]["pipeline_version_id"]
+    assert (
+        stored["pipeline_version_reference"]["pipeline_version_id"]
+        == server.versions[0]["pipeline_version_id"]
+    )
 
 
 def test_the_same_schedule_again_changes_nothing(server: KfpServer) -> None:
@@ -183,7 +190,11 @@ def test_many_calls_for_different_schedules(server: KfpServer, seed: int) -> Non
     results = together(server, [spec(f"0 0 {chance.randrange(3)} * * *") for _ in range(5)])
     assert len(enabled(server)) == 1
     assert min(server.enabled_counts) == 1
-    well = {result[0].trigger.cron_schedule.cron for result in results if not isinstance(result, ConflictError)}
+    well = {
+        result[0].trigger.cron_schedule.cron
+        for result in results
+        if not isinstance(result, ConflictError)
+    }
     assert enabled(server)[0] in well
     server.before = lambda method, path: None
     scheduled(Kubeflow(server.url), spec("0 0 9 * * *"))
@@ -207,7 +218,11 @@ def test_a_kill_between_create_and_disable_is_repaired_by_the_next_call(server: 
             raise Refused(503, "the asker is gone")
 
     server.before = kill
-    process = subprocess.Popen([sys.executable, "-c", program, server.url], cwd=code_version.ROOT, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, server.url],
+        cwd=code_version.ROOT,
+        stderr=subprocess.DEVNULL,
+    )
     assert process.wait(240) == -signal.SIGKILL
     assert killed.wait(10)
     assert sorted(enabled(server)) == ["0 0 1 * * *", "0 0 2 * * *"]
@@ -217,7 +232,9 @@ def test_a_kill_between_create_and_disable_is_repaired_by_the_next_call(server: 
     assert enabled(server) == ["0 0 2 * * *"]
 
 
-@pytest.mark.parametrize("cron", ["0 30 2 * * *", "*/5 * * * * ?", "0 0 4 1,15 jan-mar mon-fri", "0 0-30/10 2 * * 1-5"])
+@pytest.mark.parametrize(
+    "cron", ["0 30 2 * * *", "*/5 * * * * ?", "0 0 4 1,15 jan-mar mon-fri", "0 0-30/10 2 * * 1-5"]
+)
 def test_schedules_that_the_scheduler_takes(cron: str) -> None:
     check_cron(cron)
 
@@ -225,8 +242,14 @@ def test_schedules_that_the_scheduler_takes(cron: str) -> None:
 @pytest.mark.parametrize(
     ("cron", "message"),
     [
-        ("30 2 * * *", "has 5 fields; expected six: second minute hour .*put the seconds first: '0 30 2 \\* \\* \\*'"),
-        ("0 60 2 * * *", "the minute of the schedule '0 60 2 \\* \\* \\*' can't be 60; expected \\*, or 0 to 59"),
+        (
+            "30 2 * * *",
+            "has 5 fields; expected six: second minute hour .*put the seconds first: '0 30 2 \\* \\* \\*'",
+        ),
+        (
+            "0 60 2 * * *",
+            "the minute of the schedule '0 60 2 \\* \\* \\*' can't be 60; expected \\*, or 0 to 59",
+        ),
         ("0 0 2 0 * *", "the day of month .* can't be 0"),
         ("0 0 2 * * 7", "the day of week .* can't be 7"),
         ("0 0 5-2 * * *", "the hour .* can't be 5-2"),

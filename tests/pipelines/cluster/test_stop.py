@@ -29,12 +29,16 @@ def recorded(server: KfpServer, monkeypatch: pytest.MonkeyPatch) -> RecordedRun:
     run = night("resolve").step("ingest", RUNNING)
     server.report(RUN_ID, run.manifest())
     server.terminated = lambda run_id: server.report(run_id, run.stopped().manifest())
-    server.runs[0]["runtime_config"]["parameters"]["preset"] = to_json(presets.preset(presets.DEFAULT))
+    server.runs[0]["runtime_config"]["parameters"]["preset"] = to_json(
+        presets.preset(presets.DEFAULT)
+    )
     return run
 
 
 @pytest.mark.usefixtures("recorded")
-def test_a_report_that_argo_ended_is_written_from_here(server: KfpServer, printed: Callable[..., str], tmp_path: Path) -> None:
+def test_a_report_that_argo_ended_is_written_from_here(
+    server: KfpServer, printed: Callable[..., str], tmp_path: Path
+) -> None:
     try:
         environment_python("emotion-reporting")
     except EmotionError:
@@ -45,7 +49,10 @@ def test_a_report_that_argo_ended_is_written_from_here(server: KfpServer, printe
     assert told == f"stopping: tonight\nstopped: tonight\nreport, written from here: {location}\n"
     assert "<html" in location.read_text()
     summary = json.loads((location.parent / "summary.json").read_bytes())
-    assert (summary["outcome"], summary["pipeline_error"]) == ("failed", "pipeline canceled, stopped with `emotion stop`")
+    assert (summary["outcome"], summary["pipeline_error"]) == (
+        "failed",
+        "pipeline canceled, stopped with `emotion stop`",
+    )
     assert server.runs[0]["state"] == "FAILED"
 
 
@@ -57,8 +64,12 @@ def test_a_report_that_its_own_step_wrote(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(stop, "run_component", lambda *given: pytest.fail("written already"))
-    server.terminated = lambda run_id: server.report(run_id, recorded.stopped(report=True).manifest())
-    assert printed("stop", "tonight").endswith(f"report: {tmp_path}/store/runs/night-1/report.html\n")
+    server.terminated = lambda run_id: server.report(
+        run_id, recorded.stopped(report=True).manifest()
+    )
+    assert printed("stop", "tonight").endswith(
+        f"report: {tmp_path}/store/runs/night-1/report.html\n"
+    )
 
 
 @pytest.mark.usefixtures("recorded")
@@ -71,13 +82,19 @@ def test_the_report_waits_for_what_the_steps_say_at_their_end(
 
     def a_step_ends(method: str, path: str) -> None:
         if path == f"/apis/v1beta1/runs/{RUN_ID}" and next(looks) == 3:
-            leave(tmp_path, "ingest", "failed", "The step was asked to stop; to fix it: run it again.")
+            leave(
+                tmp_path, "ingest", "failed", "The step was asked to stop; to fix it: run it again."
+            )
 
     server.before = a_step_ends
     seen: list[str] = []
     key = keys.evidence("night-1", "ingest")
     store = open_store(str(tmp_path / "store"))
-    monkeypatch.setattr(stop, "run_component", lambda *given: seen.append(json.loads(store.read(key) or b"")["status"]) or 0)
+    monkeypatch.setattr(
+        stop,
+        "run_component",
+        lambda *given: seen.append(json.loads(store.read(key) or b"")["status"]) or 0,
+    )
     printed("stop", "tonight")
     assert seen == ["failed"]
 
@@ -87,14 +104,20 @@ def test_a_store_out_of_reach(server: KfpServer, printed: Callable[..., str]) ->
     server.runs[0]["runtime_config"]["parameters"]["store"] = "pvc://faces/store"
     told = printed("stop", "tonight")
     assert (
-        "no report was written: its step failed: the pod that prepares it; Step exceeded its deadline; from here: the claim faces" in told
+        "no report was written: its step failed: the pod that prepares it; Step exceeded its deadline; from here: the claim faces"
+        in told
     )
 
 
 @pytest.mark.usefixtures("recorded")
-def test_reporting_that_fails_from_here(server: KfpServer, printed: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reporting_that_fails_from_here(
+    server: KfpServer, printed: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(stop, "run_component", lambda *given: 5)
-    assert "from here: the report can't be written from here; received exit code 5 of reporting's command." in printed("stop", "tonight")
+    assert (
+        "from here: the report can't be written from here; received exit code 5 of reporting's command."
+        in printed("stop", "tonight")
+    )
 
 
 def test_stopping_again_while_it_ends_and_afterwards(
@@ -105,18 +128,26 @@ def test_stopping_again_while_it_ends_and_afterwards(
 ) -> None:
     monkeypatch.setattr(watch, "STOP_SECONDS", 0)
     server.terminated = lambda run_id: None
-    assert printed("stop", "tonight") == "stopping: tonight\nit is still ending; `emotion stop tonight` waits on, and sees to its report\n"
+    assert (
+        printed("stop", "tonight")
+        == "stopping: tonight\nit is still ending; `emotion stop tonight` waits on, and sees to its report\n"
+    )
     assert printed("stop", "tonight").startswith("already stopping: tonight\n")
-    assert [path for method, path in server.requests if method == "POST"] == [f"/apis/v2beta1/runs/{RUN_ID}:terminate"]
+    assert [path for method, path in server.requests if method == "POST"] == [
+        f"/apis/v2beta1/runs/{RUN_ID}:terminate"
+    ]
     server.report(RUN_ID, recorded.stopped().manifest())
     with pytest.raises(
-        EmotionError, match="the run tonight has ended already: failed; to fix it: `emotion status tonight` says how"
+        EmotionError,
+        match="the run tonight has ended already: failed; to fix it: `emotion status tonight` says how",
     ) as refused:
         printed("stop", "tonight")
     assert refused.value.exit_code == 2
 
 
-def test_a_run_that_ends_by_itself_in_the_same_moment(server: KfpServer, printed: Callable[..., str], recorded: RecordedRun) -> None:
+def test_a_run_that_ends_by_itself_in_the_same_moment(
+    server: KfpServer, printed: Callable[..., str], recorded: RecordedRun
+) -> None:
     done = night("resolve", "report").ended().manifest()
     server.before = lambda method, path: server.report(RUN_ID, done) if method == "POST" else None
     with pytest.raises(EmotionError, match="the run tonight has ended already: succeeded"):
@@ -124,7 +155,9 @@ def test_a_run_that_ends_by_itself_in_the_same_moment(server: KfpServer, printed
 
 
 @pytest.mark.usefixtures("recorded")
-def test_what_status_says_of_a_stopped_run(server: KfpServer, printed: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_status_says_of_a_stopped_run(
+    server: KfpServer, printed: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(stop, "run_component", lambda *given: 1)
     printed("stop", "tonight")
     told = printed("status", "tonight")

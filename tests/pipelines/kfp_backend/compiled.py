@@ -22,7 +22,8 @@ class Compiled:
     """A pipeline spec with its platform spec.
 
     Attributes:
-        pipeline: the first document. kubernetes: per executor label, what the platform document says of it.
+        pipeline: the first document. kubernetes: per executor label, what the platform document
+            says of it.
     """
 
     pipeline: Json
@@ -41,11 +42,17 @@ class Compiled:
         return dict(self.pipeline["components"][task["componentRef"]["name"]])
 
     def container(self, component: Json) -> Json:
-        return dict(self.pipeline["deploymentSpec"]["executors"][component["executorLabel"]]["container"])
+        return dict(
+            self.pipeline["deploymentSpec"]["executors"][component["executorLabel"]]["container"]
+        )
 
     def dags(self) -> Iterator[Json]:
         yield self.pipeline["root"]["dag"]
-        yield from (component["dag"] for component in self.pipeline["components"].values() if "dag" in component)
+        yield from (
+            component["dag"]
+            for component in self.pipeline["components"].values()
+            if "dag" in component
+        )
 
 
 def read(text: str) -> Compiled:
@@ -57,7 +64,9 @@ def read(text: str) -> Compiled:
     kubernetes: dict[str, Json] = {}
     for document in documents:
         if "platforms" in document:
-            kubernetes |= document["platforms"]["kubernetes"].get("deploymentSpec", {}).get("executors", {})
+            kubernetes |= (
+                document["platforms"]["kubernetes"].get("deploymentSpec", {}).get("executors", {})
+            )
     return Compiled(pipelines[0], kubernetes)
 
 
@@ -70,9 +79,15 @@ def dependencies(task: Json) -> set[str]:
     inputs = task.get("inputs", {})
     names = set(task.get("dependentTasks", ()))
     names |= {
-        spec["taskOutputParameter"]["producerTask"] for spec in inputs.get("parameters", {}).values() if "taskOutputParameter" in spec
+        spec["taskOutputParameter"]["producerTask"]
+        for spec in inputs.get("parameters", {}).values()
+        if "taskOutputParameter" in spec
     }
-    names |= {spec["taskOutputArtifact"]["producerTask"] for spec in inputs.get("artifacts", {}).values() if "taskOutputArtifact" in spec}
+    names |= {
+        spec["taskOutputArtifact"]["producerTask"]
+        for spec in inputs.get("artifacts", {}).values()
+        if "taskOutputArtifact" in spec
+    }
     return names
 
 

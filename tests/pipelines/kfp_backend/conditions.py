@@ -1,7 +1,8 @@
 """Trigger conditions, as the driver evaluates them (backend/src/v2/expression/expression.go, Expr.Condition).
 
-The driver hands the condition to CEL with the executor input's fields as variables. Of CEL this reads what kfp's compiler writes for
-`dsl.If`: comparisons of parameter values and literals, joined by ``&&`` and ``||``, negated by ``!``. Anything else is an error.
+The driver hands the condition to CEL with the executor input's fields as variables. Of CEL this
+reads what kfp's compiler writes for `dsl.If`: comparisons of parameter values and literals, joined
+by ``&&`` and ``||``, negated by ``!``. Anything else is an error.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ def _tokens(condition: str) -> list[tuple[str, str]]:
 
 
 class _Reader:
-    def __init__(self, tokens: list[tuple[str, str]], parameters: Mapping[str, Any], condition: str) -> None:
+    def __init__(
+        self, tokens: list[tuple[str, str]], parameters: Mapping[str, Any], condition: str
+    ) -> None:
         self.tokens = tokens
         self.parameters = parameters
         self.condition = condition
@@ -79,7 +82,9 @@ class _Reader:
         if operator in ("==", "!="):
             return (same and left == right) == (operator == "==")
         if not same:
-            raise BackendError(f"no such overload: {left!r} {operator} {right!r} in {self.condition!r}")
+            raise BackendError(
+                f"no such overload: {left!r} {operator} {right!r} in {self.condition!r}"
+            )
         return _ORDER[operator](left, right)
 
     def operand(self) -> Any:
@@ -116,4 +121,8 @@ class _Reader:
 
 
 def _kind(value: Any) -> str:
-    return "number" if isinstance(value, (int, float)) and not isinstance(value, bool) else type(value).__name__
+    return (
+        "number"
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+        else type(value).__name__
+    )

@@ -1,8 +1,9 @@
 """A task's driver: which values its inputs get, what its command line is, what its cache entry is called.
 
-The rules are those of Kubeflow Pipelines 2.17.0 below backend/src/v2: driver/resolve.go (resolveInputs, resolveInputParameter),
-driver/driver.go (provisionOutputs), driver/util.go (resolveContainerArgs), driver/cache.go (getFingerPrint) and
-cacheutils/cache.go (GenerateCacheKey, GenerateFingerPrint).
+The rules are those of Kubeflow Pipelines 2.17.0 below backend/src/v2: driver/resolve.go
+(resolveInputs, resolveInputParameter), driver/driver.go (provisionOutputs), driver/util.go
+(resolveContainerArgs), driver/cache.go (getFingerPrint) and cacheutils/cache.go (GenerateCacheKey,
+GenerateFingerPrint).
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ class RunFacts:
     """What a run is called.
 
     Attributes:
-        run_id: of the API server; names the workflow's uid. resource_name: of the workflow object. display_name: as a person gave it;
-            empty in a recurring run. created_at, scheduled_at: RFC 3339, UTC.
+        run_id: of the API server; names the workflow's uid. resource_name: of the workflow object.
+            display_name: as a person gave it; empty in a recurring run. created_at, scheduled_at:
+                RFC 3339, UTC.
     """
 
     run_id: str
@@ -51,7 +53,8 @@ class Dag:
     """A DAG under way.
 
     Attributes:
-        execution_id: in the metadata store. parameters, artifacts: its inputs. tasks: per finished task, its state and outputs.
+        execution_id: in the metadata store. parameters, artifacts: its inputs. tasks: per finished
+            task, its state and outputs.
     """
 
     execution_id: int
@@ -94,9 +97,13 @@ def resolve_inputs(name: str, task: Json, component: Json, dag: Dag, run: RunFac
         values[key] = value
     for key, definition in definitions.items():
         if key in values:
-            values[key] = None if key in unset else _checked(key, values[key], definition["parameterType"])
+            values[key] = (
+                None if key in unset else _checked(key, values[key], definition["parameterType"])
+            )
         elif not definition.get("isOptional") and "defaultValue" not in definition:
-            raise BackendError(f"neither value nor default value provided for non-optional parameter {key!r}")
+            raise BackendError(
+                f"neither value nor default value provided for non-optional parameter {key!r}"
+            )
     artifacts = {key: _artifact(key, spec, dag) for key, spec in given.get("artifacts", {}).items()}
     return {"parameterValues": values, "artifacts": artifacts}
 
@@ -108,7 +115,10 @@ def _parameter(name: str, key: str, spec: Json, task: Json, dag: Dag, run: RunFa
             raise BackendError(f"parent DAG does not have input parameter {source}")
         return dag.parameters[source]
     if "taskOutputParameter" in spec:
-        producer, output = spec["taskOutputParameter"]["producerTask"], spec["taskOutputParameter"]["outputParameterKey"]
+        producer, output = (
+            spec["taskOutputParameter"]["producerTask"],
+            spec["taskOutputParameter"]["outputParameterKey"],
+        )
         if output not in dag.tasks[producer].parameters:
             raise BackendError(f"{producer} has no output parameter {output}")
         return dag.tasks[producer].parameters[output]
@@ -116,22 +126,28 @@ def _parameter(name: str, key: str, spec: Json, task: Json, dag: Dag, run: RunFa
         return final_status(task, dag, run)
     if "constant" in spec.get("runtimeValue", {}):
         return _constant(spec["runtimeValue"]["constant"], name, dag, run)
-    raise BackendError(f"{name}: the parameter {key} has the spec {sorted(spec)}, which isn't covered here")
+    raise BackendError(
+        f"{name}: the parameter {key} has the spec {sorted(spec)}, which isn't covered here"
+    )
 
 
 def _constant(value: Any, task_name: str, dag: Dag, run: RunFacts) -> Any:
     """Replace a placeholder that is the whole of a constant; inside a longer one all but the workspace's stay as they are."""
     if isinstance(value, str) and WORKSPACE in value:
         return value.replace(WORKSPACE, "/kfp-workspace")
-    return {
-        "{{$.pipeline_job_name}}": run.display_name,
-        "{{$.pipeline_job_resource_name}}": run.resource_name,
-        "{{$.pipeline_job_uuid}}": run.run_id,
-        "{{$.pipeline_task_name}}": task_name,
-        "{{$.pipeline_task_uuid}}": str(dag.execution_id),
-        "{{$.pipeline_job_create_time_utc}}": run.created_at,
-        "{{$.pipeline_job_schedule_time_utc}}": run.scheduled_at,
-    }.get(value, value) if isinstance(value, str) else value  # fmt: skip
+    return (
+        {
+            "{{$.pipeline_job_name}}": run.display_name,
+            "{{$.pipeline_job_resource_name}}": run.resource_name,
+            "{{$.pipeline_job_uuid}}": run.run_id,
+            "{{$.pipeline_task_name}}": task_name,
+            "{{$.pipeline_task_uuid}}": str(dag.execution_id),
+            "{{$.pipeline_job_create_time_utc}}": run.created_at,
+            "{{$.pipeline_job_schedule_time_utc}}": run.scheduled_at,
+        }.get(value, value)
+        if isinstance(value, str)
+        else value
+    )
 
 
 def final_status(task: Json, dag: Dag, run: RunFacts) -> Json:
@@ -140,8 +156,11 @@ def final_status(task: Json, dag: Dag, run: RunFacts) -> Json:
         raise BackendError("an exit task has no dependent tasks")
     producer = task["dependentTasks"][0]
     return {
-        "state": dag.tasks[producer].state, "pipelineTaskName": producer, "pipelineJobResourceName": run.resource_name, "error": {},
-    }  # fmt: skip
+        "state": dag.tasks[producer].state,
+        "pipelineTaskName": producer,
+        "pipelineJobResourceName": run.resource_name,
+        "error": {},
+    }
 
 
 def _artifact(key: str, spec: Json, dag: Dag) -> Json:
@@ -150,7 +169,10 @@ def _artifact(key: str, spec: Json, dag: Dag) -> Json:
         if source not in dag.artifacts:
             raise BackendError(f"parent DAG does not have input artifact {source}")
         return dict(dag.artifacts[source])
-    producer, output = spec["taskOutputArtifact"]["producerTask"], spec["taskOutputArtifact"]["outputArtifactKey"]
+    producer, output = (
+        spec["taskOutputArtifact"]["producerTask"],
+        spec["taskOutputArtifact"]["outputArtifactKey"],
+    )
     if output not in dag.tasks[producer].artifacts:
         raise BackendError(f"{producer} has no output artifact {output} for {key}")
     return dict(dag.tasks[producer].artifacts[output])
@@ -163,14 +185,17 @@ def _checked(key: str, value: Any, kind: str) -> Any:
     if kind not in _KINDS:
         raise BackendError(f"the type {kind} of {key} isn't covered here")
     if not isinstance(value, _KINDS[kind]) or (isinstance(value, bool) and kind != "BOOLEAN"):
-        raise BackendError(f"input parameter {key!r} type mismatch: expect {kind}, got {type(value).__name__}")
+        raise BackendError(
+            f"input parameter {key!r} type mismatch: expect {kind}, got {type(value).__name__}"
+        )
     return value
 
 
 def as_text(value: Any) -> str:
     """A parameter's value as text: true and false in lower case, whole numbers without a point, lists and dicts as JSON.
 
-    metadata.PbValueToText, driver/util.go pbValueToString; a JSON number is a double on its way, so 3.0 is written as 3.
+    metadata.PbValueToText, driver/util.go pbValueToString; a JSON number is a double on its way, so
+    3.0 is written as 3.
     """
     if value is None:
         return ""
@@ -196,11 +221,21 @@ def provision_outputs(task_name: str, component: Json, run: RunFacts, salt: str)
     folder = f"{run.pipeline_root}/{task_name}/{salt}"
 
     def artifact(key: str, spec: Json) -> Json:
-        return {"name": key, "uri": f"{folder}/{key}", "type": spec["artifactType"], "metadata": spec.get("metadata", {})}
+        return {
+            "name": key,
+            "uri": f"{folder}/{key}",
+            "type": spec["artifactType"],
+            "metadata": spec.get("metadata", {}),
+        }
 
     return {
-        "parameters": {key: {"outputFile": f"/tmp/kfp/outputs/{key}"} for key in outputs.get("parameters", {})},
-        "artifacts": {key: {"artifacts": [artifact(key, spec)]} for key, spec in outputs.get("artifacts", {}).items()},
+        "parameters": {
+            key: {"outputFile": f"/tmp/kfp/outputs/{key}"} for key in outputs.get("parameters", {})
+        },
+        "artifacts": {
+            key: {"artifacts": [artifact(key, spec)]}
+            for key, spec in outputs.get("artifacts", {}).items()
+        },
         "outputFile": f"{local_path(folder)}/output_metadata.json",
     }
 
@@ -216,8 +251,8 @@ def local_path(uri: str) -> str:
 def container_command(container: Json, executor_input: Json) -> list[str]:
     """Command and arguments as they stand in the pod: inputs' values are filled in, the rest is left to the launcher.
 
-    An argument that holds an output's placeholder is passed on whole. No other placeholder is known here, so one of the run's, such as
-    its id, stays literal.
+    An argument that holds an output's placeholder is passed on whole. No other placeholder is known
+    here, so one of the run's, such as its id, stays literal.
     """
     values = executor_input["inputs"]["parameterValues"]
     words: list[str] = []
@@ -232,7 +267,9 @@ def container_command(container: Json, executor_input: Json) -> list[str]:
 
 
 def _if_present(condition: Json, values: Json) -> list[str]:
-    chosen = condition.get("Then" if values.get(condition["InputName"]) is not None else "Else") or []
+    chosen = (
+        condition.get("Then" if values.get(condition["InputName"]) is not None else "Else") or []
+    )
     return [_filled(word, values) for word in ([chosen] if isinstance(chosen, str) else chosen)]
 
 
@@ -248,25 +285,32 @@ def _filled(word: str, values: Json) -> str:
 def fingerprint(component: Json, container: Json, executor_input: Json, claims: list[str]) -> str:
     """The name of the task's cache entry: its inputs' values, ids of artifacts, outputs' names and types, command, image and claims.
 
-    Neither the run's id nor anything else of the run is in it, unless it is an input. Container variables aren't, either.
+    Neither the run's id nor anything else of the run is in it, unless it is an input. Container
+    variables aren't, either.
     """
     kinds = component.get("outputDefinitions", {}).get("parameters", {})
     inputs, outputs = executor_input["inputs"], executor_input["outputs"]
     key = {
         "inputArtifactNames": {
-            name: {"artifactNames": [artifact["name"] for artifact in value["artifacts"]]} for name, value in inputs["artifacts"].items()
+            name: {"artifactNames": [artifact["name"] for artifact in value["artifacts"]]}
+            for name, value in inputs["artifacts"].items()
         },
         "inputParameterValues": inputs["parameterValues"],
         "outputArtifactsSpec": {
-            name: {field: content for field, content in value["artifacts"][0].items() if field != "uri"}
+            name: {
+                field: content for field, content in value["artifacts"][0].items() if field != "uri"
+            }
             for name, value in outputs["artifacts"].items()
         },
-        "outputParametersSpec": {name: kinds[name]["parameterType"] for name in outputs["parameters"]},
+        "outputParametersSpec": {
+            name: kinds[name]["parameterType"] for name in outputs["parameters"]
+        },
         "containerSpec": {
-            "image": container["image"], "cmdArgs": [*container.get("command", ()), *container.get("args", ())],
+            "image": container["image"],
+            "cmdArgs": [*container.get("command", ()), *container.get("args", ())],
             "pvcNames": sorted(set(claims)),
         },
-    }  # fmt: skip
+    }
     return hashlib.sha256(go_json(key).encode()).hexdigest()
 
 

@@ -1,7 +1,7 @@
 """The launcher inside a task's pod: what it starts, and what it makes of the outputs.
 
-backend/src/v2/component/launcher_v2.go of 2.17.0: addDefaultParams, compileCmdAndArgs, getPlaceholders, execute,
-collectOutputParameters, uploadOutputArtifacts.
+backend/src/v2/component/launcher_v2.go of 2.17.0: addDefaultParams, compileCmdAndArgs,
+getPlaceholders, execute, collectOutputParameters, uploadOutputArtifacts.
 """
 
 from __future__ import annotations
@@ -19,10 +19,14 @@ def command_line(words: list[str], executor_input: Json, component: Json, root: 
     """The command line of the user's program: every placeholder of the launcher replaced, wherever it stands in a word.
 
     Args:
-        words: as the driver left them. root: a folder that stands for the pod's root; every path begins with it.
+        words: as the driver left them. root: a folder that stands for the pod's root; every path
+            begins with it.
     """
     filled = _with_defaults(executor_input, component)
-    replacements = {"{{$}}": json.dumps(_rooted(filled, root), ensure_ascii=False), **_placeholders(filled, root)}
+    replacements = {
+        "{{$}}": json.dumps(_rooted(filled, root), ensure_ascii=False),
+        **_placeholders(filled, root),
+    }
     return [words[0], *(_replaced(word, replacements) for word in words[1:])]
 
 
@@ -50,14 +54,19 @@ def _placeholders(executor_input: Json, root: Path) -> dict[str, str]:
     for name, value in executor_input["inputs"]["parameterValues"].items():
         found[f"{{{{$.inputs.parameters['{name}']}}}}"] = as_text(value)
     for name, value in executor_input["outputs"]["parameters"].items():
-        found[f"{{{{$.outputs.parameters['{name}'].output_file}}}}"] = str(at(root, value["outputFile"]))
+        found[f"{{{{$.outputs.parameters['{name}'].output_file}}}}"] = str(
+            at(root, value["outputFile"])
+        )
     return found
 
 
 def prepare_outputs(executor_input: Json, root: Path) -> None:
     """Make the folders of the outputs; in a pod's fresh file system none of the files is there."""
     outputs = executor_input["outputs"]
-    paths = [outputs["outputFile"], *(value["outputFile"] for value in outputs["parameters"].values())]
+    paths = [
+        outputs["outputFile"],
+        *(value["outputFile"] for value in outputs["parameters"].values()),
+    ]
     paths += [local_path(value["artifacts"][0]["uri"]) for value in outputs["artifacts"].values()]
     for path in (at(root, path) for path in paths):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +78,8 @@ def prepare_outputs(executor_input: Json, root: Path) -> None:
 def collect_outputs(executor_input: Json, component: Json, root: Path) -> tuple[Json, Json]:
     """Output parameters and artifacts of a task that ended well. Raises BackendError where a parameter wasn't written.
 
-    What the program itself put into its executor output comes first. An artifact may be missing: a warning, no failure.
+    What the program itself put into its executor output comes first. An artifact may be missing: a
+    warning, no failure.
     """
     outputs = executor_input["outputs"]
     file = at(root, outputs["outputFile"])
@@ -87,7 +97,9 @@ def collect_outputs(executor_input: Json, component: Json, root: Path) -> tuple[
     artifacts = {}
     for name, value in outputs["artifacts"].items():
         own = (said.get("artifacts", {}).get(name, {}).get("artifacts") or [{}])[0]
-        artifacts[name] = {"artifacts": [{**value["artifacts"][0], "metadata": own.get("metadata", {})}]}
+        artifacts[name] = {
+            "artifacts": [{**value["artifacts"][0], "metadata": own.get("metadata", {})}]
+        }
     return parameters, artifacts
 
 
@@ -99,7 +111,9 @@ def _typed(name: str, text: str, kind: str) -> Any:
         return text.strip().lower() == "true"
     if kind in ("NUMBER_INTEGER", "NUMBER_DOUBLE"):
         return float(text)
-    if kind in ("LIST", "STRUCT") and isinstance(value := json.loads(text), list if kind == "LIST" else dict):
+    if kind in ("LIST", "STRUCT") and isinstance(
+        value := json.loads(text), list if kind == "LIST" else dict
+    ):
         return value
     raise BackendError(f"output parameter {name!r}: {text!r} is no {kind}")
 
@@ -109,8 +123,18 @@ def _rooted(executor_input: Json, root: Path) -> Json:
     if root == Path("/"):
         return executor_input
     outputs = executor_input["outputs"]
-    parameters = {name: {"outputFile": str(at(root, value["outputFile"]))} for name, value in outputs["parameters"].items()}
-    return {**executor_input, "outputs": {**outputs, "parameters": parameters, "outputFile": str(at(root, outputs["outputFile"]))}}
+    parameters = {
+        name: {"outputFile": str(at(root, value["outputFile"]))}
+        for name, value in outputs["parameters"].items()
+    }
+    return {
+        **executor_input,
+        "outputs": {
+            **outputs,
+            "parameters": parameters,
+            "outputFile": str(at(root, outputs["outputFile"])),
+        },
+    }
 
 
 def at(root: Path, path: str) -> Path:

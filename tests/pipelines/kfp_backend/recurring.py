@@ -1,13 +1,16 @@
 """Recurring runs, as the API server admits them and the scheduled-workflow controller fires them.
 
-Kubeflow Pipelines 2.17.0: backend/src/apiserver/template/v2_template.go (validatePipelineJobInputs, ScheduledWorkflow) and
-template.go (toSWFCRDResourceGeneratedName), backend/src/apiserver/server/api_converter.go (toModelJob),
-backend/src/crd/controller/scheduledworkflow/util/scheduled_workflow.go and cron_schedule.go, util/const.go (GetLocation), and the cron
-library that they use, github.com/robfig/cron v1.2.0.
+Kubeflow Pipelines 2.17.0: backend/src/apiserver/template/v2_template.go (validatePipelineJobInputs,
+ScheduledWorkflow) and template.go (toSWFCRDResourceGeneratedName),
+backend/src/apiserver/server/api_converter.go (toModelJob),
+backend/src/crd/controller/scheduledworkflow/util/scheduled_workflow.go and cron_schedule.go,
+util/const.go (GetLocation), and the cron library that they use, github.com/robfig/cron v1.2.0.
 
-A recurring run of a named version is compiled when it is made, with its parameters: the controller creates the workflow itself and
-changes nothing in them (NewWorkflow). So macros such as ``[[ScheduledTime]]`` stay literal there, while the API server fills them in for
-a run that is started by hand (RunWorkflow); and the run has no display name of its own: it is called like its workflow.
+A recurring run of a named version is compiled when it is made, with its parameters: the controller
+creates the workflow itself and changes nothing in them (NewWorkflow). So macros such as
+``[[ScheduledTime]]`` stay literal there, while the API server fills them in for a run that is
+started by hand (RunWorkflow); and the run has no display name of its own: it is called like its
+workflow.
 """
 
 from __future__ import annotations
@@ -32,10 +35,18 @@ TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
 MAX_CONCURRENCY = 10
 YEARS = 5  # the cron library looks no further
 _FIELDS = (
-    ("second", 0, 59, ()), ("minute", 0, 59, ()), ("hour", 0, 23, ()), ("day", 1, 31, ()),
-    ("month", 1, 12, ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")),
+    ("second", 0, 59, ()),
+    ("minute", 0, 59, ()),
+    ("hour", 0, 23, ()),
+    ("day", 1, 31, ()),
+    (
+        "month",
+        1,
+        12,
+        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"),
+    ),
     ("weekday", 0, 6, ("sun", "mon", "tue", "wed", "thu", "fri", "sat")),
-)  # fmt: skip
+)
 
 
 class Refused(Exception):
@@ -47,14 +58,20 @@ def check_parameters(definitions: Mapping[str, Any], parameters: Mapping[str, An
     for name, definition in definitions.items():
         if name not in parameters:
             if not definition.get("isOptional") and "defaultValue" not in definition:
-                raise Refused(f"parameter {name} is not optional, yet has neither default value nor user provided value")
+                raise Refused(
+                    f"parameter {name} is not optional, yet has neither default value nor user provided value"
+                )
             continue
         if definition["parameterType"] not in TYPES:
-            raise Refused(f"input parameter {name} requires type {definition['parameterType']}, which is invalid for root component")
+            raise Refused(
+                f"input parameter {name} requires type {definition['parameterType']}, which is invalid for root component"
+            )
         kind, types = TYPES[definition["parameterType"]]
         value = parameters[name]
         if not isinstance(value, types) or (isinstance(value, bool) and kind != "bool"):
-            raise Refused(f"input parameter {name} requires type {kind}, but the parameter value is not of {kind} value type")
+            raise Refused(
+                f"input parameter {name} requires type {kind}, but the parameter value is not of {kind} value type"
+            )
         if definition.get("literals") and value not in definition["literals"]:
             raise Refused(f"input parameter {name} must be one of {definition['literals']}")
     extra = sorted(set(parameters) - set(definitions))
@@ -65,7 +82,9 @@ def check_parameters(definitions: Mapping[str, Any], parameters: Mapping[str, An
 def check_recurring(cron: str, max_concurrency: int) -> None:
     """Refuse a schedule that the API server won't keep. Raises Refused."""
     if not 1 <= max_concurrency <= MAX_CONCURRENCY:
-        raise Refused(f"Max concurrency of a recurring run must be at least 1 and at most 10. Received {max_concurrency}")
+        raise Refused(
+            f"Max concurrency of a recurring run must be at least 1 and at most 10. Received {max_concurrency}"
+        )
     Cron.read(cron)
 
 
@@ -84,16 +103,20 @@ class Cron:
         """Raises Refused. Of the descriptors (``@daily``) the library knows more than this reads."""
         parts = ["0", "0", "0", "*", "*", "*"] if text in ("@daily", "@midnight") else text.split()
         if not 5 <= len(parts) <= 6:
-            raise Refused(f"Schedule cron is not a supported format. Error: Expected 5 to 6 fields, found {len(parts)}: {text}")
+            raise Refused(
+                f"Schedule cron is not a supported format. Error: Expected 5 to 6 fields, found {len(parts)}: {text}"
+            )
         parts += ["*"] * (6 - len(parts))
-        fields = tuple(frozenset(_numbers(part, *field)) for part, field in zip(parts, _FIELDS, strict=True))
+        fields = tuple(
+            frozenset(_numbers(part, *field)) for part, field in zip(parts, _FIELDS, strict=True)
+        )
         return cls(fields, any(part.startswith(("*", "?")) for part in (parts[3], parts[5])))
 
     def next(self, after: datetime, zone: ZoneInfo) -> datetime | None:
         """The first time later than ``after``, hour by hour as the hours really pass; None where five years hold none.
 
-        An hour that the zone skips in spring has no run, one that it repeats in autumn has two. Zones that shift by part of an hour
-        aren't covered.
+        An hour that the zone skips in spring has no run, one that it repeats in autumn has two.
+        Zones that shift by part of an hour aren't covered.
         """
         seconds, minutes, hours, *_ = self.fields
         start = after.astimezone(timezone.utc).replace(microsecond=0) + timedelta(seconds=1)
@@ -104,7 +127,11 @@ class Cron:
                 hour += timedelta(hours=23 if local.hour == 0 else 1)  # a day has 23 hours at least
                 continue
             if local.hour in hours:
-                times = (hour + timedelta(minutes=minute, seconds=second) for minute in sorted(minutes) for second in sorted(seconds))
+                times = (
+                    hour + timedelta(minutes=minute, seconds=second)
+                    for minute in sorted(minutes)
+                    for second in sorted(seconds)
+                )
                 found = next((time for time in times if time >= start), None)
                 if found is not None:
                     return found
@@ -121,14 +148,21 @@ def _numbers(part: str, what: str, low: int, high: int, names: tuple[str, ...]) 
     for item in part.lower().split(","):
         span, _, step = item.partition("/")
         if step == "0" or (step and not step.isdecimal()):
-            raise Refused(f"Schedule cron is not a supported format. Error: Step of range should be a positive number: {item}")
+            raise Refused(
+                f"Schedule cron is not a supported format. Error: Step of range should be a positive number: {item}"
+            )
         if span in ("*", "?"):
             first, last = low, high
         else:
-            ends = [low + names.index(end) if end in names else int(end) if end.isdecimal() else -1 for end in span.split("-")]
+            ends = [
+                low + names.index(end) if end in names else int(end) if end.isdecimal() else -1
+                for end in span.split("-")
+            ]
             first, last = ends[0], ends[-1] if len(ends) > 1 else high if step else ends[0]
             if not low <= first <= last <= high or len(ends) > 2:
-                raise Refused(f"Schedule cron is not a supported format. Error: the {what} {item} is out of range {low} to {high}")
+                raise Refused(
+                    f"Schedule cron is not a supported format. Error: the {what} {item} is out of range {low} to {high}"
+                )
         yield from range(first, last + 1, int(step or 1))
 
 
@@ -137,7 +171,8 @@ class Schedule:
     """A ScheduledWorkflow object.
 
     Attributes:
-        name: of the Kubernetes object. parameters: of every run, as they were given when it was made.
+        name: of the Kubernetes object. parameters: of every run, as they were given when it was
+            made.
         last, index: time and number of the run that was fired last.
     """
 
@@ -154,10 +189,16 @@ class Schedule:
     def fire(self, now: datetime, active: int, zone: ZoneInfo) -> tuple[str, datetime] | None:
         """The workflow that is due now, by name and scheduled time; None where none is, or too many of this schedule run.
 
-        The controller makes one at a time and comes again (syncHandler), so several may be due where it catches up.
+        The controller makes one at a time and comes again (syncHandler), so several may be due
+        where it catches up.
         """
         due = self._due(now, zone)
-        if due is None or not self.enabled or active >= min(max(self.max_concurrency, 1), MAX_CONCURRENCY) or due > now:
+        if (
+            due is None
+            or not self.enabled
+            or active >= min(max(self.max_concurrency, 1), MAX_CONCURRENCY)
+            or due > now
+        ):
             return None
         self.last, self.index = due, self.index + 1
         return workflow_name(self.name, self.index), due
@@ -199,7 +240,11 @@ def fill_macros(parameters: Mapping[str, Any], run_id: str, now: datetime) -> di
     values = {"RunUUID": run_id, "CurrentTime": f"{now:%Y%m%d%H%M%S}"}
 
     def fill(value: Any) -> Any:
-        return _MACRO.sub(lambda match: values.get(match[1], match[0]), value) if isinstance(value, str) else value
+        return (
+            _MACRO.sub(lambda match: values.get(match[1], match[0]), value)
+            if isinstance(value, str)
+            else value
+        )
 
     return {name: fill(value) for name, value in parameters.items()}
 

@@ -1,12 +1,15 @@
 """Which lost attempt is made again, and when.
 
-Argo Workflows v4.0.5, workflow/controller/operator.go (mergedTemplateDefaultsInto, processNodeRetries, inferFailedReason,
-podReconciliation) and workflow/controller/workflowpod.go (getDeadline); Kubeflow Pipelines 2.17.0,
-backend/src/v2/compiler/argocompiler/container.go (getTaskRetryStrategyFromInput) and the defaults in
-manifests/kustomize/third-party/argo/base/workflow-controller-configmap-patch.yaml, where `failedPodRestart` isn't enabled.
+Argo Workflows v4.0.5, workflow/controller/operator.go (mergedTemplateDefaultsInto,
+processNodeRetries, inferFailedReason, podReconciliation) and workflow/controller/workflowpod.go
+(getDeadline); Kubeflow Pipelines 2.17.0, backend/src/v2/compiler/argocompiler/container.go
+(getTaskRetryStrategyFromInput) and the defaults in
+manifests/kustomize/third-party/argo/base/workflow-controller-configmap-patch.yaml, where
+`failedPodRestart` isn't enabled.
 
-Each task's strategy names a limit and a backoff, but no policy. The workflow's template defaults name one, and the two are merged. A DAG
-template has no strategy of its own and gets the defaults whole.
+Each task's strategy names a limit and a backoff, but no policy. The workflow's template defaults
+name one, and the two are merged. A DAG template has no strategy of its own and gets the defaults
+whole.
 """
 
 from __future__ import annotations
@@ -22,7 +25,8 @@ class Strategy:
     """A template's retry strategy.
 
     Attributes:
-        max_seconds: counted from the start of the first attempt; an attempt made again is ended there, too. None for no such limit.
+        max_seconds: counted from the start of the first attempt; an attempt made again is ended
+            there, too. None for no such limit.
     """
 
     limit: int
@@ -35,9 +39,11 @@ class Strategy:
 TEMPLATE_DEFAULTS = Strategy(limit=2, policy="OnError")
 RETRIED_PHASES = {"OnError": {"Error"}, "OnFailure": {"Failed"}, "Always": {"Error", "Failed"}}
 
-# How a node ends for what befalls its pod. One that is simply gone is an error. One that kubelet ended and gave a message has failed
-# (inferFailedReason): Kubernetes v1.34, pkg/kubelet/active_deadline.go, eviction/helpers.go and nodeshutdown/nodeshutdown_manager.go.
-# So a node that shuts down in good order, as a spot node may, has its pods fail, and they are not made again.
+# How a node ends for what befalls its pod. One that is simply gone is an error. One that kubelet
+# ended and gave a message has failed (inferFailedReason): Kubernetes v1.34,
+# pkg/kubelet/active_deadline.go, eviction/helpers.go and nodeshutdown/nodeshutdown_manager.go. So a
+# node that shuts down in good order, as a spot node may, has its pods fail, and they are not made
+# again.
 PHASES = {
     "pod deleted": "Error",
     "init container failed": "Error",
@@ -64,16 +70,20 @@ def strategy(task: Json, defaults: Strategy = TEMPLATE_DEFAULTS) -> Strategy:
     if policy is None:
         return defaults
     return Strategy(
-        int(policy.get("maxRetryCount", 0)), defaults.policy, _seconds(policy.get("backoffDuration", "0s")),
-        float(policy.get("backoffFactor", 0)), _seconds(policy.get("backoffMaxDuration", "0s")),
-    )  # fmt: skip
+        int(policy.get("maxRetryCount", 0)),
+        defaults.policy,
+        _seconds(policy.get("backoffDuration", "0s")),
+        float(policy.get("backoffFactor", 0)),
+        _seconds(policy.get("backoffMaxDuration", "0s")),
+    )
 
 
 def attempts(plan: Strategy, outcomes: Sequence[Attempt]) -> tuple[list[float], str]:
     """Play what befalls one attempt after another.
 
     Returns:
-        When each attempt that was made began, in seconds after the first, and what the node says in the end: empty for success.
+        When each attempt that was made began, in seconds after the first, and what the node says in
+        the end: empty for success.
     """
     began, now = [0.0], 0.0
     for count, outcome in enumerate(outcomes, start=1):
@@ -97,7 +107,9 @@ def attempts(plan: Strategy, outcomes: Sequence[Attempt]) -> tuple[list[float], 
     return began, "running"
 
 
-def attempts_in_all(plan: Strategy, levels: int, phase: str, defaults: Strategy = TEMPLATE_DEFAULTS) -> int:
+def attempts_in_all(
+    plan: Strategy, levels: int, phase: str, defaults: Strategy = TEMPLATE_DEFAULTS
+) -> int:
     """How often a pod is made that always ends in ``phase``, below so many DAGs: they are tried again, too, and the tries multiply."""
     own = plan.limit + 1 if phase in RETRIED_PHASES[plan.policy] else 1
     outer = defaults.limit + 1 if phase in RETRIED_PHASES[defaults.policy] else 1

@@ -1,8 +1,9 @@
 """Runs of a compiled pipeline, container after container, with the backend's conditions, exit tasks and cache.
 
-backend/src/v2 of Kubeflow Pipelines 2.17.0: driver/root_dag.go, driver/dag.go and driver/container.go, compiler/argocompiler/dag.go
-(`depends`: a task runs once those before it have succeeded; an exit task is a hook of the task that it waits for), and
-component/launcher_v2.go. A DAG stops at its first failed task, as Argo's do (failFast).
+backend/src/v2 of Kubeflow Pipelines 2.17.0: driver/root_dag.go, driver/dag.go and
+driver/container.go, compiler/argocompiler/dag.go (`depends`: a task runs once those before it have
+succeeded; an exit task is a hook of the task that it waits for), and component/launcher_v2.go. A
+DAG stops at its first failed task, as Argo's do (failFast).
 """
 
 from __future__ import annotations
@@ -14,7 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from tests.pipelines.kfp_backend import conditions, driver, launcher
-from tests.pipelines.kfp_backend.compiled import BackendError, Compiled, Json, dependencies, in_order, is_exit_task
+from tests.pipelines.kfp_backend.compiled import (
+    BackendError,
+    Compiled,
+    Json,
+    dependencies,
+    in_order,
+    is_exit_task,
+)
 from tests.pipelines.kfp_backend.driver import Dag, Finished, RunFacts
 
 
@@ -23,7 +31,8 @@ class Container:
     """A container that is about to start.
 
     Attributes:
-        task: the step's name in the pipeline. command: its final command line. executor_input: as the launcher has it.
+        task: the step's name in the pipeline. command: its final command line. executor_input: as
+            the launcher has it.
         root: a folder that stands for the pod's root.
     """
 
@@ -36,7 +45,9 @@ class Container:
     def write_parameters(self, values: dict[str, str]) -> None:
         """Leave output parameters, as a step does."""
         for name, text in values.items():
-            launcher.at(self.root, self.executor_input["outputs"]["parameters"][name]["outputFile"]).write_text(text)
+            launcher.at(
+                self.root, self.executor_input["outputs"]["parameters"][name]["outputFile"]
+            ).write_text(text)
 
 
 Step = Callable[[Container], int]
@@ -47,7 +58,8 @@ class Task:
     """A task of a run.
 
     Attributes:
-        state: of its execution: COMPLETE, FAILED, CACHED, or CANCELED for one whose condition didn't hold.
+        state: of its execution: COMPLETE, FAILED, CACHED, or CANCELED for one whose condition
+            didn't hold.
         command: final command line, also of a task that came from the cache; empty for a DAG.
     """
 
@@ -80,7 +92,8 @@ class Backend:
     """Runs pipelines, one container at a time, and keeps the cache between runs.
 
     Args:
-        step: starts a container and returns its exit code. root: a folder that stands for every pod's root, and for the object store.
+        step: starts a container and returns its exit code. root: a folder that stands for every
+            pod's root, and for the object store.
     """
 
     def __init__(self, step: Step, root: Path) -> None:
@@ -93,14 +106,22 @@ class Backend:
         """Run a pipeline with parameters that the API server has admitted (`recurring.check_parameters`)."""
         run = Run(facts)
         root = Dag(next(self.ids), {**default_parameters(compiled), **parameters})
-        run.state = "SUCCEEDED" if _Walk(self, compiled, run).dag(compiled.pipeline["root"], root, ()) else "FAILED"
+        run.state = (
+            "SUCCEEDED"
+            if _Walk(self, compiled, run).dag(compiled.pipeline["root"], root, ())
+            else "FAILED"
+        )
         return run
 
 
 def default_parameters(compiled: Compiled) -> Json:
     """Defaults of the run's parameters; null for an optional one without (argocompiler/argo.go, Compile)."""
     known = compiled.parameters
-    return {name: spec.get("defaultValue") for name, spec in known.items() if "defaultValue" in spec or spec.get("isOptional")}
+    return {
+        name: spec.get("defaultValue")
+        for name, spec in known.items()
+        if "defaultValue" in spec or spec.get("isOptional")
+    }
 
 
 @dataclass
@@ -129,7 +150,10 @@ class _Walk:
 
     def _runs(self, task: Json, dag: Dag) -> bool:
         """Whether all that the task waits for has succeeded; one that was skipped hasn't."""
-        return all(name in dag.tasks and dag.tasks[name].state in ("COMPLETE", "CACHED") for name in dependencies(task))
+        return all(
+            name in dag.tasks and dag.tasks[name].state in ("COMPLETE", "CACHED")
+            for name in dependencies(task)
+        )
 
     def _task(self, name: str, task: Json, dag: Dag, path: tuple[str, ...]) -> bool:
         component = self.compiled.component(task)
@@ -151,32 +175,48 @@ class _Walk:
         self.run.tasks.append(Task(name, path, done.state, tuple(command), inputs, outputs))
         return done.state != "FAILED"
 
-    def _container(self, name: str, task: Json, component: Json, inputs: Json) -> tuple[Finished, list[str]]:
+    def _container(
+        self, name: str, task: Json, component: Json, inputs: Json
+    ) -> tuple[Finished, list[str]]:
         backend, container = self.backend, self.compiled.container(component)
         execution = next(backend.ids)
-        outputs = driver.provision_outputs(name, component, self.run.facts, f"{self.run.facts.run_id}-{execution}")
+        outputs = driver.provision_outputs(
+            name, component, self.run.facts, f"{self.run.facts.run_id}-{execution}"
+        )
         executor_input = {"inputs": inputs, "outputs": outputs}
         words = driver.container_command(container, executor_input)
         command = launcher.command_line(words, executor_input, component, backend.root)
         key = None
         if task.get("cachingOptions", {}).get("enableCache"):
             claims = self._claims(component)
-            key = (self.compiled.name, driver.fingerprint(component, container, executor_input, claims))
+            key = (
+                self.compiled.name,
+                driver.fingerprint(component, container, executor_input, claims),
+            )
             if key in backend.cache:
                 return Finished("CACHED", *backend.cache[key]), command
         launcher.prepare_outputs(executor_input, backend.root)
-        if backend.step(Container(name, container["image"], command, executor_input, backend.root)) != 0:
+        if (
+            backend.step(Container(name, container["image"], command, executor_input, backend.root))
+            != 0
+        ):
             return Finished("FAILED"), command
         try:
-            parameters, artifacts = launcher.collect_outputs(executor_input, component, backend.root)
+            parameters, artifacts = launcher.collect_outputs(
+                executor_input, component, backend.root
+            )
         except BackendError:
             return Finished("FAILED"), command
         for value in artifacts.values():
-            value["artifacts"][0]["name"] = str(next(backend.ids))  # from here on an artifact is called by its id (toRuntimeArtifact)
+            value["artifacts"][0]["name"] = str(
+                next(backend.ids)
+            )  # from here on an artifact is called by its id (toRuntimeArtifact)
         if key:
             backend.cache[key] = parameters, artifacts
         return Finished("COMPLETE", parameters, artifacts), command
 
     def _claims(self, component: Json) -> list[str]:
-        mounts: list[dict[str, Any]] = self.compiled.kubernetes.get(component["executorLabel"], {}).get("pvcMount", [])
+        mounts: list[dict[str, Any]] = self.compiled.kubernetes.get(
+            component["executorLabel"], {}
+        ).get("pvcMount", [])
         return [str(mount["pvcNameParameter"]["runtimeValue"]["constant"]) for mount in mounts]

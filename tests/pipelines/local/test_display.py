@@ -15,8 +15,18 @@ SUMMARY = {
     "reasons": ["Accuracy is 40.0 % on 900 test images; the floor is 60.0 %."],
     "error": None,
     "metrics": {
-        "challenger": {"accuracy": 0.4, "balanced_accuracy": 0.3, "macro_f1": 0.2, "majority_share": 0.25},
-        "champion": {"accuracy": 0.8, "balanced_accuracy": 0.7, "macro_f1": 0.6, "majority_share": 0.25},
+        "challenger": {
+            "accuracy": 0.4,
+            "balanced_accuracy": 0.3,
+            "macro_f1": 0.2,
+            "majority_share": 0.25,
+        },
+        "champion": {
+            "accuracy": 0.8,
+            "balanced_accuracy": 0.7,
+            "macro_f1": 0.6,
+            "majority_share": 0.25,
+        },
     },
     "steps": [
         {"name": "train", "seconds": 20.0, "cached": False, "peak_memory_bytes": 900_000_000},
@@ -65,7 +75,10 @@ def test_without_a_terminal_a_long_step_says_something_every_minute() -> None:
     for second in range(5, 301, 5):
         clock[0] = float(second)
         display.progressed("train", Progress(0, 25, "epochs", f"epoch 1: {second // 5} %"))
-    assert said(screen).splitlines() == ["train …", *(f"  train 0/25 epochs epoch 1: {12 * minute} %" for minute in range(1, 6))]
+    assert said(screen).splitlines() == [
+        "train …",
+        *(f"  train 0/25 epochs epoch 1: {12 * minute} %" for minute in range(1, 6)),
+    ]
 
 
 def test_on_a_terminal_a_bar_moves() -> None:
@@ -96,7 +109,11 @@ def test_the_outcome_tells_reasons_figures_and_times() -> None:
 
 def test_a_failure_says_how_to_go_on() -> None:
     screen = console()
-    show_outcome(screen, {**SUMMARY, "outcome": "failed", "reasons": [], "error": "Train failed: no space left."}, Path("runs/one"))
+    show_outcome(
+        screen,
+        {**SUMMARY, "outcome": "failed", "reasons": [], "error": "Train failed: no space left."},
+        Path("runs/one"),
+    )
     assert "Train failed: no space left." in said(screen)
     assert "emotion run --resume" in said(screen)
 

@@ -29,7 +29,9 @@ sys.exit(environments.run_component("toy", []))
 """
 
 
-@pytest.mark.parametrize(("python", "glibc"), [((3, 11), "2.36"), ((3, 12), "2.39"), ((3, 13), "2.41"), ((3, 12), "")])
+@pytest.mark.parametrize(
+    ("python", "glibc"), [((3, 11), "2.36"), ((3, 12), "2.39"), ((3, 13), "2.41"), ((3, 12), "")]
+)
 def test_machines_that_can(python: tuple[int, int], glibc: str) -> None:
     assert unsupported(python, glibc) == ""
 
@@ -42,7 +44,9 @@ def test_machines_that_can(python: tuple[int, int], glibc: str) -> None:
         ((3, 13), "2.36", "expects glibc 2.39 from Python 3.12 on"),
     ],
 )
-def test_machines_that_cannot_are_told_what_to_do(python: tuple[int, int], glibc: str, words: str) -> None:
+def test_machines_that_cannot_are_told_what_to_do(
+    python: tuple[int, int], glibc: str, words: str
+) -> None:
     problem = unsupported(python, glibc)
     assert words in problem
     assert "make PYTHON=python3.11" in problem
@@ -55,7 +59,9 @@ def test_a_command_that_is_asked_to_stop_asks_its_component(tmp_path: Path) -> N
         (package / "__init__.py").touch()
     (tmp_path / "components" / "toy" / "__main__.py").write_text(TOY)
     (tmp_path / ".venvs" / "toy" / "bin" / "python").symlink_to(sys.executable)
-    with subprocess.Popen([sys.executable, "-P", "-c", COMMAND], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}) as process:
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", COMMAND], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}
+    ) as process:
         for _ in range(600):
             if (tmp_path / "ready").exists():
                 break

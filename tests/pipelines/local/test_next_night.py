@@ -36,31 +36,63 @@ write_examples(root / "examples", example_rows(splits, LABELS), LABELS)
 
 def run(component: str, *arguments: str | Path, cwd: Path = ROOT) -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
-    python = Path(sys.executable) if component == "cli" else environment_python(f"emotion-{component}")
-    done = subprocess.run([python, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=200)
+    python = (
+        Path(sys.executable) if component == "cli" else environment_python(f"emotion-{component}")
+    )
+    done = subprocess.run(
+        [python, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=200
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def next_night(folder: Path, run_id: str, model: str, version: str) -> Verdict:
     """One night's resolve, evaluate and gate; the serving check is given."""
-    common = ["--preset", f"@{folder / 'preset.json'}", "--store", str(folder / "store"), "--run-id", run_id]
+    common = [
+        "--preset",
+        f"@{folder / 'preset.json'}",
+        "--store",
+        str(folder / "store"),
+        "--run-id",
+        run_id,
+    ]
     plan = folder / f"{run_id}.plan"
-    run("ingestion", "-m", "components.ingestion", "resolve", *common, "--source", str(folder / "faces"), "--plan-output", str(plan))
+    run(
+        "ingestion",
+        "-m",
+        "components.ingestion",
+        "resolve",
+        *common,
+        "--source",
+        str(folder / "faces"),
+        "--plan-output",
+        str(plan),
+    )
     common += ["--plan", plan.read_text(), "--evaluation", str(folder / "evaluation")]
     outputs = ["--examples", folder / "examples", "--model", folder / model]
     run("evaluation", "-m", "components.evaluation", "evaluate", *common, *outputs)
     measured = ServingMeasurement(version, 1.0, 1.0, 2.0, 100.0, 10**8, 10**5)
     contract.finish(
-        contract.start(folder / "check"), "serving_check", ServingFindings(7, 0, 0.0, measured, measured, "given", 1.0, (0.9, 1.1))
+        contract.start(folder / "check"),
+        "serving_check",
+        ServingFindings(7, 0, 0.0, measured, measured, "given", 1.0, (0.9, 1.1)),
     )
-    judged = ["--serving-check", folder / "check", "--word-output", folder / "word", "--verdict", folder / "verdict"]
+    judged = [
+        "--serving-check",
+        folder / "check",
+        "--word-output",
+        folder / "word",
+        "--verdict",
+        folder / "verdict",
+    ]
     judged += ["--verdict-summary", folder / "summary"]
     run("evaluation", "-m", "components.evaluation", "gate", *common, *judged)
     return read_marker(folder / "verdict", "verdict", Verdict)
 
 
-def test_the_next_night_compares_with_the_approved_and_with_the_rolled_back_champion(tmp_path: Path) -> None:
+def test_the_next_night_compares_with_the_approved_and_with_the_rolled_back_champion(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "preset.json").write_text(to_json(PRESET))
     for place in ("train/happy/1.png", "train/sad/2.png", "test/happy/3.png"):
         (tmp_path / "faces" / place).parent.mkdir(parents=True, exist_ok=True)
@@ -72,10 +104,33 @@ def test_the_next_night_compares_with_the_approved_and_with_the_rolled_back_cham
     ask(registry, "night-2", verdict_on(second, first, first, word="needs-approval"), signed().at)
 
     models = ["-m", "pipelines.cli.app", "models"]
-    run("cli", *models, "approve", "night-2", "--by", "ada", "--why", "looked at it", "--store", tmp_path / "store", cwd=tmp_path)
+    run(
+        "cli",
+        *models,
+        "approve",
+        "night-2",
+        "--by",
+        "ada",
+        "--why",
+        "looked at it",
+        "--store",
+        tmp_path / "store",
+        cwd=tmp_path,
+    )
     verdict = next_night(tmp_path, "night-3", "third", third)
     assert (verdict.challenger, verdict.champion, verdict.anchor) == (third, second, first)
 
-    run("cli", *models, "rollback", "--by", "ada", "--why", "errors in the shop", "--store", tmp_path / "store", cwd=tmp_path)
+    run(
+        "cli",
+        *models,
+        "rollback",
+        "--by",
+        "ada",
+        "--why",
+        "errors in the shop",
+        "--store",
+        tmp_path / "store",
+        cwd=tmp_path,
+    )
     verdict = next_night(tmp_path, "night-4", "third", third)
     assert (verdict.challenger, verdict.champion, verdict.anchor) == (third, first, first)

@@ -46,10 +46,15 @@ def compiled() -> str:
         return Path(path).read_text()
 
 
-def run(tmp_path: Path, say: str = "go", tag: str = "toy") -> tuple[Recorder, dict[str, int], list[str]]:
+def run(
+    tmp_path: Path, say: str = "go", tag: str = "toy"
+) -> tuple[Recorder, dict[str, int], list[str]]:
     recorder = Recorder()
     codes = run_pipeline(
-        compiled().replace("emotion-reporting:toy", f"emotion-reporting:{tag}"), {"say": say, "folder": str(tmp_path)}, tmp_path, recorder
+        compiled().replace("emotion-reporting:toy", f"emotion-reporting:{tag}"),
+        {"say": say, "folder": str(tmp_path)},
+        tmp_path,
+        recorder,
     )
     ran = (tmp_path / "ran").read_text().split()
     (tmp_path / "ran").unlink()
@@ -60,9 +65,16 @@ def test_kfp_is_the_version_that_the_seam_was_written_for() -> None:
     assert kfp.__version__ == "2.17.0"
     source = inspect.getsource(task_dispatcher.run_single_task_implementation)
     assert "subprocess_task_handler.SubprocessTaskHandler" in source
-    assert list(inspect.signature(subprocess_task_handler.SubprocessTaskHandler.__init__).parameters) == [
-        "self", "image", "full_command", "pipeline_root", "runner", "env_vars",
-    ]  # fmt: skip
+    assert list(
+        inspect.signature(subprocess_task_handler.SubprocessTaskHandler.__init__).parameters
+    ) == [
+        "self",
+        "image",
+        "full_command",
+        "pipeline_root",
+        "runner",
+        "env_vars",
+    ]
 
 
 def test_the_original_handler_stands_again_after_a_run(tmp_path: Path) -> None:
@@ -75,7 +87,11 @@ def test_a_branch_is_taken_on_its_word_and_the_exit_task_always_runs(tmp_path: P
     recorder, codes, ran = run(tmp_path)
     assert ran == ["first", "second", "last"]
     assert codes == {"first": 0, "second": 0, "last": 0}
-    assert recorder.events[:3] == [("started", "first"), ("progressed", "first", 1, 2), ("finished", "first", 0)]
+    assert recorder.events[:3] == [
+        ("started", "first"),
+        ("progressed", "first", 1, 2),
+        ("finished", "first", 0),
+    ]
     assert run(tmp_path, say="stop")[2] == ["first", "last"]
 
 
@@ -110,15 +126,21 @@ def test_interrupting_leaves_no_process_and_no_workspace_behind(tmp_path: Path) 
     for wish in (signal.SIGINT, signal.SIGKILL):
         (tmp_path / "pids").unlink(missing_ok=True)
         environment = {**os.environ, "TMPDIR": str(temporary)}
-        process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [sys.executable, "-c", program], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
+        )
         pids = _pids(tmp_path)
         process.send_signal(wish)
         assert process.wait(40) != 0
         _gone(pids if wish == signal.SIGINT else pids[:1])
         for pid in pids[1:]:
             if wish == signal.SIGKILL:
-                os.kill(pid, signal.SIGKILL)  # the toy doesn't clean up its own child when its parent vanishes
-    assert list(temporary.glob("kfp-*")) == [], "even a killed run keeps kfp's workspace in its own folder"
+                os.kill(
+                    pid, signal.SIGKILL
+                )  # the toy doesn't clean up its own child when its parent vanishes
+    assert list(temporary.glob("kfp-*")) == [], (
+        "even a killed run keeps kfp's workspace in its own folder"
+    )
 
 
 def _pids(folder: Path) -> list[int]:
@@ -145,7 +167,11 @@ def _runs(pid: int) -> bool:
 
 
 def test_an_image_without_an_environment_is_told() -> None:
-    with pytest.raises(EnvironmentProblem, match="the environment of nothing is missing.*make install"):
+    with pytest.raises(
+        EnvironmentProblem, match="the environment of nothing is missing.*make install"
+    ):
         environment_python("localhost/emotion-nothing:1")
-    with pytest.raises(EnvironmentProblem, match="no local environment stands for the image busybox"):
+    with pytest.raises(
+        EnvironmentProblem, match="no local environment stands for the image busybox"
+    ):
         environment_python("busybox")

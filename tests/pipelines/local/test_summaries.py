@@ -13,15 +13,44 @@ from markdown_it.common.utils import escapeHtml
 from components.evaluation.gate.summary import verdict_summary
 from components.shared.artifacts.contract import EXAMPLES_VERSION, Snapshot
 from components.shared.findings import Check, Looks, Rule, ValidateFindings, Verdict
-from components.shared.step.markdown import MOST_CHARACTERS, MOST_ROWS, bullets, document, escaped, table
+from components.shared.step.markdown import (
+    MOST_CHARACTERS,
+    MOST_ROWS,
+    bullets,
+    document,
+    escaped,
+    table,
+)
 from components.validation.data_summary import data_summary
 
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 HOSTILE = [
-    "<script>alert(1)</script>", "[a](javascript:alert(1))", "![a](http://e/x.png)", "[x]: http://e", "a|b", "a\\|b", "`code`", "**b**",
-    "_i_", "~~s~~", "# head", "- item", "+ item", "1. one", "12) two", "> quote", "<http://evil.example>", "me@evil.example", "&lt;b&gt;",
-    "---", "- - -", "-0.5", "\\", "|", "a|",
-]  # fmt: skip
+    "<script>alert(1)</script>",
+    "[a](javascript:alert(1))",
+    "![a](http://e/x.png)",
+    "[x]: http://e",
+    "a|b",
+    "a\\|b",
+    "`code`",
+    "**b**",
+    "_i_",
+    "~~s~~",
+    "# head",
+    "- item",
+    "+ item",
+    "1. one",
+    "12) two",
+    "> quote",
+    "<http://evil.example>",
+    "me@evil.example",
+    "&lt;b&gt;",
+    "---",
+    "- - -",
+    "-0.5",
+    "\\",
+    "|",
+    "a|",
+]
 
 
 def tables(text: str) -> list[list[list[str]]]:
@@ -35,7 +64,9 @@ def tables(text: str) -> list[list[list[str]]]:
         elif token.type == "tr_open":
             found[-1].append([])
         elif token.type == "inline" and cell:
-            assert {child.type for child in token.children or []} <= {"text", "text_special"}, token.content
+            assert {child.type for child in token.children or []} <= {"text", "text_special"}, (
+                token.content
+            )
             found[-1][-1].append("".join(child.content for child in token.children or []))
     return found
 
@@ -48,7 +79,12 @@ def test_whatever_a_label_is_called_it_stays_text(text: str) -> None:
 def test_drawn_labels_stay_text() -> None:
     drawn = random.Random(7)
     for _ in range(300):
-        assert_plain("".join(drawn.choice(f"{string.punctuation}ab1 ") for _ in range(drawn.randint(1, 14))).strip() or "x")
+        assert_plain(
+            "".join(
+                drawn.choice(f"{string.punctuation}ab1 ") for _ in range(drawn.randint(1, 14))
+            ).strip()
+            or "x"
+        )
 
 
 def assert_plain(text: str) -> None:
@@ -69,24 +105,50 @@ def test_text_stays_on_its_line_and_no_longer_than_can_be_read() -> None:
 
 
 def rule(name: str, *, passed: bool, severity: str = "critical") -> Rule:
-    return Rule(name, "great-expectations", severity, passed, "0.4", "at most 0.2", f"The {name} went.")  # type: ignore[arg-type]
+    return Rule(
+        name, "great-expectations", severity, passed, "0.4", "at most 0.2", f"The {name} went."
+    )  # type: ignore[arg-type]
 
 
 SNAPSHOT = Snapshot(
-    EXAMPLES_VERSION, "a" * 64, "s", ("happy|<b>", "sad"), {"train": {"happy|<b>": 1200, "sad": 3}, "test": {"sad": 4}}, 1210, 3, ()
+    EXAMPLES_VERSION,
+    "a" * 64,
+    "s",
+    ("happy|<b>", "sad"),
+    {"train": {"happy|<b>": 1200, "sad": 3}, "test": {"sad": 4}},
+    1210,
+    3,
+    (),
 )
-STOPPED = ValidateFindings("stop", "a" * 64, (rule("label drift", passed=False), rule("labels", passed=True)), "b" * 64, {}, {})
+STOPPED = ValidateFindings(
+    "stop",
+    "a" * 64,
+    (rule("label drift", passed=False), rule("labels", passed=True)),
+    "b" * 64,
+    {},
+    {},
+)
 
 
 def test_the_data_summary_says_what_was_decided_and_why() -> None:
     text = data_summary(STOPPED, SNAPSHOT, {"truncated": 1, "empty": 2})
-    assert text.startswith("# Data summary: stop\n\n1 of 2 rules hold; these stop the run.\n\n- label drift: The label drift went.\n")
+    assert text.startswith(
+        "# Data summary: stop\n\n1 of 2 rules hold; these stop the run.\n\n- label drift: The label drift went.\n"
+    )
     assert f"Snapshot {'a' * 12}, compared with the accepted snapshot {'b' * 12}." in text
     assert "1,210 read, 1,207 accepted, 3 rejected." in text
     assert tables(text) == [
-        [["label", "train", "test"], ["all labels", "1,203", "4"], ["happy|<b>", "1,200", "0"], ["sad", "3", "4"]],
+        [
+            ["label", "train", "test"],
+            ["all labels", "1,203", "4"],
+            ["happy|<b>", "1,200", "0"],
+            ["sad", "3", "4"],
+        ],
         [["reason for rejecting", "images"], ["empty", "2"], ["truncated", "1"]],
-        [["severity", "rule", "value", "bound", "reason"], ["critical", "label drift", "0.4", "at most 0.2", "The label drift went."]],
+        [
+            ["severity", "rule", "value", "bound", "reason"],
+            ["critical", "label drift", "0.4", "at most 0.2", "The label drift went."],
+        ],
     ]
 
 
@@ -100,11 +162,46 @@ def test_a_good_summary_has_no_empty_tables() -> None:
 
 def test_the_verdict_summary_holds_every_check_and_those_that_decide_first() -> None:
     checks = (
-        Check("accuracy", 0.78123, 0.5, "at-least", "pass", "Accuracy is 78.1%.", (0.77, 0.79), 3000, "floors"),
-        Check("model-bytes", 326_528.0, 5e7, "at-most", "pass", "The file has 326,528 bytes.", family="operations"),
-        Check("cold-start", 31.0, 30.0, "at-most", "fail", "It takes 31 s to start.", family="operations"),
+        Check(
+            "accuracy",
+            0.78123,
+            0.5,
+            "at-least",
+            "pass",
+            "Accuracy is 78.1%.",
+            (0.77, 0.79),
+            3000,
+            "floors",
+        ),
+        Check(
+            "model-bytes",
+            326_528.0,
+            5e7,
+            "at-most",
+            "pass",
+            "The file has 326,528 bytes.",
+            family="operations",
+        ),
+        Check(
+            "cold-start",
+            31.0,
+            30.0,
+            "at-most",
+            "fail",
+            "It takes 31 s to start.",
+            family="operations",
+        ),
     )
-    verdict = Verdict("rejected", "faces", "new", "old", None, ("It takes 31 s to start.",), checks, looks=Looks("t", 3, 30, 0.01))
+    verdict = Verdict(
+        "rejected",
+        "faces",
+        "new",
+        "old",
+        None,
+        ("It takes 31 s to start.",),
+        checks,
+        looks=Looks("t", 3, 30, 0.01),
+    )
     text = verdict_summary(verdict)
     assert text.startswith("# Verdict: rejected\n\n- It takes 31 s to start.\n")
     assert tables(text) == [
@@ -112,8 +209,24 @@ def test_the_verdict_summary_holds_every_check_and_those_that_decide_first() -> 
         [
             ["check", "outcome", "value", "bound", "interval", "rows", "reason"],
             ["cold-start", "fail", "31", "at most 30", "", "", "It takes 31 s to start."],
-            ["accuracy", "pass", "0.7812", "at least 0.5", "0.77 to 0.79", "3,000", "Accuracy is 78.1%."],
-            ["model-bytes", "pass", "326,528", "at most 50,000,000", "", "", "The file has 326,528 bytes."],
+            [
+                "accuracy",
+                "pass",
+                "0.7812",
+                "at least 0.5",
+                "0.77 to 0.79",
+                "3,000",
+                "Accuracy is 78.1%.",
+            ],
+            [
+                "model-bytes",
+                "pass",
+                "326,528",
+                "at most 50,000,000",
+                "",
+                "",
+                "The file has 326,528 bytes.",
+            ],
         ],
     ]
     assert "This was look 3 at these test rows." in text

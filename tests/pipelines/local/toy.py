@@ -12,21 +12,37 @@ def first(say: str, folder: str, word: dsl.OutputPath(str), note: Output[Artifac
     return dsl.ContainerSpec(
         image=IMAGE,
         command=COMMAND,
-        args=["first", "--say", say, "--folder", folder, "--word", word, "--note", note.path, "--executor-input", "{{$}}"],
+        args=[
+            "first",
+            "--say",
+            say,
+            "--folder",
+            folder,
+            "--word",
+            word,
+            "--note",
+            note.path,
+            "--executor-input",
+            "{{$}}",
+        ],
     )
 
 
 @dsl.container_component
 def second(folder: str, note: Input[Artifact]):
     return dsl.ContainerSpec(
-        image=IMAGE, command=COMMAND, args=["second", "--folder", folder, "--note", note.path, "--executor-input", "{{$}}"]
+        image=IMAGE,
+        command=COMMAND,
+        args=["second", "--folder", folder, "--note", note.path, "--executor-input", "{{$}}"],
     )
 
 
 @dsl.container_component
 def last(folder: str, status: dsl.PipelineTaskFinalStatus):
     return dsl.ContainerSpec(
-        image=IMAGE, command=COMMAND, args=["last", "--folder", folder, "--status", status, "--executor-input", "{{$}}"]
+        image=IMAGE,
+        command=COMMAND,
+        args=["last", "--folder", folder, "--status", status, "--executor-input", "{{$}}"],
     )
 
 

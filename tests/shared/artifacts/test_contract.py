@@ -19,9 +19,21 @@ def model_at(folder: Path) -> ModelManifest:
     (folder / "golden").mkdir()
     (folder / "golden" / "expected.json").write_text("{}")
     manifest = ModelManifest(
-        LAYOUT_VERSION, "m", "p", ("happy", "sad"), ImageSpec(48, 48, 1), "model.tflite", "small-cnn", 10, 1.0, 0.5, "s", "c", 7,
+        LAYOUT_VERSION,
+        "m",
+        "p",
+        ("happy", "sad"),
+        ImageSpec(48, 48, 1),
+        "model.tflite",
+        "small-cnn",
+        10,
+        1.0,
+        0.5,
+        "s",
+        "c",
+        7,
         contract.checksums(folder, without="model.json"),
-    )  # fmt: skip
+    )
     contract.finish(folder, "model", manifest)
     return manifest
 
@@ -29,7 +41,8 @@ def model_at(folder: Path) -> ModelManifest:
 def test_an_artifact_without_its_marker_is_refused(tmp_path: Path) -> None:
     folder = contract.start(tmp_path / "plan")
     with pytest.raises(
-        ContractError, match=r"the sampling_plan artifact at .* is incomplete; expected its completion marker sampling.json"
+        ContractError,
+        match=r"the sampling_plan artifact at .* is incomplete; expected its completion marker sampling.json",
     ):
         contract.read_marker(folder, "sampling_plan", Sampling)
     contract.finish(folder, "sampling_plan", SAMPLING)
@@ -39,7 +52,9 @@ def test_an_artifact_without_its_marker_is_refused(tmp_path: Path) -> None:
 def test_another_layout_is_refused(tmp_path: Path) -> None:
     folder = contract.start(tmp_path / "plan")
     contract.finish(folder, "sampling_plan", replace(SAMPLING, layout_version=99))
-    with pytest.raises(ContractError, match="another layout; expected version 1; received version 99"):
+    with pytest.raises(
+        ContractError, match="another layout; expected version 1; received version 99"
+    ):
         contract.read_marker(folder, "sampling_plan", Sampling)
 
 
@@ -49,7 +64,9 @@ def test_starting_again_removes_what_a_killed_attempt_left(tmp_path: Path) -> No
     assert list(contract.start(folder).iterdir()) == []
 
 
-def test_a_write_that_fails_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_fails_leaves_the_old_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "file"
     contract.write_atomically(path, b"old")
     monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk gone")))
@@ -67,10 +84,14 @@ def test_a_models_version_is_its_content(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["changed", "added", "removed"])
-def test_a_model_that_is_not_what_its_manifest_says_is_never_loaded(tmp_path: Path, change: str) -> None:
+def test_a_model_that_is_not_what_its_manifest_says_is_never_loaded(
+    tmp_path: Path, change: str
+) -> None:
     manifest = model_at(tmp_path)
     assert contract.verified_model(tmp_path) == manifest
-    file = {"changed": "model.tflite", "added": "extra.bin", "removed": "golden/expected.json"}[change]
+    file = {"changed": "model.tflite", "added": "extra.bin", "removed": "golden/expected.json"}[
+        change
+    ]
     if change == "removed":
         (tmp_path / file).unlink()
     else:

@@ -18,9 +18,15 @@ from components.shared.errors import ContractError, InputError
 MANIFEST = b'{"version": "0123"}'
 
 
-def key_file(folder: Path, name: str = "signing.pem", *, key: object = None, password: bytes = b"") -> Path:
+def key_file(
+    folder: Path, name: str = "signing.pem", *, key: object = None, password: bytes = b""
+) -> Path:
     secret = key or Ed25519PrivateKey.generate()
-    how = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    how = (
+        serialization.BestAvailableEncryption(password)
+        if password
+        else serialization.NoEncryption()
+    )
     text = secret.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how)  # type: ignore[attr-defined]
     (folder / name).write_bytes(text)
     return folder / name
@@ -49,7 +55,10 @@ def test_no_other_key_is_accepted(key: Path, tmp_path: Path) -> None:
         signing.verify(MANIFEST, signature, signing.public_key(key), "0123")
 
 
-@pytest.mark.parametrize(("signature", "words"), [("", "0123 is not signed"), ("AAAA", "is not by the key"), ("not base64", "is not by")])
+@pytest.mark.parametrize(
+    ("signature", "words"),
+    [("", "0123 is not signed"), ("AAAA", "is not by the key"), ("not base64", "is not by")],
+)
 def test_no_signature_is_refused(key: Path, signature: str, words: str) -> None:
     with pytest.raises(ContractError, match=words):
         signing.verify(MANIFEST, signature, signing.public_key(key), "0123")
@@ -57,7 +66,11 @@ def test_no_signature_is_refused(key: Path, signature: str, words: str) -> None:
 
 def test_openssl_makes_a_key_that_fits(tmp_path: Path) -> None:
     path = tmp_path / "signing.pem"
-    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", path], check=True, capture_output=True)
+    subprocess.run(
+        ["openssl", "genpkey", "-algorithm", "ed25519", "-out", path],
+        check=True,
+        capture_output=True,
+    )
     signing.verify(MANIFEST, signing.sign(MANIFEST, path), signing.public_key(path), "0123")
 
 

@@ -34,11 +34,18 @@ def refused(content: bytes) -> ImageRefused:
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_exif_orientation_comes_out_upright(orientation: int) -> None:
     upright = gradient()
-    # How a camera held that way stores the picture: the inverse of what a viewer does (EXIF 2.3, table 4).
+    # How a camera held that way stores the picture: the inverse of what a viewer does (EXIF 2.3,
+    # table 4).
     stored = {
-        1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1], 5: upright.T, 6: np.rot90(upright),
-        7: upright[::-1, ::-1].T, 8: np.rot90(upright, -1),
-    }[orientation]  # fmt: skip
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.T,
+        6: np.rot90(upright),
+        7: upright[::-1, ::-1].T,
+        8: np.rot90(upright, -1),
+    }[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation
     content = encoded(Image.fromarray(np.ascontiguousarray(stored)), "PNG", exif=exif)
@@ -46,7 +53,9 @@ def test_every_exif_orientation_comes_out_upright(orientation: int) -> None:
 
 
 def test_damaged_exif_of_a_sound_picture_is_ignored() -> None:
-    content = encoded(Image.fromarray(gradient()), "JPEG", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff rubbish")
+    content = encoded(
+        Image.fromarray(gradient()), "JPEG", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff rubbish"
+    )
     assert decode(content).pixels.shape == (20, 30)
 
 
@@ -60,7 +69,9 @@ def test_every_format_is_read_and_named(form: str) -> None:
 
 
 def test_cmyk_becomes_the_same_colour_in_rgb() -> None:
-    decoded = decode(encoded(Image.new("RGB", (16, 16), (200, 60, 30)).convert("CMYK"), "JPEG", quality=95))
+    decoded = decode(
+        encoded(Image.new("RGB", (16, 16), (200, 60, 30)).convert("CMYK"), "JPEG", quality=95)
+    )
     assert decoded.pixels.shape == (16, 16, 3)
     assert np.abs(decoded.pixels.reshape(-1, 3).mean(axis=0) - (200, 60, 30)).max() < 6
 
@@ -81,7 +92,9 @@ def test_sixteen_bit_gray_keeps_its_upper_byte() -> None:
 
 def test_one_bit_becomes_black_and_white() -> None:
     bits = gradient() > 100
-    np.testing.assert_array_equal(decode(encoded(Image.fromarray(bits), "PNG")).pixels, bits.astype(np.uint8) * 255)
+    np.testing.assert_array_equal(
+        decode(encoded(Image.fromarray(bits), "PNG")).pixels, bits.astype(np.uint8) * 255
+    )
 
 
 @pytest.mark.parametrize(("mode", "shape"), [("RGBA", (8, 8, 3)), ("LA", (8, 8))])
@@ -110,7 +123,9 @@ def test_of_an_animation_the_first_frame_counts() -> None:
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM"])
 def test_a_cut_file_is_refused_and_never_raises_anything_else(form: str) -> None:
-    content = encoded(Image.fromarray(np.random.default_rng(1).integers(0, 255, (32, 32), dtype=np.uint8)), form)
+    content = encoded(
+        Image.fromarray(np.random.default_rng(1).integers(0, 255, (32, 32), dtype=np.uint8)), form
+    )
     assert refused(content[: len(content) // 2]).reason in {"truncated", "not-an-image"}
 
 
@@ -154,14 +169,23 @@ def bomb(width: int, height: int) -> bytes:
     """A PNG of a few bytes that claims ``width`` by ``height`` pixels."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.parametrize(("width", "height"), [(8_000, 8_000), (12_000, 12_000), (60_000, 60_000)])
-def test_a_decompression_bomb_is_refused_before_its_pixels_are_made(width: int, height: int) -> None:
+def test_a_decompression_bomb_is_refused_before_its_pixels_are_made(
+    width: int, height: int
+) -> None:
     error = refused(bomb(width, height))
     assert error.reason == "too-many-pixels"
 
@@ -176,7 +200,9 @@ def test_input_has_the_shape_the_model_takes() -> None:
 
 
 def test_input_of_the_right_size_is_left_alone() -> None:
-    np.testing.assert_array_equal(to_input(gradient(20, 30), ImageSpec(20, 30, 1))[:, :, 0], gradient(20, 30))
+    np.testing.assert_array_equal(
+        to_input(gradient(20, 30), ImageSpec(20, 30, 1))[:, :, 0], gradient(20, 30)
+    )
 
 
 def halves(height: int, width: int) -> np.ndarray:
@@ -211,7 +237,9 @@ def test_crop_keeps_the_proportions_and_the_middle() -> None:
 @pytest.mark.parametrize("resize", ["stretch", "fit", "crop"])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("shape", [(20, 30), (30, 20, 3), (1, 1), (8, 400)])
-def test_every_way_of_resizing_gives_the_input_shape(resize: str, channels: int, shape: tuple[int, ...]) -> None:
+def test_every_way_of_resizing_gives_the_input_shape(
+    resize: str, channels: int, shape: tuple[int, ...]
+) -> None:
     spec = ImageSpec(24, 16, channels, resize)  # type: ignore[arg-type]
     assert to_input(np.full(shape, 9, np.uint8), spec).shape == (24, 16, channels)
 
@@ -219,4 +247,7 @@ def test_every_way_of_resizing_gives_the_input_shape(resize: str, channels: int,
 @pytest.mark.parametrize("shape", [(9, 11), (9, 11, 1), (9, 11, 3)])
 def test_a_png_keeps_every_pixel(shape: tuple[int, ...]) -> None:
     pixels = np.random.default_rng(3).integers(0, 256, shape, dtype=np.uint8)
-    np.testing.assert_array_equal(decode(encode_png(pixels)).pixels, pixels[:, :, 0] if shape[-1] == 1 and len(shape) == 3 else pixels)
+    np.testing.assert_array_equal(
+        decode(encode_png(pixels)).pixels,
+        pixels[:, :, 0] if shape[-1] == 1 and len(shape) == 3 else pixels,
+    )

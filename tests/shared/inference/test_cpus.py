@@ -32,6 +32,8 @@ def test_the_tightest_limit_above_the_process_counts(
     assert cpu_limit(tmp_path / "cgroup", tmp_path / "own") == expected
 
 
-def test_without_any_such_file_the_affinity_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_such_file_the_affinity_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1, 5})
     assert cpu_limit(tmp_path / "none", tmp_path / "none") == 3

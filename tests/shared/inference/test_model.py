@@ -44,7 +44,12 @@ def test_an_answer_stays_when_the_next_is_computed(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "pixels", [np.zeros((1, 16, 16, 3), np.uint8), np.zeros((1, 16, 16, 1), np.float32), np.zeros((16, 16, 1), np.uint8)]
+    "pixels",
+    [
+        np.zeros((1, 16, 16, 3), np.uint8),
+        np.zeros((1, 16, 16, 1), np.float32),
+        np.zeros((16, 16, 1), np.uint8),
+    ],
 )
 def test_other_pixels_are_refused(folder: Path, pixels: np.ndarray) -> None:
     with pytest.raises(InputError, match=r"expected uint8 \[n, 16, 16, 1\]"):
@@ -68,7 +73,9 @@ def test_an_artifact_without_its_marker_is_refused(folder: Path) -> None:
 def test_a_file_that_is_no_model_is_refused(folder: Path) -> None:
     manifest = contract.verified_model(folder)
     (folder / "model.tflite").write_bytes(b"no model" * 100)
-    contract.finish(folder, "model", replace(manifest, files=contract.checksums(folder, without="model.json")))
+    contract.finish(
+        folder, "model", replace(manifest, files=contract.checksums(folder, without="model.json"))
+    )
     with pytest.raises(ContractError, match=r"can't load model\.tflite"):
         ServedModel(folder)
 
@@ -76,7 +83,10 @@ def test_a_file_that_is_no_model_is_refused(folder: Path) -> None:
 def test_a_manifest_about_another_file_is_refused(folder: Path) -> None:
     manifest = contract.verified_model(folder)
     contract.finish(folder, "model", replace(manifest, image=ImageSpec(24, 24, 1)))
-    with pytest.raises(ContractError, match=r"expected uint8 \[n, 24, 24, 1\] to float32 \[n, 7\]; received uint8 \[-1, 16, 16, 1\]"):
+    with pytest.raises(
+        ContractError,
+        match=r"expected uint8 \[n, 24, 24, 1\] to float32 \[n, 7\]; received uint8 \[-1, 16, 16, 1\]",
+    ):
         ServedModel(folder)
     contract.finish(folder, "model", replace(manifest, image=SMALL, labels=("a", "b")))
     with pytest.raises(ContractError, match=r"float32 \[n, 2\]"):

@@ -21,7 +21,9 @@ def test_plan_and_version_come_back(tmp_path: Path) -> None:
     plan = night(champion=manifest.version)
     store.write(keys.plan(digest(plan)), to_json(plan).encode())
     assert night_plan(store, digest(plan)) == plan
-    assert (version_folder(store, "small", manifest.version, tmp_path / "cache") / "model.json").is_file()
+    assert (
+        version_folder(store, "small", manifest.version, tmp_path / "cache") / "model.json"
+    ).is_file()
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:

@@ -78,7 +78,9 @@ def test_a_step_leaves_its_findings(tmp_path: Path) -> None:
         ("break", 1, "resample failed: KeyError: 'defect'"),
     ],
 )
-def test_an_error_is_one_line_a_code_and_evidence(tmp_path: Path, do: str, code: int, line: str) -> None:
+def test_an_error_is_one_line_a_code_and_evidence(
+    tmp_path: Path, do: str, code: int, line: str
+) -> None:
     done = run(tmp_path, "--do", do)
     assert done.returncode == code
     assert done.stderr.strip().splitlines()[-1] == line
@@ -88,7 +90,9 @@ def test_an_error_is_one_line_a_code_and_evidence(tmp_path: Path, do: str, code:
     assert line.endswith(found.error)
 
 
-def test_a_step_tells_what_all_of_its_attempts_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_tells_what_all_of_its_attempts_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("EMOTION_POD", "emotion-1")
     monkeypatch.setenv("EMOTION_RESOURCES", '{"cpu": 1}')
     run(tmp_path, "--do", "refuse")
@@ -97,13 +101,22 @@ def test_a_step_tells_what_all_of_its_attempts_took(tmp_path: Path, monkeypatch:
     assert first.cpu_seconds > 0
     run(tmp_path)
     second = evidence(tmp_path)
-    assert (second.status, second.attempts, second.earlier_seconds) == ("succeeded", 2, first.seconds)
-    assert (second.environment["pod"], second.environment["resources"]) == ("emotion-1", '{"cpu": 1}')
+    assert (second.status, second.attempts, second.earlier_seconds) == (
+        "succeeded",
+        2,
+        first.seconds,
+    )
+    assert (second.environment["pod"], second.environment["resources"]) == (
+        "emotion-1",
+        '{"cpu": 1}',
+    )
 
 
 def test_a_step_that_is_asked_to_stop_says_so(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
-    process = subprocess.Popen(command(tmp_path, "--do", "wait", "--output", str(ready)), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command(tmp_path, "--do", "wait", "--output", str(ready)), stderr=subprocess.PIPE, text=True
+    )
     _wait_for(ready, process)
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate(timeout=20)
@@ -112,11 +125,15 @@ def test_a_step_that_is_asked_to_stop_says_so(tmp_path: Path) -> None:
     assert evidence(tmp_path).status == "failed"
 
 
-def test_a_step_that_is_asked_to_stop_again_and_again_cleans_up_all_the_same(tmp_path: Path) -> None:
+def test_a_step_that_is_asked_to_stop_again_and_again_cleans_up_all_the_same(
+    tmp_path: Path,
+) -> None:
     ready, scratch = tmp_path / "ready", tmp_path / "scratch"
     scratch.mkdir()
     asked = command(tmp_path, "--do", "pile", "--output", str(ready))
-    with subprocess.Popen(asked, env={**os.environ, "TMPDIR": str(scratch)}, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        asked, env={**os.environ, "TMPDIR": str(scratch)}, stderr=subprocess.DEVNULL
+    ) as process:
         _wait_for(ready, process)
         assert len(list(scratch.glob("emotion-resample-*/*"))) == 3000
         for _ in range(2000):
@@ -149,13 +166,24 @@ def test_metadata_is_merged_into_the_executor_output(tmp_path: Path) -> None:
     written = json.loads((tmp_path / "out" / "executor_output.json").read_text())["artifacts"]
     assert written["metrics"]["artifacts"] == [{**artifact, "metadata": {"accuracy": 0.5}}]
     confusion = written["matrix"]["artifacts"][0]["metadata"]["confusionMatrix"]
-    assert confusion == {"annotationSpecs": [{"displayName": "a"}, {"displayName": "b"}], "rows": [{"row": [1, 0]}, {"row": [2, 3]}]}
+    assert confusion == {
+        "annotationSpecs": [{"displayName": "a"}, {"displayName": "b"}],
+        "rows": [{"row": [1, 0]}, {"row": [2, 3]}],
+    }
 
 
 def test_metadata_holds_nothing_that_fails_the_launcher(tmp_path: Path) -> None:
     """Kubeflow Pipelines 2.17 fails a step over a null (backend/src/v2/metadata/converter.go), and JSON has no word for nan."""
     output = ExecutorOutput(executor_input(tmp_path, "metrics"))
-    output.metadata("metrics", champion=None, loss=float("nan"), latency=float("inf"), accuracy=2 / 3, rows=1234567, word="go")
+    output.metadata(
+        "metrics",
+        champion=None,
+        loss=float("nan"),
+        latency=float("inf"),
+        accuracy=2 / 3,
+        rows=1234567,
+        word="go",
+    )
     output.write()
     told = {"loss": "nan", "latency": "inf", "accuracy": 0.666667, "rows": 1234567, "word": "go"}
     assert metadata(tmp_path) == {"metrics": told}
@@ -166,6 +194,8 @@ def test_a_run_needs_a_name(tmp_path: Path) -> None:
     done = subprocess.run(without, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert "the run has no name" in done.stderr
-    named = subprocess.run([*without, "--job-id", "job-7"], capture_output=True, text=True, timeout=60)
+    named = subprocess.run(
+        [*without, "--job-id", "job-7"], capture_output=True, text=True, timeout=60
+    )
     assert named.returncode == 0
     assert DiskStore(tmp_path).read(keys.evidence("job-7", "resample"))

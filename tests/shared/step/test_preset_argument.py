@@ -39,7 +39,9 @@ def test_an_unknown_name_says_which_there_are(store: DiskStore, tmp_path: Path) 
     with pytest.raises(UnknownNameError, match="unknown preset 'fer2031'.*did you mean 'fer2013'"):
         read_preset("fer2031", store, tmp_path)
     with pytest.raises(UnknownNameError, match="unknown preset 'fer2013'.*JSON text of a preset"):
-        read_preset("fer2013", store, tmp_path / "none")  # at a desk and in other images there are none
+        read_preset(
+            "fer2013", store, tmp_path / "none"
+        )  # at a desk and in other images there are none
     with pytest.raises(UnknownNameError):
         read_preset(f"../{tmp_path.name}/fer2013", store, tmp_path)
 

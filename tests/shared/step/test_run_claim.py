@@ -29,7 +29,11 @@ def test_a_run_without_a_name_is_called_after_its_workflow(store: DiskStore) -> 
 
 def test_a_second_workflow_of_a_name_gets_a_name_of_its_own(store: DiskStore) -> None:
     assert claim_run(store, "tonight", JOB) == "tonight"
-    assert find_run(store, "tonight", OTHER) == claim_run(store, "tonight", OTHER) == "tonight-77aa8a3e"
+    assert (
+        find_run(store, "tonight", OTHER)
+        == claim_run(store, "tonight", OTHER)
+        == "tonight-77aa8a3e"
+    )
     assert claim_run(store, "tonight", JOB) == find_run(store, "tonight", JOB) == "tonight"
     assert store.read(keys.workflow("tonight")) == JOB.encode()
 
@@ -64,9 +68,23 @@ def test_the_second_name_of_the_longest_one_is_a_name_too(store: DiskStore) -> N
 
 
 @pytest.mark.parametrize(
-    "name", ["{{$.pipeline_job_uuid}}", "../night", "a/b", "", " ", "-night", ".night", "n" * 101, "night\n", "nächtlich"]
+    "name",
+    [
+        "{{$.pipeline_job_uuid}}",
+        "../night",
+        "a/b",
+        "",
+        " ",
+        "-night",
+        ".night",
+        "n" * 101,
+        "night\n",
+        "nächtlich",
+    ],
 )
-def test_what_cannot_be_a_name_is_refused_before_anything_is_written(store: DiskStore, name: str) -> None:
+def test_what_cannot_be_a_name_is_refused_before_anything_is_written(
+    store: DiskStore, name: str
+) -> None:
     for run_id, job in ((name, "") if name else ("", ""), (name, JOB) if name else ("", "..")):
         with pytest.raises(InputError, match="can't be called|has no name"):
             claim_run(store, run_id, job)
@@ -74,5 +92,7 @@ def test_what_cannot_be_a_name_is_refused_before_anything_is_written(store: Disk
 
 
 def test_a_placeholder_says_where_it_comes_from(store: DiskStore) -> None:
-    with pytest.raises(InputError, match="can't be called '{{.*Kubeflow Pipelines left a placeholder as it was"):
+    with pytest.raises(
+        InputError, match="can't be called '{{.*Kubeflow Pipelines left a placeholder as it was"
+    ):
         claim_run(store, "", "{{$.pipeline_job_uuid}}")

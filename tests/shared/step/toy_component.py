@@ -58,9 +58,14 @@ def use(store: Store, scratch: Path) -> None:
         (folder / name).write_text(name)
         (folder / name).chmod(0o600 if name != "large" else 0o664)
     store.put_tree(folder, "trees/v", "model.json", ["large"])
-    assert (store.get_tree("trees/v", "model.json", scratch / "cache") / "inner" / "weights").read_text() == "inner/weights"
+    assert (
+        store.get_tree("trees/v", "model.json", scratch / "cache") / "inner" / "weights"
+    ).read_text() == "inner/weights"
     for _ in range(3):  # of three requests in turn a test breaks one
-        assert list(store.list("toy")) == [*(f"toy/{number}" for number in range(1, 9)), "toy/pointer"]
+        assert list(store.list("toy")) == [
+            *(f"toy/{number}" for number in range(1, 9)),
+            "toy/pointer",
+        ]
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -71,5 +76,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 if __name__ == "__main__":
     deadline = os.environ.get("TOY_DEADLINE_SECONDS")
     if deadline:
-        frame.open_store = partial(open_store, retry=Retry(float(deadline), first_wait_seconds=0.02))  # type: ignore[assignment]
+        frame.open_store = partial(
+            open_store, retry=Retry(float(deadline), first_wait_seconds=0.02)
+        )  # type: ignore[assignment]
     sys.exit(frame.main("resampling", {"resample": frame.Step("a toy", declare, work)}))

@@ -63,7 +63,9 @@ def test_a_pointer_moves_only_from_what_the_caller_saw(store: BucketStore) -> No
 
 
 @pytest.mark.parametrize("standing", [None, b"old"])
-def test_a_writer_that_comes_between_reading_and_writing_wins(bucket: str, standing: bytes | None) -> None:
+def test_a_writer_that_comes_between_reading_and_writing_wins(
+    bucket: str, standing: bytes | None
+) -> None:
     quick = open_store(f"{bucket}/race/{standing!r}")
     slow = open_store(quick.uri)
     assert isinstance(slow, BucketStore)
@@ -105,7 +107,9 @@ def model(folder: Path, marker: bytes = b"{}") -> Path:
     return folder
 
 
-def test_a_tree_comes_back_whole_and_its_marker_goes_last(store: BucketStore, tmp_path: Path) -> None:
+def test_a_tree_comes_back_whole_and_its_marker_goes_last(
+    store: BucketStore, tmp_path: Path
+) -> None:
     store.write("versions/v/saved/weights", b"left by a killed upload")
     with pytest.raises(ContractError, match="missing or incomplete"):
         store.get_tree("versions/v", "model.json", tmp_path / "cache")
@@ -114,7 +118,10 @@ def test_a_tree_comes_back_whole_and_its_marker_goes_last(store: BucketStore, tm
     fetched = store.get_tree("versions/v", "model.json", tmp_path / "cache")
     assert (fetched / "saved" / "weights").read_bytes() == b"w"
     assert (fetched / "model.json").read_bytes() == b"{}"
-    assert sorted(path.name for path in fetched.rglob("*") if path.is_file()) == ["model.json", "weights"]
+    assert sorted(path.name for path in fetched.rglob("*") if path.is_file()) == [
+        "model.json",
+        "weights",
+    ]
 
 
 def test_a_tree_is_removed_marker_first(store: BucketStore, tmp_path: Path) -> None:

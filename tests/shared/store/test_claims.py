@@ -24,8 +24,15 @@ def test_a_claim_is_a_folder_and_its_uri_is_what_others_are_told(tmp_path: Path)
     assert store.location("models/m/versions/v") == "pvc://faces/emotion/models/m/versions/v"
     here = open_store(str(tmp_path / "faces" / "emotion"))
     assert here.read("runs/a/x.json") == b"1"
-    assert list(here.list("")) == list(store.list("")) == ["champion", "models/m/versions/v/model.json", "runs/a/x.json"]
-    assert store.get_tree("models/m/versions/v", "model.json", tmp_path) == tmp_path / "faces" / "emotion" / "models/m/versions/v"
+    assert (
+        list(here.list(""))
+        == list(store.list(""))
+        == ["champion", "models/m/versions/v/model.json", "runs/a/x.json"]
+    )
+    assert (
+        store.get_tree("models/m/versions/v", "model.json", tmp_path)
+        == tmp_path / "faces" / "emotion" / "models/m/versions/v"
+    )
 
 
 def test_a_whole_claim_may_be_the_store(tmp_path: Path) -> None:
@@ -37,21 +44,47 @@ def test_a_whole_claim_may_be_the_store(tmp_path: Path) -> None:
 
 
 def test_a_claim_that_is_not_mounted_is_never_made_up(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentProblem, match=r"the claim faces isn't mounted here; expected its volume at .*/faces; received pvc://"):
+    with pytest.raises(
+        EnvironmentProblem,
+        match=r"the claim faces isn't mounted here; expected its volume at .*/faces; received pvc://",
+    ):
         open_store("pvc://faces/emotion", tmp_path)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(EnvironmentProblem, match=f"at {CLAIMS}/no-such-claim-anywhere"):
         open_store("pvc://no-such-claim-anywhere")
 
 
-@pytest.mark.parametrize("uri", ["pvc://", "pvc:///a", "pvc://A/b", "pvc://a_b", "pvc://-a", f"pvc://{'a' * 64}", "pvc://a//b",
-                                 "pvc://a/../b", "pvc://a/..", "pvc://a/./b", "pvc://../etc", "pvc://a\n"])  # fmt: skip
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "pvc://",
+        "pvc:///a",
+        "pvc://A/b",
+        "pvc://a_b",
+        "pvc://-a",
+        f"pvc://{'a' * 64}",
+        "pvc://a//b",
+        "pvc://a/../b",
+        "pvc://a/..",
+        "pvc://a/./b",
+        "pvc://../etc",
+        "pvc://a\n",
+    ],
+)
 def test_what_names_no_claim(tmp_path: Path, uri: str) -> None:
     with pytest.raises(InputError, match="names no folder of a claim; expected pvc://CLAIM"):
         open_store(uri, tmp_path)
 
 
 def test_the_claim_of_a_uri() -> None:
-    assert [claim_of(uri) for uri in ("pvc://faces", "pvc://faces/", "pvc://faces-2/a/b.c", "gs://b/c", "/a/b", "")] == [
-        "faces", "faces", "faces-2", "", "", "",
-    ]  # fmt: skip
+    assert [
+        claim_of(uri)
+        for uri in ("pvc://faces", "pvc://faces/", "pvc://faces-2/a/b.c", "gs://b/c", "/a/b", "")
+    ] == [
+        "faces",
+        "faces",
+        "faces-2",
+        "",
+        "",
+        "",
+    ]

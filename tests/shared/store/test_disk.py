@@ -29,7 +29,9 @@ def test_values_are_written_and_read(tmp_path: Path) -> None:
 def test_a_pointer_moves_only_from_what_the_caller_saw(tmp_path: Path) -> None:
     store = DiskStore(tmp_path)
     store.compare_and_set("champion", None, b"one")
-    with pytest.raises(ConflictError, match="champion was changed by someone else; expected nothing; received one"):
+    with pytest.raises(
+        ConflictError, match="champion was changed by someone else; expected nothing; received one"
+    ):
         store.compare_and_set("champion", None, b"two")
     store.compare_and_set("champion", b"one", b"two")
     assert store.read("champion") == b"two"
@@ -47,7 +49,10 @@ def _promote(root: Path, name: str, won: multiprocessing.Queue[str]) -> None:
 def test_of_many_processes_exactly_one_wins(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     won: multiprocessing.Queue[str] = context.Queue()
-    processes = [context.Process(target=_promote, args=(tmp_path, f"version-{index}", won)) for index in range(16)]
+    processes = [
+        context.Process(target=_promote, args=(tmp_path, f"version-{index}", won))
+        for index in range(16)
+    ]
     for process in processes:
         process.start()
     for process in processes:
@@ -57,7 +62,9 @@ def test_of_many_processes_exactly_one_wins(tmp_path: Path) -> None:
     assert DiskStore(tmp_path).read("champion") == winner.encode()
 
 
-def test_a_tree_is_seen_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tree_is_seen_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store, folder = DiskStore(tmp_path / "store"), tmp_path / "model"
     (folder / "saved").mkdir(parents=True)
     (folder / "saved" / "weights").write_bytes(b"w")
@@ -70,7 +77,9 @@ def test_a_tree_is_seen_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.
         store.get_tree("models/m/versions/v", "model.json", tmp_path)
     assert list(store.list("models")) == []
     store.put_tree(folder, "models/m/versions/v", "model.json")
-    assert (store.get_tree("models/m/versions/v", "model.json", tmp_path) / "saved" / "weights").read_bytes() == b"w"
+    assert (
+        store.get_tree("models/m/versions/v", "model.json", tmp_path) / "saved" / "weights"
+    ).read_bytes() == b"w"
 
 
 def _put_trees(root: Path, model: Path, torn: list[str], started: object) -> None:
@@ -94,14 +103,20 @@ def test_many_writers_of_one_tree_never_take_it_away(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     with context.Manager() as manager:
         torn, started = manager.list(), context.Barrier(8)
-        processes = [context.Process(target=_put_trees, args=(tmp_path / "store", model, torn, started)) for _ in range(8)]
+        processes = [
+            context.Process(target=_put_trees, args=(tmp_path / "store", model, torn, started))
+            for _ in range(8)
+        ]
         for process in processes:
             process.start()
         for process in processes:
             process.join(60)
         assert [process.exitcode for process in processes] == [0] * 8
         assert not torn
-    assert list(DiskStore(tmp_path / "store").list("versions")) == ["versions/v/model.json", "versions/v/saved/weights"]
+    assert list(DiskStore(tmp_path / "store").list("versions")) == [
+        "versions/v/model.json",
+        "versions/v/saved/weights",
+    ]
     hidden = [path.name for path in (tmp_path / "store" / "versions").iterdir() if path.name != "v"]
     assert hidden == [".v.lock"], "no staging stays"
 
@@ -130,7 +145,10 @@ def test_what_killed_writers_left_is_swept_once_it_is_old(tmp_path: Path) -> Non
     (tmp_path / "runs" / ".summary.json.77.tmp").write_bytes(b"half")
     assert store.sweep(time.time() - 3600) == 0
     assert store.sweep(time.time() + 3600) == 14
-    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [".x.lock", "model.json"]
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
+        ".x.lock",
+        "model.json",
+    ]
 
 
 def test_an_immutable_tree_is_never_written_twice(tmp_path: Path) -> None:
@@ -164,11 +182,16 @@ def test_files_of_a_tree_are_copied_while_it_grows(tmp_path: Path) -> None:
     assert list(later) == [], "taken, although the tree stands"
     found = {key.rpartition("/")[2]: store.read(key) for key in store.list("versions")}
     assert found == {"model.json": b"{}", "one": b"one", "two": b"two", "weights": b"w"}
-    assert (folder / "one").samefile(tmp_path / "store/versions/v/one"), "large files that are whole stand on the disk once"
+    assert (folder / "one").samefile(tmp_path / "store/versions/v/one"), (
+        "large files that are whole stand on the disk once"
+    )
     assert not (folder / "model.json").samefile(tmp_path / "store/versions/v/model.json")
 
 
-@pytest.mark.skipif(not SHM.is_dir() or SHM.stat().st_dev == Path(tempfile.gettempdir()).stat().st_dev, reason="one disk only")
+@pytest.mark.skipif(
+    not SHM.is_dir() or SHM.stat().st_dev == Path(tempfile.gettempdir()).stat().st_dev,
+    reason="one disk only",
+)
 def test_growing_files_are_copied_to_another_disk(tmp_path: Path) -> None:
     (tmp_path / "one").write_bytes(b"one")
     (tmp_path / "model.json").write_bytes(b"{}")
@@ -188,7 +211,9 @@ def test_writers_of_one_key_never_mix_what_they_write(tmp_path: Path) -> None:
                 torn.append(number)
 
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(write, range(8)))  # threads of one process have one process id, like the pods that share a volume
+        list(
+            threads.map(write, range(8))
+        )  # threads of one process have one process id, like the pods that share a volume
     assert not torn
     assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
 
@@ -200,5 +225,8 @@ def test_a_key_never_leaves_the_root(tmp_path: Path, key: str) -> None:
 
 
 def test_an_unknown_scheme_is_refused() -> None:
-    with pytest.raises(InputError, match="can't open the store ftp://x; expected a folder, or a gs://, s3:// or pvc:// URI"):
+    with pytest.raises(
+        InputError,
+        match="can't open the store ftp://x; expected a folder, or a gs://, s3:// or pvc:// URI",
+    ):
         open_store("ftp://x")

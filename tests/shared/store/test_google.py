@@ -54,12 +54,23 @@ def test_a_tree_comes_back_whole_and_its_marker_goes_last(store: Store, tmp_path
     store.put_tree(folder, "versions/v", "model.json")
     fetched = store.get_tree("versions/v", "model.json", tmp_path / "cache")
     assert (fetched / "saved" / "weights").read_bytes() == b"w"
-    assert sorted(path.name for path in fetched.rglob("*") if path.is_file()) == ["model.json", "weights"]
+    assert sorted(path.name for path in fetched.rglob("*") if path.is_file()) == [
+        "model.json",
+        "weights",
+    ]
 
 
 @pytest.mark.parametrize(
     "credentials",
-    [None, "", "[]", "{}", '{"type": "service_account"}', '{"type": "impersonated_service_account"}', '{"type": "external_account"}'],
+    [
+        None,
+        "",
+        "[]",
+        "{}",
+        '{"type": "service_account"}',
+        '{"type": "impersonated_service_account"}',
+        '{"type": "external_account"}',
+    ],
 )
 def test_without_credentials_that_can_be_used_it_is_said_how_to_log_in(
     credentials: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -69,5 +80,8 @@ def test_without_credentials_that_can_be_used_it_is_said_how_to_log_in(
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
     if credentials is not None:
         file.write_text(credentials)
-    with pytest.raises(EnvironmentProblem, match="can't open gs://emotions/here: .*gcloud auth application-default login"):
+    with pytest.raises(
+        EnvironmentProblem,
+        match="can't open gs://emotions/here: .*gcloud auth application-default login",
+    ):
         open_store("gs://emotions/here")

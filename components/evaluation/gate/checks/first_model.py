@@ -17,4 +17,12 @@ def first_model(case: Case) -> Iterator[Check]:
         if asks
         else "No model serves yet; the policy promotes a first model that clears the floors."
     )
-    yield Check("champion-to-beat", 0.0, 1.0 if asks else 0.0, "at-least", "ask" if asks else "pass", sentence, family="first-model")
+    yield Check(
+        "champion-to-beat",
+        0.0,
+        1.0 if asks else 0.0,
+        "at-least",
+        "ask" if asks else "pass",
+        sentence,
+        family="first-model",
+    )

@@ -16,8 +16,20 @@ from components.shared.findings import Check
 def integrity(case: Case) -> Iterator[Check]:
     broken = [*_of_predictions(case), *_not_finite(case.serving, "serving check")]
     shown = ", ".join(broken[:5]) + (" and others" if len(broken) > 5 else "")
-    sentence = f"Not every figure is a finite number: {shown}." if broken else "Every prediction and measurement is a finite number."
-    yield Check("finite-figures", float(len(broken)), 0.0, "at-most", "fail" if broken else "pass", sentence, family="integrity")
+    sentence = (
+        f"Not every figure is a finite number: {shown}."
+        if broken
+        else "Every prediction and measurement is a finite number."
+    )
+    yield Check(
+        "finite-figures",
+        float(len(broken)),
+        0.0,
+        "at-most",
+        "fail" if broken else "pass",
+        sentence,
+        family="integrity",
+    )
 
 
 def _of_predictions(case: Case) -> Iterator[str]:

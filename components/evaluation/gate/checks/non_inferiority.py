@@ -1,7 +1,7 @@
 """Non-inferiority to the champion: the lower confidence bound of the paired difference must stay above minus the margin.
 
-A margin that the rows can't resolve is never passed over: with too few rows an equal challenger fails by chance
-more often than the policy's power allows, and so the verdict belongs to a person.
+A margin that the rows can't resolve is never passed over: with too few rows an equal challenger
+fails by chance more often than the policy's power allows, and so the verdict belongs to a person.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ def resolution(case: Case) -> Resolution | None:
     """What the test rows can resolve at the observed share of discordant rows; None without champion or test rows."""
     if case.test is None or "champion" not in case.versions:
         return None
-    return _resolution(case.test.paired("champion"), case.policy.margin, case.policy.alpha, case.policy.power)
+    return _resolution(
+        case.test.paired("champion"), case.policy.margin, case.policy.alpha, case.policy.power
+    )
 
 
 def non_inferiority(case: Case) -> Iterator[Check]:
@@ -44,16 +46,35 @@ def compared(case: Case, who: str, margin: float, level: float, family: str) -> 
         f" {images(pair.n)}, {higher_or_lower(pair.difference)}; with {100 * (1 - level):.4g}% confidence at most"
         f" {points(max(0.0, -low))} lower, where {points(margin)} are allowed."
     )
-    # No margin matters to a challenger whose whole interval lies above 0, nor to one whose interval lies below any allowed loss.
+    # No margin matters to a challenger whose whole interval lies above 0, nor to one whose interval
+    # lies below any allowed loss.
     if found.rows_needed > found.rows and low <= 0 and high >= -margin:
         outcome = "ask"
         sentence += (
             f" A person must decide: the two differ on {percent(found.discordant)} of the images, so {found.rows:,} of them resolve"
             f" {points(found.smallest_margin)} at {policy.power:.0%} power, and {points(margin)} need {found.rows_needed:,}."
         )
-    return Check(family, pair.difference, -margin, "at-least", outcome, sentence, (low, high), pair.n, family, threshold=level)
+    return Check(
+        family,
+        pair.difference,
+        -margin,
+        "at-least",
+        outcome,
+        sentence,
+        (low, high),
+        pair.n,
+        family,
+        threshold=level,
+    )
 
 
 def _resolution(pair: Paired, margin: float, alpha: float, power: float) -> Resolution:
     p = pair.discordant
-    return Resolution(pair.n, margin, p, power, smallest_margin(p, pair.n, alpha, power), rows_needed(p, margin, alpha, power))
+    return Resolution(
+        pair.n,
+        margin,
+        p,
+        power,
+        smallest_margin(p, pair.n, alpha, power),
+        rows_needed(p, margin, alpha, power),
+    )

@@ -35,18 +35,34 @@ def operations(case: Case) -> Iterator[Check]:
 
 def _latency(serving: ServingFindings, bound: float) -> Iterator[Check]:
     """The 95th percentile against the champion's: only a significant excess fails, so without an interval nothing does."""
-    ours, theirs = serving.challenger.p95_milliseconds, serving.champion.p95_milliseconds if serving.champion else 0.0
+    ours, theirs = (
+        serving.challenger.p95_milliseconds,
+        serving.champion.p95_milliseconds if serving.champion else 0.0,
+    )
     if theirs <= 0 or ours <= 0:  # nobody to compare with, or nothing was timed
         return
     ratio, interval = serving.p95_ratio or ours / theirs, serving.p95_ratio_interval
     reach = f" (90% interval {interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
     words = f"Latency's 95th percentile is {ours:.2f} ms against the champion's {theirs:.2f} ms, {ratio:.2f} times it{reach}"
     failed = bool(interval) and interval[0] > bound
-    unsure = "" if interval or ratio <= bound else "; without its interval that is insufficient evidence"
+    unsure = (
+        "" if interval or ratio <= bound else "; without its interval that is insufficient evidence"
+    )
     sentence = f"{words}; {bound:g} times is allowed{', which is shown to be exceeded' if failed else unsure}."
     outcome: Outcome = "fail" if failed else "insufficient" if unsure else "pass"
-    yield Check("latency-p95", ratio, bound, "at-most", outcome, sentence, interval, family="operations")
+    yield Check(
+        "latency-p95", ratio, bound, "at-most", outcome, sentence, interval, family="operations"
+    )
 
 
 def _at_most(name: str, value: float, bound: float, sentence: str, rows: int = 0) -> Check:
-    return Check(name, value, bound, "at-most", "pass" if value <= bound else "fail", sentence, rows=rows, family="operations")
+    return Check(
+        name,
+        value,
+        bound,
+        "at-most",
+        "pass" if value <= bound else "fail",
+        sentence,
+        rows=rows,
+        family="operations",
+    )

@@ -1,7 +1,7 @@
 """Pre-screen: on held-out validation rows, a challenger that is plainly below the champion never meets the test rows.
 
-A point estimate decides, not a test: half of the challengers that are worse by exactly the margin are stopped here,
-and each of them spares the test set a look.
+A point estimate decides, not a test: half of the challengers that are worse by exactly the margin
+are stopped here, and each of them spares the test set a look.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from components.shared.findings import Check
 from components.shared.findings.evaluation import Outcome
 from components.shared.text import percent
 
-# Differences of counts by rows meet their bound exactly or not at all; binary fractions would blur that.
+# Differences of counts by rows meet their bound exactly or not at all; binary fractions would blur
+# that.
 ROUNDING = 1e-9
 
 
@@ -32,7 +33,9 @@ def prescreen(case: Case) -> Iterator[Check]:
     margin = case.policy.margin
     if case.held_out is None:
         sentence = "There are no held-out images, so the challenger met the test images without a pre-screen."
-        yield Check("pre-screen", 0.0, -margin, "at-least", "insufficient", sentence, family="pre-screen")
+        yield Check(
+            "pre-screen", 0.0, -margin, "at-least", "insufficient", sentence, family="pre-screen"
+        )
         return
     pair, stopped = case.held_out.paired("champion"), stops(case.held_out, margin)
     low, high = paired_interval(pair.b, pair.c, pair.n, case.policy.alpha)
@@ -43,4 +46,14 @@ def prescreen(case: Case) -> Iterator[Check]:
     )
     outcome: Outcome = "fail" if stopped else "pass"
     interval = (float(low), float(high))
-    yield Check("pre-screen", pair.difference, -margin, "at-least", outcome, sentence, interval, pair.n, "pre-screen")
+    yield Check(
+        "pre-screen",
+        pair.difference,
+        -margin,
+        "at-least",
+        outcome,
+        sentence,
+        interval,
+        pair.n,
+        "pre-screen",
+    )

@@ -1,7 +1,8 @@
 """Superiority: needed only to say "better" and to raise the anchor. It blesses nothing and rejects nothing.
 
-McNemar's exact test, two-sided, so that each direction has half of the level and the two claims of one look, over the champion
-and over the anchor, err together with probability at most the level that the look may spend.
+McNemar's exact test, two-sided, so that each direction has half of the level and the two claims of
+one look, over the champion and over the anchor, err together with probability at most the level
+that the look may spend.
 """
 
 from __future__ import annotations
@@ -29,12 +30,25 @@ def superiority(case: Case) -> Iterator[Check]:
     for who in ("champion",) if same else ("champion", "anchor"):
         pair, level = case.tested.paired(who), spent(case.policy.alpha, case.look)
         p = float(mcnemar(pair.b, pair.c))
-        words = f"Shown to be better than the {who}" if shown_better(case, who) else f"Not shown to be better than the {who}"
+        words = (
+            f"Shown to be better than the {who}"
+            if shown_better(case, who)
+            else f"Not shown to be better than the {who}"
+        )
         sentence = (
             f"{words}: of {images(pair.n)} only the challenger gets {pair.b:,} right and only the {who} {pair.c:,};"
             f" McNemar's exact {p_value(p)}, at look {case.look:,} at these images {level:.2g} or less is wanted."
         )
         yield Check(
-            f"better-than-{who}", pair.difference, 0.0, "at-least", "note", sentence, change_interval(pair.b, pair.c, pair.n), pair.n,
-            "superiority", p, level,
-        )  # fmt: skip
+            f"better-than-{who}",
+            pair.difference,
+            0.0,
+            "at-least",
+            "note",
+            sentence,
+            change_interval(pair.b, pair.c, pair.n),
+            pair.n,
+            "superiority",
+            p,
+            level,
+        )

@@ -12,9 +12,20 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.ingestion.sources.layouts.columns import ending, listing_digest, parted, texts, whole
+from components.ingestion.sources.layouts.columns import (
+    ending,
+    listing_digest,
+    parted,
+    texts,
+    whole,
+)
 from components.ingestion.sources.layouts.files import FileReader, rows_from
-from components.ingestion.sources.layouts.layout import SPLIT_NAMES, Reading, Standing, refuse_hopeless
+from components.ingestion.sources.layouts.layout import (
+    SPLIT_NAMES,
+    Reading,
+    Standing,
+    refuse_hopeless,
+)
 from components.ingestion.sources.layouts.votes import Opinion, Votes
 from components.ingestion.sources.storage import paths
 from components.ingestion.sources.storage.storage import ObjectPlace, Place
@@ -59,14 +70,22 @@ class ClassFolders:
     """See `components.ingestion.sources.layouts.layout.Layout`.
 
     Args:
-        objects: what counts, by name: rows of `components.ingestion.sources.layouts.columns.LISTED`, and whether each is an ``image``,
+        objects: what counts, by name: rows of
+            `components.ingestion.sources.layouts.columns.LISTED`, and whether each is an ``image``,
             or an ``archive``, by its name.
         votes: where the labels come from instead of the folders, which then needn't mean classes.
     """
 
     name = "class-folders"
 
-    def __init__(self, place: ObjectPlace, objects: pa.Table, taxonomy: Taxonomy, votes: Votes | None = None, source: str = "") -> None:
+    def __init__(
+        self,
+        place: ObjectPlace,
+        objects: pa.Table,
+        taxonomy: Taxonomy,
+        votes: Votes | None = None,
+        source: str = "",
+    ) -> None:
         self.uri = place.uri
         self.objects = len(objects)
         self.bytes = pc.sum(objects["size"]).as_py()
@@ -78,7 +97,9 @@ class ClassFolders:
             self._rows = self._said(objects, source, place.origin)
         self.digest = digest.result()
         reason, split = self._rows["reason"], self._rows["published_split"]
-        usable = self._rows.select(["label", "left_out", "published_split"]).filter(pc.equal(reason, ""))
+        usable = self._rows.select(["label", "left_out", "published_split"]).filter(
+            pc.equal(reason, "")
+        )
         self._unknown = _tally(self._rows["detail"].filter(pc.equal(reason, "unknown-class")))
         self._labels = _tally(usable["label"].filter(pc.invert(usable["left_out"])))
         self._splits = _tally(split)
@@ -86,13 +107,19 @@ class ClassFolders:
 
     @classmethod
     def of(
-        cls, place: ObjectPlace, objects: pa.Table, taxonomy: Taxonomy, votes: Votes | None = None, source: str = ""
+        cls,
+        place: ObjectPlace,
+        objects: pa.Table,
+        taxonomy: Taxonomy,
+        votes: Votes | None = None,
+        source: str = "",
     ) -> ClassFolders | None:
         """The place's images; archives beside them and linked folders count, so that they are told of. None without images.
 
         Args:
-            objects: every one of the place: rows of `components.ingestion.sources.layouts.columns.LISTED`, and which
-                are an ``image`` by name.
+            objects: every one of the place: rows of
+                `components.ingestion.sources.layouts.columns.LISTED`, and which are an ``image`` by
+                name.
         """
         names, images = texts(objects["name"]), whole(objects["image"])
         archives = ending(names, _ARCHIVES, pc.invert(images))
@@ -103,7 +130,13 @@ class ClassFolders:
             return None
         objects = objects.append_column("archive", archives).append_column("folder", folders)
         counted = pc.and_(pc.or_(images, others), shown)
-        return cls(place, objects if pc.all(counted).as_py() else objects.filter(counted), taxonomy, votes, source)
+        return cls(
+            place,
+            objects if pc.all(counted).as_py() else objects.filter(counted),
+            taxonomy,
+            votes,
+            source,
+        )
 
     @property
     def standing(self) -> Standing | None:
@@ -124,7 +157,11 @@ class ClassFolders:
         refuse_hopeless(self.uri, self.standing)
 
     def reading(self, place: Place, scratch: Path) -> Reading:
-        return Reading(self._rows, FileReader(), {split: count for split, count in self._splits.items() if split})
+        return Reading(
+            self._rows,
+            FileReader(),
+            {split: count for split, count in self._splits.items() if split},
+        )
 
     def _said(self, objects: pa.Table, source: str, origin: str) -> pa.Table:
         names = texts(objects["name"])
@@ -132,15 +169,23 @@ class ClassFolders:
         folder, folders = column.indices, column.dictionary.to_pylist()
         images = folder.filter(whole(objects["image"])).unique().to_pylist()
         split = [tuple(text.split("/")) if text else () for text in folders]
-        wrapper = _wrapper_length([split[code] for code in images if folders[code] not in ("", _UNSAFE)], self._is_meant)
-        meant = [_REFUSED["unsafe-path"] if path == (_UNSAFE,) else self._meaning(path[wrapper:]) for path in split]
+        wrapper = _wrapper_length(
+            [split[code] for code in images if folders[code] not in ("", _UNSAFE)], self._is_meant
+        )
+        meant = [
+            _REFUSED["unsafe-path"] if path == (_UNSAFE,) else self._meaning(path[wrapper:])
+            for path in split
+        ]
         # What is refused for itself needs no look at its folder.
         refused = list(_REFUSED)
         own = pc.fill_null(pc.index_in(_own_refusal(names, objects), pa.array(refused)), -1)
         unsafe = pc.equal(pc.take(pa.array(folders), folder), _UNSAFE)
         which = pc.if_else(pc.or_(unsafe, pc.less(own, 0)), folder, pc.add(own, len(folders)))
         values = zip(*[*meant, *_REFUSED.values()], strict=True)
-        said = {name: _chosen(column, which) for name, column in zip(Meaning._fields, values, strict=True)}
+        said = {
+            name: _chosen(column, which)
+            for name, column in zip(Meaning._fields, values, strict=True)
+        }
         if self._votes is not None:
             said |= self._voted(names, said)
         return rows_from(objects, source, origin, **said)
@@ -151,7 +196,11 @@ class ClassFolders:
         if self._votes is not None:
             return Meaning(published_split=split)
         if not folders:
-            return Meaning(published_split=split, reason="no-class-folder", detail="the image stands outside the class folders")
+            return Meaning(
+                published_split=split,
+                reason="no-class-folder",
+                detail="the image stands outside the class folders",
+            )
         try:
             label = self.taxonomy.label_of(folders[0])
         except UnknownNameError:
@@ -160,7 +209,9 @@ class ClassFolders:
 
     def _voted(self, names: pa.Array, said: dict[str, pa.Array]) -> dict[str, list[object]]:
         opinions = [
-            self._votes.of_path(name) if self._votes is not None and not reason else Opinion("", left_out=False)
+            self._votes.of_path(name)
+            if self._votes is not None and not reason
+            else Opinion("", left_out=False)
             for name, reason in zip(names.to_pylist(), said["reason"].to_pylist(), strict=True)
         ]
         return {
@@ -181,17 +232,29 @@ class ClassFolders:
 
     def _unknown_classes(self) -> InputError:
         return unknown_classes(
-            f"{self.uri} has folders that are no known class", self._unknown, self.taxonomy, "rename these folders", SPLIT_NAMES
+            f"{self.uri} has folders that are no known class",
+            self._unknown,
+            self.taxonomy,
+            "rename these folders",
+            SPLIT_NAMES,
         )
 
 
-def unknown_classes(happened: str, unknown: Counter[str], taxonomy: Taxonomy, fix: str, also_known: Collection[str] = ()) -> InputError:
+def unknown_classes(
+    happened: str,
+    unknown: Counter[str],
+    taxonomy: Taxonomy,
+    fix: str,
+    also_known: Collection[str] = (),
+) -> InputError:
     """The error that lists names without a meaning, how often each stands, and the nearest that has one."""
     known = [*taxonomy.labels, *taxonomy.aliases, *taxonomy.left_out, *also_known]
     told = []
     for name, count in sorted(unknown.items()):
         near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-        told.append(f"{name[:60]!r} ({count:,} images" + (f"; did you mean {near[0]!r}?)" if near else ")"))
+        told.append(
+            f"{name[:60]!r} ({count:,} images" + (f"; did you mean {near[0]!r}?)" if near else ")")
+        )
     more = f", and {len(told) - 20} more" if len(told) > 20 else ""
     return InputError(
         f"{happened}: {', '.join(told[:20])}{more}",
@@ -205,13 +268,18 @@ def _folders(names: pa.Array, raw: pa.ChunkedArray) -> tuple[pa.DictionaryArray,
     folders, files = parted(names)
     special = pc.or_(pc.match_substring_regex(files, _SPECIAL), pc.starts_with(names, "/"))
     # A folder is looked at once; of a special path all of it.
-    looked_at = [f"{folder}/file" if folder else "file" for folder in folders.dictionary.to_pylist()]
+    looked_at = [
+        f"{folder}/file" if folder else "file" for folder in folders.dictionary.to_pylist()
+    ]
     own = [name.decode("utf-8", "surrogateescape") for name in raw.filter(special).to_pylist()]
     places = pa.array(range(len(looked_at), len(looked_at) + len(own)), folders.indices.type)
     which = pc.replace_with_mask(folders.indices, special, places)
     looked_at += own
     found = [paths.parts(path) for path in looked_at]
-    meant = pa.array([_UNSAFE if path is None else paths.readable("/".join(path[:-1])) for path in found], pa.string())
+    meant = pa.array(
+        [_UNSAFE if path is None else paths.readable("/".join(path[:-1])) for path in found],
+        pa.string(),
+    )
     hidden = pa.array([paths.is_hidden(path) for path in looked_at], pa.bool_())
     return pa.DictionaryArray.from_arrays(which, meant), hidden.take(which)
 
@@ -234,7 +302,9 @@ def _own_refusal(names: pa.Array, objects: pa.Table) -> pa.Array:
 
 
 def _tally(words: pa.ChunkedArray) -> Counter[str]:
-    return Counter({found["values"]: found["counts"] for found in pc.value_counts(words).to_pylist()})
+    return Counter(
+        {found["values"]: found["counts"] for found in pc.value_counts(words).to_pylist()}
+    )
 
 
 def _wrapper_length(folders: Sequence[tuple[str, ...]], is_meant: Callable[[str], bool]) -> int:

@@ -15,11 +15,20 @@ from components.ingestion.sources.storage.storage import Entry, ObjectPlace
 
 WORD = pa.dictionary(pa.int32(), pa.string())  # one of a few
 # `places.Entry`. A name is bytes: a disk may hold names that are no Unicode.
-LISTED = pa.schema([("name", pa.binary()), ("size", pa.int64()), ("checksum", pa.string()), ("handle", pa.int64()), ("refusal", WORD)])
-# What a source says of each row: `key`, path (and row) inside the source, the same wherever the source stands;
-# `published_split`: train, validation, test, private-test, or nothing; `left_out`: the taxonomy, or the vote, leaves it
-# out, and `label` says why; `source`: short name among several; `label_distribution`: shares of the votes;
-# `fingerprint`: changes when what is read does; `reason`, `detail`: why it is refused without being read.
+LISTED = pa.schema(
+    [
+        ("name", pa.binary()),
+        ("size", pa.int64()),
+        ("checksum", pa.string()),
+        ("handle", pa.int64()),
+        ("refusal", WORD),
+    ]
+)
+# What a source says of each row: `key`, path (and row) inside the source, the same wherever the
+# source stands; `published_split`: train, validation, test, private-test, or nothing; `left_out`:
+# the taxonomy, or the vote, leaves it out, and `label` says why; `source`: short name among
+# several; `label_distribution`: shares of the votes; `fingerprint`: changes when what is read does;
+# `reason`, `detail`: why it is refused without being read.
 SAID = pa.schema(
     [
         ("key", pa.string()),
@@ -33,7 +42,8 @@ SAID = pa.schema(
         ("detail", WORD),
     ]
 )
-# Where its content stands; `root`: URI of the place that holds it, where that isn't the source's own.
+# Where its content stands; `root`: URI of the place that holds it, where that isn't the source's
+# own.
 WHERE = pa.schema([*(field for field in LISTED if field.name != "refusal"), ("root", WORD)])
 ROWS = pa.schema([*SAID, *WHERE])
 
@@ -42,27 +52,45 @@ def listing(place: ObjectPlace) -> pa.Table:
     """Every object of a place: rows of `LISTED`, by name. Raises as `ObjectPlace.entries` does."""
     columns = getattr(place, "columns", None)
     table = columns() if columns is not None else listed(place.entries())
-    return table.take(pc.sort_indices(table, sort_keys=[("name", "ascending"), ("handle", "ascending")]))
+    return table.take(
+        pc.sort_indices(table, sort_keys=[("name", "ascending"), ("handle", "ascending")])
+    )
 
 
 def listed(entries: Iterable[Entry]) -> pa.Table:
     """Rows of `LISTED`."""
-    names, *others = zip(*entries, strict=True) if (entries := list(entries)) else ((), (), (), (), ())
-    columns = [[name.encode("utf-8", "surrogateescape") for name in cast(tuple[str, ...], names)], *others]
+    names, *others = (
+        zip(*entries, strict=True) if (entries := list(entries)) else ((), (), (), (), ())
+    )
+    columns = [
+        [name.encode("utf-8", "surrogateescape") for name in cast(tuple[str, ...], names)],
+        *others,
+    ]
     return table_of(dict(zip(LISTED.names, columns, strict=True)), LISTED)
 
 
 def entries_of(table: pa.Table) -> Iterator[Entry]:
     """The rows as entries; those of `WHERE` have no refusal."""
-    refusals = table["refusal"].to_pylist() if "refusal" in table.column_names else [""] * len(table)
-    rows = zip(*(table[name].to_pylist() for name in ("name", "size", "checksum", "handle")), refusals, strict=True)
+    refusals = (
+        table["refusal"].to_pylist() if "refusal" in table.column_names else [""] * len(table)
+    )
+    rows = zip(
+        *(table[name].to_pylist() for name in ("name", "size", "checksum", "handle")),
+        refusals,
+        strict=True,
+    )
     return (Entry(name.decode("utf-8", "surrogateescape"), *others) for name, *others in rows)
 
 
 def table_of(columns: dict[str, Any], schema: pa.Schema) -> pa.Table:
     """A table of lists, arrays, or one value for all of its rows."""
-    rows = max((len(column) for column in columns.values() if not isinstance(column, (str, bool))), default=0)
-    return pa.table([_column(columns[field.name], field.type, rows) for field in schema], schema=schema)
+    rows = max(
+        (len(column) for column in columns.values() if not isinstance(column, (str, bool))),
+        default=0,
+    )
+    return pa.table(
+        [_column(columns[field.name], field.type, rows) for field in schema], schema=schema
+    )
 
 
 def whole(column: pa.ChunkedArray) -> pa.Array:
@@ -76,12 +104,17 @@ def texts(names: pa.ChunkedArray | pa.Array) -> pa.Array:
     try:
         return names.cast(pa.string())
     except pa.ArrowInvalid:
-        return pa.array([readable(name.decode("utf-8", "surrogateescape")) for name in names.to_pylist()], pa.string())
+        return pa.array(
+            [readable(name.decode("utf-8", "surrogateescape")) for name in names.to_pylist()],
+            pa.string(),
+        )
 
 
 def ending(names: pa.Array, pattern: str, among: pa.Array) -> pa.Array:
     """Which of some names match a pattern (`paths.ending_with`); the others aren't looked at."""
-    return pc.replace_with_mask(among, among, pc.match_substring_regex(names.filter(among), pattern))
+    return pc.replace_with_mask(
+        among, among, pc.match_substring_regex(names.filter(among), pattern)
+    )
 
 
 def parted(names: pa.Array) -> tuple[pa.DictionaryArray, pa.Array]:
@@ -91,7 +124,10 @@ def parted(names: pa.Array) -> tuple[pa.DictionaryArray, pa.Array]:
     slashes = np.concatenate([[-1], np.flatnonzero(letters == ord("/"))]).astype(np.int32)
     last = slashes[np.searchsorted(slashes, ends[1:]) - 1]
     inside = last >= ends[:-1]
-    cuts = np.stack([ends[:-1], np.where(inside, last, ends[:-1]), np.where(inside, last + 1, ends[:-1])], axis=1).ravel()
+    cuts = np.stack(
+        [ends[:-1], np.where(inside, last, ends[:-1]), np.where(inside, last + 1, ends[:-1])],
+        axis=1,
+    ).ravel()
     # Cut there, the text of all names is an array of folders, slashes and files in turn.
     cuts = np.append(cuts, ends[-1])
     pieces = pa.StringArray.from_buffers(len(cuts) - 1, pa.py_buffer(cuts), pa.py_buffer(letters))
@@ -101,7 +137,9 @@ def parted(names: pa.Array) -> tuple[pa.DictionaryArray, pa.Array]:
 
 def joined(*columns: Any) -> pa.Array:
     """The parts of each row, told apart: one text, as `fingerprint` columns are."""
-    parts = [column if isinstance(column, str) else pc.cast(column, pa.string()) for column in columns]
+    parts = [
+        column if isinstance(column, str) else pc.cast(column, pa.string()) for column in columns
+    ]
     return pc.binary_join_element_wise(*parts, "\0")
 
 
@@ -111,19 +149,38 @@ def listing_digest(objects: pa.Table) -> str:
     for start in range(0, len(objects), 10_000):
         part = objects.slice(start, 10_000)
         lines = pc.binary_join_element_wise(
-            part["name"], *(pc.cast(pc.cast(part[name], pa.string()), pa.binary()) for name in ("size", "checksum")), b"\0"
+            part["name"],
+            *(
+                pc.cast(pc.cast(part[name], pa.string()), pa.binary())
+                for name in ("size", "checksum")
+            ),
+            b"\0",
         )
         ended = whole(pc.binary_join_element_wise(lines, b"", b"\n"))
         end = np.frombuffer(ended.buffers()[1], np.int32)[len(ended)]
-        digest.update(memoryview(ended.buffers()[2])[:end])  # where all lines stand one behind the other
+        digest.update(
+            memoryview(ended.buffers()[2])[:end]
+        )  # where all lines stand one behind the other
     return digest.hexdigest()
 
 
 def _column(values: Any, kind: pa.DataType, rows: int) -> Any:
     if isinstance(values, (str, bool)):
         if pa.types.is_dictionary(kind):
-            return pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), rows), pa.array([values]))
+            return pa.DictionaryArray.from_arrays(
+                pa.repeat(pa.scalar(0, pa.int32()), rows), pa.array([values])
+            )
         return pa.repeat(pa.scalar(values, kind), rows)
     if isinstance(values, (pa.Array, pa.ChunkedArray)):
-        return values if values.type == kind else values.dictionary_encode() if pa.types.is_dictionary(kind) else values.cast(kind)
-    return pa.array(values, pa.string()).dictionary_encode() if pa.types.is_dictionary(kind) else pa.array(values, kind)
+        return (
+            values
+            if values.type == kind
+            else values.dictionary_encode()
+            if pa.types.is_dictionary(kind)
+            else values.cast(kind)
+        )
+    return (
+        pa.array(values, pa.string()).dictionary_encode()
+        if pa.types.is_dictionary(kind)
+        else pa.array(values, kind)
+    )

@@ -1,7 +1,7 @@
 """FER2013's CSV: a row per image with the columns emotion (0 to 6), pixels (gray levels) and Usage.
 
-Goodfellow et al. 2013, "Challenges in Representation Learning", section 2.2. The columns may stand in
-any order, and Usage may be missing (the contest's `train.csv`); then no split is published.
+Goodfellow et al. 2013, "Challenges in Representation Learning", section 2.2. The columns may stand
+in any order, and Usage may be missing (the contest's `train.csv`); then no split is published.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ from typing import BinaryIO, NamedTuple, cast
 import pyarrow as pa
 
 from components.ingestion.sources.layouts.columns import ROWS, listed, listing_digest, table_of
-from components.ingestion.sources.layouts.layout import SPLIT_NAMES, Content, GrayPixels, Reading, Refusal
+from components.ingestion.sources.layouts.layout import (
+    SPLIT_NAMES,
+    Content,
+    GrayPixels,
+    Reading,
+    Refusal,
+)
 from components.ingestion.sources.layouts.votes import Opinion, Votes
 from components.ingestion.sources.storage.storage import Entry, ObjectPlace, ObjectUnreadable, Place
 from components.shared.errors import InputError, UnknownNameError
@@ -31,7 +37,8 @@ class Table:
     """What every row of one CSV shares.
 
     Attributes:
-        path: of a local copy. key: what the keys of its rows start with. source: its short name among several.
+        path: of a local copy. key: what the keys of its rows start with. source: its short name
+            among several.
         columns: as the header names them, in lower case. side: of the square images, in pixels.
         labels: of the emotion codes; None for a class that the taxonomy leaves out.
     """
@@ -65,7 +72,9 @@ class RowReader:
 
     def contents(self, place: Place, rows: pa.Table, max_bytes: int) -> Iterator[Content]:
         with open(self.table.path, "rb") as stream:
-            for start, length in zip(rows["handle"].to_pylist(), rows["size"].to_pylist(), strict=True):
+            for start, length in zip(
+                rows["handle"].to_pylist(), rows["size"].to_pylist(), strict=True
+            ):
                 stream.seek(start)
                 values = _fields(stream.read(length))
                 yield _pixels(values[self.table.columns.index("pixels")], self.table.side)
@@ -79,7 +88,13 @@ class Fer2013Csv:
     standing = None
 
     def __init__(
-        self, uri: str, entry: Entry, columns: tuple[str, ...], taxonomy: Taxonomy, votes: Votes | None = None, source: str = ""
+        self,
+        uri: str,
+        entry: Entry,
+        columns: tuple[str, ...],
+        taxonomy: Taxonomy,
+        votes: Votes | None = None,
+        source: str = "",
     ) -> None:
         self.uri = uri
         self.entry = entry
@@ -103,14 +118,26 @@ class Fer2013Csv:
             path = cast(ObjectPlace, place).fetch(self.entry, scratch)
         except ObjectUnreadable as error:
             raise InputError(
-                f"can't read {self.entry.name} in {self.uri}: {error}", expected="a complete CSV", fix="download or pack it again"
+                f"can't read {self.entry.name} in {self.uri}: {error}",
+                expected="a complete CSV",
+                fix="download or pack it again",
             ) from error
         key = f"{self._source}/{self.entry.name}" if self._source else self.entry.name
-        table = Table(str(path), key, self._source, self._columns, 0, self._labels() if self._votes is None else FER2013_CODES)
+        table = Table(
+            str(path),
+            key,
+            self._source,
+            self._columns,
+            0,
+            self._labels() if self._votes is None else FER2013_CODES,
+        )
         pixel_counts: Counter[int] = Counter()
         rows = list(_rows(path, table, pixel_counts))
         if not rows:
-            raise InputError(f"the CSV {self.entry.name} in {self.uri} has no rows", expected="a row per image below the header")
+            raise InputError(
+                f"the CSV {self.entry.name} in {self.uri} has no rows",
+                expected="a row per image below the header",
+            )
         usual = pixel_counts.most_common(1)[0][0] if pixel_counts else 0
         if usual < 4 or math.isqrt(usual) ** 2 != usual:
             raise InputError(
@@ -121,14 +148,19 @@ class Fer2013Csv:
         if self._votes is not None:
             self._votes.check_rows([row.published_split for row in rows], self.entry.name)
         published = Counter(row.published_split for row in rows if row.published_split)
-        return Reading(_said(rows, table, self._votes), RowReader(replace(table, side=math.isqrt(usual))), dict(published))
+        return Reading(
+            _said(rows, table, self._votes),
+            RowReader(replace(table, side=math.isqrt(usual))),
+            dict(published),
+        )
 
     def _labels(self) -> tuple[str | None, ...]:
         try:
             return tuple(self._taxonomy.label_of(name) for name in FER2013_CODES)
         except UnknownNameError as error:
             raise InputError(
-                f"the taxonomy lacks a class of FER2013 ({error})", fix="add it to the labels, the aliases or the classes left out"
+                f"the taxonomy lacks a class of FER2013 ({error})",
+                fix="add it to the labels, the aliases or the classes left out",
             ) from error
 
 
@@ -154,7 +186,9 @@ def _rows(path: Path, table: Table, pixel_counts: Counter[int]) -> Iterator[Row]
 
 def _parsed(row: Row, values: Sequence[str], table: Table) -> Row:
     if len(values) != len(table.columns):
-        return row._replace(reason="wrong-columns", detail=f"{len(values)} values for {len(table.columns)} columns")
+        return row._replace(
+            reason="wrong-columns", detail=f"{len(values)} values for {len(table.columns)} columns"
+        )
     named = dict(zip(table.columns, values, strict=True))
     split = SPLIT_NAMES.get(named.get("usage", "").lower(), "")
     row = row._replace(published_split=split)
@@ -164,7 +198,10 @@ def _parsed(row: Row, values: Sequence[str], table: Table) -> Row:
     if not (emotion.isascii() and emotion.lstrip("+-").isdigit()):
         return row._replace(reason="not-a-number", detail=f"emotion is {emotion[:40]!r}")
     if not 0 <= int(emotion) < len(FER2013_CODES):
-        return row._replace(reason="emotion-out-of-range", detail=f"emotion is {emotion[:40]}, expected 0 to {len(FER2013_CODES) - 1}")
+        return row._replace(
+            reason="emotion-out-of-range",
+            detail=f"emotion is {emotion[:40]}, expected 0 to {len(FER2013_CODES) - 1}",
+        )
     label = table.labels[int(emotion)]
     return row._replace(label=label or FER2013_CODES[int(emotion)], left_out=label is None)
 
@@ -173,7 +210,9 @@ def _said(rows: Sequence[Row], table: Table, votes: Votes | None) -> pa.Table:
     """Rows of `ROWS`."""
     columns = dict(zip(Row._fields, zip(*rows, strict=True), strict=True))
     opinions = [
-        votes.of_row(number) if votes is not None and not row.reason else Opinion(row.label, row.left_out)
+        votes.of_row(number)
+        if votes is not None and not row.reason
+        else Opinion(row.label, row.left_out)
         for number, row in enumerate(rows)
     ]
     return table_of(
@@ -197,13 +236,19 @@ def _said(rows: Sequence[Row], table: Table, votes: Votes | None) -> pa.Table:
 def _pixels(text: str, side: int) -> GrayPixels | Refusal:
     numbers = text.split()
     if len(numbers) != side * side:
-        return Refusal("wrong-pixel-count", f"{len(numbers):,} pixels, expected {side} x {side} = {side * side:,}")
+        return Refusal(
+            "wrong-pixel-count",
+            f"{len(numbers):,} pixels, expected {side} x {side} = {side * side:,}",
+        )
     try:
         levels = [int(number) for number in numbers]
     except ValueError as error:
         return Refusal("not-a-number", f"pixels: {error}"[:200])
     if min(levels) < 0 or max(levels) > 255:
-        return Refusal("pixel-out-of-range", f"gray levels from {min(levels)} to {max(levels)}, expected 0 to 255")
+        return Refusal(
+            "pixel-out-of-range",
+            f"gray levels from {min(levels)} to {max(levels)}, expected 0 to 255",
+        )
     return GrayPixels(side, bytes(levels))
 
 
@@ -222,5 +267,8 @@ def _next_row(stream: BinaryIO) -> tuple[int, bytes]:
 
 
 def _fields(line: bytes) -> list[str]:
-    # The format quotes no commas, and a field may be larger than the csv module's process-wide limit.
-    return [value.strip().strip('"').strip() for value in line.decode("utf-8", "replace").split(",")]
+    # The format quotes no commas, and a field may be larger than the csv module's process-wide
+    # limit.
+    return [
+        value.strip().strip('"').strip() for value in line.decode("utf-8", "replace").split(",")
+    ]

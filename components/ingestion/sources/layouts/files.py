@@ -10,7 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.ingestion.sources.layouts.columns import ROWS, entries_of, joined, listed, table_of, texts
+from components.ingestion.sources.layouts.columns import (
+    ROWS,
+    entries_of,
+    joined,
+    listed,
+    table_of,
+    texts,
+)
 from components.ingestion.sources.layouts.layout import Content, Refusal
 from components.ingestion.sources.storage.storage import Entry, ObjectPlace, ObjectUnreadable, Place
 
@@ -48,7 +55,9 @@ class FileReader:
 
 def rows_of(items: Iterable[Item], source: str, origin: str) -> pa.Table:
     """Items as rows of `ROWS`, in their order."""
-    entries, *columns = zip(*items, strict=True) if (items := list(items)) else ((),) * len(Item._fields)
+    entries, *columns = (
+        zip(*items, strict=True) if (items := list(items)) else ((),) * len(Item._fields)
+    )
     said = dict(zip(Item._fields[1:], columns, strict=True))
     said["label_distribution"] = said.pop("distribution")
     return rows_from(listed(cast(Iterable[Entry], entries)), source, origin, **said)
@@ -60,10 +69,13 @@ def rows_from(objects: pa.Table, source: str, origin: str, **told: Any) -> pa.Ta
     Args:
         objects: rows of `LISTED`.
         origin: of the place.
-        told: columns of `ROWS`, and of `Item.said`; no votes, the place's own root and nothing more where they are left out.
+        told: columns of `ROWS`, and of `Item.said`; no votes, the place's own root and nothing more
+            where they are left out.
     """
     names = texts(objects["name"])
-    nobody = pa.ListArray.from_arrays(pa.array(np.zeros(len(names) + 1, np.int32)), pa.array([], pa.float32()))  # nobody voted
+    nobody = pa.ListArray.from_arrays(
+        pa.array(np.zeros(len(names) + 1, np.int32)), pa.array([], pa.float32())
+    )  # nobody voted
     columns = {"label_distribution": nobody, "root": "", "said": "", **told}
     path, where = names, origin
     if columns["root"]:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 BATCH_ROWS = 2000
 BATCH_BYTES = 16_000_000
 
-# How sources spell their splits. The private test set of FER2013's contest is nobody's to train or test on here.
+# How sources spell their splits. The private test set of FER2013's contest is nobody's to train or
+# test on here.
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",
@@ -62,10 +63,12 @@ class Reader(Protocol):
         """The content of each row, in their order. An object above ``max_bytes`` isn't read.
 
         Args:
-            rows: of `components.ingestion.sources.layouts.columns.WHERE`, and ``row``, their places in the source.
+            rows: of `components.ingestion.sources.layouts.columns.WHERE`, and ``row``, their places
+                in the source.
 
         Raises:
-            InputError: the source changed after it was listed. EnvironmentProblem: it can't be reached.
+            InputError: the source changed after it was listed. EnvironmentProblem: it can't be
+                reached.
         """
 
 
@@ -74,7 +77,8 @@ class Reading:
     """How a source will be read.
 
     Attributes:
-        rows: what is said of each row and where its content stands, in order: `components.ingestion.sources.layouts.columns.ROWS`.
+        rows: what is said of each row and where its content stands, in order:
+            `components.ingestion.sources.layouts.columns.ROWS`.
         published: how many rows it publishes per split (none: empty).
     """
 
@@ -127,9 +131,19 @@ def refuse_hopeless(uri: str, standing: Standing | None) -> None:
     if standing is None:
         return
     if len(standing.labels) < 2:
-        only = ", ".join(f"{label} ({count:,} images)" for label, count in standing.labels.items()) or "none that is used"
-        raise InputError(f"{uri} holds one class only", expected="at least two classes", received=only, fix="add images of other classes")
+        only = (
+            ", ".join(f"{label} ({count:,} images)" for label, count in standing.labels.items())
+            or "none that is used"
+        )
+        raise InputError(
+            f"{uri} holds one class only",
+            expected="at least two classes",
+            received=only,
+            fix="add images of other classes",
+        )
     if not standing.splits & {"", "train"}:
         raise InputError(
-            f"{uri} holds no training images", expected="a folder train/", received=f"only {', '.join(sorted(standing.splits))}"
+            f"{uri} holds no training images",
+            expected="a folder train/",
+            received=f"only {', '.join(sorted(standing.splits))}",
         )

@@ -17,7 +17,13 @@ from typing import NamedTuple
 from components.ingestion.sources.layouts.class_folders import unknown_classes
 from components.ingestion.sources.layouts.columns import listed, listing_digest
 from components.ingestion.sources.layouts.files import FileReader, Item, rows_of
-from components.ingestion.sources.layouts.layout import SPLIT_NAMES, Reading, Refusal, Standing, refuse_hopeless
+from components.ingestion.sources.layouts.layout import (
+    SPLIT_NAMES,
+    Reading,
+    Refusal,
+    Standing,
+    refuse_hopeless,
+)
 from components.ingestion.sources.storage import paths
 from components.ingestion.sources.storage.folder import Folder
 from components.ingestion.sources.storage.storage import Entry, ObjectPlace, ObjectUnreadable, Place
@@ -46,7 +52,9 @@ class Manifest:
     name = "manifest"
     voted = False
 
-    def __init__(self, place: ObjectPlace, table: Entry, taxonomy: Taxonomy, source: str = "") -> None:
+    def __init__(
+        self, place: ObjectPlace, table: Entry, taxonomy: Taxonomy, source: str = ""
+    ) -> None:
         self.uri = place.uri
         self.table = table
         self.taxonomy = taxonomy
@@ -54,9 +62,20 @@ class Manifest:
         self._labels: Counter[str] = Counter()
         self._splits: Counter[str] = Counter()
         self._usable_splits: set[str] = set()
-        rows = list(_rows(_content(place, table), table.name, f"{place.root}/" if isinstance(place, Folder) else None))
+        rows = list(
+            _rows(
+                _content(place, table),
+                table.name,
+                f"{place.root}/" if isinstance(place, Folder) else None,
+            )
+        )
         found = _lookup(place, rows)
-        objects = [table, *dict.fromkeys(found[row.root, row.uri] for row in rows if (row.root, row.uri) in found)]
+        objects = [
+            table,
+            *dict.fromkeys(
+                found[row.root, row.uri] for row in rows if (row.root, row.uri) in found
+            ),
+        ]
         self.objects = len(objects) - 1
         self.bytes = sum(entry.size for entry in objects[1:])
         self.digest = listing_digest(listed(objects))
@@ -68,25 +87,40 @@ class Manifest:
 
     def check_names(self) -> None:
         if self._unknown:
-            raise unknown_classes(f"{self.table.name} in {self.uri} names unknown classes", self._unknown, self.taxonomy, "correct them")
+            raise unknown_classes(
+                f"{self.table.name} in {self.uri} names unknown classes",
+                self._unknown,
+                self.taxonomy,
+                "correct them",
+            )
         if not len(self._rows):
-            raise InputError(f"the manifest {self.table.name} in {self.uri} has no rows", expected="a row per image below the header")
+            raise InputError(
+                f"the manifest {self.table.name} in {self.uri} has no rows",
+                expected="a row per image below the header",
+            )
 
     def check(self) -> None:
         self.check_names()
         if not self.objects:
             raise InputError(
-                f"none of the {len(self._rows):,} images of {self.table.name} in {self.uri} is there", fix="check the paths in it"
+                f"none of the {len(self._rows):,} images of {self.table.name} in {self.uri} is there",
+                fix="check the paths in it",
             )
         refuse_hopeless(self.uri, self.standing)
 
     def reading(self, place: Place, scratch: Path) -> Reading:
-        return Reading(self._rows, FileReader(), {split: count for split, count in self._splits.items() if split})
+        return Reading(
+            self._rows,
+            FileReader(),
+            {split: count for split, count in self._splits.items() if split},
+        )
 
     def _items(self, rows: list[Row], found: dict[tuple[str, str], Entry]) -> Iterator[Item]:
         seen: set[tuple[str, str]] = set()
         for row in rows:
-            item = self._item(row, found.get((row.root, row.uri)), again=(row.root, row.uri) in seen)
+            item = self._item(
+                row, found.get((row.root, row.uri)), again=(row.root, row.uri) in seen
+            )
             seen.add((row.root, row.uri))
             self._splits[item.published_split] += 1
             if not item.reason:
@@ -101,34 +135,76 @@ class Manifest:
             return Item(named, reason=row.refusal.reason, detail=row.refusal.detail, root=row.root)
         split = SPLIT_NAMES.get(row.split.lower(), "")
         if row.split and not split:
-            return Item(named, reason="unknown-split", detail=f"split is {row.split[:40]!r}", root=row.root)
+            return Item(
+                named, reason="unknown-split", detail=f"split is {row.split[:40]!r}", root=row.root
+            )
         try:
             label = self.taxonomy.label_of(row.label)
         except UnknownNameError:
             self._unknown[row.label] += 1
-            return Item(named, published_split=split, reason="unknown-class", detail=row.label[:200], root=row.root)
+            return Item(
+                named,
+                published_split=split,
+                reason="unknown-class",
+                detail=row.label[:200],
+                root=row.root,
+            )
         if again:
-            return Item(named, published_split=split, reason="duplicate-path", detail="an earlier row names this image", root=row.root)
+            return Item(
+                named,
+                published_split=split,
+                reason="duplicate-path",
+                detail="an earlier row names this image",
+                root=row.root,
+            )
         if entry is None:
-            return Item(named, published_split=split, reason="vanished", detail="there is no such object", root=row.root)
+            return Item(
+                named,
+                published_split=split,
+                reason="vanished",
+                detail="there is no such object",
+                root=row.root,
+            )
         if entry.refusal:
-            return Item(entry, published_split=split, reason=entry.refusal, detail="no file inside the source", root=row.root)
+            return Item(
+                entry,
+                published_split=split,
+                reason=entry.refusal,
+                detail="no file inside the source",
+                root=row.root,
+            )
         said = f"{row.written}\0{row.label}\0{row.split}"
-        return Item(entry._replace(name=row.uri), label or row.label.strip().lower(), split, label is None, root=row.root, said=said)
+        return Item(
+            entry._replace(name=row.uri),
+            label or row.label.strip().lower(),
+            split,
+            label is None,
+            root=row.root,
+            said=said,
+        )
 
 
 def _content(place: ObjectPlace, table: Entry) -> bytes:
     if table.size > MAX_TABLE_BYTES:
-        raise InputError(f"the manifest {table.name} in {place.uri} has {table.size:,} bytes", expected=f"at most {MAX_TABLE_BYTES:,}")
+        raise InputError(
+            f"the manifest {table.name} in {place.uri} has {table.size:,} bytes",
+            expected=f"at most {MAX_TABLE_BYTES:,}",
+        )
     try:
         return place.read(table)
     except ObjectUnreadable as error:
-        raise InputError(f"can't read {table.name} in {place.uri}: {error}", fix="download or pack it again") from error
+        raise InputError(
+            f"can't read {table.name} in {place.uri}: {error}", fix="download or pack it again"
+        ) from error
 
 
 def _rows(content: bytes, name: str, home: str | None) -> Iterator[Row]:
     folder = os.path.dirname(name)
-    parsed = _json_rows(content) if name.lower().endswith(paths.JSON_LINES_SUFFIXES) else _csv_rows(content)
+    parsed = (
+        _json_rows(content)
+        if name.lower().endswith(paths.JSON_LINES_SUFFIXES)
+        else _csv_rows(content)
+    )
     for number, row in enumerate(parsed, 1):
         if isinstance(row, Refusal):
             yield Row(f"{name}#{number}", "", "", "", "", row)
@@ -159,7 +235,11 @@ def _json_rows(content: bytes) -> Iterator[dict[str, str] | Refusal]:
         if not isinstance(row, dict) or not set(row) >= COLUMNS:
             yield Refusal("wrong-columns", "no JSON object with uri and label")
         else:
-            yield {key: str(row[key]).strip() for key in ("uri", "label", "split") if row.get(key) is not None}
+            yield {
+                key: str(row[key]).strip()
+                for key in ("uri", "label", "split")
+                if row.get(key) is not None
+            }
 
 
 def _row(row: dict[str, str], folder: str, home: str | None, key: str) -> Row:
@@ -173,8 +253,17 @@ def _row(row: dict[str, str], folder: str, home: str | None, key: str) -> Row:
     full = home is not None and written.startswith(home)
     parts = paths.parts(written[len(home or "") :] if full else written)
     if parts is None or "://" in written:
-        return Row(written, "", "", label, split, Refusal("unsafe-path", "the path is absolute or leads out of the manifest's folder"))
-    return Row(written, "/".join((folder, *parts) if folder and not full else parts), "", label, split)
+        return Row(
+            written,
+            "",
+            "",
+            label,
+            split,
+            Refusal("unsafe-path", "the path is absolute or leads out of the manifest's folder"),
+        )
+    return Row(
+        written, "/".join((folder, *parts) if folder and not full else parts), "", label, split
+    )
 
 
 def _lookup(place: ObjectPlace, rows: list[Row]) -> dict[tuple[str, str], Entry]:

@@ -1,8 +1,9 @@
 """Labels by vote: a table of how many annotators gave each answer for an image, as FER+ publishes it.
 
-Barsoum et al. 2016, "Training deep networks for facial expression recognition with crowd-sourced label distribution".
-`fer2013new.csv` tells rows by their line, which is FER2013's own (its numbered names skip some rows, so they can't);
-any table with a column of names tells images by their path or file name.
+Barsoum et al. 2016, "Training deep networks for facial expression recognition with crowd-sourced
+label distribution". `fer2013new.csv` tells rows by their line, which is FER2013's own (its numbered
+names skip some rows, so they can't); any table with a column of names tells images by their path or
+file name.
 """
 
 from __future__ import annotations
@@ -19,7 +20,18 @@ from components.shared.errors import InputError, UnknownNameError
 from components.shared.labels import Taxonomy
 from components.shared.preset import VotesPolicy
 
-ANSWERS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "nf")
+ANSWERS = (
+    "neutral",
+    "happiness",
+    "surprise",
+    "sadness",
+    "anger",
+    "disgust",
+    "fear",
+    "contempt",
+    "unknown",
+    "nf",
+)
 NAME_COLUMNS = ("name", "image name")
 MAX_TABLE_BYTES = 200_000_000
 
@@ -70,7 +82,10 @@ class Votes:
         try:
             self._meant = tuple(taxonomy.label_of(answer) for answer in ANSWERS)
         except UnknownNameError as error:
-            raise InputError(f"the taxonomy lacks an answer of the votes ({error})", fix="say what it means in `Source.classes`") from error
+            raise InputError(
+                f"the taxonomy lacks an answer of the votes ({error})",
+                fix="say what it means in `Source.classes`",
+            ) from error
         self._opinions: dict[Ballot, Opinion] = {}
 
     def of_path(self, path: str) -> Opinion:
@@ -84,7 +99,11 @@ class Votes:
 
     def of_row(self, row: int) -> Opinion:
         """By a row of FER2013's CSV, counted from 0."""
-        return self._of(self.table.ballots[row]) if row < len(self.table.ballots) else Opinion(NO_VOTES, left_out=True)
+        return (
+            self._of(self.table.ballots[row])
+            if row < len(self.table.ballots)
+            else Opinion(NO_VOTES, left_out=True)
+        )
 
     def check_rows(self, splits: Sequence[str], name: str) -> None:
         """Refuse a CSV whose rows aren't those that the table speaks of: the splits of its rows differ. Raises InputError."""
@@ -113,7 +132,9 @@ class Votes:
         for answer, label, votes in zip(ANSWERS, self._meant, counting, strict=True):
             totals[label or _LEFT_OUT.get(answer, answer)] += votes
         (first, most), *others = totals.most_common(2)
-        in_doubt = most <= self.policy.majority * totals.total() or any(votes == most for _, votes in others)
+        in_doubt = most <= self.policy.majority * totals.total() or any(
+            votes == most for _, votes in others
+        )
         used = sum(totals[label] for label in self.labels)
         distribution = tuple(totals[label] / used for label in self.labels) if used else ()
         if in_doubt:
@@ -144,7 +165,8 @@ def read_votes(content: bytes, uri: str) -> VoteTable:
                 raise ValueError("a negative number of votes")
         except (ValueError, IndexError) as error:
             raise InputError(
-                f"line {rows.line_num} of the votes in {uri} can't be read ({error})", expected="a number of votes per answer"
+                f"line {rows.line_num} of the votes in {uri} can't be read ({error})",
+                expected="a number of votes per answer",
             ) from error
         if named is not None and row[named].strip():
             names[row[named].strip().replace("\\", "/")] = len(ballots)

@@ -19,14 +19,17 @@ from components.ingestion.sources.storage.zip_archive import Archive
 from components.shared.errors import InputError
 
 SHOWN_BYTES = 10_000_000  # a download from this size on shows its progress
-PIECE_BYTES = 16_000_000  # so much is asked for at once, and asked for again when a connection breaks
+PIECE_BYTES = (
+    16_000_000  # so much is asked for at once, and asked for again when a connection breaks
+)
 WINDOW_BYTES = 1_000_000
 
 
 class Objects(Protocol):
     """The objects of one bucket, by their full names, through its provider's own client.
 
-    What fails for a passing reason is repeated (`components.shared.retry`). A read is pinned to the version that was listed.
+    What fails for a passing reason is repeated (`components.shared.retry`). A read is pinned to the
+    version that was listed.
 
     Raises (all methods):
         EnvironmentProblem: the bucket can't be reached or read.
@@ -59,7 +62,9 @@ def bucket_of(uri: str) -> str:
     name = uri.partition("://")[2].partition("/")[0]
     if not name:
         scheme = uri.partition("://")[0]
-        raise InputError(f"{uri} names no bucket", expected=f"{scheme}://bucket or {scheme}://bucket/prefix")
+        raise InputError(
+            f"{uri} names no bucket", expected=f"{scheme}://bucket or {scheme}://bucket/prefix"
+        )
     return name
 
 
@@ -78,8 +83,16 @@ class Bucket:
 
     def entries(self) -> list[Entry]:
         if self._single:
-            return [_existing(self._objects, self._path, self.uri)._replace(name=posixpath.basename(self._path))]
-        found = [self._relative(entry) for entry in self._objects.listed(self._full("")) if not entry.name.endswith("/")]
+            return [
+                _existing(self._objects, self._path, self.uri)._replace(
+                    name=posixpath.basename(self._path)
+                )
+            ]
+        found = [
+            self._relative(entry)
+            for entry in self._objects.listed(self._full(""))
+            if not entry.name.endswith("/")
+        ]
         if not found:
             raise _missing(self.uri, "objects below that prefix", "check the bucket and the prefix")
         return found
@@ -98,7 +111,9 @@ class Bucket:
         return self._objects.content(whole, 0, min(count, entry.size)) if entry.size else b""
 
     def fetch(self, entry: Entry, folder: Path) -> Path:
-        return _download(self._objects, entry._replace(name=self._full(entry.name)), folder / "object")
+        return _download(
+            self._objects, entry._replace(name=self._full(entry.name)), folder / "object"
+        )
 
     def _full(self, name: str) -> str:
         return f"{self._root}/{name}" if self._root else name
@@ -146,7 +161,10 @@ class _Reader(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._entry.size}[whence]
+        self._position = (
+            offset
+            + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._entry.size}[whence]
+        )
         return self._position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
@@ -159,7 +177,9 @@ class _Reader(io.RawIOBase):
 
 
 def _stream(objects: Objects, name: str, uri: str) -> BinaryIO:
-    return cast(BinaryIO, io.BufferedReader(_Reader(objects, _existing(objects, name, uri)), WINDOW_BYTES))
+    return cast(
+        BinaryIO, io.BufferedReader(_Reader(objects, _existing(objects, name, uri)), WINDOW_BYTES)
+    )
 
 
 def _copy(objects: Objects, name: str, uri: str, folder: Path) -> Path:

@@ -18,8 +18,8 @@ NOT_A_FILE = "not-a-file"
 class Folder:
     """See `components.ingestion.sources.storage.storage.ObjectPlace`.
 
-    Links that stay inside the folder are followed, a loop of them once; one that leads out is refused, and stands
-    in the listing with that refusal, a linked folder with a final slash.
+    Links that stay inside the folder are followed, a loop of them once; one that leads out is
+    refused, and stands in the listing with that refusal, a linked folder with a final slash.
     """
 
     def __init__(self, root: Path) -> None:
@@ -49,7 +49,9 @@ class Folder:
             except FileNotFoundError:
                 continue  # removed while being listed
             except OSError as error:
-                raise EnvironmentProblem(f"can't list {path}: {error.strerror}", fix="check its permissions") from error
+                raise EnvironmentProblem(
+                    f"can't list {path}: {error.strerror}", fix="check its permissions"
+                ) from error
         return found
 
     def lookup(self, names: Iterable[str]) -> dict[str, Entry]:
@@ -61,8 +63,14 @@ class Folder:
                 inside[folder] = self._is_inside(f"{self.root}/{folder}")
             try:
                 status = os.lstat(path)
-                outside = not inside[folder] or (stat.S_ISLNK(status.st_mode) and not self._is_inside(path))
-                found[name] = Entry(name, 0, "", refusal=LINK_OUTSIDE) if outside else self._entry(name, os.stat(path))
+                outside = not inside[folder] or (
+                    stat.S_ISLNK(status.st_mode) and not self._is_inside(path)
+                )
+                found[name] = (
+                    Entry(name, 0, "", refusal=LINK_OUTSIDE)
+                    if outside
+                    else self._entry(name, os.stat(path))
+                )
             except OSError:
                 continue
         return found
@@ -81,7 +89,12 @@ class Folder:
         name = prefix + item.name
         if item.is_symlink():
             if not self._is_inside(item.path):
-                return Entry(name + "/" if item.is_dir() else name, 0, os.readlink(item.path), refusal=LINK_OUTSIDE)
+                return Entry(
+                    name + "/" if item.is_dir() else name,
+                    0,
+                    os.readlink(item.path),
+                    refusal=LINK_OUTSIDE,
+                )
             if not os.path.exists(item.path):
                 return Entry(name, 0, os.readlink(item.path), refusal=BROKEN_LINK)
         if item.is_dir():

@@ -8,7 +8,13 @@ from typing import Any, TypeVar
 import requests
 from google.api_core.exceptions import NotFound, PreconditionFailed
 
-from components.ingestion.sources.storage.bucket import Bucket, RemoteTar, RemoteZip, bucket_of, open_bucket
+from components.ingestion.sources.storage.bucket import (
+    Bucket,
+    RemoteTar,
+    RemoteZip,
+    bucket_of,
+    open_bucket,
+)
 from components.ingestion.sources.storage.storage import Entry, ObjectGone
 from components.shared.errors import EnvironmentProblem, InputError
 from components.shared.retry import Retry
@@ -34,7 +40,9 @@ class GoogleObjects:
 
     def listed(self, prefix: str) -> Iterator[Entry]:
         try:
-            for blob in listed(self._bucket, prefix, "name,size,generation", self._retry, f"list {self._uri}"):
+            for blob in listed(
+                self._bucket, prefix, "name,size,generation", self._retry, f"list {self._uri}"
+            ):
                 yield _entry(blob)
         except FAILURES as error:
             raise self._problem(error) from error
@@ -55,14 +63,19 @@ class GoogleObjects:
             raise ObjectGone("it is gone") from error
         except PreconditionFailed as error:
             raise InputError(
-                f"{entry.name} in {self._uri} changed after it was listed", fix="run again when nothing writes there any more"
+                f"{entry.name} in {self._uri} changed after it was listed",
+                fix="run again when nothing writes there any more",
             ) from error
         except FAILURES as error:
             # Not this image's fault: rejecting it would hide an outage.
             raise self._problem(error) from error
 
     def _download(self, entry: Entry, count: int, span: dict[str, int]) -> bytes:
-        content = bytes(self._bucket.blob(entry.name).download_as_bytes(if_generation_match=entry.handle, **ONCE, **span))
+        content = bytes(
+            self._bucket.blob(entry.name).download_as_bytes(
+                if_generation_match=entry.handle, **ONCE, **span
+            )
+        )
         if len(content) != count:
             raise requests.ConnectionError(f"{entry.name}: {len(content):,} bytes of {count:,}")
         return content

@@ -15,9 +15,7 @@ from components.shared.errors import EnvironmentProblem, InputError
 from components.shared.retry import Retry, connection_reason, status_reason
 from components.shared.text import shortened
 
-_FIX = (
-    "make an API token at kaggle.com/settings, then set KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY, or keep ~/.kaggle/kaggle.json"
-)
+_FIX = "make an API token at kaggle.com/settings, then set KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY, or keep ~/.kaggle/kaggle.json"
 
 
 class Dataset(Folder):
@@ -36,7 +34,8 @@ def open_kaggle(uri: str, client: Any = None, retry: Retry | None = None) -> Dat
     """The place that a kaggle:// URI means.
 
     Args:
-        client: has `get_kaggle_credentials()` and `dataset_download(handle)` as kagglehub does, which it is by default.
+        client: has `get_kaggle_credentials()` and `dataset_download(handle)` as kagglehub does,
+            which it is by default.
         retry: of what fails for a passing reason; a download goes on where it broke off.
 
     Raises:
@@ -45,25 +44,39 @@ def open_kaggle(uri: str, client: Any = None, retry: Retry | None = None) -> Dat
     """
     handle = uri.removeprefix("kaggle://").strip("/")
     if not re.fullmatch(r"[\w-]+/[\w.-]+(/versions/\d+)?", handle):
-        raise InputError(f"{uri} names no data set", expected="kaggle://owner/dataset or kaggle://owner/dataset/versions/3")
+        raise InputError(
+            f"{uri} names no data set",
+            expected="kaggle://owner/dataset or kaggle://owner/dataset/versions/3",
+        )
     client = client or _Kagglehub()
     try:
         credentials = client.get_kaggle_credentials()
     except (OSError, ValueError) as error:
-        raise EnvironmentProblem(f"Kaggle's credentials can't be read: {error}", fix=_FIX) from error
+        raise EnvironmentProblem(
+            f"Kaggle's credentials can't be read: {error}", fix=_FIX
+        ) from error
     if credentials is None:
         raise EnvironmentProblem(f"there are no credentials of Kaggle to read {uri} with", fix=_FIX)
     try:
-        fetched = (retry or Retry()).call(f"fetch {uri}", lambda: Path(client.dataset_download(handle)), _passing_reason)
+        fetched = (retry or Retry()).call(
+            f"fetch {uri}", lambda: Path(client.dataset_download(handle)), _passing_reason
+        )
         return Dataset(uri, fetched)
     except OSError as error:  # also what its HTTP errors are
         status = getattr(getattr(error, "response", None), "status_code", 0)
-        told = shortened(str(error).strip().splitlines()[0], 300) if str(error).strip() else type(error).__name__
+        told = (
+            shortened(str(error).strip().splitlines()[0], 300)
+            if str(error).strip()
+            else type(error).__name__
+        )
         if status in (403, 404):
             raise InputError(
-                f"Kaggle has no data set {handle} for you ({told})", fix="check its name, and that you accepted its terms on its page"
+                f"Kaggle has no data set {handle} for you ({told})",
+                fix="check its name, and that you accepted its terms on its page",
             ) from error
-        raise EnvironmentProblem(f"can't fetch {uri}: {told}", fix="check the connection and the credentials") from error
+        raise EnvironmentProblem(
+            f"can't fetch {uri}: {told}", fix="check the connection and the credentials"
+        ) from error
 
 
 def _passing_reason(error: Exception) -> str:

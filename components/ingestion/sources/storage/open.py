@@ -28,7 +28,9 @@ def open_place(source: str) -> Place:
     uris = separate_uris(source)
     if not uris:
         raise InputError("no source is named", expected=f"--data with {EXPECTED}")
-    return open_single(uris[0]) if len(uris) == 1 else JoinedPlace([open_single(uri) for uri in uris])
+    return (
+        open_single(uris[0]) if len(uris) == 1 else JoinedPlace([open_single(uri) for uri in uris])
+    )
 
 
 def open_single(uri: str, claims: Path = CLAIMS) -> ObjectPlace:
@@ -40,7 +42,11 @@ def open_single(uri: str, claims: Path = CLAIMS) -> ObjectPlace:
         return _open_remote(scheme, uri)
     path = Path(os.path.abspath(os.path.expanduser(uri)))
     if not _exists(path):
-        raise InputError(f"there is no source at {uri}", expected="an existing folder, archive or table", fix="check the path")
+        raise InputError(
+            f"there is no source at {uri}",
+            expected="an existing folder, archive or table",
+            fix="check the path",
+        )
     if path.is_dir():
         return Folder(path)
     if paths.is_table(path.name):
@@ -49,7 +55,9 @@ def open_single(uri: str, claims: Path = CLAIMS) -> ObjectPlace:
         return Tarball(path)
     if path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
         return Archive(path)
-    raise InputError(f"can't read the source {uri}", expected=EXPECTED, received=f"a file {path.name}")
+    raise InputError(
+        f"can't read the source {uri}", expected=EXPECTED, received=f"a file {path.name}"
+    )
 
 
 def localized(place: Place, folder: Path) -> Place:
@@ -81,5 +89,7 @@ def _exists(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise EnvironmentProblem(f"can't read the source {path}: {error.strerror}", fix="check its permissions") from error
+        raise EnvironmentProblem(
+            f"can't read the source {path}: {error.strerror}", fix="check its permissions"
+        ) from error
     return True

@@ -7,7 +7,13 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from components.ingestion.sources.storage.bucket import Bucket, RemoteTar, RemoteZip, bucket_of, open_bucket
+from components.ingestion.sources.storage.bucket import (
+    Bucket,
+    RemoteTar,
+    RemoteZip,
+    bucket_of,
+    open_bucket,
+)
 from components.ingestion.sources.storage.storage import Entry, ObjectGone
 from components.shared.errors import EnvironmentProblem, InputError
 from components.shared.retry import Retry
@@ -32,7 +38,9 @@ class S3Objects:
 
     def listed(self, prefix: str) -> Iterator[Entry]:
         try:
-            for item in listed(self._client, self._bucket, prefix, self._retry, f"list {self._uri}"):
+            for item in listed(
+                self._client, self._bucket, prefix, self._retry, f"list {self._uri}"
+            ):
                 yield Entry(item["Key"], item["Size"], f"etag:{item['ETag']}")
         except FAILURES as error:
             raise self._problem(error) from error
@@ -49,15 +57,25 @@ class S3Objects:
         return Entry(name, head["ContentLength"], f"etag:{head['ETag']}")
 
     def content(self, entry: Entry, start: int, count: int) -> bytes:
-        asked = {"IfMatch": entry.checksum.removeprefix("etag:"), "Range": f"bytes={start}-{start + count - 1}"}
+        asked = {
+            "IfMatch": entry.checksum.removeprefix("etag:"),
+            "Range": f"bytes={start}-{start + count - 1}",
+        }
         try:
-            return self._repeated(lambda: bytes(self._client.get_object(Bucket=self._bucket, Key=entry.name, **asked)["Body"].read()))
+            return self._repeated(
+                lambda: bytes(
+                    self._client.get_object(Bucket=self._bucket, Key=entry.name, **asked)[
+                        "Body"
+                    ].read()
+                )
+            )
         except ClientError as error:
             if status_of(error) == 404:
                 raise ObjectGone("it is gone") from error
             if status_of(error) == 412:
                 raise InputError(
-                    f"{entry.name} in {self._uri} changed after it was listed", fix="run again when nothing writes there any more"
+                    f"{entry.name} in {self._uri} changed after it was listed",
+                    fix="run again when nothing writes there any more",
                 ) from error
             raise self._problem(error) from error
         except BotoCoreError as error:
@@ -67,4 +85,7 @@ class S3Objects:
         return self._retry.call(f"read {self._uri}", work, passing_reason)
 
     def _problem(self, error: Exception) -> EnvironmentProblem:
-        return EnvironmentProblem(f"can't read {self._uri}: {error}", fix="check the bucket's name, its permissions and the connection")
+        return EnvironmentProblem(
+            f"can't read {self._uri}: {error}",
+            fix="check the bucket's name, its permissions and the connection",
+        )

@@ -19,7 +19,8 @@ class Entry(NamedTuple):
         size: bytes when read, as the place states them.
         checksum: changes when the content does: a CRC, a generation, or a time of change.
         handle: how the place finds the object again where a name isn't enough.
-        refusal: one fixed word, where the name stands for something that is never read, such as a link.
+        refusal: one fixed word, where the name stands for something that is never read, such as a
+            link.
     """
 
     name: str
@@ -51,8 +52,8 @@ class ObjectPlace(Place, Protocol):
     """Where the objects of one source stand. Not shared between threads.
 
     Attributes:
-        origin: what tells two objects of the same name, size and checksum apart: the place's URI, or nothing where
-            the checksum is one of the content.
+        origin: what tells two objects of the same name, size and checksum apart: the place's URI,
+            or nothing where the checksum is one of the content.
     """
 
     origin: str

@@ -1,8 +1,8 @@
 """A tar archive, compressed or not, as a place. Nothing is ever extracted under a name that the archive chose.
 
-A tar holds no directory and no checksums of its members, so it is read through once to list it, and each member's
-CRC is taken on the way. Members are then read at their place in the plain tar: a compressed one is unpacked into
-one local file first (`Tarball.localized`).
+A tar holds no directory and no checksums of its members, so it is read through once to list it, and
+each member's CRC is taken on the way. Members are then read at their place in the plain tar: a
+compressed one is unpacked into one local file first (`Tarball.localized`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from components.ingestion.sources.storage.storage import DEVICE, LINK, Entry, Ob
 from components.ingestion.sources.storage.zip_archive import among
 from components.shared.errors import EnvironmentProblem, InputError
 
-# Unpacking stops where an archive grows by more than this: pictures hardly shrink when packed, and text by ten or so.
+# Unpacking stops where an archive grows by more than this: pictures hardly shrink when packed, and
+# text by ten or so.
 MAX_GROWTH = 200
 GROWTH_FROM_BYTES = 2_000_000_000
 HEADS = 20
@@ -39,7 +40,11 @@ def _gunzipped(stream: BinaryIO) -> gzip.GzipFile:
     return gzip.GzipFile(fileobj=stream)
 
 
-_OPENERS: dict[bytes, Callable[[BinaryIO], Any]] = {b"\x1f\x8b": _gunzipped, b"BZh": bz2.BZ2File, b"\xfd7zXZ\x00": lzma.LZMAFile}
+_OPENERS: dict[bytes, Callable[[BinaryIO], Any]] = {
+    b"\x1f\x8b": _gunzipped,
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
+}
 
 
 class Tarball:
@@ -53,7 +58,9 @@ class Tarball:
 
     origin = ""
 
-    def __init__(self, path: Path, uri: str = "", opener: Callable[[], BinaryIO] | None = None, size: int = 0) -> None:
+    def __init__(
+        self, path: Path, uri: str = "", opener: Callable[[], BinaryIO] | None = None, size: int = 0
+    ) -> None:
         self.path = path
         self.uri = uri or str(path)
         self._opener = opener or partial(_opened, path)
@@ -75,7 +82,11 @@ class Tarball:
             raise _not_a_tar(self.uri, error) from error
         except OSError as error:
             # The decompressors report damage as an OSError without a number.
-            raise (_not_a_tar(self.uri, error) if error.errno is None else _unreachable(self.uri, error)) from error
+            raise (
+                _not_a_tar(self.uri, error)
+                if error.errno is None
+                else _unreachable(self.uri, error)
+            ) from error
         return found
 
     def lookup(self, names: Iterable[str]) -> dict[str, Entry]:
@@ -88,7 +99,11 @@ class Tarball:
         return content
 
     def head(self, entry: Entry, count: int) -> bytes:
-        return self._heads[entry.handle][:count] if entry.handle in self._heads else self._at(entry, min(count, entry.size))
+        return (
+            self._heads[entry.handle][:count]
+            if entry.handle in self._heads
+            else self._at(entry, min(count, entry.size))
+        )
 
     def fetch(self, entry: Entry, folder: Path) -> Path:
         target = folder / f"member-{entry.handle}"
@@ -110,7 +125,13 @@ class Tarball:
         return Tarball(target)
 
     def _entry(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> Entry:
-        refusal = LINK if member.issym() or member.islnk() else "" if member.isreg() and not member.issparse() else DEVICE
+        refusal = (
+            LINK
+            if member.issym() or member.islnk()
+            else ""
+            if member.isreg() and not member.issparse()
+            else DEVICE
+        )
         crc, head = 0, b""
         stream = None if refusal else archive.extractfile(member)
         while stream is not None and (chunk := stream.read(_CHUNK)):
@@ -118,7 +139,13 @@ class Tarball:
             head = head or chunk[:HEAD_BYTES]
         if is_table(member.name) and len(self._heads) < HEADS:
             self._heads[member.offset_data] = head
-        return Entry(member.name, 0 if refusal else member.size, f"crc:{crc:08x}", member.offset_data, refusal)
+        return Entry(
+            member.name,
+            0 if refusal else member.size,
+            f"crc:{crc:08x}",
+            member.offset_data,
+            refusal,
+        )
 
     def _at(self, entry: Entry, count: int, offset: int = 0) -> bytes:
         try:
@@ -135,7 +162,9 @@ class _Plain:
     def __init__(self, packed: BinaryIO, size: int, uri: str) -> None:
         start = packed.read(6)
         packed.seek(0)
-        opener = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), None)
+        opener = next(
+            (opener for magic, opener in _OPENERS.items() if start.startswith(magic)), None
+        )
         self.unpacks = opener is not None
         self._stream = opener(packed) if opener else packed
         self._uri = uri
@@ -164,9 +193,13 @@ class _Plain:
 
 def _not_a_tar(uri: str, error: Exception) -> InputError:
     return InputError(
-        f"{uri} isn't a tar archive ({error})", expected="a complete .tar, .tar.gz, .tar.bz2 or .tar.xz", fix="download or pack it again"
+        f"{uri} isn't a tar archive ({error})",
+        expected="a complete .tar, .tar.gz, .tar.bz2 or .tar.xz",
+        fix="download or pack it again",
     )
 
 
 def _unreachable(uri: str, error: OSError) -> EnvironmentProblem:
-    return EnvironmentProblem(f"can't open {uri}: {error.strerror or error}", fix="check its permissions")
+    return EnvironmentProblem(
+        f"can't open {uri}: {error.strerror or error}", fix="check its permissions"
+    )

@@ -1,6 +1,7 @@
 """A zip archive as a place. Nothing is ever extracted under a name that the archive chose.
 
-Members are read by the place of their local header, so a process that reads some needs no directory of all.
+Members are read by the place of their local header, so a process that reads some needs no directory
+of all.
 """
 
 from __future__ import annotations
@@ -21,7 +22,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 # What damaged, encrypted or exotic members raise.
-_MEMBER_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, OSError)
+_MEMBER_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    ValueError,
+    OSError,
+)
 _LOCAL = struct.Struct("<4s2x2H16x2H")
 _LZMA = struct.Struct("<2xHBL")
 _ENCRYPTED = 1
@@ -57,7 +66,9 @@ class Archive:
 
     origin = ""
 
-    def __init__(self, path: Path, uri: str = "", opener: Callable[[], BinaryIO] | None = None) -> None:
+    def __init__(
+        self, path: Path, uri: str = "", opener: Callable[[], BinaryIO] | None = None
+    ) -> None:
         self.path = path
         self.uri = uri or str(path)
         self._opener: Callable[[], BinaryIO] = opener or (lambda: path.open("rb"))
@@ -75,7 +86,9 @@ class Archive:
             return members(self._open())
         except (zipfile.BadZipFile, struct.error) as error:
             raise InputError(
-                f"{self.uri} isn't a zip archive ({error})", expected="a complete .zip", fix="download or pack it again"
+                f"{self.uri} isn't a zip archive ({error})",
+                expected="a complete .zip",
+                fix="download or pack it again",
             ) from error
 
     def entries(self) -> list[Entry]:
@@ -147,11 +160,15 @@ class Archive:
             try:
                 self._stream = self._opener()
             except OSError as error:
-                raise EnvironmentProblem(f"can't open {self.uri}: {error.strerror or error}", fix="check its permissions") from error
+                raise EnvironmentProblem(
+                    f"can't open {self.uri}: {error.strerror or error}", fix="check its permissions"
+                ) from error
         return self._stream
 
 
-def _unpacker(method: int, stream: BinaryIO, size: int) -> tuple[_Inflater | bz2.BZ2Decompressor | lzma.LZMADecompressor | None, int]:
+def _unpacker(
+    method: int, stream: BinaryIO, size: int
+) -> tuple[_Inflater | bz2.BZ2Decompressor | lzma.LZMADecompressor | None, int]:
     """What unpacks a member of so many bytes (None where it is stored), and how many bytes at its beginning say how."""
     if method == zipfile.ZIP_STORED:
         return None, 0
@@ -160,13 +177,23 @@ def _unpacker(method: int, stream: BinaryIO, size: int) -> tuple[_Inflater | bz2
     if method == zipfile.ZIP_BZIP2:
         return bz2.BZ2Decompressor(), 0
     if method != zipfile.ZIP_LZMA:
-        raise ValueError(f"it is packed by method {method}; stored, deflated, bzip2 and LZMA members are read")
-    # APPNOTE.TXT, section 5.8.8: a version, the length of the properties, and those as LZMA's own format has them.
+        raise ValueError(
+            f"it is packed by method {method}; stored, deflated, bzip2 and LZMA members are read"
+        )
+    # APPNOTE.TXT, section 5.8.8: a version, the length of the properties, and those as LZMA's own
+    # format has them.
     length, literals, dictionary = _LZMA.unpack(stream.read(_LZMA.size))
     rest, lc = divmod(literals, 9)
     pb, lp = divmod(rest, 5)
-    # More of a dictionary than the content has bytes is never looked at, and would be memory that the archive chooses.
-    properties = {"id": lzma.FILTER_LZMA1, "dict_size": min(dictionary, max(size, 4096)), "lc": lc, "lp": lp, "pb": pb}
+    # More of a dictionary than the content has bytes is never looked at, and would be memory that
+    # the archive chooses.
+    properties = {
+        "id": lzma.FILTER_LZMA1,
+        "dict_size": min(dictionary, max(size, 4096)),
+        "lc": lc,
+        "lp": lp,
+        "pb": pb,
+    }
     return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[properties]), 4 + length
 
 

@@ -1,6 +1,7 @@
 """The central directory of a zip archive as columns: what zipfile keeps of a member takes ten times the time and memory.
 
-APPNOTE.TXT of PKWARE, sections 4.3.12 (central directory), 4.3.14 to 4.3.16 (its end, zip64) and 4.5.3 (zip64 sizes).
+APPNOTE.TXT of PKWARE, sections 4.3.12 (central directory), 4.3.14 to 4.3.16 (its end, zip64) and
+4.5.3 (zip64 sizes).
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ import pyarrow.compute as pc
 from components.ingestion.sources.layouts.columns import LISTED, table_of
 from components.ingestion.sources.storage.storage import DEVICE, LINK
 
-_END, _END_64, _LOCATOR = struct.Struct("<4s4H2LH"), struct.Struct("<4sQ2H2L4Q"), struct.Struct("<4sLQL")
+_END, _END_64, _LOCATOR = (
+    struct.Struct("<4s4H2LH"),
+    struct.Struct("<4sQ2H2L4Q"),
+    struct.Struct("<4sLQL"),
+)
 _LENGTHS = struct.Struct("<3H")
 _FIXED = 46
 _UTF_8 = 0x800
@@ -32,13 +37,24 @@ def members(stream: BinaryIO) -> pa.Table:
     shift, data = _directory(stream)
     raw = np.frombuffer(data, np.uint8)
     places = _places(data, raw)
-    fixed = np.lib.stride_tricks.sliding_window_view(raw, _FIXED)[places] if len(places) else np.zeros((0, _FIXED), np.uint8)
+    fixed = (
+        np.lib.stride_tricks.sliding_window_view(raw, _FIXED)[places]
+        if len(places)
+        else np.zeros((0, _FIXED), np.uint8)
+    )
     flags, crc, packed = _field(fixed, 8, "<u2"), _field(fixed, 16, "<u4"), _field(fixed, 20, "<u4")
-    size, offset = _field(fixed, 24, "<u4").astype(np.int64), _field(fixed, 42, "<u4").astype(np.int64)
+    size, offset = (
+        _field(fixed, 24, "<u4").astype(np.int64),
+        _field(fixed, 42, "<u4").astype(np.int64),
+    )
     for row in np.flatnonzero((size == _IN_EXTRA) | (offset == _IN_EXTRA) | (packed == _IN_EXTRA)):
         size[row], offset[row] = _large(data, int(places[row]), int(size[row]), int(offset[row]))
-    kind = _field(fixed, 38, "<u4") >> 28  # of the file, as Unix has it; nothing where another system packed it
-    refusal = np.where(kind == _SYMLINK, 1, np.where((kind == 0) | (kind == _REGULAR), 0, 2)).astype(np.int32)
+    kind = (
+        _field(fixed, 38, "<u4") >> 28
+    )  # of the file, as Unix has it; nothing where another system packed it
+    refusal = np.where(
+        kind == _SYMLINK, 1, np.where((kind == 0) | (kind == _REGULAR), 0, 2)
+    ).astype(np.int32)
     columns = {
         "name": _names(data, places + _FIXED, _field(fixed, 28, "<u2"), flags),
         "size": pa.array(size),
@@ -60,7 +76,12 @@ def _places(data: bytes, raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     following = found + _FIXED
     for at in (28, 30, 32):
         following += raw[found + at] + raw[found + at + 1].astype(np.int64) * 256
-    if len(found) and found[0] == 0 and np.array_equal(following[:-1], found[1:]) and following[-1] >= len(data):
+    if (
+        len(found)
+        and found[0] == 0
+        and np.array_equal(following[:-1], found[1:])
+        and following[-1] >= len(data)
+    ):
         return found
     places: list[int] = []
     place, end = 0, len(data)
@@ -72,16 +93,28 @@ def _places(data: bytes, raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     return np.array(places, np.int64)
 
 
-def _names(data: bytes, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.uint32], flags: npt.NDArray[np.uint32]) -> pa.Array:
+def _names(
+    data: bytes,
+    starts: npt.NDArray[np.int64],
+    lengths: npt.NDArray[np.uint32],
+    flags: npt.NDArray[np.uint32],
+) -> pa.Array:
     """The names that stand at these places, in UTF-8."""
-    # Cut at the start and at the end of each name, the directory is an array of which every other element is one.
-    cuts = np.minimum(np.stack([starts, starts + lengths], axis=1).ravel(), len(data)).astype(np.int32)
-    pieces = pa.BinaryArray.from_buffers(pa.binary(), max(0, len(cuts) - 1), [None, pa.py_buffer(cuts), pa.py_buffer(data)])
+    # Cut at the start and at the end of each name, the directory is an array of which every other
+    # element is one.
+    cuts = np.minimum(np.stack([starts, starts + lengths], axis=1).ravel(), len(data)).astype(
+        np.int32
+    )
+    pieces = pa.BinaryArray.from_buffers(
+        pa.binary(), max(0, len(cuts) - 1), [None, pa.py_buffer(cuts), pa.py_buffer(data)]
+    )
     names = pieces.take(pa.array(np.arange(0, len(pieces), 2)))
     letters = np.frombuffer(names.buffers()[2] or b"", np.uint8)
     if not ((letters == 0) | (letters > 127)).any():
         return names  # as nearly always
-    odd = pc.or_(pc.invert(pc.string_is_ascii(names.view(pa.string()))), pc.match_substring(names, b"\0"))
+    odd = pc.or_(
+        pc.invert(pc.string_is_ascii(names.view(pa.string()))), pc.match_substring(names, b"\0")
+    )
     rows = np.flatnonzero(odd.to_numpy(zero_copy_only=False))
     plain = [_name(names[row].as_py(), utf_8=bool(flags[row] & _UTF_8)) for row in rows.tolist()]
     return pc.replace_with_mask(names, odd, pa.array(plain, pa.binary()))
@@ -91,7 +124,9 @@ def _checksums(crc: npt.NDArray[np.uint32]) -> pa.Array:
     """``crc:`` and eight hex digits each."""
     texts = np.empty((len(crc), 12), np.uint8)
     texts[:, :4] = np.frombuffer(b"crc:", np.uint8)
-    texts[:, 4:] = np.frombuffer(crc.astype(">u4").tobytes().hex().encode(), np.uint8).reshape(-1, 8)
+    texts[:, 4:] = np.frombuffer(crc.astype(">u4").tobytes().hex().encode(), np.uint8).reshape(
+        -1, 8
+    )
     ends = np.arange(len(crc) + 1, dtype=np.int32) * 12
     return pa.StringArray.from_buffers(len(crc), pa.py_buffer(ends), pa.py_buffer(texts))
 
@@ -126,7 +161,11 @@ def _directory(stream: BinaryIO) -> tuple[int, bytes]:
 
 
 def _field(fixed: npt.NDArray[np.uint8], at: int, kind: str) -> npt.NDArray[np.uint32]:
-    return np.ascontiguousarray(fixed[:, at : at + np.dtype(kind).itemsize]).view(kind)[:, 0].astype(np.uint32)
+    return (
+        np.ascontiguousarray(fixed[:, at : at + np.dtype(kind).itemsize])
+        .view(kind)[:, 0]
+        .astype(np.uint32)
+    )
 
 
 def _name(name: bytes, *, utf_8: bool) -> bytes:

@@ -6,13 +6,24 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from components.reporting.page.charts.svg import Axis, Plot, element, figure, line, mark, percent_ticks, text
+from components.reporting.page.charts.svg import (
+    Axis,
+    Plot,
+    element,
+    figure,
+    line,
+    mark,
+    percent_ticks,
+    text,
+)
 from components.shared.findings.evaluation import Change
 
 NAMES, ROW = 84.0, 30.0
 
 
-def class_balance(labels: Sequence[str], before: Mapping[str, int], after: Mapping[str, int]) -> Markup:
+def class_balance(
+    labels: Sequence[str], before: Mapping[str, int], after: Mapping[str, int]
+) -> Markup:
     """Training rows per class, and draws per epoch after resampling."""
     longest = max([*before.values(), *after.values(), 1])
     scale = (440 - NAMES - 56) / longest
@@ -22,7 +33,16 @@ def class_balance(labels: Sequence[str], before: Mapping[str, int], after: Mappi
         shapes.append(text(NAMES - 10, top + 19, label, "end name"))
         for offset, counts, tone in ((0.0, before, "training"), (15.0, after, "challenger")):
             value = counts.get(label, 0)
-            shapes.append(element("rect", x=NAMES, y=top + offset, width=value * scale, height=13.0, class_=f"fill {tone}"))
+            shapes.append(
+                element(
+                    "rect",
+                    x=NAMES,
+                    y=top + offset,
+                    width=value * scale,
+                    height=13.0,
+                    class_=f"fill {tone}",
+                )
+            )
             shapes.append(text(NAMES + value * scale + 6, top + offset + 11, f"{value:,}", "small"))
     return figure(440, 40 * len(labels) + 4, "Class balance before and after resampling", shapes)
 
@@ -32,21 +52,35 @@ def differences(title: str, changes: Sequence[Change]) -> Markup:
     names = min(220.0, 7 * max(len(in_words(change)) for change in changes) + 14)
     ends = [abs(end) for change in changes for end in (change.difference, *change.interval)]
     reach = max(0.02, *ends) * 1.06
-    at_x = Axis(-reach, reach, tuple((value, points(value)) for value, _ in percent_ticks(-reach, reach, 5)), "points")
+    at_x = Axis(
+        -reach,
+        reach,
+        tuple((value, points(value)) for value, _ in percent_ticks(-reach, reach, 5)),
+        "points",
+    )
     height = ROW * len(changes) + 46
     plot = Plot(title, 440, height, at_x, Axis(0, 1), left=names, right=12, top=2, bottom=42)
     bottom = height - plot.bottom
     shapes = [
-        line((plot.at(value, 0)[0], plot.top), (plot.at(value, 0)[0], bottom), "zero" if value == 0 else "grid") for value, _ in at_x.ticks
+        line(
+            (plot.at(value, 0)[0], plot.top),
+            (plot.at(value, 0)[0], bottom),
+            "zero" if value == 0 else "grid",
+        )
+        for value, _ in at_x.ticks
     ]
     for index, change in enumerate(changes):
         y = plot.top + ROW * (index + 0.5)
-        low, high = change.interval if len(change.interval) == 2 else (change.difference, change.difference)
+        low, high = (
+            change.interval if len(change.interval) == 2 else (change.difference, change.difference)
+        )
         side = tone(change)
         shapes += [
             text(names - 10, y + 4, in_words(change), "end name"),
             line((plot.at(low, 0)[0], y), (plot.at(high, 0)[0], y), f"interval {side}"),
-            mark(plot.at(change.difference, 0)[0], y, f"difference {side}", _told(change), radius=4.5),
+            mark(
+                plot.at(change.difference, 0)[0], y, f"difference {side}", _told(change), radius=4.5
+            ),
         ]
     return plot.drawn(*shapes)
 
@@ -70,5 +104,9 @@ def points(share: float) -> str:
 
 
 def _told(change: Change) -> str:
-    between = f", 95% interval {points(change.interval[0])} to {points(change.interval[1])}" if len(change.interval) == 2 else ""
+    between = (
+        f", 95% interval {points(change.interval[0])} to {points(change.interval[1])}"
+        if len(change.interval) == 2
+        else ""
+    )
     return f"{in_words(change)}: {points(change.difference)} points{between}, {change.rows:,} rows"

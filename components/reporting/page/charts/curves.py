@@ -8,16 +8,31 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from components.reporting.page.charts.svg import Axis, Plot, Point, element, figure, line, number_ticks, percent_ticks, text, ticks
+from components.reporting.page.charts.svg import (
+    Axis,
+    Plot,
+    Point,
+    element,
+    figure,
+    line,
+    number_ticks,
+    percent_ticks,
+    text,
+    ticks,
+)
 from components.shared.findings import Curve, Scores
 
 SHARE = Axis(0, 1, percent_ticks(0, 1, 4))
-Models = Sequence[tuple[str, Scores]]  # challenger and champion, each with the class that it is drawn in
+Models = Sequence[
+    tuple[str, Scores]
+]  # challenger and champion, each with the class that it is drawn in
 
 FEW_NIGHTS = 8
 
 
-def learning_curve(key: str, history: Mapping[str, Sequence[float]], best_epoch: int, stages: Sequence[int]) -> Markup:
+def learning_curve(
+    key: str, history: Mapping[str, Sequence[float]], best_epoch: int, stages: Sequence[int]
+) -> Markup:
     """``accuracy`` or ``loss`` per epoch on training and held-out rows, with each later stage's first epoch and the best epoch."""
     training, held_out = history[key], history[f"val_{key}"]
     lowest, highest = min([*training, *held_out]), max([*training, *held_out])
@@ -27,13 +42,21 @@ def learning_curve(key: str, history: Mapping[str, Sequence[float]], best_epoch:
     else:
         y = Axis(0, highest * 1.05, number_ticks(0, highest * 1.05))
     epochs = max(2, len(held_out))
-    x = Axis(1, epochs, tuple((at, f"{at:.0f}") for at in ticks(1, epochs, 8) if at == int(at)), "epoch")
+    x = Axis(
+        1, epochs, tuple((at, f"{at:.0f}") for at in ticks(1, epochs, 8) if at == int(at)), "epoch"
+    )
     plot = Plot(f"Learning curve: {key}", 440, 250, x, y, top=22)
     shapes: list[Markup] = []
     for number, first in enumerate(stages[1:], start=2):
         x_at, _ = plot.at(first - 0.5, y.low)
-        shapes += [line((x_at, plot.top), (x_at, plot.height - plot.bottom), "divider"), text(x_at, 12, f"stage {number}", "middle small")]
-    shapes += [plot.curve(_by_epoch(training), "training"), plot.curve(_by_epoch(held_out), "challenger")]
+        shapes += [
+            line((x_at, plot.top), (x_at, plot.height - plot.bottom), "divider"),
+            text(x_at, 12, f"stage {number}", "middle small"),
+        ]
+    shapes += [
+        plot.curve(_by_epoch(training), "training"),
+        plot.curve(_by_epoch(held_out), "challenger"),
+    ]
     if 1 <= best_epoch <= len(held_out):
         shapes += _best(plot, best_epoch, held_out[best_epoch - 1], rising=key == "accuracy")
     return plot.drawn(*shapes)
@@ -43,7 +66,12 @@ def _best(plot: Plot, epoch: int, value: float, *, rising: bool) -> list[Markup]
     """The epoch whose weights were kept, with its value on the side where the curve isn't."""
     told = f"epoch {epoch}: {value:.1%}" if rising else f"epoch {epoch}: {value:.3f}"
     x, y = plot.at(epoch, value)
-    words = text(min(max(x, plot.left + 46), plot.width - 52), y + (24 if rising else -14), told, "middle strong")
+    words = text(
+        min(max(x, plot.left + 46), plot.width - 52),
+        y + (24 if rising else -14),
+        told,
+        "middle strong",
+    )
     return [plot.mark(epoch, value, "challenger", told, radius=5), words]
 
 
@@ -52,28 +80,50 @@ def reliability(models: Models) -> Markup:
 
     A mark's area follows the share of the answers that it stands for.
     """
-    plot = Plot("Reliability diagram", 440, 400, Axis(0, 1, SHARE.ticks, "confidence of the answer"), SHARE, top=12)
+    plot = Plot(
+        "Reliability diagram",
+        440,
+        400,
+        Axis(0, 1, SHARE.ticks, "confidence of the answer"),
+        SHARE,
+        top=12,
+    )
     shapes = [plot.curve([(0, 0), (1, 1)], "diagonal")]
     for who, scores in models:
-        shapes.append(plot.curve([(held.confidence, held.accuracy) for held in scores.reliability], who))
+        shapes.append(
+            plot.curve([(held.confidence, held.accuracy) for held in scores.reliability], who)
+        )
         total = sum(held.rows for held in scores.reliability) or 1
         for held in scores.reliability:
             tip = f"{who}: {held.rows:,} answers, {held.confidence:.0%} sure in the mean, {held.accuracy:.1%} of them right"
-            shapes.append(plot.mark(held.confidence, held.accuracy, who, tip, radius=2 + 8 * math.sqrt(held.rows / total)))
+            shapes.append(
+                plot.mark(
+                    held.confidence,
+                    held.accuracy,
+                    who,
+                    tip,
+                    radius=2 + 8 * math.sqrt(held.rows / total),
+                )
+            )
     return plot.drawn(*shapes)
 
 
 def roc(label: str, models: Sequence[tuple[str, Curve]]) -> Markup:
     """The ROC curve of one class against the rest, small."""
     plot = _small(f"ROC curve of {label}")
-    curves = [plot.curve(zip(curve.false_positive_rate, curve.true_positive_rate, strict=True), who) for who, curve in models]
+    curves = [
+        plot.curve(zip(curve.false_positive_rate, curve.true_positive_rate, strict=True), who)
+        for who, curve in models
+    ]
     return plot.drawn(plot.curve([(0, 0), (1, 1)], "diagonal"), *curves)
 
 
 def precision_recall(label: str, models: Sequence[tuple[str, Curve]], rows: int) -> Markup:
     """The precision-recall curve of one class against the rest, small; the dashed line answers this class always."""
     plot = _small(f"Precision and recall of {label}")
-    curves = [plot.curve(zip(curve.recall, curve.precision, strict=True), who) for who, curve in models]
+    curves = [
+        plot.curve(zip(curve.recall, curve.precision, strict=True), who) for who, curve in models
+    ]
     base = models[0][1].positives / rows if models and rows else 0.0
     return plot.drawn(plot.curve([(0, base), (1, base)], "diagonal"), *curves)
 
@@ -88,7 +138,8 @@ class Column:
     """One night of a trend.
 
     Attributes:
-        challenger, champion: the challenger's score, and the champion's once the night was over; None where there is none.
+        challenger, champion: the challenger's score, and the champion's once the night was over;
+            None where there is none.
         word: of the outcome. tip: what hovering tells.
     """
 
@@ -101,19 +152,43 @@ class Column:
 
 def trend(columns: Sequence[Column], name: str) -> Markup:
     """Challengers as marks and the champion as a stair line, one column per night, oldest first."""
-    scores = [score for column in columns for score in (column.challenger, column.champion) if score is not None]
+    scores = [
+        score
+        for column in columns
+        for score in (column.challenger, column.champion)
+        if score is not None
+    ]
     low, high = min(scores, default=0.0), max(scores, default=1.0)
     margin = max(0.01, 0.15 * (high - low))
     low, high = max(0.0, low - margin), min(1.0, high + margin)
     every = max(1, math.ceil(len(columns) / 10))
-    days = tuple((float(at), column.day) for at, column in enumerate(columns) if (len(columns) - 1 - at) % every == 0)
+    days = tuple(
+        (float(at), column.day)
+        for at, column in enumerate(columns)
+        if (len(columns) - 1 - at) % every == 0
+    )
     x, y = Axis(-0.5, len(columns) - 0.5, days), Axis(low, high, percent_ticks(low, high))
-    plot = Plot(f"{name} of champion and challengers, night by night", _width(len(columns)), 280, x, y, top=14, bottom=32, left=52)
-    champions = [(float(at), column.champion) for at, column in enumerate(columns) if column.champion is not None]
+    plot = Plot(
+        f"{name} of champion and challengers, night by night",
+        _width(len(columns)),
+        280,
+        x,
+        y,
+        top=14,
+        bottom=32,
+        left=52,
+    )
+    champions = [
+        (float(at), column.champion)
+        for at, column in enumerate(columns)
+        if column.champion is not None
+    ]
     shapes = [plot.curve(_stairs(champions), "champion")]
     for at, column in enumerate(columns):
         if column.challenger is not None:
-            shapes.append(plot.mark(at, column.challenger, f"outcome {column.word}", column.tip, radius=5.5))
+            shapes.append(
+                plot.mark(at, column.challenger, f"outcome {column.word}", column.tip, radius=5.5)
+            )
     return plot.drawn(*shapes)
 
 
@@ -124,11 +199,16 @@ def durations(seconds: Sequence[tuple[float, str]]) -> Markup:
     slot = (width - 62) / max(1, len(seconds))
     bars = [
         element(
-            "rect", element("title", tip), x=52 + at * slot + (slot - min(26.0, 0.6 * slot)) / 2, y=4 + 44 * (1 - value / longest),
-            width=min(26.0, 0.6 * slot), height=44 * value / longest, class_="fill training",
+            "rect",
+            element("title", tip),
+            x=52 + at * slot + (slot - min(26.0, 0.6 * slot)) / 2,
+            y=4 + 44 * (1 - value / longest),
+            width=min(26.0, 0.6 * slot),
+            height=44 * value / longest,
+            class_="fill training",
         )
         for at, (value, tip) in enumerate(seconds)
-    ]  # fmt: skip
+    ]
     return figure(width, 52, "Duration of each night", bars)
 
 

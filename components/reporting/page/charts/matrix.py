@@ -24,8 +24,22 @@ def confusion_matrix(who: str, labels: Sequence[str], counts: Sequence[Sequence[
         total = sum(line)
         for column, (said, count) in enumerate(zip(labels, line, strict=True)):
             share = count / total if total else 0.0
-            shapes.append(_cell(row, column, count, share, f"{count:,} of {total:,} labelled {true}: {who} said {said}", who))
-    return figure(LEFT + CELL_WIDTH * len(labels), TOP + CELL_HEIGHT * len(labels), f"Confusion matrix of the {who}", shapes)
+            shapes.append(
+                _cell(
+                    row,
+                    column,
+                    count,
+                    share,
+                    f"{count:,} of {total:,} labelled {true}: {who} said {said}",
+                    who,
+                )
+            )
+    return figure(
+        LEFT + CELL_WIDTH * len(labels),
+        TOP + CELL_HEIGHT * len(labels),
+        f"Confusion matrix of the {who}",
+        shapes,
+    )
 
 
 def _cell(row: int, column: int, count: int, share: float, tip: str, who: str) -> Markup:
@@ -43,5 +57,12 @@ def _cell(row: int, column: int, count: int, share: float, tip: str, who: str) -
     ink = "dark" if share > 0.55 else "strong" if row == column else "plain" if count else "faint"
     words = [shade, text(x + CELL_WIDTH / 2, y + 18, f"{count:,}", f"middle {ink}")]
     if count:
-        words.append(text(x + CELL_WIDTH / 2, y + 32, f"{share:.0%}", f"middle small {'dark' if share > 0.55 else ''}".strip()))
+        words.append(
+            text(
+                x + CELL_WIDTH / 2,
+                y + 32,
+                f"{share:.0%}",
+                f"middle small {'dark' if share > 0.55 else ''}".strip(),
+            )
+        )
     return element("g", element("title", tip), *words)

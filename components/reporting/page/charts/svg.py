@@ -14,13 +14,20 @@ Point = tuple[float, float]
 
 def element(tag: str, *children: str, **attributes: str | float) -> Markup:
     """An SVG element; text and attributes are escaped. ``class_`` means class, ``stroke_width`` stroke-width."""
-    written = Markup("").join(Markup(' {}="{}"').format(name.strip("_").replace("_", "-"), _plain(v)) for name, v in attributes.items())
+    written = Markup("").join(
+        Markup(' {}="{}"').format(name.strip("_").replace("_", "-"), _plain(v))
+        for name, v in attributes.items()
+    )
     return Markup("<{0}{1}>{2}</{0}>").format(tag, written, Markup("").join(children))
 
 
 def text(x: float, y: float, content: str, class_: str = "") -> Markup:
     """Text at a baseline. Classes: middle and end anchor it there, strong and small set it so."""
-    return element("text", content, x=x, y=y, class_=class_) if class_ else element("text", content, x=x, y=y)
+    return (
+        element("text", content, x=x, y=y, class_=class_)
+        if class_
+        else element("text", content, x=x, y=y)
+    )
 
 
 def line(start: Point, end: Point, class_: str) -> Markup:
@@ -39,7 +46,14 @@ def mark(x: float, y: float, class_: str, tip: str, radius: float = 4) -> Markup
 def figure(width: float, height: float, title: str, shapes: Iterable[Markup]) -> Markup:
     """One ``<svg>`` element that shrinks with the page and is read out as ``title``."""
     return element(
-        "svg", *shapes, class_="figure", role="img", aria_label=title, width=width, height=height, viewBox=f"0 0 {width:.0f} {height:.0f}"
+        "svg",
+        *shapes,
+        class_="figure",
+        role="img",
+        aria_label=title,
+        width=width,
+        height=height,
+        viewBox=f"0 0 {width:.0f} {height:.0f}",
     )
 
 
@@ -79,7 +93,11 @@ class Plot:
         )
 
     def curve(self, points: Iterable[Point], class_: str) -> Markup:
-        return element("polyline", points=_points(self.at(*point) for point in points), class_=f"curve {class_}")
+        return element(
+            "polyline",
+            points=_points(self.at(*point) for point in points),
+            class_=f"curve {class_}",
+        )
 
     def mark(self, x: float, y: float, class_: str, tip: str, radius: float = 4) -> Markup:
         return mark(*self.at(x, y), class_, tip, radius)
@@ -113,7 +131,9 @@ def ticks(low: float, high: float, count: int = 5) -> tuple[float, ...]:
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * 0.999)
     first = math.ceil(low / step - 1e-9)
-    return tuple(round(index * step, 12) for index in range(first, math.floor(high / step + 1e-9) + 1))
+    return tuple(
+        round(index * step, 12) for index in range(first, math.floor(high / step + 1e-9) + 1)
+    )
 
 
 def percent_ticks(low: float, high: float, count: int = 5) -> tuple[tuple[float, str], ...]:
