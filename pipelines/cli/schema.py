@@ -22,7 +22,7 @@ from pipelines.cli.hints import Group, hint
 from pipelines.cli.terminal import Store, console
 from pipelines.local.environments import run_component
 
-SCHEMAS = code_version.ROOT / "components" / "validation" / "schemas"
+SCHEMAS = code_version.ROOT / "components" / "validation" / "distributions" / "schemas"
 
 app = typer.Typer(
     cls=Group,

@@ -27,8 +27,9 @@ KILLS = 20
 # process group of its own.
 PROGRAM = """
 import json, os, sys
-from components.ingestion import ingest, tables
-from components.ingestion.sources import layouts
+from components.ingestion import ingest
+from components.ingestion.snapshot import schemas as tables
+from components.ingestion.sources.layouts import layout as layouts
 from components.ingestion.__main__ import STEPS
 from components.shared.step.frame import main
 layouts.BATCH_ROWS, tables.SHARD_ROWS = 50, 200

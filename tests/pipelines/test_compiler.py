@@ -241,7 +241,7 @@ def test_a_better_sentence_is_no_other_code(tmp_path: Path) -> None:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     assert code_version(tmp_path) == code_version()
     assert len(code_version()) == 16
-    module = tmp_path / "components" / "training" / "calibration.py"
+    module = tmp_path / "components" / "training" / "fit" / "calibration.py"
     source = module.read_text()
     module.write_text("# A better sentence.\n" + source.replace('"""', '"""Better: ', 1))
     assert code_version(tmp_path) == code_version()

@@ -20,8 +20,9 @@ ROOT = Path(__file__).parents[3]
 PROGRAM = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from components.ingestion import flow, tables
-from components.ingestion.sources import layouts
+from components.ingestion.decode import beam_pipeline as flow
+from components.ingestion.snapshot import schemas as tables
+from components.ingestion.sources.layouts import layout as layouts
 from components.ingestion.__main__ import STEPS
 from components.shared.step.frame import main
 flow.SECONDS_FOR_PROCESSES = -1.0
@@ -37,10 +38,10 @@ from pathlib import Path
 import numpy as np
 from components.shared.errors import InputError
 from components.shared.labels import taxonomy
-from components.ingestion import flow
+from components.ingestion.decode import beam_pipeline as flow
 from components.ingestion.sources.detection import detect
 from components.ingestion.sources.storage.open import open_place
-from tests.ingestion import late_worker
+from tests.ingestion.decode import late_worker
 
 os.environ[late_worker.AT_ONCE] = "worker_1"
 flow.WORKER_MODULE = late_worker.__name__

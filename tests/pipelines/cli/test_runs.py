@@ -463,7 +463,7 @@ def test_without_a_registry_the_record_of_the_push_must_be_todays(
     monkeypatch.setattr(
         publish.compiled_for, "__kwdefaults__", {"record": tmp_path / "images.json"}
     )
-    monkeypatch.setattr(publish.code, "COMPONENTS", ("deployment",))
+    monkeypatch.setattr(publish.code_version, "COMPONENTS", ("deployment",))
     with pytest.raises(EmotionError, match=message) as refused:
         emotion("submit", *PLACE[:4], "--host", server.url)
     assert refused.value.exit_code == 2

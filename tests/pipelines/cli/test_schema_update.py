@@ -24,7 +24,7 @@ DESCRIBE = """
 import sys
 import pandas as pd
 from components.shared.labels import taxonomy
-from components.validation import distributions
+from components.validation.distributions import statistics as distributions
 rows = pd.DataFrame({
     "label": ["happy", "sad"], "split": "train", "width": [5000, 48], "height": [48, 48], "channels": [1, 1], "format": "PNG",
     "brightness": [100.0, 110.0], "contrast": [40.0, 50.0], "sharpness": [300.0, 310.0], "entropy": [5.0, 6.0],
@@ -102,7 +102,7 @@ def test_the_difference_is_shown_and_kept_with_write(tmp_path: Path) -> None:
     )
     store = open_store(str(tmp_path / "store"))
     accept(store, "faces", SNAPSHOTS[0], "r0", statistics.read_bytes())
-    schema = root / "components" / "validation" / "schemas" / f"{NAME}.pbtxt"
+    schema = root / "components" / "validation" / "distributions" / "schemas" / f"{NAME}.pbtxt"
     standing = schema.read_text()
     assert "max: 5000" not in standing
 
@@ -121,5 +121,5 @@ def test_the_difference_is_shown_and_kept_with_write(tmp_path: Path) -> None:
     again = update(root, store, "--preset", NAME)
     assert "holds for this snapshot as it is" in again.stdout
     assert (
-        ROOT / "components" / "validation" / "schemas" / f"{NAME}.pbtxt"
+        ROOT / "components" / "validation" / "distributions" / "schemas" / f"{NAME}.pbtxt"
     ).read_text() == standing

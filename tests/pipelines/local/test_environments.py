@@ -22,9 +22,10 @@ time.sleep(60)
 COMMAND = """
 import sys
 from pathlib import Path
-from pipelines import cli, environments
+from pipelines.cli import app
+from pipelines.local import environments
 environments.ROOT = Path.cwd()
-cli.signal.signal(cli.signal.SIGTERM, cli._interrupt)
+app.signal.signal(app.signal.SIGTERM, app._interrupt)
 sys.exit(environments.run_component("toy", []))
 """
 
