@@ -17,9 +17,10 @@ from components.reporting.model_card import model_card
 from components.reporting.notification import fingerprint, message, send
 from components.reporting.outcome import Outcome, judge, pipeline_error
 from components.reporting.page.page import render, render_plain
-from components.reporting.summary import last_night, summarize
-from components.shared.errors import EmotionError, EnvironmentProblem
+from components.reporting.summary import judged_run, summarize
+from components.shared.errors import ContractError, EmotionError, EnvironmentProblem
 from components.shared.preset import Preset
+from components.shared.records import JudgedRun, NewerRecordError, read_record
 from components.shared.serialization import json_object, to_json, to_pretty_json
 from components.shared.step.executor_output import write_document
 from components.shared.step.frame import Context, Step, main, one_line, peak_memory_bytes
@@ -133,7 +134,7 @@ def _page(preset: Preset | None, night: Night, outcome: Outcome, summary: dict[s
 
 def _remember(store: Store, preset: Preset, night: Night, outcome: Outcome) -> None:
     """Point `last-night` here, unless a later night was judged already: an old run may be rendered again."""
-    value = last_night(night, outcome)
+    value = judged_run(night, outcome)
     if value is None:
         return
     content = to_json(value).encode()
@@ -143,11 +144,16 @@ def _remember(store: Store, preset: Preset, night: Night, outcome: Outcome) -> N
 
 def _is_later(store: Store, content: bytes | None, night: Night) -> bool:
     """Whether `last-night` points to a night that began after this one."""
-    run_id = json_object(content).get("run_id")
-    if not isinstance(run_id, str) or run_id == night.run_id:
+    try:
+        judged = read_record(JudgedRun, content, "last-night")
+    except NewerRecordError:
+        return True  # not ours to change
+    except ContractError:
         return False
-    theirs = json_object(_read(store, keys.evidence(run_id, "resolve"))).get("started_at")
-    return isinstance(theirs, str) and theirs > night.step("resolve").started_at
+    if judged is None or judged.run_id == night.run_id:
+        return False
+    resolved = json_object(_read(store, keys.evidence(judged.run_id, "resolve")))
+    return str(resolved.get("started_at", "")) > night.step("resolve").started_at
 
 
 def _add_to_index(store: Store, summary: dict[str, Any]) -> None:

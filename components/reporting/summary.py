@@ -9,6 +9,7 @@ from components.reporting.evidence import Night
 from components.reporting.outcome import Outcome
 from components.shared.findings import Scores
 from components.shared.preset import Preset
+from components.shared.records import JudgedRun
 
 
 def summarize(
@@ -74,21 +75,21 @@ def summarize(
     }
 
 
-def last_night(night: Night, outcome: Outcome) -> dict[str, Any] | None:
-    """What the next resolve compares with, or None where nothing was judged tonight."""
+def judged_run(night: Night, outcome: Outcome) -> JudgedRun | None:
+    """Return what the next resolve compares with, or None where nothing was judged."""
     if night.resolve is None or outcome.word in ("failed", "nothing-new"):
         return None
     plan = night.resolve.plan
-    return {
-        "fingerprint": plan.fingerprint,
-        "run_id": night.run_id,
-        "outcome": outcome.word,
-        "listing_digest": plan.listing.digest,
-        "preset_digest": plan.preset_digest,
-        "code_version": plan.code_version,
-        "objects": plan.listing.objects,
-        "at": night.finished_at,
-    }
+    return JudgedRun(
+        fingerprint=plan.fingerprint,
+        run_id=night.run_id,
+        outcome=outcome.word,
+        listing_digest=plan.listing.digest,
+        preset_digest=plan.preset_digest,
+        code_version=plan.code_version,
+        objects=plan.listing.objects,
+        at=night.finished_at,
+    )
 
 
 def _metrics(scores: Scores) -> dict[str, Any]:

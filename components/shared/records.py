@@ -6,10 +6,12 @@ Everything that a promotion moves stands in a single document, `Pointers`, so th
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
+from components.shared.errors import ContractError
 from components.shared.findings.evaluation import Verdict
 from components.shared.run_plan import Pointer
+from components.shared.serialization import from_json, json_object
 
 Action = Literal["promote", "approve", "reject", "rollback", "withdraw", "anchor"]
 
@@ -146,3 +148,74 @@ class ServedRow:
     entropy: float
     width: int
     height: int
+
+
+RECORD_VERSION = 1
+
+
+@dataclass(frozen=True)
+class JudgedRun:
+    """The last run of a model that was judged, under the key `last-night`.
+
+    Attributes:
+        fingerprint: of its run plan; equal to the next run's means that nothing is new.
+        outcome: one of `components.shared.run_plan.OUTCOME_WORDS`.
+        listing_digest: of its run plan's listing.
+        objects: how many objects held images.
+        at: when it ended, UTC, ISO 8601.
+        layout_version: a record without one is of the first version.
+    """
+
+    fingerprint: str
+    run_id: str = ""
+    outcome: str = ""
+    listing_digest: str = ""
+    preset_digest: str = ""
+    code_version: str = ""
+    objects: int = 0
+    at: str = ""
+    layout_version: int = RECORD_VERSION
+
+
+@dataclass(frozen=True)
+class AcceptedSnapshot:
+    """The last snapshot of a source that validation accepted.
+
+    Attributes:
+        run_id: the run that accepted it.
+        layout_version: a record without one is of the first version.
+    """
+
+    snapshot_id: str
+    run_id: str = ""
+    layout_version: int = RECORD_VERSION
+
+
+class NewerRecordError(ContractError):
+    """A record that a newer version of the code wrote."""
+
+
+Record = TypeVar("Record", JudgedRun, AcceptedSnapshot)
+
+
+def read_record(kind: type[Record], content: bytes | None, name: str) -> Record | None:
+    """Return the record that a store's value holds; None where there is no value.
+
+    Args:
+        name: of the record, for errors: its key in the store.
+
+    Raises:
+        NewerRecordError: a newer version of the code wrote it.
+        ContractError: it holds something else.
+    """
+    if content is None:
+        return None
+    version = json_object(content).get("layout_version", RECORD_VERSION)
+    if isinstance(version, int) and version > RECORD_VERSION:
+        raise NewerRecordError(
+            f"{name} was written by newer code",
+            expected=f"version {RECORD_VERSION}",
+            received=f"version {version}",
+            fix="run the images of the newer version: schedule the pipeline again",
+        )
+    return from_json(kind, content, name)

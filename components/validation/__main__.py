@@ -21,6 +21,7 @@ from components.shared.errors import EmotionError
 from components.shared.findings import ValidateFindings
 from components.shared.inference.versions import night_plan, version_folder
 from components.shared.preset import Preset
+from components.shared.records import AcceptedSnapshot, read_record
 from components.shared.run_plan import NightPlan
 from components.shared.serialization import from_json, to_pretty_json
 from components.shared.step.executor_output import ExecutorOutput, write_document
@@ -171,13 +172,9 @@ def _accept(store: Store, source_id: str, snapshot_id: str, run_id: str, statist
     if store.read(key) != statistics:
         store.write(key, statistics)
     pointer = keys.accepted_snapshot(source_id)
-    current = store.read(pointer)
-    accepted = {"snapshot_id": snapshot_id, "run_id": run_id}
-    if (
-        current is None
-        or from_json(dict[str, str], current, pointer).get("snapshot_id") != snapshot_id
-    ):
-        store.write(pointer, to_pretty_json(accepted).encode())
+    current = read_record(AcceptedSnapshot, store.read(pointer), pointer)
+    if current is None or current.snapshot_id != snapshot_id:
+        store.write(pointer, to_pretty_json(AcceptedSnapshot(snapshot_id, run_id)).encode())
 
 
 def _publish(output: ExecutorOutput, findings: ValidateFindings, snapshot: Snapshot) -> None:

@@ -12,6 +12,7 @@ from rich.syntax import Syntax
 
 from components.shared.artifacts.contract import write_atomically
 from components.shared.errors import InputError
+from components.shared.records import AcceptedSnapshot, read_record
 from components.shared.serialization import json_object, to_json
 from components.shared.store import keys
 from components.shared.store.interface import Store as OpenStore
@@ -138,9 +139,11 @@ def _accepted(store: OpenStore, preset: str) -> set[str]:
     found = set()
     for key in store.list("snapshots"):
         if key.endswith("/accepted") and key.count("/") == 2:
-            pointer = json_object(store.read(key))
-            evidence = json_object(store.read(keys.evidence(pointer.get("run_id", ""), "resolve")))
+            accepted = read_record(AcceptedSnapshot, store.read(key), key)
+            if accepted is None:
+                continue
+            evidence = json_object(store.read(keys.evidence(accepted.run_id, "resolve")))
             resolved = json_object(evidence.get("findings", {}).get("preset_json"))
             if resolved.get("name") == preset:
-                found.add(pointer.get("snapshot_id", ""))
+                found.add(accepted.snapshot_id)
     return found

@@ -17,7 +17,8 @@ from components.shared.artifacts.contract import (
 )
 from components.shared.errors import ContractError, InputError
 from components.shared.preset import Preset
-from components.shared.serialization import from_json, json_object, to_json
+from components.shared.records import AcceptedSnapshot, read_record
+from components.shared.serialization import from_json, to_json
 from components.shared.store import keys
 from components.shared.store.interface import Store as StoreOf
 from components.shared.store.interface import open_store
@@ -93,13 +94,15 @@ def _accepted(store: StoreOf, preset: Preset, wanted: str) -> str:
         source, _, name = key.removeprefix("snapshots/").partition("/")
         if name != "accepted":
             continue
-        pointer = json_object(store.read(key))
-        place = keys.snapshot(source, str(pointer.get("snapshot_id", "")))
+        accepted = read_record(AcceptedSnapshot, store.read(key), key)
+        if accepted is None:
+            continue
+        place = keys.snapshot(source, accepted.snapshot_id)
         content = store.read(f"{place}/{MARKERS['examples']}")
         if content and from_json(Snapshot, content, "snapshot").labels == preset.data.labels:
-            found[str(pointer["snapshot_id"])] = place
-            if str(pointer.get("run_id")).endswith(f"-{preset.name}"):
-                own.add(str(pointer["snapshot_id"]))
+            found[accepted.snapshot_id] = place
+            if accepted.run_id.endswith(f"-{preset.name}"):
+                own.add(accepted.snapshot_id)
     fitting = [
         place
         for name, place in found.items()

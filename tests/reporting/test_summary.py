@@ -131,6 +131,7 @@ def test_a_judged_night_is_remembered(run, name):
         "preset_digest": plan.preset_digest,
         "code_version": plan.code_version,
         "objects": 5410,
+        "layout_version": 1,
     }
 
 

@@ -167,6 +167,7 @@ def test_a_good_night_goes_and_is_remembered(tmp_path: Path) -> None:
     assert json.loads(store.read(keys.accepted_snapshot("tests")) or b"{}") == {
         "snapshot_id": snapshot_id,
         "run_id": "r1",
+        "layout_version": 1,
     }
     kept = [key.removeprefix("runs/r1/") for key in store.list("runs/r1")]
     assert found.data_docs in kept

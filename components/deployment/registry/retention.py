@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Literal
 
 from components.deployment.registry.approval import requests
 from components.deployment.registry.registry import Registry, model_names
-from components.shared.records import Decision, Pointers
+from components.shared.records import AcceptedSnapshot, Decision, Pointers, read_record
 from components.shared.run_plan import Pointer
 from components.shared.store import keys
 from components.shared.store.interface import Entry, Store
@@ -153,8 +152,9 @@ def _young(used: float, before: float) -> tuple[str, ...]:
 
 
 def _accepted(store: Store, source_id: str) -> str | None:
-    content = store.read(keys.accepted_snapshot(source_id))
-    return None if content is None else str(json.loads(content).get("snapshot_id"))
+    key = keys.accepted_snapshot(source_id)
+    accepted = read_record(AcceptedSnapshot, store.read(key), key)
+    return accepted.snapshot_id if accepted else None
 
 
 def _seconds(at: str) -> float:

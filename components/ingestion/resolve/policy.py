@@ -6,21 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from components.shared.preset import RetrainPolicy
+from components.shared.records import JudgedRun
 from components.shared.text import percent
-
-
-@dataclass(frozen=True)
-class LastNight:
-    """The last judged night of a model, as reporting recorded it under `last-night`. ``at``: when, UTC, ISO 8601."""
-
-    fingerprint: str
-    run_id: str = ""
-    outcome: str = ""
-    listing_digest: str = ""
-    preset_digest: str = ""
-    code_version: str = ""
-    objects: int = 0
-    at: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,8 +36,8 @@ def counts_objects(policy: RetrainPolicy) -> bool:
 
 
 def decide(
-    tonight: LastNight,
-    last: LastNight | None,
+    tonight: JudgedRun,
+    last: JudgedRun | None,
     *,
     force: bool,
     policy: RetrainPolicy = RetrainPolicy(),  # noqa: B008 - frozen
@@ -86,7 +73,7 @@ def decide(
 
 
 def _changes(
-    tonight: LastNight, last: LastNight, policy: RetrainPolicy, around: Circumstances
+    tonight: JudgedRun, last: JudgedRun, policy: RetrainPolicy, around: Circumstances
 ) -> Iterator[tuple[str, bool]]:
     """What differs from the last judged night, and whether it is enough for work."""
     known = False

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
+import sys
 from datetime import datetime, timezone
 
 from components.ingestion.curation.decisions import overlays_digest
 from components.ingestion.decode.memory import be_frugal
 from components.ingestion.resolve.listing_changes import changed_since, keep
-from components.ingestion.resolve.policy import Circumstances, LastNight, counts_objects, decide
+from components.ingestion.resolve.policy import Circumstances, counts_objects, decide
 from components.ingestion.sources.open import Gathered, gather, slug
-from components.shared.errors import EmotionError, InputError
+from components.shared.errors import ContractError, EmotionError, InputError
 from components.shared.findings import ResolveFindings
 from components.shared.preset import DataPolicy, Preset
 from components.shared.preset.sources import separate_uris
-from components.shared.records import DriftRecord, Pointers
+from components.shared.records import (
+    AcceptedSnapshot,
+    DriftRecord,
+    JudgedRun,
+    NewerRecordError,
+    Pointers,
+    read_record,
+)
 from components.shared.run_plan import ListedSource, Listing, NightPlan
 from components.shared.serialization import digest, from_json, to_json
-from components.shared.step.frame import Context
+from components.shared.step.frame import Context, one_line
 from components.shared.store import keys
 from components.shared.store.interface import Store
 from components.shared.store.registry import read_pointers
@@ -107,14 +114,14 @@ def _make(
     preset_digest = digest(context.preset)
     overlays = overlays_digest(store, listing.source_id)
     fingerprint = _fingerprint(listing.digest, preset_digest, code_version, overlays)
-    tonight = LastNight(
+    tonight = JudgedRun(
         fingerprint,
         listing_digest=listing.digest,
         preset_digest=preset_digest,
         code_version=code_version,
         objects=listing.objects,
     )
-    last, pointers = _last_night(store, model_name), read_pointers(store, model_name)
+    last, pointers = _last_judged(store, model_name), read_pointers(store, model_name)
     changed = None
     if counts_objects(policy):
         keep(store, listing, gathered.place)
@@ -148,7 +155,7 @@ def _fingerprint(listing_digest: str, preset_digest: str, code_version: str, ove
     return digest([listing_digest, preset_digest, code_version, *([overlays] if overlays else [])])
 
 
-def _drift(store: Store, model_name: str, pointers: Pointers, last: LastNight | None) -> str:
+def _drift(store: Store, model_name: str, pointers: Pointers, last: JudgedRun | None) -> str:
     """What `emotion drift` found of the champion since the last judged night, in words; empty for nothing."""
     content = store.read(keys.drift(model_name))
     if content is None or pointers.champion is None:
@@ -202,22 +209,23 @@ def _own_plan_key(run_id: str) -> str:
     return f"{keys.run(run_id)}/plan.json"
 
 
-def _last_night(store: Store, model_name: str) -> LastNight | None:
-    text = store.read(keys.pointer(model_name, "last-night"))
-    if text is None:
-        return None
+def _last_judged(store: Store, model_name: str) -> JudgedRun | None:
+    """Return the last judged run of a model; an empty record where it can't be read.
+
+    Raises:
+        NewerRecordError: a newer version of the code wrote it.
+    """
+    key = keys.pointer(model_name, "last-night")
     try:
-        value = json.loads(text)
-        names = {field.name for field in dataclasses.fields(LastNight)}
-        return from_json(
-            LastNight,
-            json.dumps({key: item for key, item in value.items() if key in names}),
-            "last-night",
-        )
-    except (ValueError, AttributeError, EmotionError):
-        return LastNight("")  # a torn or foreign record must not keep a night from running
+        return read_record(JudgedRun, store.read(key), key)
+    except NewerRecordError:
+        raise
+    except ContractError as error:  # a torn record must not keep a run from its work
+        print(f"taken for the first run: {one_line(error)}", file=sys.stderr)
+        return JudgedRun("")
 
 
 def _accepted_snapshot(store: Store, source: str) -> str | None:
-    text = store.read(keys.accepted_snapshot(source))
-    return str(json.loads(text)["snapshot_id"]) if text is not None else None
+    key = keys.accepted_snapshot(source)
+    accepted = read_record(AcceptedSnapshot, store.read(key), key)
+    return accepted.snapshot_id if accepted else None

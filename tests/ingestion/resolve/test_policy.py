@@ -12,20 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.ingestion.resolve.listing_changes import difference, packed
-from components.ingestion.resolve.policy import Circumstances, LastNight, decide
+from components.ingestion.resolve.policy import Circumstances, decide
 from components.ingestion.sources.storage.storage import Entry
 from components.shared.errors import InputError
 from components.shared.preset import RetrainPolicy
-from components.shared.records import DriftRecord, Pointers
+from components.shared.records import DriftRecord, JudgedRun, Pointers
 from components.shared.run_plan import Pointer
 from components.shared.serialization import to_json
 from components.shared.store import keys
 from tests.ingestion.support import Bench, as_folder, bench, class_folders, face
 
-LAST = LastNight(
+LAST = JudgedRun(
     "f0", "r0", "rejected", "l0", "p0", "c0", objects=1000, at="2026-11-01T02:00:00+00:00"
 )
-SAME = LastNight("f0", listing_digest="l0", preset_digest="p0", code_version="c0", objects=1000)
+SAME = JudgedRun("f0", listing_digest="l0", preset_digest="p0", code_version="c0", objects=1000)
 GROWN = replace(SAME, fingerprint="f1", listing_digest="l1", objects=1020)
 BY_COUNT = RetrainPolicy(changed_objects=50)
 BY_SHARE = RetrainPolicy(changed_objects=None, changed_share=0.05)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from components.ingestion.resolve.policy import LastNight, decide
+from components.ingestion.resolve.policy import decide
 from components.ingestion.resolve.resolve import source_id
-from components.shared.records import Pointers
+from components.shared.errors import ContractError
+from components.shared.records import JudgedRun, Pointers
 from components.shared.run_plan import Pointer
 from components.shared.serialization import to_json
 from components.shared.step.preset_argument import preset_of_run, read_preset
@@ -270,9 +271,25 @@ def test_a_damaged_record_of_the_last_night_does_not_stop_the_next(
     assert night.output("work") == "new"
 
 
+@pytest.mark.parametrize("record", ["last-night", "accepted"])
+def test_a_record_of_newer_code_is_refused_and_stays(
+    night: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str], record: str
+) -> None:
+    source = as_zip(tmp_path / "faces.zip", class_folders())
+    key = {
+        "last-night": keys.pointer("small", "last-night"),
+        "accepted": keys.accepted_snapshot(source_id(str(source))),
+    }[record]
+    content = b'{"layout_version": 2, "of a later day": true}'
+    night.store.write(key, content)
+    assert night.resolve(source) == ContractError.exit_code
+    assert f"{key} was written by newer code; expected version 1" in capsys.readouterr().err
+    assert night.store.read(key) == content
+
+
 def test_a_failed_night_is_tried_again() -> None:
-    tonight = LastNight("f", objects=3)
-    assert decide(tonight, LastNight("f", "r0", "failed"), force=False)[0]
+    tonight = JudgedRun("f", objects=3)
+    assert decide(tonight, JudgedRun("f", "r0", "failed"), force=False)[0]
 
 
 def test_the_plan_names_champion_anchor_and_accepted_snapshot(night: Bench, tmp_path: Path) -> None:
