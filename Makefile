@@ -23,6 +23,7 @@ NAME ?=
 REGISTRY ?=
 GPU ?=
 KEY ?=
+COMPONENT ?=
 SCRIPTS := .ci/run $(wildcard infra/*/*.sh)
 RUN_OPTIONS := $(if $(PRESET),--preset $(PRESET)) $(if $(DATA),--data '$(DATA)') $(if $(NIGHT),--night $(NIGHT)) $(if $(RUNNER),--runner $(RUNNER))
 
@@ -44,9 +45,9 @@ install: ## Install every component's environment into .venvs
 	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) $(ENVIRONMENTS)
 
 .PHONY: test
-test: install ## The fast tests of every component, each in its own environment
+test: install ## The fast tests, each folder in its own environment; COMPONENT=training or COMPONENT=gate runs one
 	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) $(TEST_ENVIRONMENTS)
-	@$(PYTHON) tests/run.py
+	@$(PYTHON) tests/run.py $(COMPONENT)
 
 .PHONY: test-slow
 test-slow: install ## Kills, soaks and long runs
@@ -54,13 +55,14 @@ test-slow: install ## Kills, soaks and long runs
 	@$(PYTHON) tests/run.py --slow
 
 .PHONY: check
-check: ## Lint, types, spelling and shell scripts
+check: ## Lint, types, spelling, shell scripts, README and docs
 	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) check
 	@$(VENVS)/check/bin/ruff check .
 	@$(VENVS)/check/bin/ruff format --check .
 	@$(VENVS)/check/bin/mypy
 	@$(VENVS)/check/bin/codespell
 	@$(VENVS)/check/bin/shellcheck --external-sources $(SCRIPTS)
+	@$(PYTHON) infra/docs.py
 
 .PHONY: format
 format: ## Format the code

@@ -117,11 +117,11 @@ def _bootstrap_uv(version: str) -> None:
 
 def _make(name: str) -> bool:
     """Make one environment unless it is what its lock says. True when something was installed."""
-    folder, lock = VENVS / name, lock_of(name)
-    stamp, wanted = (
-        folder / ".lock.sha256",
-        hashlib.sha256(lock.read_bytes() + sys.version.encode() + str(ROOT).encode()).hexdigest(),
-    )
+    folder, lock, stamp = VENVS / name, lock_of(name), VENVS / name / ".lock.sha256"
+    content = lock.read_bytes() + sys.version.encode() + str(ROOT).encode()
+    if name == "pipelines":
+        content += repr(_scripts()).encode()
+    wanted = hashlib.sha256(content).hexdigest()
     if stamp.exists() and stamp.read_text() == wanted:
         return False
     print(f"installing {name} …", flush=True)
@@ -141,6 +141,13 @@ def _make(name: str) -> bool:
         _run([*install, "--editable", ROOT])
     stamp.write_text(wanted)
     return True
+
+
+def _scripts() -> object:
+    """Return the commands that installing this project makes."""
+    import tomllib  # older Pythons lack it; what they are told comes before
+
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 
 
 def _test_tools() -> None:

@@ -22,6 +22,7 @@ TEXTS = {
         "pipelines/**/*.py",
         "components/**/*.py",
         "README.md",
+        "docs/**/*.md",
     )
     for path in ROOT.glob(pattern)
 }

@@ -1,4 +1,4 @@
-"""Every `emotion …` that the README, a help text or a message shows is one that the command takes."""
+"""Every `emotion …` that README, docs, a help text or a message shows is one that the command takes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SOURCES = [
     for name in ("pipelines", "components", "infra", "benchmarks")
     for path in sorted((ROOT / name).rglob("*"))
 ]
-README = ROOT / "README.md"
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -75,10 +75,10 @@ def complaint(line: str, *, whole: bool) -> str:
     )
 
 
-def test_the_readmes_commands() -> None:
-    text = README.read_text()
+def test_the_documented_commands() -> None:
+    text = "\n".join(page.read_text() for page in PAGES)
     blocks, sentences = in_blocks(text), in_sentences(text)
-    assert len(blocks) >= 4
+    assert len(blocks) >= 12
     assert len(sentences) > 20
     found = [complaint(line, whole=True) for line in blocks] + [
         complaint(line, whole=False) for line in sentences
@@ -86,9 +86,10 @@ def test_the_readmes_commands() -> None:
     assert [one for one in found if one] == []
 
 
-def test_the_readmes_targets_of_make() -> None:
+def test_the_documented_targets_of_make() -> None:
+    text = "\n".join(page.read_text() for page in PAGES)
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"(?:`|^ {4}| && )make ([a-z-]+)", README.read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:`|^ {4}| && )make ([a-z-]+)", text, re.MULTILINE))
     assert len(named) > 8
     assert named <= targets
 
