@@ -198,7 +198,7 @@ def _lock(names: list[str]) -> None:
 
 
 def lock_of(name: str) -> Path:
-    """The lock file of a dependency group."""
+    """Return the lock file of a dependency group."""
     return LOCKS.get(name, ROOT / "components" / name / "requirements.lock")
 
 

@@ -59,7 +59,7 @@ def code_version(root: Path = ROOT) -> str:
 
 
 def git_commit(root: Path = ROOT) -> str:
-    """The checkout's commit, with ``+changes`` when the tree differs from it; empty outside git."""
+    """Return the checkout's commit, with ``+changes`` when the tree differs from it; empty outside git."""
     try:
         commit = subprocess.run(
             ["git", "rev-parse", "--short=12", "HEAD"],

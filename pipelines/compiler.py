@@ -18,7 +18,7 @@ _IMAGE_LINE = re.compile(r"^(\s+(?:image: |value: |- ))(emotion-[a-z]+)$", re.MU
 
 
 def compile_pipeline(images: Mapping[str, str], cluster: Cluster) -> str:
-    """The compiled pipeline with each component's symbolic image replaced.
+    """Return the compiled pipeline with each component's symbolic image replaced.
 
     Args:
         images: symbolic name (``emotion-training``) to the reference that a cluster pulls.
@@ -31,7 +31,7 @@ def compile_pipeline(images: Mapping[str, str], cluster: Cluster) -> str:
 
 
 def for_a_desk(compiled: str) -> str:
-    """The same pipeline for one machine.
+    """Return the same pipeline for one machine.
 
     A failed step ends the run at once, and a person resumes it; there are no variables of a pod,
     and no workflow whose id would name the run: kfp makes another one whenever a run is resumed.

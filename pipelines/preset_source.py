@@ -21,7 +21,7 @@ def of(name: str) -> tuple[Path, str]:
 
 
 def edited(source: str, before: TrainingPolicy, after: TrainingPolicy) -> str:
-    """The source with what differs between two policies put into its TrainingPolicy, Stage and Augmentation calls.
+    """Return the source with what differs between two policies put into its TrainingPolicy, Stage and Augmentation calls.
 
     Raises:
         InputError: the source has no such call, as where a preset takes another's policy.

@@ -95,7 +95,7 @@ class Resources:
     secrets: tuple[Secret, ...] = (OBJECT_STORE,)
 
     def recorded(self) -> str:
-        """What the evidence of the step says about itself, as JSON: the cost of a night is reckoned from it."""
+        """Return what the evidence of the step says about itself, as JSON: the cost of a night is reckoned from it."""
         figures = {
             "cpu": float(self.cpu),
             "memory_gb": float(self.memory.removesuffix("G")),
@@ -172,7 +172,7 @@ RUN = dsl.PipelineConfig(
 
 
 def tasks_for(device: str, *, gpus: bool) -> dict[str, Resources]:
-    """What each task gets for presets that train on a device.
+    """Return what each task gets for presets that train on a device.
 
     Args:
         device: of the preset, cpu or gpu. gpus: False where the cluster has none: a preset for GPUs

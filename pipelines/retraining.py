@@ -24,7 +24,7 @@ from pipelines.resources import RUN, Cluster
 
 @contextmanager
 def when(condition: object, name: str, title: str) -> Iterator[None]:
-    """A condition with a name that is unique across nested pipelines, and a title for people.
+    """Open a condition with a name that is unique across nested pipelines, and a title for people.
 
     kfp numbers conditions per pipeline, and renumbers those that collide in the order of a protobuf
     map, which differs from process to process.
@@ -36,7 +36,7 @@ def when(condition: object, name: str, title: str) -> Iterator[None]:
 
 
 def retraining(cluster: Cluster) -> BaseComponent:
-    """The pipeline with the sizes, volumes and default parameters of a cluster."""
+    """Return the pipeline with the sizes, volumes and default parameters of a cluster."""
     place = cluster.place
 
     @dsl.pipeline(name="promote")

@@ -189,7 +189,7 @@ class _Workflow:
         self.weight += sum(len(_json(text)) + 120 for text in texts) + 1_000 * len(components)
 
     def dag(self, path: str, component: Json, values: Json) -> None:
-        """The nodes of a DAG's template and of its tasks."""
+        """Add the nodes of a DAG's template and of its tasks."""
         self.add(path, "DAG", {"parent-dag-id": "100"})
         passed_over = self._passed_over(path, component, values)
         for name, task in _in_order(component["dag"]["tasks"]):
@@ -287,7 +287,7 @@ class _Workflow:
         inputs: Mapping[str, str],
         outputs: Mapping[str, str] | None = None,
     ) -> None:
-        """The pair of nodes of a template: the one that retries, and its attempt."""
+        """Add the pair of nodes of a template: the one that retries, and its attempt."""
         name = f"{_NAME}(0).{path.replace('.', '(0).')}"
         common: Json = {
             "id": f"{_NAME}-0000000000",
@@ -363,7 +363,7 @@ def _in_order(tasks: Json) -> list[tuple[str, Json]]:
 
 
 def _inputs(task: Json, definition: Json, values: Json) -> Json:
-    """What the task's parameters will be, as long as they can get."""
+    """Return what the task's parameters will be, as long as they can get."""
     status = {
         "state": "COMPLETE",
         "pipelineTaskName": [*task.get("dependentTasks", ()), ""][0],
@@ -452,7 +452,7 @@ def _resources(container: Json) -> Json:
 def _pod_spec_patch(
     words: list[str], container: Json, kubernetes: Json, definition: Json, executor_input: Json
 ) -> Json:
-    """What the driver lays over the executor's pod."""
+    """Return what the driver lays over the executor's pod."""
     launcher = [
         "/kfp-launcher/launch",
         "--pipeline_name",

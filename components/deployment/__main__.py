@@ -151,7 +151,7 @@ def deploy(
 def _prepared(
     served: Served, policy: ServingPolicy, model: Path, registry: Registry, tools_of: ToolsOf | None
 ) -> Callable[..., RolloutFindings] | None:
-    """What brings the version to the cluster's traffic, where the preset says so; a second time it continues."""
+    """Return what brings the version to the cluster's traffic, where the preset says so; a second time it continues."""
     if policy.rollout is None:
         return None
     from components.deployment.rollout import step
@@ -163,7 +163,7 @@ def _prepared(
 
 
 def _signature(context: Context, arguments: argparse.Namespace, manifest: ModelManifest) -> str:
-    """The version's signature, made here where the key is; refuses an unsigned version where the preset names a public key."""
+    """Return the version's signature, made here where the key is; refuses an unsigned version where the preset names a public key."""
     content, policy = (arguments.model / MARKERS["model"]).read_bytes(), context.preset.serving
     return sealed(
         context.store,

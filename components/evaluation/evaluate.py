@@ -243,7 +243,7 @@ def _samples(
 
 
 def _publish(context: Context, arguments: argparse.Namespace, findings: EvaluateFindings) -> None:
-    """The same figures as KFP metadata and as small files."""
+    """Write the same figures as KFP metadata and as small files."""
     challenger, champion, anchor = findings.challenger, findings.champion, findings.anchor
     values = {
         "rows": challenger.rows,

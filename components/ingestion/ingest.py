@@ -239,7 +239,7 @@ def _read(
 
 
 def _done(home: Path, spans: Sequence[Span], rows: int) -> Callable[[], int]:
-    """Counts the rows that needn't be read, and those of the spans whose part is written."""
+    """Return what counts the rows that needn't be read, and those of the spans whose part is written."""
     others = rows - sum(len(span.rows) for span in spans)
     return lambda: others + sum(len(spans[number].rows) for number in files_of_parts.done(home))
 

@@ -116,7 +116,7 @@ def _notify(store: Store, key: str, told: dict[str, str], webhook_file: Path | N
 
 
 def _preset(store: Store, run_id: str) -> Preset | None:
-    """The preset that resolve stored; None where resolve never came so far, or what it stored can't be read."""
+    """Return the preset that resolve stored; None where resolve never came so far, or what it stored can't be read."""
     try:
         return preset_of_run(store, run_id)
     except (EmotionError, OSError) as error:
@@ -157,7 +157,7 @@ def _is_later(store: Store, content: bytes | None, night: Night) -> bool:
 
 
 def _add_to_index(store: Store, summary: dict[str, Any]) -> None:
-    """The index is a view: what stops it mustn't stop the report."""
+    """Add the run to the index, which is a view: what stops it mustn't stop the report."""
     row = row_of(summary)
     try:
         if row is not None:
@@ -174,7 +174,7 @@ def _earlier_summary(store: Store, run: str) -> dict[str, Any]:
 
 
 def _read(store: Store, key: str) -> bytes | None:
-    """A value, or what stands for one that can't be read: no evidence problem may stop the report."""
+    """Return a value, or what stands for one that can't be read: no evidence problem may stop the report."""
     try:
         return store.read(key)
     except (EmotionError, OSError) as error:

@@ -76,7 +76,7 @@ class _Pod:
 
 
 def cost_of(steps: Iterable[Observed], prices: Prices | None, note: str = "") -> Cost:
-    """The cost of a night. A cached step took its time in an earlier attempt of the same run, and counts too."""
+    """Return the cost of a night. A cached step took its time in an earlier attempt of the same run, and counts too."""
     began = [
         step for step in steps if step.started_at and step.status not in ("missing", "skipped")
     ]
@@ -107,7 +107,7 @@ def cost_of(steps: Iterable[Observed], prices: Prices | None, note: str = "") ->
 
 
 def read_prices(content: bytes | None) -> tuple[Prices | None, str]:
-    """The prices that a store holds, and why there are none: a wrong file must not stop the report."""
+    """Return the prices that a store holds, and why there are none: a wrong file must not stop the report."""
     if content is None:
         return None, "the store has no prices.json"
     try:
@@ -117,7 +117,7 @@ def read_prices(content: bytes | None) -> tuple[Prices | None, str]:
 
 
 def as_summary(cost: Cost) -> dict[str, Any]:
-    """The cost as the night's summary holds it, also in words."""
+    """Return the cost as the night's summary holds it, also in words."""
     return asdict(cost) | {"words": in_words(cost)}
 
 
@@ -134,7 +134,7 @@ def in_words(cost: Cost) -> str:
 
 
 def _pod(step: Observed) -> _Pod | None:
-    """What the step's pod was promised; None at a desk."""
+    """Return what the step's pod was promised; None at a desk."""
     try:
         told = json.loads(step.environment["resources"])
         hours = (step.seconds + step.earlier_seconds) / HOUR

@@ -126,7 +126,7 @@ class Night:
 
 
 def read_night(run_id: str, contents: Mapping[str, bytes | None]) -> Night:
-    """The night that the evidence of its steps tells of.
+    """Return the night that the evidence of its steps tells of.
 
     Args:
         contents: evidence file per step; None or absent where there is none.
@@ -149,7 +149,7 @@ def read_night(run_id: str, contents: Mapping[str, bytes | None]) -> Night:
 
 
 def _of_this_attempt(step: Observed, began: str) -> Observed:
-    """A resumed run keeps what succeeded before it; resolve always runs anew, so its start divides the attempts."""
+    """Return the steps that count: a resumed run keeps what succeeded before it; resolve always runs anew, so its start divides the attempts."""
     if step.status == "succeeded":
         return replace(step, cached=bool(began) and step.finished_at < began)
     if step.status in ("failed", "running") and began and step.started_at < began:

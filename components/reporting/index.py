@@ -50,12 +50,12 @@ class Index:
     rows: dict[str, Row]
 
     def with_row(self, row: Row) -> Index:
-        """The same index with this row, in the place of an earlier one of the same run."""
+        """Return the same index with this row, in the place of an earlier one of the same run."""
         return Index(self.rows | {row.run_id: row})
 
 
 def row_of(summary: Mapping[str, Any]) -> Row | None:
-    """The row of a run by its summary.json, or None where it isn't one."""
+    """Return the row of a run by its summary.json, or None where it isn't one."""
     try:
         challenger, champion = summary["metrics"]["challenger"], summary["metrics"]["champion"]
         reasons = summary.get("reasons") or []
@@ -92,7 +92,7 @@ class Model:
 
 
 def render_index(index: Index, linked: Container[str]) -> str:
-    """The page over all runs.
+    """Return the page over all runs.
 
     Args:
         linked: ids of the runs whose report stands beside the page, in a folder of that name.
@@ -123,7 +123,7 @@ def _model(name: str, rows: Iterable[Row]) -> Model:
 
 
 def _column(row: Row) -> Column:
-    """The champion's line shows who is champion after the night: the challenger, where it was promoted."""
+    """Return the points of the champion's line, which shows who is champion after the night: the challenger, where it was promoted."""
     after = row.accuracy if row.outcome == "blessed" else row.champion_accuracy
     told = f"{row.run_id}: {percent(row.accuracy or 0)}, {spaced(row.outcome)}"
     if row.champion_accuracy is not None:

@@ -35,7 +35,7 @@ def rebuild_index(store: Store) -> Index:
 
 
 def write_home_page(store: Store, home: Path) -> Path:
-    """The same page in a local folder of runs; only runs whose report stands there are linked.
+    """Return the same page in a local folder of runs; only runs whose report stands there are linked.
 
     Returns:
         Its path.
@@ -48,7 +48,7 @@ def write_home_page(store: Store, home: Path) -> Path:
 
 
 def gathered(store: Store) -> Index:
-    """The index as the runs' own summaries tell it."""
+    """Return the index as the runs' own summaries tell it."""
     rows: dict[str, Row] = {}
     for key in store.list("runs"):
         if key.count("/") == 2 and key.endswith("/summary.json"):

@@ -24,7 +24,7 @@ FEW_ROWS = 100
 
 
 def model_card(night: Night, found: EvaluateFindings, outcome: Outcome, preset: Preset) -> str:
-    """The card of the model that was evaluated tonight."""
+    """Return the card of the model that was evaluated tonight."""
     parts = [
         f"# {_text(preset.model_name)}, version {_text(found.challenger.version)}",
         f"Judged in run {_text(night.run_id)}: **{_text(outcome.word.replace('-', ' '))}**. {_text(' '.join(outcome.reasons))}",
@@ -129,7 +129,7 @@ def _results(found: EvaluateFindings) -> list[str]:
 
 
 def _limits(night: Night, found: EvaluateFindings) -> str:
-    """What the figures don't cover, with those classes and slices where they are worst or rest on few rows."""
+    """Return what the figures don't cover, with those classes and slices where they are worst or rest on few rows."""
     sentences = [
         "Accuracy was measured on this data alone: other cameras, crops, ages and skin tones were not measured.",
         "Probabilities are calibrated on held-out training rows.",

@@ -23,7 +23,7 @@ MAX_PAUSE_SECONDS = 60.0
 
 
 def message(summary: dict[str, Any], outcome: Outcome) -> dict[str, str]:
-    """What is said, as JSON that Slack's incoming webhooks take, and others read."""
+    """Return the message as JSON that Slack's incoming webhooks take, and others read."""
     lines = [
         f"{outcome.word}: {outcome.headline} ({summary['preset']}, run {summary['run_id']})",
         outcome.sentence,
@@ -44,7 +44,7 @@ def message(summary: dict[str, Any], outcome: Outcome) -> dict[str, str]:
 
 
 def remedy(summary: dict[str, Any], outcome: Outcome) -> str:
-    """What a person does about a failed night."""
+    """Return what a person does about a failed night."""
     step, run = outcome.failed_step, summary["run_id"]
     if not (summary.get("cost") or {}).get("on_cluster"):
         return "`emotion run --resume` continues it; finished steps are skipped"

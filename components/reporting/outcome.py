@@ -71,7 +71,7 @@ def judge(night: Night, pipeline_error: str = "") -> Outcome:
 
 
 def pipeline_error(status: str) -> str:
-    """What the final status that Kubeflow Pipelines passes to an exit handler says went wrong; empty if nothing."""
+    """Return what the final status that Kubeflow Pipelines passes to an exit handler says went wrong; empty if nothing."""
     try:
         value = json.loads(status)
         state = str(value.get("state", ""))
@@ -85,7 +85,7 @@ def pipeline_error(status: str) -> str:
 
 
 def _ended(night: Night) -> Outcome | None:
-    """The outcome of a night whose steps all ended well, or None where the flow broke off."""
+    """Return the outcome of a night whose steps all ended well, or None where the flow broke off."""
     if night.resolve and night.resolve.plan.work == "nothing-new":
         champion = night.resolve.plan.champion
         sentence = "Nothing was trained: data, code and preset are those of the last judged night, or too close to them."

@@ -15,7 +15,7 @@ from components.shared.records import JudgedRun
 def summarize(
     night: Night, outcome: Outcome, preset: Preset | None, report: str, cost: Cost
 ) -> dict[str, Any]:
-    """The summary of a night.
+    """Return the summary of a night.
 
     Args:
         preset: of the run; None where resolve stored none. report: location of the page in the

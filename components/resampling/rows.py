@@ -63,7 +63,7 @@ def training_rows(folder: Path, snapshot: Snapshot, labels: tuple[str, ...]) -> 
 
 
 def plan_table(training: pa.Table, plan: Plan) -> pa.Table:
-    """The rows of plan.parquet, in the order of ``training``."""
+    """Return the rows of plan.parquet, in the order of ``training``."""
     labels = training["label"].to_pylist()
     weights = np.array([plan.class_weights[label] for label in labels], np.float32)
     columns = [training["example_id"], training["label"], pa.array(plan.repeats), pa.array(weights)]

@@ -29,7 +29,7 @@ class Taxonomy:
             )
 
     def label_of(self, name: str) -> str | None:
-        """The label that a source's class name means, or None when its images are left out.
+        """Return the label that a source's class name means, or None when its images are left out.
 
         Raises:
             UnknownNameError: the name is neither a label, an alias nor left out.
@@ -44,7 +44,7 @@ class Taxonomy:
         raise UnknownNameError("class", name, [*self.labels, *self.aliases, *self.left_out])
 
     def with_classes(self, classes: Mapping[str, str]) -> Taxonomy:
-        """This taxonomy with the class names of one source: each to a name known here, or to nothing to leave it out.
+        """Return this taxonomy with the class names of one source: each to a name known here, or to nothing to leave it out.
 
         Raises:
             UnknownNameError: a name that a class is said to mean isn't known.
@@ -91,7 +91,7 @@ FER2013_CODES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutra
 
 
 def _of_emotions(*labels: str, left_out: Sequence[str] = ()) -> Taxonomy:
-    """Some of the eight emotions as labels; the images of the others aren't used."""
+    """Return some of the eight emotions as labels; the images of the others aren't used."""
     aliases = {name: label for label in labels for name in _NAMES[label]}
     others = [
         name
@@ -128,7 +128,7 @@ TAXONOMIES: dict[str, Taxonomy] = {
 
 
 def taxonomy(name: str) -> Taxonomy:
-    """The taxonomy called ``name``. Raises UnknownNameError with the nearest name."""
+    """Return the taxonomy called ``name``. Raises UnknownNameError with the nearest name."""
     if name not in TAXONOMIES:
         raise UnknownNameError("taxonomy", name, TAXONOMIES)
     return TAXONOMIES[name]

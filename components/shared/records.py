@@ -80,7 +80,7 @@ class Pointers:
     anchor_candidate: Pointer | None = None
 
     def mended(self) -> Pointers:
-        """The same without an anchor that was sent back, as earlier versions of this code left it.
+        """Return the same without an anchor that was sent back, as earlier versions of this code left it.
 
         The anchor is then the one before it, else the champion.
         """

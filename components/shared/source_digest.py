@@ -33,7 +33,7 @@ def _digest(path: Path, modified: int, size: int) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """A syntax tree as tuples: node, then each field that holds something, by name."""
+    """Return a syntax tree as tuples: node, then each field that holds something, by name."""
     if isinstance(value, ast.AST):
         fields: list[Any] = [type(value).__name__]
         for name in value._fields:

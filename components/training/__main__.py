@@ -65,7 +65,7 @@ STEPS = {"train": Step("train the challenger and export it for serving", _train_
 
 
 def export(arguments: argparse.Namespace, scratch: Path) -> None:
-    """A file of a model in the store, for other projects."""
+    """Write a file of a model in the store, for other projects."""
     model = open_store(arguments.store).get_tree(arguments.key, MARKERS["model"], scratch / "model")
     import_keras(scratch / "keras")
     from components.training.export import interchange

@@ -19,7 +19,7 @@ _EXPORTED = ("model.tflite", "model.keras", "saved_model")
 
 
 def champion_of(context: Context) -> Path | None:
-    """The champion's verified folder where it has the preset's architecture, labels and input, else None."""
+    """Return the champion's verified folder where it has the preset's architecture, labels and input, else None."""
     preset = context.preset
     champion = read_pointers(context.store, preset.model_name).champion
     if champion is None:

@@ -144,7 +144,7 @@ def learn(
 
 
 def build(preset: Preset) -> keras.Model:
-    """The untrained network of a preset."""
+    """Return the untrained network of a preset."""
     policy = preset.training
     return models.build(
         policy.architecture, preset.data.image, len(preset.data.labels), policy.dropout, policy.l2
@@ -196,7 +196,7 @@ def _asked_to_stop() -> Iterator[Callable[[], bool]]:
 def _watch(
     context: Context, key: str, stop: Callable[[], bool], told: Callable[[Standing], None]
 ) -> Watch:
-    """Saves every epoch, and shows it; within a long epoch, a line every few seconds."""
+    """Return what saves every epoch and shows it; within a long epoch, a line every few seconds."""
     last_line = [time.monotonic()]
 
     def show(standing: Standing, note: str) -> None:
@@ -226,7 +226,7 @@ def _watch(
 
 
 def _write_tensorboard(context: Context, standing: Standing) -> None:
-    """The history so far as an event file of the run; replaced as a whole, so a resumed training leaves one curve."""
+    """Write the history so far as an event file of the run; replaced as a whole, so a resumed training leaves one curve."""
     if backend.name() == "tensorflow":
         from components.training.backend.files import tensorboard_events
 

@@ -160,7 +160,7 @@ def _earlier_statistics(store: Store, plan: NightPlan, distributions: ModuleType
 
 
 def _keep(store: Store, run: str, folder: Path) -> None:
-    """The page and the doubtful labels outlive the run's own artifacts; a second time writes the same names again."""
+    """Keep the page and the doubtful labels beyond the run's own artifacts; a second time writes the same names again."""
     for name in (DATA_DOCS, DOUBTFUL_LABELS):
         if (folder / name).is_file():
             store.write(f"{run}/{name}", (folder / name).read_bytes())
@@ -178,7 +178,7 @@ def _accept(store: Store, source_id: str, snapshot_id: str, run_id: str, statist
 
 
 def _publish(output: ExecutorOutput, findings: ValidateFindings, snapshot: Snapshot) -> None:
-    """What Kubeflow Pipelines shows of the judgement and compares between runs."""
+    """Write what Kubeflow Pipelines shows of the judgement and compares between runs."""
     rows = {
         f"{split} rows": sum(snapshot.counts.get(split, {}).values())
         for split in tables.USED_SPLITS

@@ -44,7 +44,7 @@ class Engine:
     host: str = ""
 
     def environment(self) -> dict[str, str]:
-        """What a docker command needs in its environment."""
+        """Return what a docker command needs in its environment."""
         return {
             **os.environ,
             "DOCKER_BUILDKIT": "1",
@@ -64,7 +64,7 @@ class Engine:
 
 
 def find_engine() -> Engine | None:
-    """An engine that answers: the one that the environment names, else the one that `start` started."""
+    """Return an engine that answers: the one that the environment names, else the one that `start` started."""
     for client in _clients(os.environ):
         for host in ("", f"unix://{SOCKET}"):
             engine = Engine(client, host)
@@ -74,7 +74,7 @@ def find_engine() -> Engine | None:
 
 
 def start() -> Engine:
-    """An engine that answers, started if need be.
+    """Return an engine that answers, started if need be.
 
     Raises:
         NoEngine: none is running and none can be started here.

@@ -24,7 +24,7 @@ PACKAGES = "dpkg-query --show --showformat '${Package} ${Version} ${Architecture
 
 
 def write_bill(engine: Engine, reference: str, folder: Path) -> Path:
-    """The bill of an image; written once, since a tag says what is in it.
+    """Return the bill of an image; written once, since a tag says what is in it.
 
     Raises:
         CalledProcessError: the image couldn't be asked.
@@ -74,7 +74,7 @@ def _bill(engine: Engine, reference: str, name: str, tag: str) -> dict[str, Any]
 
 
 def debian_component(line: str) -> dict[str, str]:
-    """A line of dpkg-query (name, version, architecture) as a component."""
+    """Return a line of dpkg-query (name, version, architecture) as a component."""
     name, version, architecture = line.split()
     purl = f"pkg:deb/debian/{quote(name)}@{quote(version, safe='.~-')}?arch={architecture}&distro=trixie"
     return {"type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl}

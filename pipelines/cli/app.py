@@ -256,7 +256,7 @@ def _show_size(size: WorkflowSize) -> None:
 
 
 def _drawn_faces(preset: str, night: str) -> str:
-    """The folder of drawn faces, brought to the asked night."""
+    """Return the folder of drawn faces, brought to the asked night."""
     if preset != presets.DEFAULT:
         raise InputError(
             f"the preset {preset} needs images",

@@ -73,7 +73,7 @@ def drift(
 
 
 def _serving(registry: Registry) -> str:
-    """The version that a rollout proved; the champion where none was rolled out."""
+    """Return the version that a rollout proved; the champion where none was rolled out."""
     pointer = registry.serving() or registry.pointers().champion
     if pointer is None:
         raise InputError(f"nothing serves of {registry.name}", fix="name a --version")

@@ -50,7 +50,7 @@ class Group(TyperGroup):
 
 
 def hint(*words: str, as_of: Sequence[str] = (), **options: Any) -> str:
-    """A command to type next.
+    """Return a command to type next.
 
     Args:
         words: path and arguments, such as ``"models", "approve", run``. as_of: see `complete`.
@@ -65,7 +65,7 @@ def hint(*words: str, as_of: Sequence[str] = (), **options: Any) -> str:
 
 
 def complete(line: str, as_of: Sequence[str] = ()) -> str:
-    """A command with the options in force that it takes and doesn't name.
+    """Return a command with the options in force that it takes and doesn't name.
 
     Args:
         line: ``emotion`` and what follows it. as_of: words of another command whose options hold
@@ -90,14 +90,14 @@ def complete(line: str, as_of: Sequence[str] = ()) -> str:
 
 
 def complete_all(text: str, as_of: Sequence[str] = ()) -> str:
-    """A text with every command in it completed: in backticks, or after a colon or "with" to the end of its line or a dot in the middle."""
+    """Return a text with every command in it completed: in backticks, or after a colon or "with" to the end of its line or a dot in the middle."""
     return _SHOWN.sub(
         lambda match: (match[1] or match[3]) + complete(match[2] or match[4], as_of), text
     )
 
 
 def _given(context: Any) -> dict[str, Any]:
-    """What a context's options were given as: on the command line, or by the group above."""
+    """Return what a context's options were given as: on the command line, or by the group above."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     return {
         name: context.params[name]
@@ -129,7 +129,7 @@ def _parsed(root: Any, words: list[str]) -> Any:
 
 
 def _command(command: Any, words: list[str]) -> tuple[Any, list[str]]:
-    """The command that words lead to, and what follows its path."""
+    """Return the command that words lead to, and what follows its path."""
     while words and words[0] in getattr(command, "commands", {}):
         command, words = command.commands[words[0]], words[1:]
     return command, words

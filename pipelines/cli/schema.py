@@ -33,7 +33,7 @@ app = typer.Typer(
 
 @app.callback()
 def schema() -> None:
-    """The curated schema of a preset: types, presence and domains of its columns."""
+    """Show and keep the curated schema of a preset: types, presence and domains of its columns."""
 
 
 @app.command()

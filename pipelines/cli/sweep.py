@@ -120,7 +120,7 @@ def _accepted(store: StoreOf, preset: Preset, wanted: str) -> str:
 
 
 def _sampling_plan(folder: Path, examples: Path, preset: Path) -> Path:
-    """The plan by the preset's own answer to imbalance, made once."""
+    """Return the plan by the preset's own answer to imbalance, made once."""
     plan, snapshot = folder / "plan", read_marker(examples, "examples", Snapshot)
     try:
         if read_marker(plan, "sampling_plan", Sampling).snapshot_id == snapshot.snapshot_id:

@@ -41,13 +41,13 @@ class Checks:
     unchecked: list[str] = field(default_factory=list)
 
     def require_none(self) -> None:
-        """Raises InputError with everything that is missing."""
+        """Require that nothing is missing. Raises InputError with everything that is."""
         if self.problems:
             raise InputError("; ".join(self.problems))
 
 
 def connect(context: str = "") -> client.ApiClient | None:
-    """A client of the cluster around this process, or of the kubeconfig's; None where neither is configured.
+    """Return a client of the cluster around this process, or of the kubeconfig's; None where neither is configured.
 
     Args:
         context: of the kubeconfig; its current one by default.
@@ -200,7 +200,7 @@ class _Node:
 
 
 def _node(found: Any) -> _Node | None:
-    """What a node offers; None for one that takes no pods."""
+    """Return what a node offers; None for one that takes no pods."""
     from pipelines.resources import GPU_POOL, GPU_RESOURCE
 
     offers, labels = found.status.allocatable or {}, found.metadata.labels or {}
@@ -229,14 +229,14 @@ class _Reader:
         self._unreachable = False
 
     def exists(self, what: str, read: Callable[..., Any], *arguments: str) -> bool | None:
-        """True or False; None where that can't be seen, which is noted unless ``what`` is empty."""
+        """Return true or False; None where that can't be seen, which is noted unless ``what`` is empty."""
         try:
             return self.read(what, read, *arguments) is not None or None
         except _Missing:
             return False
 
     def read(self, what: str, read: Callable[..., Any], *arguments: str) -> Any:
-        """What Kubernetes answers; None where it doesn't."""
+        """Return what Kubernetes answers; None where it doesn't."""
         if self._unreachable:
             return None
         try:

@@ -121,7 +121,7 @@ class Kubeflow(kfp.Client):  # type: ignore[misc]
         return str(runtime.get("workflow_manifest") or "") if isinstance(runtime, dict) else ""
 
     def log(self, run_id: str, pod: str) -> str:
-        """What a pod of a run printed, or printed before it was removed. The server offers it beside its API, so kfp has no method for it.
+        """Return what a pod of a run printed, or printed before it was removed. The server offers it beside its API, so kfp has no method for it.
 
         Raises:
             MissingLogError: the server has none. It says so with status 200 and an error in the
@@ -251,7 +251,7 @@ def every(page_of: Callable[..., Any], field: str, **arguments: Any) -> Iterator
 
 
 def called(name: str, field: str = "display_name") -> str:
-    """The server's filter for items of one name."""
+    """Return the server's filter for items of one name."""
     return json.dumps({"predicates": [{"operation": 1, "key": field, "stringValue": name}]})
 
 
@@ -301,7 +301,7 @@ def _existing(path: str) -> Path:
 
 
 def _line(text: str, where: str) -> str:
-    """A token or a cookie; it isn't shown where it is refused."""
+    """Return a token or a cookie; it isn't shown where it is refused."""
     line = text.strip()
     if not (line and line.isascii() and line.isprintable()):
         raise InputError(

@@ -23,7 +23,7 @@ class Log:
 
 
 def logs_of(client: Kubeflow, status: RunStatus, step: str) -> tuple[list[Log], list[str]]:
-    """The logs of every attempt that can be read, the earliest first, and in words what can't be; else what the step left in the store.
+    """Return the logs of every attempt that can be read, the earliest first, and in words what can't be; else what the step left in the store.
 
     The server reads a pod's log, and where that fails, the one that Argo archived (KFP 2.17.0:
     backend/src/apiserver/resource/resource_manager.go, ReadLog); it doesn't say which.

@@ -24,7 +24,7 @@ RECORD = code_version.ROOT / "build" / "images.json"
 
 
 def compiled_for(registry: str, cluster: Cluster, *, record: Path = RECORD) -> str:
-    """The pipeline for a cluster: images by digest where pushing them recorded one, else by tag in ``registry``.
+    """Return the pipeline for a cluster: images by digest where pushing them recorded one, else by tag in ``registry``.
 
     Raises:
         InputError: neither says where an image is, the record is of other code, or of training
@@ -56,7 +56,7 @@ def pinned(tags: Mapping[str, str], pushed: Mapping[str, str], registry: str) ->
 
 
 def version_name(compiled: str) -> str:
-    """The same code has the same YAML, and so the same version."""
+    """Return the name of a version: the same code has the same YAML, and so the same name."""
     return hashlib.sha256(compiled.encode()).hexdigest()[:24]
 
 
@@ -69,7 +69,7 @@ class About:
 
 
 def about_version(preset: str, commit: str) -> About:
-    """A version of the pipeline for people: the preset whose sizes and defaults it has, when it was uploaded (UTC), of which commit."""
+    """Return a version of the pipeline for people: the preset whose sizes and defaults it has, when it was uploaded (UTC), of which commit."""
     name = " · ".join(
         filter(None, (preset, f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M}", commit))
     )
@@ -141,7 +141,7 @@ def ensure_experiment(client: Kubeflow, name: str) -> str:
 
 
 def experiment_called(client: Kubeflow, name: str) -> Any:
-    """The experiment of a name, or None."""
+    """Return the experiment of a name, or None."""
     return _only(
         client.list_experiments, "experiments", name, namespace=client.get_user_namespace() or None
     )
@@ -172,7 +172,7 @@ def start_run(
 
 
 def _ensure(look: Callable[[], Any], make: Callable[[], Any]) -> Any:
-    """What stands, or what was made. Names are unique, so of two who make it at once the second finds the first one's.
+    """Return what stands, or what was made. Names are unique, so of two who make it at once the second finds the first one's.
 
     Servers differ in how they say that a name is taken (409, 400, 500), so any refusal is followed
     by another look.

@@ -87,14 +87,14 @@ def steer(words: tuple[str, ...], model: str, namespace: str, store: str) -> Tas
 
 
 def plan(task: Task, service_account: str) -> str:
-    """What a pod would do, for a person without a cluster at hand."""
+    """Return what a pod would do, for a person without a cluster at hand."""
     preset = {"preset": f"({task.preset})"} if task.preset else {}
     line = shlex.join([*COMMAND, *_arguments(task.words, {**task.parameters, **preset})])
     return f"a pod of the cluster, with the image {IMAGE} and the service account {service_account}, would run\n  {line}"
 
 
 def compiled(task: Task, registry: str) -> str:
-    """The pipeline of a task, with the image that a cluster pulls. Raises InputError where nothing says where that is."""
+    """Return the pipeline of a task, with the image that a cluster pulls. Raises InputError where nothing says where that is."""
     tag = code_version.image_references("")[IMAGE]
     image = publish.pinned({IMAGE: tag}, publish.recorded(publish.RECORD), registry)[IMAGE]
     with tempfile.TemporaryDirectory() as folder:
@@ -175,7 +175,7 @@ def follow(
 
 
 def _arguments(words: tuple[str, ...], values: Mapping[str, Any]) -> list[Any]:
-    """What follows ``python -m components.deployment``."""
+    """Return what follows ``python -m components.deployment``."""
     command, *flags = words
     if command == "start":
         return [
@@ -256,7 +256,7 @@ def _pods(client: Kubeflow, run_id: str) -> list[tuple[str, str]]:
 
 
 def _log(client: Kubeflow, run_id: str, pod: str) -> str:
-    """What a pod printed so far; empty where it hasn't begun, or is gone."""
+    """Return what a pod printed so far; empty where it hasn't begun, or is gone."""
     try:
         return client.log(run_id, pod)
     except MissingLogError:

@@ -131,7 +131,7 @@ def standing(client: Kubeflow, name: str, *, enabled: bool | None = None) -> lis
 
 
 def spec_of(recurring_run: Any) -> str:
-    """The digest of the spec that a recurring run was made from; empty for one that isn't ours."""
+    """Return the digest of the spec that a recurring run was made from; empty for one that isn't ours."""
     match = _SPEC.search(recurring_run.description or "")
     return match[1] if match else ""
 
@@ -155,7 +155,7 @@ def check_cron(cron: str) -> None:
 
 
 def check_time_zone(name: str) -> None:
-    """Raises InputError unless it is a zone's name, such as Europe/Berlin."""
+    """Require a zone's name, such as Europe/Berlin. Raises InputError."""
     if name == "UTC":
         return
     try:

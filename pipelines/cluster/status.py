@@ -57,7 +57,7 @@ class RunStatus:
 
 
 def latest_runs(client: Kubeflow, experiment_id: str, count: int) -> list[Any]:
-    """The runs of an experiment that began last, the newest first."""
+    """Return the runs of an experiment that began last, the newest first."""
     return list(
         islice(
             every(client.list_runs, "runs", sort_by="created_at desc", experiment_id=experiment_id),
@@ -67,7 +67,7 @@ def latest_runs(client: Kubeflow, experiment_id: str, count: int) -> list[Any]:
 
 
 def standing_run(client: Kubeflow, experiment_id: str, name: str) -> Any:
-    """The newest run of a name in an experiment that didn't fail, or None: it needn't be submitted again."""
+    """Return the newest run of a name in an experiment that didn't fail, or None: it needn't be submitted again."""
     found = [
         one
         for one in every(client.list_runs, "runs", filter=called(name), experiment_id=experiment_id)
@@ -78,7 +78,7 @@ def standing_run(client: Kubeflow, experiment_id: str, name: str) -> Any:
 
 
 def run_called(client: Kubeflow, which: str) -> Any:
-    """A run by its name, of several the newest, or by its id. Raises InputError."""
+    """Return a run by its name, of several the newest, or by its id. Raises InputError."""
     namespace = client.get_user_namespace() or None
     named = [
         one
@@ -135,12 +135,12 @@ def status_of(client: Kubeflow, run: Any) -> RunStatus:
 
 
 def run_id_in_store(run: Any, store: Store) -> str:
-    """The name under which a run's evidence, summary and report stand in its store."""
+    """Return the name under which a run's evidence, summary and report stand in its store."""
     return find_run(store, str(_parameters(run).get("run_id") or ""), run.run_id)
 
 
 def store_of(run: Any) -> Store:
-    """The store of a run.
+    """Return the store of a run.
 
     Raises:
         InputError: the run names none. EmotionError: it can't be opened from here.
@@ -180,7 +180,7 @@ def _link(host: str, path: str, environment: Mapping[str, str]) -> str:
 
 
 def exit_code(status: RunStatus) -> int:
-    """What a command ends with that waited for a run: the code of `emotion run` for the same outcome."""
+    """Return what a command ends with that waited for a run: the code of `emotion run` for the same outcome."""
     if status.run.state != "SUCCEEDED":
         return outcome.EXIT_CODES["failed"]
     if status.summary.get("outcome") in outcome.EXIT_CODES:
@@ -191,7 +191,7 @@ def exit_code(status: RunStatus) -> int:
 
 
 def kubectl_logs(status: RunStatus, step: str = "") -> str:
-    """The command that prints what a run's pods print, past Kubeflow Pipelines."""
+    """Return the command that prints what a run's pods print, past Kubeflow Pipelines."""
     namespace = (status.workflow.namespace if status.workflow else "") or "kubeflow"
     labels = f"pipeline/runid={status.run.run_id}" + (f",{STEP_LABEL}={step}" if step else "")
     return f"kubectl -n {namespace} logs -l {labels} -c main --tail=-1 --prefix"

@@ -40,7 +40,7 @@ class Step:
 
 
 def steps_of_workflow(workflow: Workflow, now: datetime) -> dict[str, Step]:
-    """The steps that began, in the order of the flow, by the nodes of the workflow.
+    """Return the steps that began, in the order of the flow, by the nodes of the workflow.
 
     A step is found by the key of its task in the pipeline, which Argo takes as the name of its
     task, whatever a person sees in the UI (KFP 2.17.0:
@@ -70,7 +70,7 @@ def steps_of_workflow(workflow: Workflow, now: datetime) -> dict[str, Step]:
 
 
 def steps_of_tasks(details: Iterable[Any]) -> dict[str, Step]:
-    """The steps that began, by the server's list of tasks, which tells states and times only.
+    """Return the steps that began, by the server's list of tasks, which tells states and times only.
 
     A pod that waits shows in the entries of executors, and nothing there says whose executor it is:
     where all of them wait, the steps that go on wait. The server calls a task by its key in the
@@ -211,7 +211,7 @@ _STATES: dict[str, State] = {
 
 
 def _known(time: datetime | None) -> datetime | None:
-    """A time of the API; None for the year 1 and for 1970, which stand for no time."""
+    """Return a time of the API; None for the year 1 and for 1970, which stand for no time."""
     return time if time and time.year > 1970 else None
 
 

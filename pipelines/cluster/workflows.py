@@ -70,7 +70,7 @@ class Workflow:
 
 
 def read_workflow(manifest: str) -> Workflow | None:
-    """The workflow that a manifest (JSON) describes; None where it describes none."""
+    """Return the workflow that a manifest (JSON) describes; None where it describes none."""
     try:
         given = json.loads(manifest)
         metadata, spec, status = (
@@ -99,13 +99,13 @@ def read_workflow(manifest: str) -> Workflow | None:
 
 
 def moment(text: str | None) -> datetime | None:
-    """A time of Kubernetes, UTC; None for none, which Go also writes as the year 1."""
+    """Return a time of Kubernetes, UTC; None for none, which Go also writes as the year 1."""
     found = datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
     return found if found and found.year > 1 else None
 
 
 def _nodes(metadata: dict[str, Any], status: dict[str, Any]) -> list[Node]:
-    """The nodes of a status, unpacked where Argo compressed them (v4.0.5: workflow/packer/packer.go, util/file/fileutil.go)."""
+    """Return the nodes of a status, unpacked where Argo compressed them (v4.0.5: workflow/packer/packer.go, util/file/fileutil.go)."""
     nodes = status.get("nodes")
     if not nodes and status.get("compressedNodes"):
         try:
@@ -135,7 +135,7 @@ def _node(metadata: dict[str, Any], given: dict[str, Any]) -> Node:
 
 
 def _pod_name(metadata: dict[str, Any], node: dict[str, Any]) -> str:
-    """The name that Argo gives a node's pod (v4.0.5: workflow/util/pod_name.go)."""
+    """Return the name that Argo gives a node's pod (v4.0.5: workflow/util/pod_name.go)."""
     if (metadata.get("annotations") or {}).get("workflows.argoproj.io/pod-name-format") == "v1":
         return str(node["id"])
     template = node.get("templateName") or (node.get("templateRef") or {}).get("template") or ""

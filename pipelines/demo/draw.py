@@ -55,7 +55,7 @@ def draw(folder: Path, night: str, show: Callable[[progress.Progress], None]) ->
 
 
 def number_of(folder: Path, night: str) -> int:
-    """The number of the asked night, from what was drawn last."""
+    """Return the number of the asked night, from what was drawn last."""
     manifest = folder / MANIFEST
     last = int(json.loads(manifest.read_text())["night"]) if manifest.is_file() else None
     if night == "next":

@@ -27,7 +27,7 @@ _CANVAS = 192  # pixels that a side is painted with at least, before it is scale
 
 
 def draw(label: str, rng: random.Random, size: int = 48, channels: int = 1) -> Pixels:
-    """A face that shows the expression ``label``.
+    """Return a face that shows the expression ``label``.
 
     Returns:
         uint8, ``[size, size]`` for one channel and ``[size, size, 3]`` for three. The gray picture

@@ -31,32 +31,32 @@ def ellipse(x: float, y: float, width: float, height: float) -> Points:
 
 
 def line(*corners: tuple[float, float]) -> Points:
-    """A polyline."""
+    """Return a polyline."""
     return np.array(corners, dtype=np.float64)
 
 
 def curve(
     start: tuple[float, float], bend: tuple[float, float], end: tuple[float, float]
 ) -> Points:
-    """A quadratic Bézier curve from ``start`` to ``end`` that is pulled towards ``bend``."""
+    """Return a quadratic Bézier curve from ``start`` to ``end`` that is pulled towards ``bend``."""
     points: Points = _BEZIER @ np.array((start, bend, end))
     return points
 
 
 def along(x: Points, y: Points) -> Points:
-    """The line through the points ``(x, y)``."""
+    """Return the line through the points ``(x, y)``."""
     return np.array((x, y)).T
 
 
 def between(x: Points, top: Points, bottom: Points) -> Points:
-    """The outline of what lies between two lines over the same ``x``."""
+    """Return the outline of what lies between two lines over the same ``x``."""
     return np.array((np.concatenate((x, x[::-1])), np.concatenate((top, bottom[::-1])))).T
 
 
 def add_eye(
     scene: Scene, person: Person, act: Action, side: int, gaze: tuple[float, float]
 ) -> None:
-    """An eye with its lids; ``side`` is -1 or 1, ``gaze`` the iris' shift as a share of the eye."""
+    """Draw an eye with its lids; ``side`` is -1 or 1, ``gaze`` the iris' shift as a share of the eye."""
     grief = act(1) * act(4)
     upper = person.eye_height * max(
         0.2,
@@ -94,7 +94,7 @@ def add_eye(
 
 
 def add_brow(scene: Scene, person: Person, act: Action, side: int) -> None:
-    """A brow: its inner end follows units 1 and 4, its outer end 2."""
+    """Draw a brow: its inner end follows units 1 and 4, its outer end 2."""
     base = person.eye_y + person.brow_y
     inner = base - 0.17 * act(1) + 0.16 * act(4) * (1 - 0.85 * min(1.0, act(1))) + 0.05 * act(9)
     outer = (
@@ -132,7 +132,7 @@ def add_brow(scene: Scene, person: Person, act: Action, side: int) -> None:
 
 
 def add_nose(scene: Scene, person: Person, act: Action) -> None:
-    """A nose; unit 9 lifts its wings and wrinkles its bridge."""
+    """Draw a nose; unit 9 lifts its wings and wrinkles its bridge."""
     tip = person.eye_y + person.nose_length + 0.02 - 0.05 * act(9)
     width = person.nose_width * (1 + 0.25 * act(9) + 0.12 * act(12))
     scene.fill(ellipse(0, tip - 0.02, width * 0.75, 0.07), mix(person.skin, (255, 240, 225), 0.18))
@@ -172,7 +172,7 @@ def add_nose(scene: Scene, person: Person, act: Action) -> None:
 
 
 def add_mouth(scene: Scene, person: Person, act: Action) -> None:
-    """A mouth: its corners follow units 12, 15 and 20, its lips 10, 16, 17, 23 to 27."""
+    """Draw a mouth: its corners follow units 12, 15 and 20, its lips 10, 16, 17, 23 to 27."""
     tight = min(1.0, 0.5 * act(23) + 0.6 * act(24))
     half = person.mouth_width * (
         1

@@ -15,7 +15,7 @@ _ANGLES = np.linspace(0, 2 * np.pi, 32, endpoint=False)
 
 
 def outline(person: Person, drop: float = 0.0) -> Points:
-    """The head's contour; an open jaw lengthens it by ``drop``."""
+    """Return the head's contour; an open jaw lengthens it by ``drop``."""
     x, y = np.cos(_ANGLES), np.sin(_ANGLES)
     low = np.clip(y, 0, 1)
     width = person.width * (1 - (1 - person.jaw) * low - 0.12 * person.chin * low**3)
@@ -68,7 +68,7 @@ def add_behind(scene: Scene, person: Person, act: Action) -> None:
 
 
 def add_beard(scene: Scene, person: Person, act: Action) -> None:
-    """A beard, drawn before the mouth."""
+    """Draw a beard, before the mouth."""
     drop = 0.06 * act(26) + 0.1 * act(27)
     colour = mix(person.hair, person.skin, 0.62 if person.beard == "stubble" else 0.15)
     if person.beard in ("full", "stubble"):
@@ -86,7 +86,7 @@ def add_beard(scene: Scene, person: Person, act: Action) -> None:
 
 
 def add_hair(scene: Scene, person: Person) -> None:
-    """The hair over the forehead."""
+    """Draw the hair over the forehead."""
     w = person.width * 1.04
     over = np.linspace(np.pi, 2 * np.pi, 14)
     crown = np.stack(
@@ -223,7 +223,7 @@ def add_occlusion(scene: Scene, person: Person, rng: random.Random, share: float
 
 
 def add_backdrop(scene: Scene, pose: Pose, person: Person, rng: random.Random) -> None:
-    """A wall in two tones, wherever the head is turned; its gray differs from the skin's."""
+    """Draw a wall in two tones, wherever the head is turned; its gray differs from the skin's."""
     x, y = (0.5 - pose.x) / pose.scale, (0.5 - pose.y) / pose.scale
     skin = luminance(person.skin)
     gray = (
@@ -246,6 +246,6 @@ def add_backdrop(scene: Scene, pose: Pose, person: Person, rng: random.Random) -
 
 
 def _wall(gray: float, rng: random.Random) -> Colour:
-    """A quiet colour of about that gray."""
+    """Return a quiet colour of about that gray."""
     red, green, blue = (min(255, max(0, round(gray + rng.uniform(-40, 40)))) for _ in range(3))
     return red, green, blue

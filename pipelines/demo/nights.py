@@ -183,7 +183,7 @@ def imbalance(text: str) -> dict[str, float]:
 
 
 def night(options: Options, number: int) -> list[Face]:
-    """The faces of night ``number``, by index. Raises InputError where the number is negative."""
+    """Return the faces of night ``number``, by index. Raises InputError where the number is negative."""
     _require(0 <= number <= 100_000, "night", "0 to 100,000", number)
     alive = dict.fromkeys(range(options.count), 0)
     coming = max(1, round(NEW * options.count))
@@ -206,7 +206,7 @@ def recipe(options: Options, face: Face) -> str:
 
 
 def pixels(options: Options, face: Face) -> faces.Pixels:
-    """The picture, before any corruption. Gray and colour, small and large show the same faces."""
+    """Return the picture, before any corruption. Gray and colour, small and large show the same faces."""
     index, version = (face.index, face.version) if face.original is None else (face.original, 0)
     return faces.draw(
         face.expression,
@@ -217,7 +217,7 @@ def pixels(options: Options, face: Face) -> faces.Pixels:
 
 
 def content(options: Options, face: Face) -> bytes:
-    """The file's bytes: a PNG, or what is left of one."""
+    """Return the file's bytes: a PNG, or what is left of one."""
     if face.flaw != "corrupt":
         return faces.encode(pixels(options, face))
     way = random.Random(f"{options.seed}/corrupt/{face.index}/{face.version}").choice(
@@ -263,7 +263,7 @@ def _flaw(options: Options, index: int) -> Flaw:
 
 
 def _original(options: Options, index: int, version: int) -> int | None:
-    """An earlier, flawless face with the same expression; the very first faces may have none."""
+    """Return an earlier, flawless face with the same expression; the very first faces may have none."""
     label = _pick(_spot(options, index, _LABEL), options.shares)
     skip = random.Random(f"{options.seed}/copy/{index}/{version}").randrange(200)
     for earlier in range(max(index - 1 - skip, 0), -1, -1):

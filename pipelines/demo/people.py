@@ -98,7 +98,7 @@ class Person:
 
 
 def anyone(rng: random.Random) -> Person:
-    """A person whom nobody knows."""
+    """Return a person whom nobody knows."""
     skin = mix(rng.choice(_SKINS), rng.choice(_SKINS), rng.uniform(0, 0.5))
     hair = mix(rng.choice(_HAIRS), rng.choice(_HAIRS), rng.uniform(0, 0.3))
     return Person(
@@ -132,7 +132,7 @@ def anyone(rng: random.Random) -> Person:
 
 
 def _apart(colour: Colour, skin: Colour, least: int = 60) -> Colour:
-    """The colour, or a darker or lighter one, so that brows are seen on the skin."""
+    """Return the colour, or a darker or lighter one, so that brows are seen on the skin."""
     if abs(luminance(colour) - luminance(skin)) >= least:
         return colour
     return mix(skin, (12, 8, 8), 0.75) if luminance(skin) > 95 else mix(skin, (235, 225, 215), 0.5)

@@ -134,7 +134,7 @@ def project(points: Points, depth: Points, pose: Pose) -> Points:
 
 
 def any_pose(rng: random.Random) -> Pose:
-    """A pose as in a snapshot: tilted, turned, nearer or farther, rarely in the middle."""
+    """Return a pose as in a snapshot: tilted, turned, nearer or farther, rarely in the middle."""
     scale = rng.uniform(0.36, 0.47)
     return Pose(
         roll=math.radians(rng.uniform(-17, 17)),

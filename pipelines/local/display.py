@@ -127,5 +127,5 @@ class PlainDisplay:
 
 
 def display_for(console: Console) -> LiveDisplay | PlainDisplay:
-    """The display that fits where the output goes."""
+    """Return the display that fits where the output goes."""
     return LiveDisplay(console) if console.is_terminal else PlainDisplay(console)

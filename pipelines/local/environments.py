@@ -18,7 +18,7 @@ _IMAGE = re.compile(r"(?:^|/)emotion-(?P<component>[a-z]+)(?::|$)")
 
 
 def environment_python(image: str) -> Path:
-    """The interpreter of the environment that stands for an image on this machine."""
+    """Return the interpreter of the environment that stands for an image on this machine."""
     match = _IMAGE.search(image)
     if match is None:
         raise EnvironmentProblem(

@@ -38,7 +38,7 @@ SENT_BACK = 3  # as `emotion rollout` ends
 
 
 def exit_code(summary: dict[str, Any]) -> int:
-    """What a command ends with: 0 for a judged run, 3 for refused data or a rollout that went back, else the failed step's own code.
+    """Return what a command ends with: 0 for a judged run, 3 for refused data or a rollout that went back, else the failed step's own code.
 
     Args:
         summary: of a run; with ``exit_codes`` by step where the run was one of this machine.

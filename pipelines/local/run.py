@@ -76,7 +76,7 @@ class RunRequest:
 def new_request(
     preset: Preset, source: str, store: str, *, force: bool = False, runner: Runner = "processes"
 ) -> RunRequest:
-    """A request for a run that starts now; local paths become absolute."""
+    """Return a request for a run that starts now; local paths become absolute."""
     stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
     if force:
         preset = presets.forced(preset)
@@ -87,19 +87,19 @@ def new_request(
 
 
 def runner(name: str) -> Runner:
-    """The runner called ``name``. Raises UnknownNameError."""
+    """Return the runner called ``name``. Raises UnknownNameError."""
     if name not in get_args(Runner):
         raise UnknownNameError("runner", name, get_args(Runner))
     return cast(Runner, name)
 
 
 def absolute(uri: str) -> str:
-    """A local path made absolute; a URI with a scheme as it is."""
+    """Return a local path made absolute; a URI with a scheme as it is."""
     return uri if "://" in uri else str(Path(uri).expanduser().absolute())
 
 
 def last_request(runs: Path, run_id: str = "") -> RunRequest:
-    """The request of a run, by default the newest.
+    """Return the request of a run, by default the newest.
 
     Raises:
         InputError: there is no such run. ContractError: its preset isn't one that this version can
@@ -226,7 +226,7 @@ def bring_home(store: Store, run_id: str, folder: Path) -> bool:
 
 
 def _containers(request: RunRequest) -> Containers | None:
-    """What the run's containers see: the store, and the sources on this machine read-only."""
+    """Return what the run's containers see: the store, and the sources on this machine read-only."""
     if request.runner == "processes":
         return None
     engine = find_engine()

@@ -32,12 +32,12 @@ PRESETS: dict[str, Preset] = {
 
 
 def preset(name: str) -> Preset:
-    """The preset called ``name``. Raises UnknownNameError with the nearest name."""
+    """Return the preset called ``name``. Raises UnknownNameError with the nearest name."""
     if name not in PRESETS:
         raise UnknownNameError("preset", name, PRESETS)
     return PRESETS[name]
 
 
 def forced(preset: Preset) -> Preset:
-    """The preset for a run that is to train whatever stands: without taking the champion again."""
+    """Return the preset for a run that is to train whatever stands: without taking the champion again."""
     return replace(preset, training=replace(preset.training, reuse_model=False))

@@ -85,7 +85,7 @@ class Served:
 
 
 def inference_service(served: Served, policy: ServingPolicy) -> str:
-    """The manifest of a version that gets all the traffic, as YAML; the same bytes for the same arguments."""
+    """Return the manifest of a version that gets all the traffic, as YAML; the same bytes for the same arguments."""
     stable = predictor(served, policy)
     return str(
         yaml.safe_dump(
@@ -103,7 +103,7 @@ def service(
     canary: tuple[Json, int] | None = None,
     annotations: dict[str, str] | None = None,
 ) -> Json:
-    """The InferenceService as JSON.
+    """Return the InferenceService as JSON.
 
     Args:
         stable: the predictor that serves; in Knative mode the newest.
@@ -178,7 +178,7 @@ def predictor(served: Served, policy: ServingPolicy) -> Json:
 
 
 def storage_uri(location: str) -> str:
-    """A version's location as a URI; a folder of this machine becomes file://."""
+    """Return a version's location as a URI; a folder of this machine becomes file://."""
     return location if "://" in location else f"file://{location}"
 
 

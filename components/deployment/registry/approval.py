@@ -63,7 +63,7 @@ def requests(registry: Registry) -> list[Asked]:
 
 
 def find(registry: Registry, which: str) -> Asked:
-    """The latest request of a run, or about a version (also its first digits).
+    """Return the latest request of a run, or about a version (also its first digits).
 
     Raises:
         UnknownNameError: nothing was asked about it.

@@ -44,7 +44,7 @@ class Lineage:
     serving_image: str = ""
 
     def findings(self, step: str) -> dict[str, Any]:
-        """What a step of the run found; empty where that isn't known."""
+        """Return what a step of the run found; empty where that isn't known."""
         found = self.evidence.get(step, {}).get("findings")
         return found if isinstance(found, dict) else {}
 
@@ -55,7 +55,7 @@ class Lineage:
 
 
 def find(store: Store, version: str, model_name: str = "") -> tuple[Registry, str]:
-    """The registry entry that a version (also its first digits) stands in.
+    """Return the registry entry that a version (also its first digits) stands in.
 
     Raises:
         UnknownNameError: none, or more than one.
@@ -113,12 +113,12 @@ def record_serving_image(registry: Registry, version: str, image: str) -> None:
 
 
 def serving_image(registry: Registry, version: str) -> str:
-    """The image of the predictor that a version was checked with; empty where its runs named none."""
+    """Return the image of the predictor that a version was checked with; empty where its runs named none."""
     return (registry.store.read(keys.serving_image(registry.name, version)) or b"").decode()
 
 
 def roles(registry: Registry) -> dict[str, list[str]]:
-    """What each version is now."""
+    """Return what each version is now."""
     now = registry.pointers()
     named = {
         "champion": now.champion,
@@ -138,7 +138,7 @@ def roles(registry: Registry) -> dict[str, list[str]]:
 
 
 def differences(one: Lineage, other: Lineage) -> list[tuple[str, str, str]]:
-    """(what, in one, in the other) for all that differs: data, preset, code, environments, scores, files."""
+    """Return (what, in one, in the other) for all that differs: data, preset, code, environments, scores, files."""
     ours, theirs = dict(_facts(one)), dict(_facts(other))
     names = [*ours, *(name for name in theirs if name not in ours)]
     return [

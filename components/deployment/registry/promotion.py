@@ -70,7 +70,7 @@ def require_word(word: str, verdict: Verdict, manifest: ModelManifest, model_nam
 def promoted(
     now: Pointers, verdict: Verdict, run_id: str, signed: Signed, *, awaits_rollout: bool = False
 ) -> Pointers:
-    """The gate's blessing carried out. A version that is the champion already stays so, whoever made it that.
+    """Return the pointers with the gate's blessing carried out. A version that is the champion already stays so, whoever made it that.
 
     Args:
         awaits_rollout: whether a rollout has yet to bring it to the traffic; only then may it
@@ -100,7 +100,7 @@ def promoted(
 def approved(
     now: Pointers, verdict: Verdict, run_id: str, signed: Signed, *, awaits_rollout: bool = False
 ) -> Pointers:
-    """A person's yes to a version that needs approval. Arguments and errors as `promoted` has them."""
+    """Return the pointers after a person's yes to a version that needs approval. Arguments and errors as `promoted` has them."""
     decision = decided(now, "approve", verdict.challenger, run_id, signed)
     if now.champion is not None and now.champion.version == verdict.challenger:
         return changed(now, decision=decision)
@@ -108,7 +108,7 @@ def approved(
 
 
 def served(now: Pointers, version: str, signed: Signed) -> Pointers:
-    """A version has all of the traffic: it is the anchor from now on, where its promotion claimed so. Else nothing changes."""
+    """Return the pointers for a version that has all of the traffic: the anchor from now on, where its promotion claimed so."""
     candidate = now.anchor_candidate
     if candidate is None or candidate.version != version:
         return now
@@ -119,7 +119,7 @@ def served(now: Pointers, version: str, signed: Signed) -> Pointers:
 
 
 def mended(now: Pointers, signed_at: str) -> Pointers:
-    """The pointers of an earlier version of this code, whose anchor was sent back, with a decision that says so. Else as they are."""
+    """Return the pointers of an earlier version of this code, whose anchor was sent back, with a decision that says so. Else as they are."""
     anew = now.mended()
     if anew == now or now.anchor is None:
         return now
@@ -134,12 +134,12 @@ def mended(now: Pointers, signed_at: str) -> Pointers:
 
 
 def rejected(now: Pointers, verdict: Verdict, run_id: str, signed: Signed) -> Pointers:
-    """A person's no: recorded, and no pointer moves."""
+    """Return the pointers after a person's no: it is recorded, and none moves."""
     return changed(now, decision=decided(now, "reject", verdict.challenger, run_id, signed))
 
 
 def rolled_back(now: Pointers, signed: Signed) -> Pointers:
-    """The previous champion is champion again, and the gate can't bring back what was withdrawn; nor is that the anchor any longer.
+    """Return the pointers with the previous champion as champion again; the gate can't bring back what was withdrawn, which is the anchor no longer.
 
     Raises:
         InputError: there is no previous champion.
@@ -167,7 +167,7 @@ def rolled_back(now: Pointers, signed: Signed) -> Pointers:
 
 
 def withdrawn(now: Pointers, version: str, serving: Pointer | None, signed: Signed) -> Pointers:
-    """What a rollout sent back is no champion any longer: ``serving`` is, which has the traffic again, or none.
+    """Return the pointers without what a rollout sent back: the champion is ``serving``, which has the traffic again, or none.
 
     That needn't be the previous champion, which may never have served. The gate can't bring the
     version back, and it is no anchor. A version that isn't champion changes nothing.
@@ -190,7 +190,7 @@ def withdrawn(now: Pointers, version: str, serving: Pointer | None, signed: Sign
 
 
 def reinstated(now: Pointers, version: str, run_id: str, signed: Signed) -> Pointers:
-    """An earlier champion is champion again because a person says so; the anchor stays, and no other one is waited for.
+    """Return the pointers with an earlier champion as champion again, because a person says so; the anchor stays, and no other one is waited for.
 
     Raises:
         ConflictError: garbage collection removes it.
@@ -219,7 +219,7 @@ def require_spared(now: Pointers, version: str) -> None:
 
 
 def decided(now: Pointers, action: Action, version: str, run_id: str, signed: Signed) -> Decision:
-    """The decision after the latest one."""
+    """Return the decision after the latest one."""
     number = now.decision.number + 1 if now.decision else 1
     return Decision(
         number, action, version, run_id, _version(now.champion), signed.by, signed.why, signed.at

@@ -49,11 +49,11 @@ class Registry:
         self.name = model_name
 
     def pointers(self) -> Pointers:
-        """What the registry says now. Raises ContractError when the document can't be read."""
+        """Return what the registry says now. Raises ContractError when the document can't be read."""
         return read_pointers(self.store, self.name)
 
     def serving(self) -> Pointer | None:
-        """What does serve, as the last rollout proved it."""
+        """Return what does serve, as the last rollout proved it."""
         return read_serving(self.store, self.name)
 
     def location(self, version: str) -> str:
@@ -67,7 +67,7 @@ class Registry:
         return sorted(key.split("/")[3] for key in markers if key.count("/") == 4)
 
     def manifest(self, version: str) -> ModelManifest:
-        """What a version says about itself.
+        """Return what a version says about itself.
 
         Raises:
             UnknownNameError: there is no such version, or not the whole of it.

@@ -18,21 +18,21 @@ def sign(store: Store, model_name: str, version: str, manifest: bytes, key: Path
 
 
 def require(store: Store, model_name: str, version: str, manifest: bytes, public_key: str) -> str:
-    """A version's signature, proved to be by this key. Raises ContractError when it isn't, or there is none."""
+    """Return a version's signature, proved to be by this key. Raises ContractError when it isn't, or there is none."""
     signature = (store.read(keys.signature(model_name, version)) or b"").decode()
     signing.verify(manifest, signature, public_key, f"version {version} of {model_name}")
     return signature
 
 
 def manifest_of(store: Store, model_name: str, version: str) -> bytes:
-    """The manifest of a version as it stands in the store; empty where there is none."""
+    """Return the manifest of a version as it stands in the store; empty where there is none."""
     return store.read(f"{keys.version(model_name, version)}/{MARKERS['model']}") or b""
 
 
 def sealed(
     store: Store, model_name: str, version: str, manifest: bytes, key: Path, public_key: str
 ) -> str:
-    """The signature of a version that is about to be let in: signed where a key lies, proved where a public key is named.
+    """Return the signature of a version that is about to be let in: signed where a key lies, proved where a public key is named.
 
     Args:
         key: file of the private key; without it nothing is signed here. public_key: empty when

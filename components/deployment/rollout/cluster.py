@@ -64,7 +64,7 @@ class Cluster(Protocol):
     """
 
     def look(self) -> Seen | None:
-        """What is there now; None when there is no InferenceService."""
+        """Return what is there now; None when there is no InferenceService."""
 
     def apply(self, rollout: Rollout, resource_version: str | None) -> None:
         """Make the InferenceService what the rollout means, state included.
@@ -95,4 +95,4 @@ class Cluster(Protocol):
         """
 
     def addresses(self, rollout: Rollout, revision: Revision) -> tuple[str, tuple[str, ...]]:
-        """A revision's own address, past any split of traffic, and those of its pods: ``http://host:port``."""
+        """Return a revision's own address, past any split of traffic, and those of its pods: ``http://host:port``."""

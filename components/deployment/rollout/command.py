@@ -214,7 +214,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
 
 
 def told(rollout: Rollout, seen: Seen) -> str:
-    """A rollout as lines for a terminal."""
+    """Return a rollout as lines for a terminal."""
     asked = requested(seen, rollout)
     share = "unknown" if seen.share is None else f"{seen.share} %"
     new, previous = names(rollout)

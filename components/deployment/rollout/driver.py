@@ -198,7 +198,7 @@ class _Driver:
         self._pause()
 
     def _tidy(self, rollout: Rollout) -> None:
-        """What KServe leaves behind harms nobody, so the rollout has ended whether it can be removed or not."""
+        """Remove what KServe leaves behind. It harms nobody: the rollout has ended whether that can be removed or not."""
         try:
             if count := self._tools.cluster.remove_leftovers(rollout):
                 self._say(f"{count} autoscaler(s) of revisions that are gone were removed")
@@ -231,7 +231,7 @@ class _Driver:
 
 
 def names(rollout: Rollout) -> tuple[str, str]:
-    """The revision on its way and the one before in words: by version, and where that is the same by image or revision."""
+    """Return the revision on its way and the one before in words: by version, and where that is the same by image or revision."""
     new, previous = rollout.new, rollout.previous
     if previous is None or new.version != previous.version:
         return new.version, previous.version if previous else "none"
@@ -247,7 +247,7 @@ def names(rollout: Rollout) -> tuple[str, str]:
 
 
 def image_of(revision: Revision) -> str:
-    """The image of a revision's predictor."""
+    """Return the image of a revision's predictor."""
     return str(revision.predictor["containers"][0]["image"])
 
 

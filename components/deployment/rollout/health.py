@@ -100,7 +100,7 @@ def requests_needed(max_error_rate: float) -> int:
 
 
 def p95(milliseconds: Sequence[float]) -> float | None:
-    """The 95th percentile, as the smallest value that 95 % of the values don't exceed; None of nothing."""
+    """Return the 95th percentile, as the smallest value that 95 % of the values don't exceed; None of nothing."""
     if not milliseconds:
         return None
     return sorted(milliseconds)[math.ceil(0.95 * len(milliseconds)) - 1]
@@ -141,7 +141,7 @@ def _at_most(errors: int, requests: int, rate: float) -> float:
 
 
 def _solve(reached: Callable[[float], bool]) -> float:
-    """The rate from which on ``reached`` holds, by bisection; ``reached`` is monotonic."""
+    """Return the rate from which on ``reached`` holds, by bisection; ``reached`` is monotonic."""
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2

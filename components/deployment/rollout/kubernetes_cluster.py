@@ -42,7 +42,7 @@ Json = dict[str, Any]
 
 
 def connect(context: str = "") -> client.ApiClient:
-    """A client of the cluster that this process runs in, or of the kubeconfig's.
+    """Return a client of the cluster that this process runs in, or of the kubeconfig's.
 
     Args:
         context: of the kubeconfig; "" takes the cluster around this process, else the current

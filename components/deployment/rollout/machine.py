@@ -107,7 +107,7 @@ Action = Wait | Smoke | Probe | Move | Record | Stop
 
 
 def opening(wanted: Rollout, seen: Seen | None, *, again: bool) -> Rollout | None:
-    """The rollout to begin with, or None when the one that stands there is to be continued.
+    """Return the rollout to begin with, or None when the one that stands there is to be continued.
 
     Args:
         wanted: as if nothing served. again: whether a person asked to try a version again that was
@@ -157,7 +157,7 @@ def opening(wanted: Rollout, seen: Seen | None, *, again: bool) -> Rollout | Non
 def decide(
     rollout: Rollout, seen: Seen, measured: Measured, now: float, *, overdue: bool
 ) -> Action:
-    """The next action; the table above."""
+    """Return the next action; the table above."""
     if rollout.phase == "rolling-back":
         return _return(rollout, seen, now)
     if rollout.phase == "draining":
@@ -185,7 +185,7 @@ def decide(
 
 
 def back(rollout: Rollout, reason: str, now: float) -> Rollout:
-    """The rollout on its way back."""
+    """Return the rollout on its way back."""
     held = 100 if rollout.phase == "promoting" else rollout.percent
     return replace(
         rollout,
@@ -205,7 +205,7 @@ def requested(seen: Seen, rollout: Rollout) -> str:
 
 
 def _try(rollout: Rollout, seen: Seen, measured: Measured, now: float) -> Action:
-    """Starting and promoting: ready, routed as wanted, then the smoke test."""
+    """Return starting and promoting: ready, routed as wanted, then the smoke test."""
     share = rollout.percent if rollout.phase == "starting" else 100
     missing = _missing(
         seen, share, needs_route=rollout.previous is not None or rollout.phase == "promoting"
@@ -312,7 +312,7 @@ def _step(rollout: Rollout, measured: Measured, now: float) -> RolloutStep:
 
 
 def _adopted(wanted: Rollout, seen: Seen) -> Rollout:
-    """A service that was applied by hand from this project's manifest."""
+    """Return a service that was applied by hand from this project's manifest."""
     labels = seen.predictor.get("labels") or {}
     revision, version = labels.get(REVISION_LABEL), labels.get(VERSION_LABEL)
     if (

@@ -29,7 +29,7 @@ HOPELESS = {
 
 
 def mode_of(service: Json) -> Mode:
-    """The deployment mode that an InferenceService asks for; older names of the modes included."""
+    """Return the deployment mode that an InferenceService asks for; older names of the modes included."""
     annotations = service["metadata"].get("annotations") or {}
     knative = annotations.get("serving.kserve.io/deploymentMode", "Standard") in (
         "Knative",
@@ -39,7 +39,7 @@ def mode_of(service: Json) -> Mode:
 
 
 def deployment_workload(deployment: Json | None, pods: list[Json], revision: str) -> Workload:
-    """A revision in Standard mode: its own Deployment, seen by its controller in its current generation."""
+    """Return a revision in Standard mode: its own Deployment, seen by its controller in its current generation."""
     if deployment is None:
         return Workload(False, len(pods), pod_failure(pods))
     metadata, status = deployment["metadata"], deployment.get("status") or {}
@@ -59,7 +59,7 @@ def deployment_workload(deployment: Json | None, pods: list[Json], revision: str
 
 
 def knative_workload(revision_object: Json | None, pods: list[Json], revision: str) -> Workload:
-    """A revision in Knative mode: its own Revision object, which never changes once made."""
+    """Return a revision in Knative mode: its own Revision object, which never changes once made."""
     if (
         revision_object is None
         or (revision_object["metadata"].get("labels") or {}).get(REVISION_LABEL) != revision

@@ -66,7 +66,7 @@ class Reply:
 
 
 def golden_of(model: Path) -> Golden:
-    """The golden images of a model artifact.
+    """Return the golden images of a model artifact.
 
     Raises:
         ContractError: the artifact isn't what its manifest says, or has no golden images to test
@@ -156,7 +156,7 @@ class GoldenProber:
         return sample + _live(before, self._users(pods), answered, failed)
 
     def _wrong(self, reply: Reply, expected: tuple[float, ...], tolerance: float) -> str:
-        """What is wrong with an answer, in words; "" when nothing is."""
+        """Return what is wrong with an answer, in words; "" when nothing is."""
         if reply.error:
             return reply.error
         if reply.version != self._golden.version:
@@ -245,7 +245,7 @@ class Client:
 
 
 def scrape(address: str) -> dict[str, float] | None:
-    """Requests that a pod has answered so far, by HTTP status; None when it doesn't say."""
+    """Return requests that a pod has answered so far, by HTTP status; None when it doesn't say."""
     parts = urllib.parse.urlsplit(address)
     connection = http.client.HTTPConnection(
         parts.hostname or "", parts.port or 80, timeout=TIMEOUT_SECONDS
@@ -282,7 +282,7 @@ def _live(
     golden: int,
     golden_failed: int,
 ) -> Sample:
-    """What users sent: growth before this probe's golden requests, and during them less those."""
+    """Return what users sent: growth before this probe's golden requests, and during them less those."""
     earlier, during = _sum(before), _sum(after)
     requests = earlier[0] + max(0, during[0] - golden)
     errors = earlier[1] + max(0, during[1] - golden_failed)

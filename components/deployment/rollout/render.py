@@ -13,7 +13,7 @@ STOP = "serving.kserve.io/stop"  # KServe removes the pods of a service with thi
 
 
 def render(rollout: Rollout) -> dict[str, Any]:
-    """The InferenceService as JSON, its state in an annotation.
+    """Return the InferenceService as JSON, its state in an annotation.
 
     Both revisions stand side by side until the new one serves, or has drained on the way back, so
     each change of traffic, there or back, starts no pod that wasn't ready and ends none that is

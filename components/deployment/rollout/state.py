@@ -85,10 +85,10 @@ class Rollout:
 
 
 def write(rollout: Rollout) -> str:
-    """The annotation's value."""
+    """Return the annotation's value."""
     return to_json(rollout)
 
 
 def read(text: str, place: str) -> Rollout:
-    """The rollout in an annotation. Raises ContractError when it isn't one."""
+    """Return the rollout in an annotation. Raises ContractError when it isn't one."""
     return from_json(Rollout, text, f"the rollout annotation of {place}")

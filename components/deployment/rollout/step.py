@@ -20,7 +20,7 @@ from components.shared.run_plan import Pointer
 
 
 def tools_of(policy: ServingPolicy, registry: Registry, model: Path) -> Tools:
-    """What drives rollouts on the cluster that this process belongs to, or its kubeconfig names.
+    """Return what drives rollouts on the cluster that this process belongs to, or its kubeconfig names.
 
     Args:
         model: the artifact, for its golden images.
@@ -35,7 +35,7 @@ def tools_of(policy: ServingPolicy, registry: Registry, model: Path) -> Tools:
 
 
 def wanted(served: Served, policy: ServingPolicy) -> Rollout:
-    """The rollout of a version as if nothing served.
+    """Return the rollout of a version as if nothing served.
 
     Raises:
         InputError: the preset names no rollout, or a cluster can't read the version where it lies.
@@ -107,7 +107,7 @@ def recorder(registry: Registry) -> Callable[[Rollout], None]:
 
 
 def _pointer(registry: Registry, version: str, rollout: Rollout, now: str) -> Pointer:
-    """What serves, with the run that the registry knows for it."""
+    """Return what serves, with the run that the registry knows for it."""
     known = (registry.serving(), registry.pointers().previous)
     run_id = next(
         (pointer.run_id for pointer in known if pointer and pointer.version == version),

@@ -39,7 +39,7 @@ class Kept:
 
 
 def case_of(folder: Path, kept: Kept) -> Case:
-    """The case of a folder of tables. A challenger that the pre-screen stops has no test rows in it, whatever the folder holds."""
+    """Return the case of a folder of tables. A challenger that the pre-screen stops has no test rows in it, whatever the folder holds."""
     answers = tables.read_answers(folder, kept.labels, list(kept.versions), kept.policy.slices)
     held_out = answers.get("validation")
     test = None if stops(held_out, kept.policy.margin) else answers.get("test")
@@ -67,7 +67,7 @@ def keep(store: Store, run_id: str, folder: Path, kept: Kept, scratch: Path) -> 
 
 
 def fetch(store: Store, run_id: str, cache: Path) -> tuple[Path, Kept]:
-    """The tables of a run, and all else of its case.
+    """Return the tables of a run, and all else of its case.
 
     Raises:
         ContractError: nothing is kept of that run, or it is of another layout.
@@ -84,5 +84,5 @@ def fetch(store: Store, run_id: str, cache: Path) -> tuple[Path, Kept]:
 
 
 def under(kept: Kept, policy: GatePolicy) -> Kept:
-    """The same case under another policy."""
+    """Return the same case under another policy."""
     return replace(kept, policy=policy)

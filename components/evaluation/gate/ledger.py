@@ -46,7 +46,7 @@ class Ledger:
 
 
 def sketch(contents: Iterable[str]) -> tuple[str, ...]:
-    """The `SKETCH` smallest distinct ids, shortened."""
+    """Return the `SKETCH` smallest distinct ids, shortened."""
     return tuple(sorted({content[:16] for content in contents})[:SKETCH])
 
 
@@ -61,7 +61,7 @@ def overlap(one: tuple[str, ...], other: tuple[str, ...]) -> float:
 
 
 def with_look(ledger: Ledger, look: Look) -> tuple[Ledger, Look]:
-    """The ledger with a look, numbered; unchanged where this challenger met this test set before.
+    """Return the ledger with a look, numbered; unchanged where this challenger met this test set before.
 
     A test set that grows by a few images a night isn't a new one: looks count together while sets
     share half of their rows.

@@ -13,7 +13,7 @@ SHARES = (0.02, 0.04, 0.06, 0.08, 0.10, 0.12, 0.14, 0.16, 0.18, 0.20, 0.25, 0.30
 
 
 def largest_share(policy: GatePolicy, rows: int) -> float:
-    """The largest share p of discordant rows at which ``rows`` still resolve the policy's margin."""
+    """Return the largest share p of discordant rows at which ``rows`` still resolve the policy's margin."""
     return (
         rows
         * (policy.margin / (normal_quantile(1 - policy.alpha) + normal_quantile(policy.power))) ** 2
@@ -21,7 +21,7 @@ def largest_share(policy: GatePolicy, rows: int) -> float:
 
 
 def chance_of_passing(p: float, rows: int, policy: GatePolicy, difference: float = 0.0) -> float:
-    """The chance that a challenger whose true accuracy differs by ``difference`` passes the non-inferiority test (normal approximation)."""
+    """Return the chance that a challenger whose true accuracy differs by ``difference`` passes the non-inferiority test (normal approximation)."""
     error = math.sqrt((p - difference**2) / rows)
     return NormalDist().cdf(
         (policy.margin + difference) / error - normal_quantile(1 - policy.alpha)
@@ -29,7 +29,7 @@ def chance_of_passing(p: float, rows: int, policy: GatePolicy, difference: float
 
 
 def plan(policy: GatePolicy, rows: int) -> Iterator[str]:
-    """The table, line by line."""
+    """Yield the table, line by line."""
     margin = 100 * policy.margin
     yield f"{rows:,} test rows, margin {margin:g} points, alpha {policy.alpha:g} one-sided, power {policy.power:.0%}"
     yield f"They resolve that margin while the two models differ on at most {largest_share(policy, rows):.1%} of the rows."

@@ -76,7 +76,7 @@ def _was(store: Store, run_id: str) -> str:
 
 
 def table(runs: list[Replayed]) -> Iterator[str]:
-    """The answer for people, line by line."""
+    """Yield the answer for people, line by line."""
     if not runs:
         yield "The store keeps no case to judge again; a run keeps one when its gate has judged."
         return

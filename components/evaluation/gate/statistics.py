@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def normal_quantile(share: float) -> float:
-    """The value below which ``share`` of a standard normal lies."""
+    """Return the value below which ``share`` of a standard normal lies."""
     return NormalDist().inv_cdf(share)
 
 
@@ -45,7 +45,7 @@ def change_interval(b: int, c: int, n: int) -> tuple[float, float]:
 
 
 def smallest_margin(p: float, n: int, alpha: float, power: float) -> float:
-    """The margin that n rows resolve: an equal challenger shows it with probability ``power``.
+    """Return the margin that n rows resolve: an equal challenger shows it with probability ``power``.
 
     Connor 1987, "Sample size for testing differences in proportions for the paired-sample design",
     equation 4 at d = 0.
@@ -54,7 +54,7 @@ def smallest_margin(p: float, n: int, alpha: float, power: float) -> float:
 
 
 def rows_needed(p: float, margin: float, alpha: float, power: float) -> int:
-    """The rows that ``margin`` needs, `smallest_margin` solved for n."""
+    """Return the rows that ``margin`` needs, `smallest_margin` solved for n."""
     return math.ceil(p * ((normal_quantile(1 - alpha) + normal_quantile(power)) / margin) ** 2)
 
 
@@ -82,7 +82,7 @@ def clopper_pearson(successes: int, n: int, alpha: float) -> tuple[float, float]
 
 
 def holm(p_values: npt.ArrayLike) -> Floats:
-    """Adjusted p-values of a family (Holm 1979): rejecting those of at most alpha errs at all with probability at most alpha."""
+    """Return adjusted p-values of a family (Holm 1979): rejecting those of at most alpha errs at all with probability at most alpha."""
     values = np.asarray(p_values, np.float64)
     order = np.argsort(values, kind="stable")
     stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
@@ -92,5 +92,5 @@ def holm(p_values: npt.ArrayLike) -> Floats:
 
 
 def spent(alpha: float, look: int) -> float:
-    """The part of ``alpha`` that the look of this number may spend: 6 alpha / (pi^2 look^2). Over all looks ever it adds up to alpha."""
+    """Return the part of ``alpha`` that the look of this number may spend: 6 alpha / (pi^2 look^2). Over all looks ever it adds up to alpha."""
     return 6 * alpha / (math.pi * look) ** 2

@@ -57,7 +57,7 @@ def gate(context: Context, arguments: argparse.Namespace) -> Verdict:
 
 
 def _publish(output: ExecutorOutput, verdict: Verdict) -> None:
-    """What Kubeflow Pipelines shows of the verdict and compares between runs."""
+    """Write what Kubeflow Pipelines shows of the verdict and compares between runs."""
     outcomes = [check.outcome for check in verdict.checks]
     output.metadata(
         "verdict",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def points(value: float) -> str:
-    """A difference of shares, as percentage points; two digits where the margin needs them."""
+    """Return a difference of shares, as percentage points; two digits where the margin needs them."""
     return f"{100 * value:.2f}".rstrip("0").rstrip(".") + " points"
 
 

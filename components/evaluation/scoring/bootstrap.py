@@ -72,7 +72,7 @@ def paired_bootstrap(
 def by_group(
     labels: Labels, table: Floats, groups: Integers
 ) -> tuple[Integers, npt.NDArray[np.float32]]:
-    """The groups in the order of their strata: the stratum of each, ascending, and the sums of its rows, float32.
+    """Return the groups in the order of their strata: the stratum of each, ascending, and the sums of its rows, float32.
 
     A group whose copies carry several labels belongs to the smallest of them: it can stand in one
     stratum only.

@@ -97,7 +97,7 @@ def scores(
 
 
 def reliability(labels: Labels, probabilities: Floats) -> tuple[ReliabilityBin, ...]:
-    """The reliability diagram: the bins of the calibration error that hold rows."""
+    """Return the reliability diagram: the bins of the calibration error that hold rows."""
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     place = sums.calibration_bin(confidence)
     rows = np.bincount(place, minlength=ECE_BINS)
@@ -136,7 +136,7 @@ def soft_score(probabilities: Floats, votes: Floats) -> SoftScore | None:
 
 
 def comparison(labels: Labels, challenger: Table, other: Table) -> Comparison:
-    """The paired table of two models on the same rows, from their probabilities ``[n, labels]`` each."""
+    """Return the paired table of two models on the same rows, from their probabilities ``[n, labels]`` each."""
     ours, theirs = challenger.argmax(axis=1) == labels, other.argmax(axis=1) == labels
     return Comparison(
         rows=len(labels),

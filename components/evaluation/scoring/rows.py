@@ -71,7 +71,7 @@ class Rows:
 
 
 def read_rows(folder: Path, snapshot: Snapshot) -> dict[str, Rows]:
-    """The validation and the test rows; no image is touched.
+    """Return the validation and the test rows; no image is touched.
 
     Raises:
         ContractError: there is no test row, or one has a label that the snapshot doesn't name.
@@ -113,7 +113,7 @@ def label_indices(table: pa.Table, labels: tuple[str, ...]) -> npt.NDArray[np.in
 def image_batches(
     folder: Path, snapshot: Snapshot, split: str, batch_size: int
 ) -> Iterator[list[bytes]]:
-    """Encoded images of a split's rows, at most ``batch_size`` at a time, in the order of `read_rows`."""
+    """Yield encoded images of a split's rows, at most ``batch_size`` at a time, in the order of `read_rows`."""
     waiting: list[bytes] = []
     for shard in snapshot.shards:
         for batch in pq.ParquetFile(folder / shard).iter_batches(
@@ -128,7 +128,7 @@ def image_batches(
 
 
 def images_of(folder: Path, snapshot: Snapshot, example_ids: Collection[str]) -> dict[str, bytes]:
-    """Encoded images of a few rows, by example id."""
+    """Return encoded images of a few rows, by example id."""
     wanted = pa.array(sorted(example_ids), pa.string())
     found: dict[str, bytes] = {}
     for shard in snapshot.shards:

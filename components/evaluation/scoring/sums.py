@@ -45,7 +45,7 @@ def negative_log_likelihood(labels: Labels, probabilities: Floats) -> Floats:
 
 
 def squared_error(labels: Labels, probabilities: Floats) -> Floats:
-    """The Brier score of each row: the sum over labels of squared errors, 0 to 2."""
+    """Return the Brier score of each row: the sum over labels of squared errors, 0 to 2."""
     right = probabilities[np.arange(len(labels)), labels]
     return (probabilities**2).sum(axis=1) - 2 * right + 1
 
@@ -56,7 +56,7 @@ def calibration_bin(confidence: Floats) -> npt.NDArray[np.int64]:
 
 
 def columns(labels: Labels, probabilities: Table) -> Floats:
-    """What each row adds to the sums, ``[n, 3 * k + 2 + ECE_BINS]`` for k labels.
+    """Return what each row adds to the sums, ``[n, 3 * k + 2 + ECE_BINS]`` for k labels.
 
     Per label: the row is one of it, the row is answered with it, both. Then negative
     log-likelihood, squared error, and per calibration bin rightness minus confidence.
@@ -76,7 +76,7 @@ def columns(labels: Labels, probabilities: Table) -> Floats:
 
 
 def figures(sums: npt.NDArray[np.floating], k: int) -> Figures:
-    """The figures of sums ``[..., 3 * k + 2 + ECE_BINS]``, for k labels.
+    """Return the figures of sums ``[..., 3 * k + 2 + ECE_BINS]``, for k labels.
 
     A label without rows has no part in balanced accuracy; macro F1 is over the labels that are
     either true or answered somewhere, as in scikit-learn.
@@ -96,5 +96,5 @@ def figures(sums: npt.NDArray[np.floating], k: int) -> Figures:
 
 
 def point_figures(labels: Labels, probabilities: Table) -> Figures:
-    """The figures of the rows as they are."""
+    """Return the figures of the rows as they are."""
     return figures(columns(labels, probabilities).sum(axis=0), probabilities.shape[1])

@@ -116,7 +116,7 @@ def relabel(store: Store, file: Path, by: str, scratch: Path) -> int:
 
 
 def _holding(snapshots: list[_Stored], row: dict[str, str], where: str) -> set[str]:
-    """The sources that hold a row. Raises InputError."""
+    """Return the sources that hold a row. Raises InputError."""
     column, name = (
         ("example_id", row["example_id"])
         if row["example_id"]

@@ -37,13 +37,13 @@ class Overlays:
     forgotten: frozenset[str] = frozenset()
 
     def label(self, example_id: str, uri: str, label: str) -> str:
-        """The label that a row gets: a person's, unless it was given to another label than the source states now."""
+        """Return the label that a row gets: a person's, unless it was given to another label than the source states now."""
         old, new = self.labels.get(example_id) or self.labels.get(uri) or ("", label)
         return new if old in ("", label) else label
 
 
 def read_overlays(store: Store, source_id: str) -> Overlays:
-    """The overlays of a source; empty ones where nobody decided anything. Raises InputError for a damaged file."""
+    """Return the overlays of a source; empty ones where nobody decided anything. Raises InputError for a damaged file."""
     relabels = read_rows(store, source_id, "relabels")
     labels = {
         row["example_id"] or row["source_uri"]: (row["old_label"], row["label"]) for row in relabels
@@ -62,7 +62,7 @@ def overlays_digest(store: Store, source_id: str) -> str:
 
 
 def read_rows(store: Store, source_id: str, name: str) -> list[dict[str, str]]:
-    """The rows of ``relabels`` or ``tombstones``. Raises InputError."""
+    """Return the rows of ``relabels`` or ``tombstones``. Raises InputError."""
     content = store.read(keys.overlay(source_id, f"{name}.csv"))
     return (
         parse(content, FILES[name], store.location(keys.overlay(source_id, f"{name}.csv")))
@@ -96,7 +96,7 @@ def add_rows(store: Store, source_id: str, name: str, rows: Iterable[Mapping[str
 
 
 def parse(content: bytes, columns: tuple[str, ...], where: str) -> list[dict[str, str]]:
-    """The rows of an overlay's CSV. Raises InputError."""
+    """Return the rows of an overlay's CSV. Raises InputError."""
     try:
         table = list(csv.reader(io.StringIO(content.decode("utf-8-sig"))))
     except (UnicodeDecodeError, csv.Error) as error:

@@ -60,7 +60,7 @@ class Span:
 
 
 def plan_spans(rows: pa.Table, wanted: npt.NDArray[np.int64]) -> tuple[Span, ...]:
-    """The wanted ones of a source's rows, in pieces."""
+    """Return the wanted ones of a source's rows, in pieces."""
     sizes = rows["size"].to_numpy()[wanted]
     pieces = cut(sizes, layout.BATCH_ROWS, layout.BATCH_BYTES)
     return tuple(
@@ -106,7 +106,7 @@ def run_flow(
 
 
 def read(number: int, reader: Reader, place: Place, parts: str) -> None:
-    """The span of this number to a part."""
+    """Read the span of this number into a part."""
     rows = read_span(parts, number)
     write_part(parts, number, *read_pictures(reader.contents(place, rows, MAX_BYTES), rows))
 
@@ -120,7 +120,7 @@ def build(
     processes: int = 1,
     options: Sequence[str] = (),
 ) -> beam.Pipeline:
-    """The Beam pipeline that `run_flow` runs."""
+    """Return the Beam pipeline that `run_flow` runs."""
     if options:
         pipeline = beam.Pipeline(options=PipelineOptions(list(options), save_main_session=False))
     else:
@@ -194,7 +194,7 @@ def _worker_processes() -> SubprocessSDKEnvironment:
 
 
 def _cause(error: RuntimeError | OSError) -> BaseException:
-    """What a worker raised: the runner passes on the text of its traceback only. A signal arrives that way, too."""
+    """Return what a worker raised: the runner passes on the text of its traceback only. A signal arrives that way, too."""
     text = str(error)
     for stop in (Terminated, KeyboardInterrupt):
         if re.search(rf"^(?:components\.runtime\.step\.)?{stop.__name__}\b", text, re.MULTILINE):

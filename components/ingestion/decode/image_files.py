@@ -29,7 +29,7 @@ def write_spans(folder: str, spans: Iterable[pa.Table]) -> None:
 
 
 def read_span(folder: str, number: int) -> pa.Table:
-    """The rows of one of them."""
+    """Return the rows of one of them."""
     with (
         FileSystems.open(FileSystems.join(folder, _SPANS)) as source,
         pa.ipc.open_file(source) as reader,
@@ -54,7 +54,7 @@ def write_part(folder: str, number: int, accepted: pa.Table, refused: pa.Table) 
 
 @contextmanager
 def shared_folder(where: str) -> Iterator[str]:
-    """A new, empty folder at a path or a URI, which is removed afterwards."""
+    """Make a new, empty folder at a path or a URI, and remove it afterwards."""
     folder = FileSystems.join(where, f"emotion-ingest-{uuid.uuid4().hex}")
     FileSystems.mkdirs(folder)
     try:
@@ -76,7 +76,7 @@ def bring_home(folder: str, home: Path, count: int) -> None:
 
 
 def read_parts(folder: Path, count: int) -> tuple[list[pa.Table], pa.Table]:
-    """The pictures, mapped from the disk, a table per span; and what was refused, in one."""
+    """Return the pictures, mapped from the disk, a table per span; and what was refused, in one."""
     refused = (
         pa.concat_tables([read_arrow(folder / _REFUSED.format(number)) for number in range(count)])
         if count

@@ -75,7 +75,7 @@ def decide(
 def _changes(
     tonight: JudgedRun, last: JudgedRun, policy: RetrainPolicy, around: Circumstances
 ) -> Iterator[tuple[str, bool]]:
-    """What differs from the last judged night, and whether it is enough for work."""
+    """Yield what differs from the last judged night, and whether it is enough for work."""
     known = False
     if last.listing_digest != tonight.listing_digest:
         known = True
@@ -98,7 +98,7 @@ def _changes(
 
 
 def _triggers(policy: RetrainPolicy, around: Circumstances) -> Iterator[str]:
-    """What makes work though nothing changed."""
+    """Yield what makes work though nothing changed."""
     if policy.drift and around.drift:
         yield f"what is served drifted ({around.drift})"
     limit, age = policy.champion_age_days, around.champion_days

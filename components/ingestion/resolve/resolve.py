@@ -52,7 +52,7 @@ def resolve(context: Context, source: str, code_version: str, *, force: bool) ->
 
 
 def listed(source: str, policy: DataPolicy) -> tuple[Gathered, Listing]:
-    """The sources that a run or its preset names, and their listing. Raises InputError, EnvironmentProblem."""
+    """Return the sources that a run or its preset names, and their listing. Raises InputError, EnvironmentProblem."""
     gathered = gather(source, policy)
     found = gathered.layout
     parts = tuple(
@@ -71,7 +71,7 @@ def listed(source: str, policy: DataPolicy) -> tuple[Gathered, Listing]:
 
 
 def source_id(source: str) -> str:
-    """A short stable name: the base name as a slug, and 8 hex digits of a digest of the absolute URI.
+    """Return a short stable name: the base name as a slug, and 8 hex digits of a digest of the absolute URI.
 
     Of several sources the digest is of all of them, in whatever order they are named.
     """
@@ -156,7 +156,7 @@ def _fingerprint(listing_digest: str, preset_digest: str, code_version: str, ove
 
 
 def _drift(store: Store, model_name: str, pointers: Pointers, last: JudgedRun | None) -> str:
-    """What `emotion drift` found of the champion since the last judged night, in words; empty for nothing."""
+    """Return what `emotion drift` found of the champion since the last judged night, in words; empty for nothing."""
     content = store.read(keys.drift(model_name))
     if content is None or pointers.champion is None:
         return ""
@@ -181,7 +181,7 @@ def _days_since(moment: str) -> float | None:
 def _made_before(
     context: Context, listing: Listing, code_version: str, *, force: bool
 ) -> NightPlan | None:
-    """The plan that this very run made earlier, if all it rests on is unchanged.
+    """Return the plan that this very run made earlier, if all it rests on is unchanged.
 
     A resumed run must keep it: its finished steps are found under it, and a champion that this run
     itself promoted must not become what it is compared with.

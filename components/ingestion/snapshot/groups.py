@@ -118,7 +118,7 @@ def _groups(
     collection: Collection,
     earlier: EarlierSnapshot | None,
 ) -> tuple[Codes, pa.Array, Numbers]:
-    """The group of each distinct content, as a code: remembered, its representative's, or its own.
+    """Return the group of each distinct content, as a code: remembered, its representative's, or its own.
 
     And of each group its id, and the first row of the earlier snapshot that was in it, or -1.
 
@@ -159,7 +159,7 @@ def _groups(
 def _remembered(
     ids: pa.Array, first: Numbers, pictures: Numbers, earlier: EarlierSnapshot | None
 ) -> tuple[Codes, pa.Array, Numbers]:
-    """The code of the group that each content had before, or -1; and of each of those groups its id and its first row."""
+    """Return the code of the group that each content had before, or -1; and of each of those groups its id and its first row."""
     if earlier is None:
         return np.full(len(first), -1), pa.array([], pa.string()), np.zeros(0, np.int64)
     groups = whole(earlier.rows["group_id"])

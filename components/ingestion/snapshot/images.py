@@ -44,7 +44,7 @@ class Collection:
         self.grid = lru_cache(maxsize=GRIDS_KEPT)(self._grid)
 
     def take(self, numbers: Numbers) -> pa.Table:
-        """`DECODED` of pictures, in this order. Cheap where many follow one another as they stand."""
+        """Return `DECODED` of pictures, in this order. Cheap where many follow one another as they stand."""
         piece = np.searchsorted(self._ends, numbers, side="right")
         breaks = np.flatnonzero((np.diff(piece) != 0) | (np.diff(numbers) != 1)) + 1
         slices = [
@@ -56,7 +56,7 @@ class Collection:
         return pa.concat_tables(slices)
 
     def images(self, numbers: Numbers) -> list[bytes]:
-        """The encoded pictures with these numbers, in this order."""
+        """Return the encoded pictures with these numbers, in this order."""
         found: list[bytes] = self.take(numbers)["image"].to_pylist()
         return found
 

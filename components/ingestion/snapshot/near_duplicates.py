@@ -42,7 +42,7 @@ Indices = npt.NDArray[np.int64]
 
 
 def grid(pixels: Pixels) -> Pixels:
-    """A picture's gray levels on a grid of `GRID` by `GRID`, each the mean of its cell; uint8 ``[256]``."""
+    """Return a picture's gray levels on a grid of `GRID` by `GRID`, each the mean of its cell; uint8 ``[256]``."""
     image = Image.fromarray(pixels)
     gray = image if image.mode == "L" else image.convert("L")
     return np.asarray(gray.resize((GRID, GRID), Image.Resampling.BOX), dtype=np.uint8).ravel()

@@ -80,7 +80,7 @@ class EarlierSnapshot:
 def find_earlier(
     store: Store, source_id: str, snapshot_id: str | None, scratch: Path
 ) -> EarlierSnapshot | None:
-    """The accepted snapshot and its index; None where there is none, or none that this code can read."""
+    """Return the accepted snapshot and its index; None where there is none, or none that this code can read."""
     if snapshot_id is None:
         return None
     try:
@@ -95,7 +95,7 @@ def find_earlier(
 
 
 def _index(content: bytes | None, rows: int) -> pa.Table | None:
-    """The index of so many rows, if this code wrote it."""
+    """Return the index of so many rows, if this code wrote it."""
     stream = pa.ipc.open_stream(content) if content is not None else None
     if stream is None or stream.schema.metadata != {_CODE: reading_code().encode()}:
         return None

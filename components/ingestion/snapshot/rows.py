@@ -105,7 +105,7 @@ def assemble(
 def _examples(
     pictures: pa.Table, keys: pa.ChunkedArray, keys_before: pa.ChunkedArray, numbers: Numbers
 ) -> pa.ChunkedArray:
-    """The example ids; that of a row which is called otherwise than before is made anew."""
+    """Return the example ids; that of a row which is called otherwise than before is made anew."""
     before = numbers < len(keys_before)
     called = whole(keys_before).take(pa.array(np.where(before, numbers, 0)))
     moved = np.flatnonzero(
@@ -124,7 +124,7 @@ def _examples(
 
 
 def _relabelled(rows: pa.Table, overlays: Overlays) -> tuple[pa.Table, np.ndarray]:
-    """The rows with people's labels, and which of them got one. Such a row has no votes, and no class that is left out."""
+    """Return the rows with people's labels, and which of them got one. Such a row has no votes, and no class that is left out."""
     changed = np.zeros(len(rows), bool)
     if overlays.labels:
         named = pa.array(sorted(overlays.labels))

@@ -84,7 +84,7 @@ class Shard:
 
 
 def side_by_side(*tables: pa.Table) -> pa.Table:
-    """The columns of all of them, whose rows are the same; of a name that several have, the last one's."""
+    """Return the columns of all of them, whose rows are the same; of a name that several have, the last one's."""
     return pa.table(
         {
             name: column
@@ -159,6 +159,6 @@ def write_arrow(path: Path, table: pa.Table) -> None:
 
 
 def read_arrow(path: Path) -> pa.Table:
-    """A table mapped from the disk: columns that nobody looks at aren't read."""
+    """Return a table mapped from the disk: columns that nobody looks at aren't read."""
     with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
         return reader.read_all()

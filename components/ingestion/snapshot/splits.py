@@ -88,7 +88,7 @@ class Rows:
 
 
 def decide(rows: Rows, rules: SplitRules) -> tuple[Words, Words]:
-    """The codes of every row's split and note: why it isn't the published one (nothing where it is, or none was published)."""
+    """Return the codes of every row's split and note: why it isn't the published one (nothing where it is, or none was published)."""
     split, note = _own_places(rows, rules)
     policy = rules.policy
     _treat(rows.flat, policy.near_constant, NEAR_CONSTANT, split, note)
@@ -110,7 +110,7 @@ def decide(rows: Rows, rules: SplitRules) -> tuple[Words, Words]:
 
 
 def draws(purpose: str, group_ids: Sequence[str]) -> Draws:
-    """A number in [0, 1) for each group. Depends on nothing but the purpose and the group, so a draw never changes.
+    """Return a number in [0, 1) for each group. Depends on nothing but the purpose and the group, so a draw never changes.
 
     It is the first 13 hex digits of a SHA-256, as a fraction of 1.
     """
@@ -120,7 +120,7 @@ def draws(purpose: str, group_ids: Sequence[str]) -> Draws:
 
 
 def _own_places(rows: Rows, rules: SplitRules) -> tuple[Words, Words]:
-    """What the row itself and its group's draw say."""
+    """Return the split that the row itself and its group's draw say."""
     published = rows.published
     split, note = published.copy(), np.zeros(len(published), np.int8)
     unused = (published == CODE[CLASS_LEFT_OUT]) | (published == CODE[PRIVATE_TEST])
@@ -163,7 +163,7 @@ def _conflicting(rows: Rows, used: Mask) -> Mask:
 def _part(
     rows: Rows, kept: str, others: tuple[str, ...], exact: str, near: str, split: Words, note: Words
 ) -> None:
-    """What stands in the split ``kept`` leaves the ``others``, with its whole group."""
+    """Take what stands in the split ``kept`` out of the ``others``, with its whole group."""
     where = split == CODE[kept]
     leaving = np.isin(split, _codes(*others)) & np.isin(rows.group, rows.group[where])
     note[leaving] = np.where(

@@ -42,7 +42,7 @@ def detect(
     votes: VoteTable | None = None,
     source: str = "",
 ) -> Layout:
-    """The layout of a place: a manifest, else class folders, else FER2013's CSV.
+    """Return the layout of a place: a manifest, else class folders, else FER2013's CSV.
 
     Any other CSV beside images is somebody's list of them and not looked at.
 
@@ -105,7 +105,7 @@ def vote_table(place: ObjectPlace, table: Entry) -> VoteTable:
 
 
 def votes_alone(place: ObjectPlace) -> VoteTable | None:
-    """The table of votes that this place is and nothing else, or None."""
+    """Return the table of votes that this place is and nothing else, or None."""
     entries = place.entries() if paths.is_table(place.uri) else []
     return (
         vote_table(place, entries[0])
@@ -132,7 +132,7 @@ def _headers(place: ObjectPlace, objects: pa.Table) -> dict[Entry, tuple[str, ..
 
 
 def _columns(place: ObjectPlace, table: Entry) -> tuple[str, ...]:
-    """The names in a table's header, or in the first object of JSON Lines, in lower case."""
+    """Return the names in a table's header, or in the first object of JSON Lines, in lower case."""
     try:
         head = place.head(table, HEADER_BYTES)
     except ObjectUnreadable as error:

@@ -81,7 +81,7 @@ def gather(source: str, policy: DataPolicy) -> Gathered:
 
 
 def chosen_sources(source: str, policy: DataPolicy) -> tuple[Source, ...]:
-    """The sources that a run names, with what the preset says of each, or else the preset's own. Raises InputError: none."""
+    """Return the sources that a run names, with what the preset says of each, or else the preset's own. Raises InputError: none."""
     known = {one.uri: one for one in policy.sources}
     chosen = tuple(known.get(uri, Source(uri)) for uri in separate_uris(source)) or policy.sources
     if not chosen:
@@ -95,7 +95,7 @@ def chosen_sources(source: str, policy: DataPolicy) -> tuple[Source, ...]:
 
 
 def slug(uri: str) -> str:
-    """A short name made of the last part of a path or URI."""
+    """Return a short name made of the last part of a path or URI."""
     stem = PurePosixPath(uri.rstrip("/")).name.lower()
     stem = re.sub(r"(\.tar)?\.[a-z0-9]{1,6}$", "", stem)
     return re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:40].strip("-") or "source"
@@ -136,7 +136,7 @@ def _votes_of(source: Source) -> VoteTable | None:
 
 
 def _names(sources: Sequence[Source]) -> list[str]:
-    """A name each, in their order; of those that are called the same the later ones are numbered."""
+    """Return a name for each, in their order; of those that are called the same the later ones are numbered."""
     names: list[str] = []
     for source in sources:
         name = wanted = source.name or slug(source.uri)

@@ -17,7 +17,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render_template(name: str, **values: Any) -> str:
-    """A page with its style sheet and script inside, and a Content-Security-Policy that admits exactly these two."""
+    """Return a page with its style sheet and script inside, and a Content-Security-Policy that admits exactly these two."""
     style, script = ((TEMPLATES / file).read_text() for file in ("style.css", "table.js"))
     policy = f"default-src 'none'; img-src data:; style-src {_source(style)}; script-src {_source(script)}; base-uri 'none'; form-action 'none'"
     page = _environment().get_template(name)
@@ -38,5 +38,5 @@ def _environment() -> Environment:
 
 
 def _source(content: str) -> str:
-    """A hash source as Content Security Policy Level 3 writes it (section 2.3.1)."""
+    """Return a hash source as Content Security Policy Level 3 writes it (section 2.3.1)."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"

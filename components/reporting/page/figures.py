@@ -40,7 +40,7 @@ def drawings(night: Night, preset: Preset | None) -> Drawn:
 
 
 def compared(found: EvaluateFindings) -> list[tuple[str, Scores]]:
-    """The champion, if there is one, and the challenger, which is drawn over it."""
+    """Return the champion, if there is one, and the challenger, which is drawn over it."""
     both = [("champion", found.champion), ("challenger", found.challenger)]
     return [(who, scores) for who, scores in both if scores is not None]
 
@@ -74,7 +74,7 @@ def _curve(scores: Scores, label: str) -> Curve | None:
 
 
 def _try(draw: Callable[P, Markup], *args: P.args, **kwargs: P.kwargs) -> Markup:
-    """A chart, or a note in its place: findings that contradict themselves mustn't cost the page."""
+    """Return a chart, or a note in its place: findings that contradict themselves mustn't cost the page."""
     try:
         return draw(*args, **kwargs)
     except (ValueError, KeyError, IndexError, TypeError, ZeroDivisionError) as error:

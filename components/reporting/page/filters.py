@@ -12,7 +12,7 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def points(value: float) -> str:
-    """A difference of shares in percentage points, signed."""
+    """Return a difference of shares in percentage points, signed."""
     rounded = round(100 * value, 1)
     return "±0.0" if rounded == 0 else f"{rounded:+.1f}".replace("-", "−")
 
@@ -52,12 +52,12 @@ def number(value: float) -> str:
 
 
 def four_digits(value: float) -> str:
-    """A number in a column of its like: four digits after the point."""
+    """Return a number in a column of its like: four digits after the point."""
     return f"{value:.4f}".replace("-", "−")
 
 
 def moment(value: str) -> str:
-    """An ISO 8601 time for people; as it stands when it isn't one."""
+    """Return an ISO 8601 time for people; as it stands when it isn't one."""
     try:
         return datetime.fromisoformat(value).strftime("%-d %B %Y, %H:%M UTC")
     except ValueError:
@@ -65,12 +65,12 @@ def moment(value: str) -> str:
 
 
 def short(value: str | None, length: int = 12) -> str:
-    """The start of a long digest."""
+    """Return the start of a long digest."""
     return (value or "")[:length]
 
 
 def spaced(value: str) -> str:
-    """A name of the code as words."""
+    """Return a name of the code as words."""
     return (
         value.replace("_", " ")
         .replace("-", " ")

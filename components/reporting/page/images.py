@@ -24,7 +24,7 @@ class _Budget:
     left: int = MAX_CHARACTERS
 
     def admit(self, image: str) -> str:
-        """The image, or nothing when it isn't one or the page is full."""
+        """Return the image, or nothing when it isn't one or the page is full."""
         if len(image) > self.left or not IMAGE.fullmatch(image):
             return ""
         self.left -= len(image)
@@ -48,7 +48,7 @@ class Pictures:
 
 
 def pictures(night: Night) -> Pictures:
-    """The page's images, those first that tell most."""
+    """Return the page's images, those first that tell most."""
     budget = _Budget()
     evaluated, noise = night.evaluate, night.validate.label_noise if night.validate else None
 

@@ -32,7 +32,7 @@ BESIDE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(?:[./][A-Za-z0-9_-]+)*")
 def render(
     night: Night, outcome: Outcome, summary: Mapping[str, Any], preset: Preset | None
 ) -> str:
-    """The page of a night, whatever of it there is.
+    """Return the page of a night, whatever of it there is.
 
     Args:
         summary: as `components.reporting.summary.summarize` gives it. preset: None where resolve
@@ -69,7 +69,7 @@ def render(
 
 
 def render_plain(night: Night, outcome: Outcome, problem: str) -> str:
-    """The least that a night must leave: its outcome, and why the full page couldn't be drawn."""
+    """Return the least that a night must leave: its outcome, and why the full page couldn't be drawn."""
     reasons = Markup("").join(Markup("<li>{}</li>").format(reason) for reason in outcome.reasons)
     steps = Markup("").join(
         Markup("<li>{}: {} {}</li>").format(step.name, step.status, step.error)
@@ -92,7 +92,7 @@ def render_plain(night: Night, outcome: Outcome, problem: str) -> str:
 
 
 def _policies(policy: DataPolicy) -> list[tuple[str, str]]:
-    """The preset's choices about data that are words, such as what becomes of twins, with their values."""
+    """Return the preset's choices about data that are words, such as what becomes of twins, with their values."""
     choices = {
         field.name: getattr(policy, field.name)
         for field in fields(policy)
@@ -104,13 +104,13 @@ def _policies(policy: DataPolicy) -> list[tuple[str, str]]:
 
 
 def _ranked(sample: SamplePrediction, night: Night) -> list[tuple[float, str]]:
-    """A sample's probabilities with their labels, the largest first."""
+    """Return a sample's probabilities with their labels, the largest first."""
     labels = night.evaluate.labels if night.evaluate else ()
     return sorted(zip(sample.probabilities, labels, strict=False), reverse=True)
 
 
 def _classes(found: IngestFindings) -> tuple[str, ...]:
-    """The labels, then names that only stand among rows left out."""
+    """Return the labels, then names that only stand among rows left out."""
     others = {name for per_label in found.counts.values() for name in per_label} - set(found.labels)
     return (*found.labels, *sorted(others))
 

@@ -52,7 +52,7 @@ class Latencies:
 
 
 def read_golden(folder: Path) -> list[Golden]:
-    """The golden images of a model artifact.
+    """Return the golden images of a model artifact.
 
     Raises:
         ContractError: expected.json is missing or damaged, or names an image that isn't there.
@@ -137,7 +137,7 @@ def summarise(seconds: Sequence[float]) -> Latencies:
 def p95_ratio(
     challenger: Sequence[float], champion: Sequence[float]
 ) -> tuple[float, tuple[float, ...]]:
-    """The challenger's 95th percentile over the champion's, and its 90 % interval; 0 and none when nothing was timed.
+    """Return the challenger's 95th percentile over the champion's, and its 90 % interval; 0 and none when nothing was timed.
 
     Request i of both met the same load, so pairs are resampled, not requests (Efron and Tibshirani
     1993, section 8.3); and a disturbance of the machine lasts for some requests in a row, so blocks

@@ -35,7 +35,7 @@ async def read_body(
     max_bytes: int = MAX_BYTES,
     seconds: float = SECONDS,
 ) -> bytes:
-    """The whole body.
+    """Return the whole body.
 
     Raises:
         Refused: 413 when it is too large, 408 when it doesn't come in time.

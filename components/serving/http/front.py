@@ -227,7 +227,7 @@ def _kind(headers: Headers) -> str:
 
 
 def _encoded(response: InferResponse) -> tuple[bytes, Headers]:
-    """A V2 response as JSON, or JSON and raw tensors behind it where the client asked for them."""
+    """Return a V2 response as JSON, or JSON and raw tensors behind it where the client asked for them."""
     content, json_length = response.to_rest()
     if json_length is None:
         return orjson.dumps(content), {}

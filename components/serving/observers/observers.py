@@ -75,14 +75,14 @@ class Observer:
     finishes = True
 
     def see(self, answered: Answered) -> None:
-        """A request that was answered."""
+        """Take a request that was answered."""
         raise NotImplementedError
 
     def tick(self) -> None:
-        """Called about once a second while nothing comes."""
+        """Do what is due; called about once a second while nothing comes."""
 
     def close(self) -> None:
-        """Called last, when the server ends."""
+        """End; called last, when the server ends."""
 
 
 class Observers:

@@ -80,7 +80,7 @@ class FeatureLog(Observer):
 
 
 def row_of(image: bytes | Pixels, answer: Answer, version: str, at: datetime) -> ServedRow:
-    """What is kept of one picture. Raises ImageRefused when the bytes are none, which an answered one's never are."""
+    """Return what is kept of one picture. Raises ImageRefused when the bytes are none, which an answered one's never are."""
     levels = gray(image if isinstance(image, np.ndarray) else decode(image).pixels)
     height, width = levels.shape
     measures = {name: round(value, 6) for name, value in asdict(measure(levels)).items()}

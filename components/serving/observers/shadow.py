@@ -53,7 +53,7 @@ class Shadow(Observer):
         )
 
     def see(self, answered: Answered) -> None:
-        """Raises OSError or HTTPException when the shadow doesn't answer, ValueError when its answer can't be read."""
+        """Send the shadow a copy. Raises OSError or HTTPException when it doesn't answer, ValueError for what can't be read."""
         pairs = [
             (image, answer.probabilities)
             for image, answer in zip(answered.images, answered.answers, strict=True)
@@ -113,7 +113,7 @@ def _encoded(image: bytes | Pixels) -> str:
 
 
 def _read(content: bytes) -> list[Answer]:
-    """The shadow's answers. Raises ValueError for anything else."""
+    """Return the shadow's answers. Raises ValueError for anything else."""
     try:
         predictions: list[dict[str, Any]] = json.loads(content)["predictions"]
         return [

@@ -54,7 +54,7 @@ class Face:
     score: float
 
     def square(self, margin: float) -> Box:
-        """What a model takes of it: a square with ``margin``, a share of the box's side, left and right of it."""
+        """Return what a model takes of it: a square with ``margin``, a share of the box's side, left and right of it."""
         side = max(self.right - self.left, self.bottom - self.top)
         wide = side * (1 + 2 * margin)
         left = (self.left + self.right) / 2 - wide / 2
@@ -108,7 +108,7 @@ class FaceDetector:
 
 
 def cut(picture: Pixels, box: Box) -> Pixels:
-    """The part of a picture in a box; what lies outside the picture repeats its edge."""
+    """Return the part of a picture in a box; what lies outside the picture repeats its edge."""
     left, top, right, bottom = box
     rows = np.clip(np.arange(top, bottom), 0, picture.shape[0] - 1)
     columns = np.clip(np.arange(left, right), 0, picture.shape[1] - 1)

@@ -33,11 +33,11 @@ class PhotoClassifier:
         return self._classifier.version
 
     def twin(self, threads: int) -> PhotoClassifier:
-        """The same with runtimes of its own, so that both can answer at the same time."""
+        """Return the same with runtimes of its own, so that both can answer at the same time."""
         return PhotoClassifier(self._classifier.twin(threads), FaceDetector(threads))
 
     def read(self, image: Sent) -> Sent:
-        """The image as it is: a photo is decoded where its faces are cut out of it."""
+        """Return the image as it is: a photo is decoded where its faces are cut out of it."""
         return image
 
     def answer(self, image: Sent) -> Answer:

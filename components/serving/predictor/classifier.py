@@ -52,7 +52,7 @@ class Answer:
     faces: tuple[FaceAnswer, ...] | None = None
 
     def each(self) -> tuple[Answer, ...]:
-        """The answers of its faces; itself where none were looked for."""
+        """Return the answers of its faces; itself where none were looked for."""
         return (self,) if self.faces is None else tuple(face.answer for face in self.faces)
 
     def plain(self) -> dict[str, Any]:
@@ -103,13 +103,13 @@ class Classifier:
         self.version = self._model.manifest.version
 
     def twin(self, threads: int) -> Classifier:
-        """The same version with a runtime of its own, so that both can answer at the same time."""
+        """Return the same version with a runtime of its own, so that both can answer at the same time."""
         other = copy.copy(self)
         other._model = self._model.twin(threads)
         return other
 
     def read(self, image: Sent) -> Pixels | ImageRefused:
-        """An image as the model's input, uint8 ``[height, width, channels]``, or why it can't be read."""
+        """Return an image as the model's input, uint8 ``[height, width, channels]``, or why it can't be read."""
         try:
             return read_input(image, self.image) if isinstance(image, bytes) else image
         except ImageRefused as refused:

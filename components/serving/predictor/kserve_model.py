@@ -96,7 +96,7 @@ class Predictor(Model):  # type: ignore[misc]
         return self.ready
 
     def stop(self) -> None:
-        """Called last: what observers have waiting is let through."""
+        """Let through what observers have waiting; called last."""
         self.ready = False
         self._lanes.close()
         self._observers.close()
@@ -126,7 +126,7 @@ class Predictor(Model):  # type: ignore[misc]
         ]
 
     async def preprocess(self, payload: Any, headers: dict[str, str] | None = None) -> Work:
-        """What was sent to images. Raises InvalidInput (HTTP 400) when the request as a whole can't be used."""
+        """Return what was sent to images. Raises InvalidInput (HTTP 400) when the request as a whole can't be used."""
         request_id = (headers or {}).get("x-request-id") or os.urandom(16).hex()
         try:
             if isinstance(payload, InferRequest):
@@ -197,7 +197,7 @@ class Predictor(Model):  # type: ignore[misc]
 
 
 def _seen(image: Sent, answer: Answer) -> list[tuple[bytes | Pixels | None, Answer]]:
-    """What observers are told of an image: itself, or each face that was cut out of it."""
+    """Return what observers are told of an image: itself, or each face that was cut out of it."""
     if answer.faces is not None:
         return [(face.pixels, face.answer) for face in answer.faces]
     return [(None if isinstance(image, ImageRefused) else image, answer)]

@@ -116,7 +116,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def tail(log: Path) -> str:
-    """The last lines of a log, in one."""
+    """Return the last lines of a log, in one."""
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     return " | ".join(line.strip() for line in lines[-TAIL_LINES:] if line.strip()) or "nothing"
 

@@ -100,7 +100,7 @@ class Lanes:
             self._jobs.put(None)
 
     def _work(self, classifier: Answering) -> None:
-        """A lane: take images, answer them, wake who asked."""
+        """Take images, answer them, wake who asked: the work of one thread."""
         seconds = AT_ONCE_SECONDS  # what an image took the last time
         while (first := self._jobs.get()) is not None:
             turns = [turn for job in self._take(first, seconds) if (turn := self._turn(job))]
@@ -119,7 +119,7 @@ class Lanes:
                 finished[0].loop.call_soon_threadsafe(_wake, finished)
 
     def _take(self, first: _Job, seconds: float) -> list[_Job]:
-        """The job, and this lane's share of those that wait, as far as it answers them soon."""
+        """Return the job, and this lane's share of those that wait, as far as it answers them soon."""
         jobs = [first]
         for _ in range(
             min(MAX_AT_ONCE, int(AT_ONCE_SECONDS / seconds), self._jobs.qsize() // self._lanes) - 1
@@ -135,7 +135,7 @@ class Lanes:
         return jobs
 
     def _turn(self, job: _Job) -> tuple[_Job, int] | None:
-        """The job's next image; the job itself goes to the end of the line if it has more. None when who asked has gone."""
+        """Return the job's next image; the job itself goes to the end of the line if it has more. None when who asked has gone."""
         if job.done.cancelled():
             return None
         index = job.taken
@@ -156,7 +156,7 @@ class Lanes:
 
 
 def _answers(who: Answering, images: Sequence[Sent]) -> list[Any]:
-    """The answer of each, or what was raised."""
+    """Return the answer of each, or what was raised."""
     found = [_attempt(who.read, image) for image in images]
     sound = [place for place, each in enumerate(found) if not _failed(each)]
     read = [found[place] for place in sound]
@@ -171,7 +171,7 @@ def _answers(who: Answering, images: Sequence[Sent]) -> list[Any]:
 
 
 def _attempt(act: Callable[[Any], Any], image: Any) -> Any:
-    """What ``act`` makes of the image, or what it raised: one image's trouble is none of its neighbours'."""
+    """Return what ``act`` makes of the image, or what it raised: one image's trouble is none of its neighbours'."""
     try:
         return act(image)
     except Exception as error:  # noqa: BLE001 - handed to who asked; the lane goes on

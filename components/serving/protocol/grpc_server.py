@@ -41,7 +41,7 @@ class Plane(DataPlane):  # type: ignore[misc]
     async def infer(
         self, model_name: str, request: Any, headers: dict[str, str] | None = None
     ) -> Any:
-        """A request that came over gRPC, counted as HTTP's are."""
+        """Return a request that came over gRPC, counted as HTTP's are."""
         began, code = time.perf_counter(), "500"
         try:
             if request.model_version not in (None, "", self._predictor.classifier.version):

@@ -36,7 +36,7 @@ WANTED_TENSOR = "one input, BYTES [n] of image files (base64 in JSON), or UINT8 
 
 
 def images_of_v1(body: object) -> list[Sent]:
-    """The images of a V1 request: one image's own bytes, or what its JSON says.
+    """Return the images of a V1 request: one image's own bytes, or what its JSON says.
 
     Raises:
         InputError: the request as a whole can't be used; the message says what to send.
@@ -53,7 +53,7 @@ def images_of_v1(body: object) -> list[Sent]:
 
 
 def images_of_v2(inputs: Sequence[Any], spec: ImageSpec) -> list[Sent]:
-    """The images of a V2 request, from its tensors (name, datatype, shape, data, as_numpy).
+    """Return the images of a V2 request, from its tensors (name, datatype, shape, data, as_numpy).
 
     Raises:
         InputError: the request as a whole can't be used; the message says what to send.
@@ -80,7 +80,7 @@ def images_of_v2(inputs: Sequence[Any], spec: ImageSpec) -> list[Sent]:
 
 
 def as_asked(images: list[Sent], parameters: object, detects: bool) -> list[Sent]:
-    """The images of a request, as `Crop`s where its parameters say that faces needn't be looked for.
+    """Return the images of a request, as `Crop`s where its parameters say that faces needn't be looked for.
 
     Args:
         detects: whether this server looks for faces.
@@ -107,7 +107,7 @@ def as_asked(images: list[Sent], parameters: object, detects: bool) -> list[Sent
 
 
 def json_of(body: bytes, wanted: str) -> object:
-    """What a body says as JSON. Raises InputError, which says what is ``wanted`` instead."""
+    """Return what a body says as JSON. Raises InputError, which says what is ``wanted`` instead."""
     try:
         value: object = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -121,7 +121,7 @@ def wanted_tensor(spec: ImageSpec) -> str:
 
 
 def require_count(count: int) -> None:
-    """Raises InputError unless a request has 1 to `MAX_IMAGES` images."""
+    """Require that a request has 1 to `MAX_IMAGES` images. Raises InputError."""
     if not 1 <= count <= MAX_IMAGES:
         raise InputError(
             "the request has too few or too many images",

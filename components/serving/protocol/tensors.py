@@ -20,7 +20,7 @@ OUTPUTS = ("label", "probabilities", "error", "image", "box")
 
 
 def request_of(body: bytes, json_length: str | None, model_name: str) -> InferRequest:
-    """A request of the V2 protocol over HTTP, with the binary tensor extension.
+    """Return a request of the V2 protocol over HTTP, with the binary tensor extension.
 
     Args:
         json_length: the header ``inference-header-content-length``: where the JSON ends and raw
@@ -60,7 +60,7 @@ def response_to(
     answers: Sequence[Answer],
     version: str,
 ) -> InferResponse:
-    """The response to a V2 request: label, probabilities and error, a row each per image."""
+    """Return the response to a V2 request: label, probabilities and error, a row each per image."""
     return _response(request, request_id, _rows(labels, answers), version)
 
 
@@ -71,7 +71,7 @@ def response_of_faces(
     answers: Sequence[Answer],
     version: str,
 ) -> InferResponse:
-    """The same with a row per face, or per image that can't be read; a photo without a face has no row.
+    """Return the same with a row per face, or per image that can't be read; a photo without a face has no row.
 
     Two more outputs: ``image``, INT32 ``[rows]``, the number of the image in the request; ``box``,
     INT32 ``[rows, 4]``, left, top, right and bottom, zeros where no faces were looked for.

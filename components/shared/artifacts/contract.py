@@ -193,7 +193,7 @@ class ModelManifest:
 
 
 def start(folder: Path) -> Path:
-    """An empty folder for an artifact; what an earlier, killed attempt left there is removed."""
+    """Return an empty folder for an artifact; what an earlier, killed attempt left there is removed."""
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
@@ -260,7 +260,7 @@ def checksums(folder: Path, *, without: str) -> dict[str, str]:
 
 
 def verified_model(folder: Path) -> ModelManifest:
-    """The manifest of a model artifact, after comparing every file with its checksum.
+    """Return the manifest of a model artifact, after comparing every file with its checksum.
 
     Raises:
         ContractError: a file is missing, added or changed, or the artifact is incomplete.

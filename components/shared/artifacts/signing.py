@@ -35,7 +35,7 @@ def sign(manifest: bytes, key: Path) -> str:
 
 
 def public_key(key: Path) -> str:
-    """The public half of a private key file, in base64: 32 bytes, for the preset."""
+    """Return the public half of a private key file, in base64: 32 bytes, for the preset."""
     raw = (
         _private(key)
         .public_key()

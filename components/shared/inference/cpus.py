@@ -21,7 +21,7 @@ def cpu_limit(cgroups: Path = CGROUPS, own: Path = Path("/proc/self/cgroup")) ->
 
 
 def _folders(cgroups: Path, own: Path) -> list[Path]:
-    """This process's cgroup and all above it; in a container the mount itself is its cgroup."""
+    """Return this process's cgroup and all above it; in a container the mount itself is its cgroup."""
     try:
         lines = own.read_text().splitlines()
     except OSError:

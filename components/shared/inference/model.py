@@ -41,7 +41,7 @@ class ServedModel:
         self._check()
 
     def twin(self, threads: int) -> ServedModel:
-        """The same verified model with buffers and threads of its own, so that both can run at the same time."""
+        """Return the same verified model with buffers and threads of its own, so that both can run at the same time."""
         other = copy.copy(self)
         other._open(threads)
         return other

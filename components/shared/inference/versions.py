@@ -13,7 +13,7 @@ from components.shared.store.interface import Store
 
 
 def night_plan(store: Store, digest: str) -> NightPlan:
-    """The plan with this digest. Raises ContractError when the store has none."""
+    """Return the plan with this digest. Raises ContractError when the store has none."""
     key = keys.plan(digest)
     content = store.read(key)
     if content is None:
@@ -25,5 +25,5 @@ def night_plan(store: Store, digest: str) -> NightPlan:
 
 
 def version_folder(store: Store, model_name: str, version: str, cache: Path) -> Path:
-    """A local folder with the model artifact of a version. Raises ContractError when the store has no complete one."""
+    """Return a local folder with the model artifact of a version. Raises ContractError when the store has no complete one."""
     return store.get_tree(keys.version(model_name, version), MARKERS["model"], cache)

@@ -71,7 +71,7 @@ class IngestionPolicy:
         return self.option("--temp_location").rstrip("/")
 
     def option(self, name: str) -> str:
-        """The value of an option; nothing where it isn't given."""
+        """Return the value of an option; nothing where it isn't given."""
         return next(
             (option.partition("=")[2] for option in self.beam if option.partition("=")[0] == name),
             "",

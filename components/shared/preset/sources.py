@@ -66,7 +66,7 @@ def joined_uri(uris: Sequence[str]) -> str:
 
 
 def separate_uris(source: str) -> tuple[str, ...]:
-    """What `joined_uri` was made of; nothing for an empty string.
+    """Return what `joined_uri` was made of; nothing for an empty string.
 
     Raises:
         InputError: it starts like a JSON list of URIs but isn't one.

@@ -99,5 +99,5 @@ class ValidationPolicy:
         )
 
     def severity(self, rule: str) -> Severity:
-        """What a failure of ``rule`` (a name in `RULES`) counts for."""
+        """Return what a failure of ``rule`` (a name in `RULES`) counts for."""
         return self.severities.get(rule, RULES[rule])

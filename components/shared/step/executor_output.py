@@ -71,7 +71,7 @@ def write_document(path: Path, content: bytes) -> None:
 
 
 def _json_value(value: object) -> object:
-    """A float to six significant digits, as many as people compare; one that JSON can't hold (nan, inf) as its name."""
+    """Return a float to six significant digits, as many as people compare; one that JSON can't hold (nan, inf) as its name."""
     if not isinstance(value, float):
         return value
     return float(f"{value:.6g}") if math.isfinite(value) else str(value)

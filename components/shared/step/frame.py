@@ -182,7 +182,7 @@ def _run(component: str, name: str, step: Step, arguments: argparse.Namespace) -
 
 
 def _attempts_before(store: Store, key: str) -> dict[str, Any]:
-    """What earlier attempts of this step in this run took; one that was killed outright couldn't tell."""
+    """Return what earlier attempts of this step in this run took; one that was killed outright couldn't tell."""
     content = store.read(key) or b""
     try:
         earlier = from_json(Evidence, content, "evidence")
@@ -195,7 +195,7 @@ def _attempts_before(store: Store, key: str) -> dict[str, Any]:
 
 
 def one_line(error: BaseException) -> str:
-    """What went wrong, in one line for people."""
+    """Return what went wrong, in one line for people."""
     if isinstance(error, EmotionError):
         return str(error)
     if isinstance(error, Terminated):
@@ -237,7 +237,7 @@ def _explain(step: str, error: BaseException) -> int:
 
 
 def terminate(signum: int, frame: object) -> NoReturn:
-    """What SIGTERM does to a step, or to a tool that is like one. Raises Terminated."""
+    """Raise Terminated: what SIGTERM does to a step, or to a tool that is like one."""
     signal.signal(
         signal.SIGTERM, signal.SIG_IGN
     )  # once is enough: a second one would cut short what the first one set going
@@ -246,7 +246,7 @@ def terminate(signum: int, frame: object) -> NoReturn:
 
 
 def _cost(began: float) -> dict[str, Any]:
-    """What the step took so far."""
+    """Return what the step took so far."""
     used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return {
         "finished_at": _now(),
@@ -269,7 +269,7 @@ def _now() -> str:
 
 
 def _environment(component: str) -> dict[str, str]:
-    """What the step runs in: Python, the image's reference, SHA-256 of the lock that the environment was installed from.
+    """Return what the step runs in: Python, the image's reference, SHA-256 of the lock that the environment was installed from.
 
     In a pod also its name, and what the table of resources promised it.
     """

@@ -23,7 +23,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def read_preset(text: str, store: Store, shipped: Path = SHIPPED) -> Preset:
-    """The preset that ``--preset`` means.
+    """Return the preset that ``--preset`` means.
 
     Args:
         text: JSON, ``@FILE`` with JSON, the digest of a stored preset, or the name of a shipped
@@ -57,7 +57,7 @@ def store_preset(store: Store, run_id: str, preset: Preset) -> str:
 
 
 def preset_of_run(store: Store, run_id: str) -> Preset | None:
-    """The preset that resolve stored for a run; None where it stored none. Raises ContractError."""
+    """Return the preset that resolve stored for a run; None where it stored none. Raises ContractError."""
     content = store.read(keys.run_preset(run_id))
     return None if content is None else from_json(Preset, content, f"the preset of run {run_id}")
 

@@ -27,7 +27,7 @@ def show(done: int, total: int, unit: str, note: str = "") -> None:
 
 
 def parse(line: str) -> Progress | None:
-    """The progress that a line of output tells, or None when it tells none."""
+    """Return the progress that a line of output tells, or None when it tells none."""
     match = _LINE.match(line.strip())
     if match is None:
         return None

@@ -15,7 +15,7 @@ from components.shared.store.interface import Store
 
 
 def claim_run(store: Store, run_id: str, job_id: str) -> str:
-    """The name of a workflow's run, claimed for it in the store; claimed again, it is the same.
+    """Return the name of a workflow's run, claimed for it in the store; claimed again, it is the same.
 
     Args:
         run_id: as the user named the run; empty: it is called after ``job_id``.
@@ -35,7 +35,7 @@ def claim_run(store: Store, run_id: str, job_id: str) -> str:
 
 
 def find_run(store: Store, run_id: str, job_id: str) -> str:
-    """The name that `claim_run` gave or will give, without claiming it."""
+    """Return the name that `claim_run` gave or will give, without claiming it."""
     name = _name(run_id, job_id)
     owner = store.read(keys.workflow(name)) if job_id else None
     return name if owner in (None, job_id.encode()) else second_run_id(name, job_id)

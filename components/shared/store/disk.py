@@ -161,7 +161,7 @@ def close_to_others() -> None:
 
 
 def _hidden_beside(target: Path) -> Path:
-    """A new hidden folder; unlike Python's temporary folders it has the modes of its neighbours, so that a group can sweep it."""
+    """Return a new hidden folder; unlike Python's temporary folders it has the modes of its neighbours, so that a group can sweep it."""
     folder = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}")
     folder.mkdir()
     return folder

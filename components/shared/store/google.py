@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 
 def open_bucket(uri: str, name: str) -> storage.Bucket:
-    """The bucket ``name`` that ``uri`` lies in, with the machine's own credentials; nothing is asked of it yet.
+    """Return the bucket ``name`` that ``uri`` lies in, with the machine's own credentials; nothing is asked of it yet.
 
     Raises:
         EnvironmentProblem: there are no credentials, or none that can be used.

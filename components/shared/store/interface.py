@@ -38,7 +38,7 @@ class Store(Protocol):
     uri: str
 
     def read(self, key: str) -> bytes | None:
-        """The value, or None when there is none."""
+        """Return the value, or None when there is none."""
 
     def write(self, key: str, content: bytes) -> None:
         """Write a value; seen whole or not at all."""
@@ -69,7 +69,7 @@ class Store(Protocol):
         """
 
     def get_tree(self, key: str, marker: str, cache: Path) -> Path:
-        """A local folder with everything below ``key/``: the store's own on a disk, a copy in ``cache`` otherwise.
+        """Return a local folder with everything below ``key/``: the store's own on a disk, a copy in ``cache`` otherwise.
 
         Raises:
             ContractError: there is no complete tree at ``key``.
@@ -86,7 +86,7 @@ class Store(Protocol):
 
 
 def open_store(uri: str, claims: Path = CLAIMS, retry: Retry | None = None) -> Store:
-    """The store at a path, or at a gs://, s3:// or pvc:// URI.
+    """Return the store at a path, or at a gs://, s3:// or pvc:// URI.
 
     A disk's sets the umask of the process: what everybody could write into is no store
     (`close_to_others`).
@@ -119,7 +119,7 @@ def open_store(uri: str, claims: Path = CLAIMS, retry: Retry | None = None) -> S
 
 
 def claim_of(uri: str) -> str:
-    """The PersistentVolumeClaim that a pvc://CLAIM/path means, as KServe writes it too; empty for any other URI. Raises InputError."""
+    """Return the PersistentVolumeClaim that a pvc://CLAIM/path means, as KServe writes it too; empty for any other URI. Raises InputError."""
     if not uri.startswith(CLAIM):
         return ""
     found = re.fullmatch(r"pvc://([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)((?:/[^/]+)*)/?", uri)
@@ -195,7 +195,7 @@ class _Overtaken(Exception):
 
 
 def changed_meanwhile(key: str, expected: bytes | None, received: bytes | None) -> ConflictError:
-    """What a compare-and-set raises that lost."""
+    """Return what a compare-and-set raises that lost."""
     return ConflictError(
         f"{key} was changed by someone else",
         expected=_excerpt(expected),

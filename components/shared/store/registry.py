@@ -18,7 +18,7 @@ def read_pointers(store: Store, model_name: str) -> Pointers:
 
 
 def read_document(store: Store, model_name: str) -> tuple[bytes | None, Pointers]:
-    """The document's bytes, as a compare-and-set expects them, and what they say.
+    """Return the document's bytes, as a compare-and-set expects them, and what they say.
 
     Stores of an earlier layout hold champion, previous and anchor one by one. They are read as they
     stand, and the first change writes the document.
@@ -33,7 +33,7 @@ def read_document(store: Store, model_name: str) -> tuple[bytes | None, Pointers
 
 
 def read_serving(store: Store, model_name: str) -> Pointer | None:
-    """The version that does serve, as the last rollout proved it; None where nothing was rolled out."""
+    """Return the version that does serve, as the last rollout proved it; None where nothing was rolled out."""
     return _pointer(store, model_name, "serving")
 
 

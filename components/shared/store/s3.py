@@ -51,7 +51,7 @@ _PASSING_CODES = ("RequestTimeout", "ConditionalRequestConflict", "OperationAbor
 
 
 def open_client(uri: str) -> Any:
-    """A client for the bucket that ``uri`` lies in, with the machine's own credentials, region and endpoint.
+    """Return a client for the bucket that ``uri`` lies in, with the machine's own credentials, region and endpoint.
 
     Raises:
         EnvironmentProblem: there is no region, or the machine's settings can't be read.
@@ -81,7 +81,7 @@ def status_of(error: ClientError) -> int:
 
 
 def listed(client: Any, bucket: str, prefix: str, retry: Retry, what: str) -> Iterator[Any]:
-    """What is said of every object whose name starts with ``prefix``; each page is asked for until it comes."""
+    """Yield what is said of every object whose name starts with ``prefix``; each page is asked for until it comes."""
     asked: dict[str, str] = {"Bucket": bucket, "Prefix": prefix}
     while True:
         page = retry.call(what, partial(client.list_objects_v2, **asked), passing_reason)

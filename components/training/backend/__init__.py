@@ -37,7 +37,7 @@ class Backend(Protocol):
         """Seed weights and dropout; on a CPU equal runs then end with equal weights."""
 
     def device_name(self) -> str:
-        """What trains, for people."""
+        """Return what trains, for people."""
 
     def dtype_policy(self, precision: Literal["float32", "mixed"]) -> str:
         """Name of Keras's policy: that of the device's 16 bits where it has them and ``mixed`` is asked, else float32."""
@@ -50,7 +50,7 @@ class Backend(Protocol):
     ) -> Step: ...
 
     def scorer(self, lesson: Lesson) -> Scorer:
-        """A compiled function from uint8 ``[n, h, w, c]`` to float32 logits ``[n, labels]``."""
+        """Return a compiled function from uint8 ``[n, h, w, c]`` to float32 logits ``[n, labels]``."""
 
 
 _MODULES = {"tensorflow": "on_tensorflow", "jax": "on_jax"}
@@ -62,6 +62,6 @@ def name() -> str:
 
 
 def current() -> Backend:
-    """The module of the backend that Keras runs on."""
+    """Return the module of the backend that Keras runs on."""
     module: Any = importlib.import_module(f"{__name__}.{_MODULES[name()]}")
     return module

@@ -45,14 +45,14 @@ def write_saved_model(served: keras.Model, folder: Path) -> None:
 
 
 def convert_to_lite(saved_model: Path) -> bytes:
-    """A SavedModel as a float32 LiteRT file; its batch dimension stays free."""
+    """Return a SavedModel as a float32 LiteRT file; its batch dimension stays free."""
     with hushed():
         content: bytes = tf.lite.TFLiteConverter.from_saved_model(str(saved_model)).convert()
     return content
 
 
 def run_lite(content: bytes, pixels: npt.NDArray[np.uint8]) -> Floats:
-    """What a LiteRT file answers to uint8 ``[n, h, w, c]``: float32 ``[n, labels]``."""
+    """Return what a LiteRT file answers to uint8 ``[n, h, w, c]``: float32 ``[n, labels]``."""
     with hushed(), warnings.catch_warnings():
         # TensorFlow's own interpreter announces its removal; it is the one that comes with the
         # converter.
@@ -69,7 +69,7 @@ def run_lite(content: bytes, pixels: npt.NDArray[np.uint8]) -> Floats:
 
 
 def run_saved_model(folder: Path, pixels: npt.NDArray[np.uint8]) -> Floats:
-    """What a SavedModel's default signature answers."""
+    """Return what a SavedModel's default signature answers."""
     signature = tf.saved_model.load(str(folder)).signatures["serving_default"]
     (answer,) = signature(tf.constant(pixels)).values()
     values: Floats = answer.numpy()
@@ -77,7 +77,7 @@ def run_saved_model(folder: Path, pixels: npt.NDArray[np.uint8]) -> Floats:
 
 
 def tensorboard_events(history: Mapping[str, Sequence[float]]) -> bytes:
-    """An event file that draws a history as TensorBoard scalars, one step per epoch."""
+    """Return an event file that draws a history as TensorBoard scalars, one step per epoch."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "events"
         with tf.io.TFRecordWriter(str(file)) as writer:

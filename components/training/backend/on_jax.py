@@ -67,7 +67,7 @@ class Step:
         return losses, right
 
     def _placed(self, batch: Batch) -> tuple[Any, ...]:
-        """The batch's parts; on several devices each has its share of rows, or all of them where rows don't divide."""
+        """Return the batch's parts; on several devices each has its share of rows, or all of them where rows don't divide."""
         parts = batch.parts()
         if self._distribution is None or len(batch.labels) % jax.device_count():
             return parts

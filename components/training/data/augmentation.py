@@ -46,11 +46,11 @@ class Changes:
         return Changes(*(part[rows] for part in self.parts()))
 
     def parts(self) -> tuple[Floats, ...]:
-        """The fields, in order."""
+        """Return the fields, in order."""
         return tuple(getattr(self, field.name) for field in dataclasses.fields(self))
 
     def where(self, rows: npt.NDArray[np.bool_], others: Changes) -> Changes:
-        """These changes, and ``others`` for the rows that are True."""
+        """Return these changes, and ``others`` for the rows that are True."""
         pairs = zip(self.parts(), others.parts(), strict=True)
         return Changes(
             *(
@@ -91,7 +91,7 @@ def draw(
 def changed(
     pixels: Tensor, changes: Changes, augmentation: Augmentation, seed: keras.random.SeedGenerator
 ) -> Tensor:
-    """Changed images, float32 ``[n, h, w, c]`` from 0 to 255. What leaves the frame is filled with the nearest edge.
+    """Return changed images, float32 ``[n, h, w, c]`` from 0 to 255. What leaves the frame is filled with the nearest edge.
 
     Args:
         pixels: float32 ``[n, h, w, c]`` from 0 to 255. changes: of these n images, drawn from
@@ -129,7 +129,7 @@ def mixed(values: Tensor, share: Tensor) -> Tensor:
 
 
 def together(one: Augmentation, other: Augmentation) -> Augmentation:
-    """An augmentation with everything switched on that either of them has."""
+    """Return an augmentation with everything switched on that either of them has."""
     pairs = (
         (field.name, getattr(one, field.name), getattr(other, field.name))
         for field in dataclasses.fields(one)

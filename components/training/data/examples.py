@@ -46,7 +46,7 @@ def read_rows(folder: Path, snapshot: Snapshot) -> list[Row]:
 
 
 def read_plan(folder: Path) -> Plan:
-    """The sampling plan. Raises ContractError as `Plan` does."""
+    """Return the sampling plan. Raises ContractError as `Plan` does."""
     table = _open(folder / "plan.parquet").read(columns=list(SAMPLING_COLUMNS))
     repeats, weights = (
         table["repeats"].to_numpy().astype(np.int64),

@@ -119,7 +119,7 @@ def decode_images(
 
 
 def require_all(ids: tuple[str, ...], count: int) -> tuple[str, ...]:
-    """These ids. Raises ContractError unless they are ``count``."""
+    """Return these ids. Raises ContractError unless they are ``count``."""
     if len(ids) != count:
         raise ContractError(
             "the examples artifact lacks images",

@@ -47,7 +47,7 @@ def negative_log_likelihood(
 
 
 def fit_temperature(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]) -> float:
-    """The temperature between 0.1 and 10 with the least negative log-likelihood.
+    """Return the temperature between 0.1 and 10 with the least negative log-likelihood.
 
     That is convex in 1/T, so a golden-section search finds it. The bounds matter where every row is
     right or every row is wrong: there the best temperature would be 0 or infinite.

@@ -50,7 +50,7 @@ def key_of(snapshot_id: str, preset: Preset, code_version: str) -> str:
 
 
 def to_bytes(checkpoint: Checkpoint) -> bytes:
-    """The file's content."""
+    """Return the file's content."""
     arrays = {
         f"{part}_{index:04}": value
         for part in PARTS

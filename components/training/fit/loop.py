@@ -117,7 +117,7 @@ def fit(
 def _begin(
     trainer: Trainer, stage: Stage, standing: Standing, best: Arrays, checkpoint: Checkpoint | None
 ) -> None:
-    """A fresh optimizer; then the variables of the interrupted stage, or, at the start of one, the best weights."""
+    """Begin with a fresh optimizer, then the variables of the interrupted stage or, at the start of one, the best weights."""
     trainer.begin(stage)
     if checkpoint is not None:
         trainer.load_network(checkpoint.network)  # also where dropout's random numbers stood
@@ -179,7 +179,7 @@ class _Epoch:
         return replace(done, seconds=done.seconds + time.monotonic() - self._began)
 
     def scores(self, partial: Partial) -> dict[str, float]:
-        """What stands in the history of the epoch, after scoring the held-out rows."""
+        """Return what stands in the history of the epoch, after scoring the held-out rows."""
         began, validation = time.monotonic(), self._data.validation
         logits = self._trainer.logits(validation.pixels)
         held_out = negative_log_likelihood(logits, validation.labels)
@@ -222,7 +222,7 @@ class _Epoch:
 def _changes(
     policy: TrainingPolicy, image: ImageSpec, repetitions: npt.NDArray[np.bool_], epoch: int
 ) -> Changes:
-    """The augmentation of an epoch's draws; repetitions of a row have their own where the policy says so."""
+    """Return the augmentation of an epoch's draws; repetitions of a row have their own where the policy says so."""
     changes = draw(
         policy.augmentation, image, len(repetitions), random(policy.seed, AUGMENTATION, epoch)
     )

@@ -37,7 +37,7 @@ class Batch:
 
 
 def batch_of(parts: tuple[Tensor, ...]) -> Batch:
-    """The batch of these arrays or tensors, see `Batch.parts`."""
+    """Return the batch of these arrays or tensors, see `Batch.parts`."""
     pixels, targets, labels, *changes = parts
     return Batch(pixels, targets, labels, Changes(*changes))
 
@@ -72,7 +72,7 @@ class Lesson:
         return ops.cast(self.network(self._rescaling(pixels), training=False), "float32")
 
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """What the optimizer lowers, the sum of the rows' losses, and how many rows were answered right."""
+        """Return what the optimizer lowers, the sum of the rows' losses, and how many rows were answered right."""
         images = changed(
             ops.cast(batch.pixels, "float32"), batch.changes, self._augmentation, self.noise
         )

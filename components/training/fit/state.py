@@ -76,7 +76,7 @@ class Standing:
         )
 
     def after(self, scores: dict[str, float], policy: TrainingPolicy) -> Standing:
-        """The standing one epoch later; the stage ends when its epochs or its patience are used up."""
+        """Return the standing one epoch later; the stage ends when its epochs or its patience are used up."""
         stage: Stage = policy.stages[self.stage]
         better = self.improves(scores, policy)
         then = replace(

@@ -71,7 +71,7 @@ class Trainer:
             )
 
     def weights(self) -> Arrays:
-        """The weights that are kept, moving statistics included; copies."""
+        """Return the weights that are kept, moving statistics included; copies."""
         with self._kept_weights():
             return [np.array(value) for value in self.network.get_weights()]
 
@@ -99,7 +99,7 @@ class Trainer:
 
     @contextmanager
     def _kept_weights(self) -> Iterator[None]:
-        """The averaged weights in the network, where there are any; afterwards those in training again."""
+        """Put the averaged weights into the network, where there are any, and afterwards those in training again."""
         if self._average is None:
             yield
             return

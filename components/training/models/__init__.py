@@ -53,7 +53,7 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 
 def build(name: str, image: ImageSpec, labels: int, dropout: float, l2: float) -> keras.Model:
-    """The untrained network called ``name``; its weights follow Keras's global seed.
+    """Return the untrained network called ``name``; its weights follow Keras's global seed.
 
     Args:
         dropout: share of activations dropped before the last layer. l2: factor of the squared

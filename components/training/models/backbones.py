@@ -47,7 +47,7 @@ BACKBONES: dict[str, tuple[Callable[..., keras.Model], Preparation]] = {
 def on_backbone(
     backbone: str, image: ImageSpec, labels: int, dropout: float, l2: float
 ) -> keras.Model:
-    """A backbone, average pooling, dense 128 and 32 with ReLU, dropout; logits ``[n, labels]``. Gray is repeated thrice."""
+    """Return a backbone, average pooling, dense 128 and 32 with ReLU, dropout; logits ``[n, labels]``. Gray is repeated thrice."""
     make, prepare = BACKBONES[backbone]
     inputs = keras.Input((image.height, image.width, image.channels), name="rescaled")
     colour = inputs if image.channels == 3 else layers.Concatenate(name="colour")([inputs] * 3)
@@ -66,7 +66,7 @@ def on_backbone(
 
 
 def backbone_of(network: keras.Model) -> keras.Model | None:
-    """The backbone inside a network, or None for one that was made as a whole."""
+    """Return the backbone inside a network, or None for one that was made as a whole."""
     return next((layer for layer in network.layers if isinstance(layer, keras.Model)), None)
 
 

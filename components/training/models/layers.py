@@ -7,7 +7,7 @@ from keras import layers
 
 
 def decay(l2: float) -> keras.regularizers.Regularizer | None:
-    """The squared kernel times ``l2`` in the loss, or nothing."""
+    """Return the squared kernel times ``l2`` in the loss, or nothing."""
     return keras.regularizers.L2(l2) if l2 else None
 
 

@@ -65,7 +65,7 @@ def load_pretrained(
 
 
 def _fetched(uri: str, scratch: Path) -> Path:
-    """A local file with the content at ``uri``; with the ending that tells Keras its layout."""
+    """Return a local file with the content at ``uri``; with the ending that tells Keras its layout."""
     if "://" not in uri:
         path = Path(uri).expanduser()
         if not path.is_file():

@@ -17,7 +17,7 @@ WHOLE, PRUNED = "tab:blue", "lightgray"
 
 
 def drawn(trials: Sequence[FrozenTrial], ranges: Sequence[Range]) -> bytes:
-    """A PNG; pruned trials are gray."""
+    """Return a PNG; pruned trials are gray."""
     figure = Figure(figsize=(WIDTH_INCHES * (2 + len(ranges)), HEIGHT_INCHES), layout="constrained")
     FigureCanvasAgg(figure)
     order, curves, *fields = figure.subplots(1, 2 + len(ranges))

@@ -87,7 +87,7 @@ def range_of(text: str, preset: Preset) -> Range:
 
 
 def varied(preset: Preset, values: dict[Range, Value]) -> Preset:
-    """The preset with these values in its training policy. Raises InputError where it refuses one."""
+    """Return the preset with these values in its training policy. Raises InputError where it refuses one."""
     policy = copy.deepcopy(plain(preset.training))
     for each, value in values.items():
         place = policy

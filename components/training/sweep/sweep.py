@@ -84,17 +84,17 @@ def ranked(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def score_of(trial: FrozenTrial) -> float:
-    """The best held-out score that it reached, higher is better."""
+    """Return the best held-out score that it reached, higher is better."""
     return max(trial.intermediate_values.values())
 
 
 def values_of(trial: FrozenTrial, ranges: Sequence[Range]) -> dict[Range, Value]:
-    """What it trained with."""
+    """Return what it trained with."""
     return {each: trial.params[each.name] for each in ranges}
 
 
 def _study(asked: Sweep, inputs: Inputs) -> optuna.Study:
-    """The folder's study, new or continued; a trial that a kill left unfinished comes first."""
+    """Return the folder's study, new or continued; a trial that a kill left unfinished comes first."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     asked.folder.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
@@ -162,7 +162,7 @@ def _score(trial: Trial, asked: Sweep, inputs: Inputs, data: Data, scratch: Path
 
 
 def _best(standing: Standing, policy: TrainingPolicy) -> float:
-    """The best held-out score so far, higher is better."""
+    """Return the best held-out score so far, higher is better."""
     scores = standing.history[f"val_{policy.monitor}"]
     return max(scores) if policy.monitor == "accuracy" else -min(scores)
 
@@ -207,7 +207,7 @@ def _csv(trials: Sequence[FrozenTrial], ranges: Sequence[Range]) -> str:
 
 
 def table(trials: Sequence[FrozenTrial], ranges: Sequence[Range]) -> str:
-    """The trials for people, in the order in which they come."""
+    """Return the trials for people, in the order in which they come."""
     rows = [["held-out score", "epochs", "", *(each.name for each in ranges)]]
     for trial in trials:
         values = [_short(trial.params[each.name]) for each in ranges]

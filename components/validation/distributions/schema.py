@@ -41,7 +41,7 @@ LIMITS: dict[str, tuple[float, float | None]] = {
 
 
 def schema_of(preset: Preset, folder: Path = SCHEMAS) -> tuple[Schema, bool]:
-    """The preset's schema with the bounds of drift and skew, and whether it is a curated one.
+    """Return the preset's schema with the bounds of drift and skew, and whether it is a curated one.
 
     Raises:
         ContractError: the curated file can't be read.
@@ -54,7 +54,7 @@ def schema_of(preset: Preset, folder: Path = SCHEMAS) -> tuple[Schema, bool]:
 
 
 def measuring(schema: Schema, columns: Sequence[str]) -> Schema:
-    """``schema`` with the distance of more numeric columns measured, whatever it is."""
+    """Return ``schema`` with the distance of more numeric columns measured, whatever it is."""
     made = schema_pb2.Schema()
     made.CopyFrom(schema)
     for feature in made.feature:
@@ -64,7 +64,7 @@ def measuring(schema: Schema, columns: Sequence[str]) -> Schema:
 
 
 def read(path: Path) -> Schema:
-    """A schema from its text form."""
+    """Return a schema from its text form."""
     try:
         return text_format.Parse(path.read_text(encoding="utf-8"), schema_pb2.Schema())
     except text_format.ParseError as error:
@@ -93,7 +93,7 @@ def minimal(preset: Preset) -> Schema:
 
 
 def proposed(preset: Preset, statistics: Statistics, folder: Path = SCHEMAS) -> Schema:
-    """The preset's schema, its domains made as wide as the rows that ``statistics`` describe need: those of a curated one
+    """Return the preset's schema, its domains made as wide as the rows that ``statistics`` describe need: those of a curated one
     never grow narrower, so what a person widened stays wide. Labels and splits are the preset's."""
     path = folder / f"{preset.name}.pbtxt"
     schema = minimal(preset)

@@ -48,7 +48,7 @@ class Distance:
 
 
 def since(text: str, now: datetime) -> datetime:
-    """The time in UTC that ``7d``, ``12h``, ``30m`` or a date as ``2026-11-14`` means.
+    """Return the time in UTC that ``7d``, ``12h``, ``30m`` or a date as ``2026-11-14`` means.
 
     Raises:
         InputError: it is none of these, or in the future.
@@ -74,7 +74,7 @@ def since(text: str, now: datetime) -> datetime:
 def served_rows(
     store: Store, model_name: str, version: str, start: datetime, end: datetime
 ) -> Iterator[ServedRow]:
-    """What a version answered from ``start`` on. Raises ContractError for a line that is no `ServedRow`."""
+    """Yield what a version answered from ``start`` on. Raises ContractError for a line that is no `ServedRow`."""
     for day in range((end.date() - start.date()).days + 1):
         for key in store.list(
             keys.served(model_name, (start.date() + timedelta(days=day)).isoformat())
@@ -106,7 +106,7 @@ def judged(distances: dict[str, float], policy: ValidationPolicy) -> list[Distan
 def record_of(
     found: Sequence[Distance], rows: int, version: str, start: datetime, at: datetime
 ) -> DriftRecord:
-    """What the next night reads."""
+    """Return what the next night reads."""
     far = [
         f"{each.column} {each.distance:.3f}, bound {each.bound:g}" for each in found if each.drifted
     ]

@@ -179,7 +179,7 @@ def class_drift(
 
 
 def column_statistics(statistics: Statistics, column: str, dataset: str = EVERY_ROW) -> Any | None:
-    """What a dataset says of a column, or None."""
+    """Return what a dataset says of a column, or None."""
     features = _dataset(statistics, dataset).datasets[0].features
     return next((feature for feature in features if feature.path.step[0] == column), None)
 
@@ -190,7 +190,7 @@ def rows_of(statistics: Statistics, name: str) -> int:
 
 
 def to_bytes(statistics: Statistics) -> bytes:
-    """Serialized, as the store keeps it and `tfdv.load_stats_binary` reads it."""
+    """Return statistics serialized, as the store keeps them and `tfdv.load_stats_binary` reads it."""
     serialized: bytes = statistics.SerializeToString(deterministic=True)
     return serialized
 
@@ -215,7 +215,7 @@ def from_bytes(content: bytes, place: str) -> Statistics:
 
 
 def to_text(message: Any) -> bytes:
-    """A schema or anomalies in protobuf's text form, for people and for TFDV's own readers."""
+    """Return a schema or anomalies in protobuf's text form, for people and for TFDV's own readers."""
     return bytes(text_format.MessageToString(message, as_utf8=True), "utf-8")
 
 

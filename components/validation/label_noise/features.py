@@ -67,7 +67,7 @@ def _pooling(side: int, cells: int) -> Features:
 
 
 def _halved(levels: Features) -> Features:
-    """The mean of every two by two pixels."""
+    """Return the mean of every two by two pixels."""
     rows = levels[:, ::2] + levels[:, 1::2]
     return (rows[:, :, ::2] + rows[:, :, 1::2]) * np.float32(0.25)
 

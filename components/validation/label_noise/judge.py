@@ -165,7 +165,7 @@ def _pictures(examples: Path, snapshot: Snapshot, numbers: rows.Rows) -> list[by
 def _champion_says(
     champion: Path | None, pictures: Sequence[bytes], names: Sequence[str]
 ) -> tuple[str, Probabilities] | None:
-    """The champion's version and its probabilities ``[n, labels]`` of the pictures."""
+    """Return the champion's version and its probabilities ``[n, labels]`` of the pictures."""
     if champion is None:
         return None
     from components.shared.inference.model import (
@@ -186,7 +186,7 @@ def _champion_says(
 def _ranked(
     judged: _Judged, listed: rows.Rows, together: Probabilities, names: Sequence[str]
 ) -> list[tuple[dict[str, Any], int]]:
-    """What there is to say of each listed row that another label fits better, most doubtful first, with its place in ``listed``."""
+    """Return what there is to say of each listed row that another label fits better, most doubtful first, with its place in ``listed``."""
     labels = judged.labels[listed]
     margin, best = margins(together, labels)
     order = [int(place) for place in np.argsort(margin, kind="stable") if margin[place] < 0]
@@ -205,7 +205,7 @@ def _shown(
     judged: _Judged,
     channels: int,
 ) -> tuple[DoubtfulLabel, ...]:
-    """The first `SHOWN`, of each content group one."""
+    """Return the first `SHOWN`, of each content group one."""
     first = {item["group_id"]: (item, place) for item, place in reversed(found)}
     chosen = [pair for pair in found if first[pair[0]["group_id"]][1] == pair[1]][:SHOWN]
     return tuple(

@@ -33,7 +33,7 @@ class Documented:
 
 
 def page(rules: Sequence[Documented]) -> str:
-    """The HTML of the page: one table per rule, in order."""
+    """Return the HTML of the page: one table per rule, in order."""
     view = DefaultJinjaPageView()
     view.env.loader = ChoiceLoader([FileSystemLoader(TEMPLATES), view.env.loader])
     shown = [

@@ -87,7 +87,7 @@ def judge(
 
 
 def severity(rule: str, preset: Preset) -> Severity:
-    """What a failure counts for. Copies of test rows that the preset itself keeps in training are told, no more."""
+    """Return what a failure counts for. Copies of test rows that the preset itself keeps in training are told, no more."""
     kept = (
         rule == "split leakage"
         and preset.data.test_twins == "keep"

@@ -115,7 +115,7 @@ def _unreadable(path: Path, error: Exception) -> ContractError:
 
 
 def _kind(column: pa.DataType) -> str:
-    """The contract's name of a type: Arrow names a list's items, and names them differently from version to version."""
+    """Return the contract's name of a type: Arrow names a list's items, and names them differently from version to version."""
     return f"list<{column.value_type}>" if pa.types.is_list(column) else str(column)
 
 

@@ -58,12 +58,12 @@ def connect(host: str, auth: str, namespace: str, ca_file: Path | None) -> Kubef
 
 
 def schedule_name(name: str, preset: str) -> str:
-    """The schedule's name: as given, else the preset's own. Raises InputError."""
+    """Return the schedule's name: as given, else the preset's own. Raises InputError."""
     return named("schedule", name) or f"{presets.preset(preset).name}-nightly"
 
 
 def named(what: str, name: str) -> str:
-    """A name that a person gave, or nothing: it becomes part of keys and of commands to copy. Raises InputError."""
+    """Return a name that a person gave, or nothing: it becomes part of keys and of commands to copy. Raises InputError."""
     if name and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise InputError(
             f"a {what} can't be called {name!r}",

@@ -218,14 +218,14 @@ def abort(
 
 
 def start_task(preset: Preset, store: str, serving_image: str = "") -> Task:
-    """What brings a preset's champion to the traffic. Raises InputError where a cluster can't reach the store."""
+    """Return what brings a preset's champion to the traffic. Raises InputError where a cluster can't reach the store."""
     from pipelines.cluster import rollouts  # kfp takes seconds to import
 
     return rollouts.start(with_policy(preset), store, serving_image)
 
 
 def with_policy(preset: Preset) -> Preset:
-    """The preset with the default policy where it names no rollout: who asks for one by hand wants one."""
+    """Return the preset with the default policy where it names no rollout: who asks for one by hand wants one."""
     return replace(
         preset, serving=replace(preset.serving, rollout=preset.serving.rollout or RolloutPolicy())
     )
@@ -296,7 +296,7 @@ def drive(prepared: Prepared) -> NoReturn:
 
 
 def _same(task: Task, as_of: Sequence[str]) -> str:
-    """The command that started a task; typed again, it follows its pod."""
+    """Return the command that started a task; typed again, it follows its pod."""
     if task.preset:
         return hint(
             "rollout",
@@ -343,5 +343,5 @@ def _from_here(as_of: Sequence[str], *arguments: str) -> NoReturn:
 
 
 def _as_of(model: str, namespace: str, store: str) -> tuple[str, ...]:
-    """The options of a rollout as of a command, for what is told to be typed next."""
+    """Return the options of a rollout as of a command, for what is told to be typed next."""
     return ("rollout", "resume", *filter(None, [model]), "--namespace", namespace, "--store", store)

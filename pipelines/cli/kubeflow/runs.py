@@ -238,7 +238,7 @@ def unschedule(
 def _parameters(
     preset: Preset, data: list[str] | None, store: str, *, run_id: str, force: bool
 ) -> dict[str, Any]:
-    """What the pipeline takes. Raises InputError."""
+    """Return what the pipeline takes. Raises InputError."""
     if not data and not preset.data.sources:
         raise InputError(
             f"the preset {preset.name} needs images",
@@ -265,12 +265,12 @@ def _parameters(
 
 
 def _preset_parameter(preset: Preset) -> str:
-    """The name of a shipped preset, else the text: the image of `resolve`, pinned by its content, holds those that are shipped."""
+    """Return the name of a shipped preset, else the text: the image of `resolve`, pinned by its content, holds those that are shipped."""
     return preset.name if presets.PRESETS.get(preset.name) == preset else to_json(preset)
 
 
 def _cluster(preset: Preset, data: list[str] | None, store: str, gpu: bool | None) -> Cluster:
-    """What the pipeline is compiled for: the preset's sizes, and what a form in the UI shows as defaults."""
+    """Return what the pipeline is compiled for: the preset's sizes, and what a form in the UI shows as defaults."""
     from pipelines.resources import Cluster, tasks_for
 
     gpus = preset.training.device == "gpu" if gpu is None else gpu

@@ -283,7 +283,7 @@ def _table(current: RunStatus) -> Table:
 
 
 def _waiting(current: RunStatus, step: Step) -> str:
-    """What a step waits for and since when; after a while also what will end it."""
+    """Return what a step waits for and since when; after a while also what will end it."""
     if step.state != "waiting":
         return ""
     since = f" since {step.began_at:%H:%M} UTC" if step.began_at else ""
@@ -299,7 +299,7 @@ def _waiting(current: RunStatus, step: Step) -> str:
 
 
 def _unknown(current: RunStatus) -> list[str]:
-    """What can't be said of a run, why, and where to look."""
+    """Return what can't be said of a run, why, and where to look."""
     from pipelines.cluster.status import kubectl_logs
 
     states = {name: step.state for name, step in current.steps.items()}

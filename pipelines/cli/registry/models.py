@@ -50,7 +50,7 @@ Why = Annotated[str, typer.Option("--why", help="The reason; it is kept for good
 
 @app.callback()
 def models(context: typer.Context, store: Store = "store") -> None:
-    """The registry: every model, its versions, and which is champion, previous and anchor.
+    """Show the registry: every model, its versions, and which is champion, previous and anchor.
 
     [dim]Examples:[/]
       emotion models
@@ -267,7 +267,7 @@ def _signed(by: str, why: str) -> Signed:
 
 
 def _prepared(registry: Registry, version: str, store: str, place: Place) -> Prepared:
-    """The rollout of a version that is to become champion: what refuses it refuses it before that."""
+    """Return the rollout of a version that is to become champion: what refuses it refuses it before that."""
     preset = presets.preset(registry.manifest(version).preset)
     return prepare(start_task(preset, store), place)
 

@@ -17,7 +17,7 @@ from components.shared.text import percent
 
 
 def resolution(case: Case) -> Resolution | None:
-    """What the test rows can resolve at the observed share of discordant rows; None without champion or test rows."""
+    """Return what the test rows can resolve at the observed share of discordant rows; None without champion or test rows."""
     if case.test is None or "champion" not in case.versions:
         return None
     return _resolution(
@@ -31,7 +31,7 @@ def non_inferiority(case: Case) -> Iterator[Check]:
 
 
 def compared(case: Case, who: str, margin: float, level: float, family: str) -> Check:
-    """The non-inferiority test against one model.
+    """Return the non-inferiority test against one model.
 
     Args:
         margin: how much worse the challenger may be. level: one-sided, of the test.

@@ -34,7 +34,7 @@ def operations(case: Case) -> Iterator[Check]:
 
 
 def _latency(serving: ServingFindings, bound: float) -> Iterator[Check]:
-    """The 95th percentile against the champion's: only a significant excess fails, so without an interval nothing does."""
+    """Yield the check of the 95th percentile against the champion's: only a significant excess fails, so without an interval nothing does."""
     ours, theirs = (
         serving.challenger.p95_milliseconds,
         serving.champion.p95_milliseconds if serving.champion else 0.0,

@@ -114,7 +114,7 @@ class ClassFolders:
         votes: Votes | None = None,
         source: str = "",
     ) -> ClassFolders | None:
-        """The place's images; archives beside them and linked folders count, so that they are told of. None without images.
+        """Return the place's images; archives beside them and linked folders count, so that they are told of. None without images.
 
         Args:
             objects: every one of the place: rows of
@@ -247,7 +247,7 @@ def unknown_classes(
     fix: str,
     also_known: Collection[str] = (),
 ) -> InputError:
-    """The error that lists names without a meaning, how often each stands, and the nearest that has one."""
+    """Return the error that lists names without a meaning, how often each stands, and the nearest that has one."""
     known = [*taxonomy.labels, *taxonomy.aliases, *taxonomy.left_out, *also_known]
     told = []
     for name, count in sorted(unknown.items()):

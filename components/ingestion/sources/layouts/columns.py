@@ -70,7 +70,7 @@ def listed(entries: Iterable[Entry]) -> pa.Table:
 
 
 def entries_of(table: pa.Table) -> Iterator[Entry]:
-    """The rows as entries; those of `WHERE` have no refusal."""
+    """Yield the rows as entries; those of `WHERE` have no refusal."""
     refusals = (
         table["refusal"].to_pylist() if "refusal" in table.column_names else [""] * len(table)
     )
@@ -83,7 +83,7 @@ def entries_of(table: pa.Table) -> Iterator[Entry]:
 
 
 def table_of(columns: dict[str, Any], schema: pa.Schema) -> pa.Table:
-    """A table of lists, arrays, or one value for all of its rows."""
+    """Return a table of lists, arrays, or one value for all of its rows."""
     rows = max(
         (len(column) for column in columns.values() if not isinstance(column, (str, bool))),
         default=0,
@@ -94,7 +94,7 @@ def table_of(columns: dict[str, Any], schema: pa.Schema) -> pa.Table:
 
 
 def whole(column: pa.ChunkedArray) -> pa.Array:
-    """A column in one piece; one that is already isn't copied."""
+    """Return a column in one piece; one that is already isn't copied."""
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
@@ -118,7 +118,7 @@ def ending(names: pa.Array, pattern: str, among: pa.Array) -> pa.Array:
 
 
 def parted(names: pa.Array) -> tuple[pa.DictionaryArray, pa.Array]:
-    """What stands before and what stands after the last slash of each name."""
+    """Return what stands before and what stands after the last slash of each name."""
     ends = np.frombuffer(names.buffers()[1], np.int32, len(names) + 1, 4 * names.offset)
     letters = np.frombuffer(names.buffers()[2] or b"", np.uint8)[: ends[-1]]
     slashes = np.concatenate([[-1], np.flatnonzero(letters == ord("/"))]).astype(np.int32)
@@ -136,7 +136,7 @@ def parted(names: pa.Array) -> tuple[pa.DictionaryArray, pa.Array]:
 
 
 def joined(*columns: Any) -> pa.Array:
-    """The parts of each row, told apart: one text, as `fingerprint` columns are."""
+    """Return the parts of each row, told apart: one text, as `fingerprint` columns are."""
     parts = [
         column if isinstance(column, str) else pc.cast(column, pa.string()) for column in columns
     ]

@@ -60,7 +60,7 @@ class Reader(Protocol):
     """Reads what stands in the rows of a source; a value that can be sent to another process."""
 
     def contents(self, place: Place, rows: pa.Table, max_bytes: int) -> Iterator[Content]:
-        """The content of each row, in their order. An object above ``max_bytes`` isn't read.
+        """Yield the content of each row, in their order. An object above ``max_bytes`` isn't read.
 
         Args:
             rows: of `components.ingestion.sources.layouts.columns.WHERE`, and ``row``, their places

@@ -39,7 +39,7 @@ class Objects(Protocol):
         """Every object whose name starts with ``prefix``."""
 
     def found(self, name: str) -> Entry | None:
-        """The object of that name, or None."""
+        """Return the object of that name, or None."""
 
     def content(self, entry: Entry, start: int, count: int) -> bytes:
         """``count`` bytes from ``start``, within the object's size.
@@ -50,7 +50,7 @@ class Objects(Protocol):
 
 
 def open_bucket(uri: str, objects: Objects) -> Bucket | RemoteZip | RemoteTar:
-    """The place that a URI ``scheme://bucket/path`` means."""
+    """Return the place that a URI ``scheme://bucket/path`` means."""
     path = uri.partition("://")[2].partition("/")[2].strip("/")
     if path.lower().endswith(".zip"):
         return RemoteZip(uri, objects, path)
@@ -58,7 +58,7 @@ def open_bucket(uri: str, objects: Objects) -> Bucket | RemoteZip | RemoteTar:
 
 
 def bucket_of(uri: str) -> str:
-    """The bucket's name. Raises InputError where the URI has none."""
+    """Return the bucket's name. Raises InputError where the URI has none."""
     name = uri.partition("://")[2].partition("/")[0]
     if not name:
         scheme = uri.partition("://")[0]
@@ -130,7 +130,7 @@ class RemoteZip(Archive):
         self._copy = partial(_copy, objects, name, uri)
 
     def localized(self, folder: Path) -> Archive:
-        """The same archive as a local copy in ``folder``."""
+        """Return the same archive as a local copy in ``folder``."""
         return Archive(self._copy(folder))
 
 
@@ -142,7 +142,7 @@ class RemoteTar(Tarball):
         self._copy = partial(_copy, objects, name, uri)
 
     def localized(self, folder: Path) -> Tarball:
-        """The same archive as a local, plain copy in ``folder``."""
+        """Return the same archive as a local, plain copy in ``folder``."""
         return Tarball(self._copy(folder)).localized(folder)
 
 

@@ -85,7 +85,7 @@ class Folder:
         return self.root / entry.name
 
     def _entry_of(self, prefix: str, item: os.DirEntry[str]) -> Entry | None:
-        """The listed object, or None for a folder to walk into. Raises FileNotFoundError for one that has just gone."""
+        """Return the listed object, or None for a folder to walk into. Raises FileNotFoundError for one that has just gone."""
         name = prefix + item.name
         if item.is_symlink():
             if not self._is_inside(item.path):

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def open_google(uri: str) -> Bucket | RemoteZip | RemoteTar:
-    """The place that a gs:// URI means."""
+    """Return the place that a gs:// URI means."""
     return open_bucket(uri, GoogleObjects(uri.rstrip("/"), google.open_bucket(uri, bucket_of(uri))))
 
 

@@ -31,7 +31,7 @@ class Dataset(Folder):
 
 
 def open_kaggle(uri: str, client: Any = None, retry: Retry | None = None) -> Dataset:
-    """The place that a kaggle:// URI means.
+    """Return the place that a kaggle:// URI means.
 
     Args:
         client: has `get_kaggle_credentials()` and `dataset_download(handle)` as kagglehub does,

@@ -20,7 +20,7 @@ EXPECTED = "a folder, a .zip, a .tar (.gz, .bz2, .xz), a .csv or .jsonl, or gs:/
 
 
 def open_place(source: str) -> Place:
-    """The place that a path or a URI means, or a JSON list of them.
+    """Return the place that a path or a URI means, or a JSON list of them.
 
     Raises:
         InputError: there is nothing at the path, or nothing that can be a source.
@@ -34,7 +34,7 @@ def open_place(source: str) -> Place:
 
 
 def open_single(uri: str, claims: Path = CLAIMS) -> ObjectPlace:
-    """The place that one path or URI means. Raises as `open_place` does; EnvironmentProblem: a claim isn't mounted here."""
+    """Return the place that one path or URI means. Raises as `open_place` does; EnvironmentProblem: a claim isn't mounted here."""
     scheme, remote, _ = uri.partition("://")
     if scheme == "pvc" and remote:
         return open_single(str(claim_folder(uri, claims)))
@@ -61,7 +61,7 @@ def open_single(uri: str, claims: Path = CLAIMS) -> ObjectPlace:
 
 
 def localized(place: Place, folder: Path) -> Place:
-    """The same place, ready to be read: archives that can't be read where they are come into ``folder``, any other stays."""
+    """Return the same place, ready to be read: archives that can't be read where they are come into ``folder``, any other stays."""
     copy = getattr(place, "localized", None)
     return copy(folder) if copy is not None else place
 

@@ -57,7 +57,7 @@ def is_hidden(name: str) -> bool:
 
 
 def parts(name: str) -> tuple[str, ...] | None:
-    """The folders and the file name of a path, or None for one that leads out of its source."""
+    """Return the folders and the file name of a path, or None for one that leads out of its source."""
     path = name.replace("\\", "/")  # archives made on Windows
     found = path.split("/")
     if ":" not in path and "" not in found and "." not in found and ".." not in found:
@@ -68,5 +68,5 @@ def parts(name: str) -> tuple[str, ...] | None:
 
 
 def readable(name: str) -> str:
-    """A name as valid Unicode: a disk may hold names that aren't."""
+    """Return a name as valid Unicode: a disk may hold names that aren't."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def open_s3(uri: str) -> Bucket | RemoteZip | RemoteTar:
-    """The place that an s3:// URI means, with the machine's own credentials, region and endpoint."""
+    """Return the place that an s3:// URI means, with the machine's own credentials, region and endpoint."""
     return open_bucket(uri, S3Objects(uri.rstrip("/"), bucket_of(uri), open_client(uri)))
 
 

@@ -66,16 +66,16 @@ class ObjectPlace(Place, Protocol):
         """
 
     def lookup(self, names: Iterable[str]) -> dict[str, Entry]:
-        """The objects with these names, relative to where a table in this place stands; those that aren't there are missing.
+        """Return the objects with these names, relative to where a table in this place stands; those that aren't there are missing.
 
         Raises as `entries` does.
         """
 
     def read(self, entry: Entry) -> bytes:
-        """The whole content of an object. Raises ObjectUnreadable, EnvironmentProblem."""
+        """Return the whole content of an object. Raises ObjectUnreadable, EnvironmentProblem."""
 
     def head(self, entry: Entry, count: int) -> bytes:
         """At most the first ``count`` bytes of an object. Raises ObjectUnreadable, EnvironmentProblem."""
 
     def fetch(self, entry: Entry, folder: Path) -> Path:
-        """A local file with an object's content: its own, or a copy in ``folder``. Raises as `read` does."""
+        """Return a local file with an object's content: its own, or a copy in ``folder``. Raises as `read` does."""

@@ -113,7 +113,7 @@ class Tarball:
         return target
 
     def localized(self, folder: Path) -> Tarball:
-        """The same archive, plain: this one, or unpacked into a file in ``folder``."""
+        """Return the same archive, plain: this one, or unpacked into a file in ``folder``."""
         with self._opener() as packed:
             plain = _Plain(packed, self._size or self.path.stat().st_size, self.uri)
             if not plain.unpacks and self.path.is_file():

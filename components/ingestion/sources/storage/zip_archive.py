@@ -79,7 +79,7 @@ class Archive:
             self._stream.close()
 
     def columns(self) -> pa.Table:
-        """The entries as rows of `components.ingestion.sources.layouts.columns.LISTED`. Raises as `entries` does."""
+        """Return the entries as rows of `components.ingestion.sources.layouts.columns.LISTED`. Raises as `entries` does."""
         from components.ingestion.sources.storage.zip_directory import members
 
         try:
@@ -118,7 +118,7 @@ class Archive:
         return target
 
     def _chunks(self, entry: Entry) -> Iterator[bytes]:
-        """A member's content, never more than the size that the directory states, which the caller has checked."""
+        """Yield a member's content, never more than the size that the directory states, which the caller has checked."""
         try:
             left, crc = entry.size, 0
             for chunk in self._unpacked(entry):
@@ -169,7 +169,7 @@ class Archive:
 def _unpacker(
     method: int, stream: BinaryIO, size: int
 ) -> tuple[_Inflater | bz2.BZ2Decompressor | lzma.LZMADecompressor | None, int]:
-    """What unpacks a member of so many bytes (None where it is stored), and how many bytes at its beginning say how."""
+    """Return what unpacks a member of so many bytes (None where it is stored), and how many bytes at its beginning say how."""
     if method == zipfile.ZIP_STORED:
         return None, 0
     if method == zipfile.ZIP_DEFLATED:

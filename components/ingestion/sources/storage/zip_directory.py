@@ -99,7 +99,7 @@ def _names(
     lengths: npt.NDArray[np.uint32],
     flags: npt.NDArray[np.uint32],
 ) -> pa.Array:
-    """The names that stand at these places, in UTF-8."""
+    """Return the names that stand at these places, in UTF-8."""
     # Cut at the start and at the end of each name, the directory is an array of which every other
     # element is one.
     cuts = np.minimum(np.stack([starts, starts + lengths], axis=1).ravel(), len(data)).astype(

@@ -86,7 +86,7 @@ def differences(title: str, changes: Sequence[Change]) -> Markup:
 
 
 def in_words(change: Change) -> str:
-    """The class, or the slice with its column."""
+    """Return the class, or the slice with its column."""
     return change.name if change.kind == "class" else f"{change.kind} {change.name}"
 
 

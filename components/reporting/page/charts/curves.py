@@ -63,7 +63,7 @@ def learning_curve(
 
 
 def _best(plot: Plot, epoch: int, value: float, *, rising: bool) -> list[Markup]:
-    """The epoch whose weights were kept, with its value on the side where the curve isn't."""
+    """Return the epoch whose weights were kept, with its value on the side where the curve isn't."""
     told = f"epoch {epoch}: {value:.1%}" if rising else f"epoch {epoch}: {value:.3f}"
     x, y = plot.at(epoch, value)
     words = text(
@@ -109,7 +109,7 @@ def reliability(models: Models) -> Markup:
 
 
 def roc(label: str, models: Sequence[tuple[str, Curve]]) -> Markup:
-    """The ROC curve of one class against the rest, small."""
+    """Return the ROC curve of one class against the rest, small."""
     plot = _small(f"ROC curve of {label}")
     curves = [
         plot.curve(zip(curve.false_positive_rate, curve.true_positive_rate, strict=True), who)
@@ -119,7 +119,7 @@ def roc(label: str, models: Sequence[tuple[str, Curve]]) -> Markup:
 
 
 def precision_recall(label: str, models: Sequence[tuple[str, Curve]], rows: int) -> Markup:
-    """The precision-recall curve of one class against the rest, small; the dashed line answers this class always."""
+    """Return the precision-recall curve of one class against the rest, small; the dashed line answers this class always."""
     plot = _small(f"Precision and recall of {label}")
     curves = [
         plot.curve(zip(curve.recall, curve.precision, strict=True), who) for who, curve in models
@@ -193,7 +193,7 @@ def trend(columns: Sequence[Column], name: str) -> Markup:
 
 
 def durations(seconds: Sequence[tuple[float, str]]) -> Markup:
-    """A row of thin bars under a trend: how long each night took, with what hovering tells."""
+    """Return a row of thin bars under a trend: how long each night took, with what hovering tells."""
     longest = max([value for value, _ in seconds] + [1e-9])
     width = _width(len(seconds))
     slot = (width - 62) / max(1, len(seconds))
@@ -213,7 +213,7 @@ def durations(seconds: Sequence[tuple[float, str]]) -> Markup:
 
 
 def _width(nights: int) -> int:
-    """A few nights fit a phone's screen."""
+    """Return the width of the drawing: a few nights fit a phone's screen."""
     return 960 if nights > FEW_NIGHTS else 480
 
 
@@ -222,7 +222,7 @@ def _by_epoch(values: Sequence[float]) -> list[Point]:
 
 
 def _stairs(points: Sequence[Point]) -> list[Point]:
-    """A line that holds each value until the next night."""
+    """Return a line that holds each value until the next night."""
     steps: list[Point] = []
     for index, (x, y) in enumerate(points):
         end = points[index + 1][0] - 0.5 if index + 1 < len(points) else x + 0.5

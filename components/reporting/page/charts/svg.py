@@ -13,7 +13,7 @@ Point = tuple[float, float]
 
 
 def element(tag: str, *children: str, **attributes: str | float) -> Markup:
-    """An SVG element; text and attributes are escaped. ``class_`` means class, ``stroke_width`` stroke-width."""
+    """Return an SVG element; text and attributes are escaped. ``class_`` means class, ``stroke_width`` stroke-width."""
     written = Markup("").join(
         Markup(' {}="{}"').format(name.strip("_").replace("_", "-"), _plain(v))
         for name, v in attributes.items()
@@ -35,7 +35,7 @@ def line(start: Point, end: Point, class_: str) -> Markup:
 
 
 def mark(x: float, y: float, class_: str, tip: str, radius: float = 4) -> Markup:
-    """A dot, or a diamond for the champion, so that colour alone never tells them apart. Hovering shows ``tip``."""
+    """Return a dot, or a diamond for the champion, so that colour alone never tells them apart. Hovering shows ``tip``."""
     if "champion" in class_.split():
         size = radius * 1.25
         corners = (x, y - size), (x + size, y), (x, y + size), (x - size, y)
@@ -107,7 +107,7 @@ class Plot:
         return self.left, self.width - self.right, self.top, self.height - self.bottom
 
     def drawn(self, *shapes: Markup) -> Markup:
-        """The figure: grid, tick texts and labels under ``shapes``."""
+        """Return the figure: grid, tick texts and labels under ``shapes``."""
         left, right, top, bottom = self._edges
         ground: list[Markup] = []
         for value, words in self.y.ticks:
@@ -157,5 +157,5 @@ def _points(points: Iterable[Point]) -> str:
 
 
 def _plain(value: str | float) -> str:
-    """A coordinate to a tenth of a pixel."""
+    """Return a coordinate to a tenth of a pixel."""
     return value if isinstance(value, str) else f"{value:.1f}".removesuffix(".0")
