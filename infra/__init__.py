@@ -1,0 +1,1 @@
+"""Environments, images, manifests and clusters: what the code runs in."""

@@ -155,7 +155,7 @@ def retraining(cluster: Cluster) -> BaseComponent:
         code_version: str = cluster.code_version,
         force: bool = False,
     ) -> None:
-        """resolve → ingest → validate → resample → train → evaluate → check serving → gate → deploy; report always.
+        """Run resolve → ingest → validate → resample → train → evaluate → check serving → gate → deploy; report always.
 
         Args:
             preset: Name of a shipped preset, or the JSON text of one. The tasks of this version

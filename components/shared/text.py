@@ -36,9 +36,9 @@ def percent(value: float, bound: float | None = None, digits: int = 1) -> str:
 
 
 def shortened(text: object, limit: int) -> str:
-    """Write a text in one line of at most ``limit`` characters, cut after a whole word.
+    r"""Write a text in one line of at most ``limit`` characters, cut after a whole word.
 
-    >>> shortened("the  image\\ncan't be pulled", 15), shortened("short enough", 15)
+    >>> shortened("the  image\ncan't be pulled", 15), shortened("short enough", 15)
     ('the image…', 'short enough')
     """
     line = " ".join(str(text).split())

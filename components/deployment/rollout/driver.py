@@ -34,8 +34,10 @@ MARGIN = (
 
 
 class Clock(Protocol):
+    """Time as a rollout sees it; tests have their own."""
+
     def now(self) -> float:
-        """Unix seconds."""
+        """Return the time in seconds since the epoch (UTC)."""
 
     def sleep(self, seconds: float) -> None:
         """Wait."""

@@ -73,6 +73,8 @@ class Measured:
 
 @dataclass(frozen=True)
 class Wait:
+    """Look again later. why: for the log."""
+
     why: str
 
 
@@ -100,6 +102,8 @@ class Record:
 
 @dataclass(frozen=True)
 class Stop:
+    """End the rollout."""
+
     outcome: Outcome
 
 

@@ -36,8 +36,13 @@ class Prober(Protocol):
         """Every golden image once, to the new revision, until one is answered wrongly."""
 
     def probe(self, rollout: Rollout, requests: int) -> Sample:
-        """So many golden requests to the new revision and to the previous one, in turn, until one isn't answered at all;
-        and what users sent meanwhile."""
+        """Send golden requests to the new revision and to the previous one, in turn.
+
+        It ends early where one isn't answered at all.
+
+        Returns:
+            What came back, and what users sent meanwhile.
+        """
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class Answers:
         return len(self.labels)
 
     def right(self, role: str) -> npt.NDArray[np.bool_]:
-        """bool ``[n]``: which rows a model gets right."""
+        """Return which rows a model gets right, bool ``[n]``."""
         return self._right[role]
 
     @cached_property

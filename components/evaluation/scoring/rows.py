@@ -40,12 +40,12 @@ class Rows:
 
     @property
     def exact_twin(self) -> Flags:
-        """bool ``[n]``: the same content also stands in published training."""
+        """Whether the same content also stands in published training, bool ``[n]``."""
         return np.asarray(self.table["exact_twin"].to_numpy(), np.bool_)
 
     @property
     def near_twin(self) -> Flags:
-        """bool ``[n]``: a picture of the same group of near duplicates also stands in published training."""
+        """Whether a picture of the same group also stands in published training, bool ``[n]``."""
         return np.asarray(self.table["near_twin"].to_numpy(), np.bool_)
 
     @property

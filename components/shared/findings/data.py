@@ -20,6 +20,8 @@ class ResolveFindings:
 
 @dataclass(frozen=True)
 class RejectedImage:
+    """An object of the source that gave no row."""
+
     source_uri: str
     reason: str
     detail: str

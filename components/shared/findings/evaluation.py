@@ -8,6 +8,8 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class ClassScore:
+    """Scores of one label; support: its test rows."""
+
     label: str
     precision: float
     recall: float

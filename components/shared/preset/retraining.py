@@ -9,8 +9,9 @@ from components.shared.preset.checks import require
 
 @dataclass(frozen=True)
 class RetrainPolicy:
-    """What makes resolve say that there is work. Any one of these is enough; a first night and what people decided about
-    single pictures always are.
+    """What makes resolve say that there is work.
+
+    Any one of these is enough; a first run and what people decided about single pictures always are.
 
     What is less than these say isn't lost: it counts from the last judged night on, until it is
     enough.

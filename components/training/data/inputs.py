@@ -27,10 +27,13 @@ from components.training.data.sampling import Plan
 
 @dataclass(frozen=True)
 class Inputs:
-    """Attributes:
-    golden: example ids of the golden images.
-    training: label index of each training row that the plan draws; validation: of each held-out
-    row. distributions: annotators' votes of the rows that have them.
+    """What the step reads, checked against the preset and each other.
+
+    Attributes:
+        golden: example ids of the golden images.
+        training: label index of each training row that the plan draws.
+        validation: label index of each held-out row.
+        distributions: annotators' votes of the rows that have them.
     """
 
     folder: Path

@@ -26,9 +26,11 @@ from components.training.fit.trainer import SCORED_AT_ONCE
 
 @dataclass(frozen=True)
 class Written:
-    """Attributes:
-    difference: largest difference of a probability between the three files, on ``compared_images``
-    images.
+    """What was written.
+
+    Attributes:
+        difference: largest difference of a probability between the three files, on
+            ``compared_images`` images.
     """
 
     calibrated: Calibration

@@ -25,10 +25,14 @@ PARTS = ("network", "optimizer", "best")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Attributes:
-    standing: after the last finished epoch. What comes next is seeded by its number, so no random
-    state is kept beside it. network, optimizer: all their variables. best: the weights of the best
-    epoch.
+    """All that a training needs to go on after its last finished epoch.
+
+    Attributes:
+        standing: after that epoch. What comes next is seeded by its number, so no random state is
+            kept beside it.
+        network: all its variables.
+        optimizer: all its variables.
+        best: the weights of the best epoch.
     """
 
     standing: Standing

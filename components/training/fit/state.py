@@ -30,15 +30,17 @@ class Partial:
 
 @dataclass(frozen=True)
 class Standing:
-    """Attributes:
-    epoch: finished epochs in all.
-    stage: index of the stage that goes on; the number of stages when training is over.
-    stage_epoch: finished epochs of that stage.
-    waited: of those, how many ended without a better held-out score.
-    best_epoch: 1-based epoch of the best held-out score; 0 before the first.
-    stages: first epoch (1-based) of each stage that began.
-    history: per finished epoch, keys `SCORES`.
-    partial: of the epoch that is under way.
+    """Where training stands after a finished epoch.
+
+    Attributes:
+        epoch: finished epochs in all.
+        stage: index of the stage that goes on; the number of stages when training is over.
+        stage_epoch: finished epochs of that stage.
+        waited: of those, how many ended without a better held-out score.
+        best_epoch: 1-based epoch of the best held-out score; 0 before the first.
+        stages: first epoch (1-based) of each stage that began.
+        history: per finished epoch, keys `SCORES`.
+        partial: of the epoch that is under way.
     """
 
     epoch: int = 0

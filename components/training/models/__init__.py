@@ -32,8 +32,10 @@ class Builder(Protocol):
 
 @dataclass(frozen=True)
 class Architecture:
-    """Attributes:
-    smallest_side: of an image that it can take, in pixels.
+    """An architecture that a preset can name.
+
+    Attributes:
+        smallest_side: of an image that it can take, in pixels.
     """
 
     builder: Builder

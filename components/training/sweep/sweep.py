@@ -37,9 +37,12 @@ STARTUP_TRIALS = 4  # before any is pruned
 
 @dataclass(frozen=True)
 class Sweep:
-    """Attributes:
-    folder: holds the study, checkpoints and results. trials: finished ones after which it ends,
-    earlier ones included. minutes: no trial begins later than that.
+    """How far a sweep goes, and where it stands.
+
+    Attributes:
+        folder: holds the study, checkpoints and results.
+        trials: finished ones after which it ends, earlier ones included.
+        minutes: no trial begins later than that.
     """
 
     folder: Path

@@ -93,8 +93,11 @@ def minimal(preset: Preset) -> Schema:
 
 
 def proposed(preset: Preset, statistics: Statistics, folder: Path = SCHEMAS) -> Schema:
-    """Return the preset's schema, its domains made as wide as the rows that ``statistics`` describe need: those of a curated one
-    never grow narrower, so what a person widened stays wide. Labels and splits are the preset's."""
+    """Return the preset's schema, its domains as wide as the rows of ``statistics`` need.
+
+    Those of a curated one never grow narrower, so what a person widened stays wide. Labels and
+    splits are the preset's.
+    """
     path = folder / f"{preset.name}.pbtxt"
     schema = minimal(preset)
     standing = {feature.name: feature for feature in read(path).feature} if path.is_file() else {}

@@ -70,8 +70,10 @@ class Comparison:
 
 
 def describe(examples: pd.DataFrame, labels: tuple[str, ...]) -> Statistics:
-    """Statistics of every row (dataset `all`), of each split (`train`, `validation`, `test`) and of each label's
-    training rows (`slice_of` the label)."""
+    """Return statistics of every row, of each split and of each label's training rows.
+
+    They are the datasets `all`, `train`, `validation`, `test`, and `slice_of` each label.
+    """
     options = _options(labels)
     columns = examples[[name for name in COLUMNS if name in examples]]
     splits = examples["split"] if "split" in examples else pd.Series("", index=examples.index)

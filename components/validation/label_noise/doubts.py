@@ -1,5 +1,7 @@
-"""Confident learning: which labels a model's probabilities contradict (Northcutt, Jiang and Chuang 2021, "Confident
-Learning: Estimating Uncertainty in Dataset Labels", sections 3.1 and 3.2). Pure.
+"""Confident learning: which labels a model's probabilities contradict. Pure.
+
+Northcutt, Jiang and Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset Labels",
+sections 3.1 and 3.2.
 """
 
 from __future__ import annotations
@@ -30,8 +32,11 @@ def doubted(probabilities: Probabilities, labels: Labels) -> npt.NDArray[np.bool
 
 
 def margins(probabilities: Probabilities, labels: Labels) -> tuple[npt.NDArray[np.float64], Labels]:
-    """Per row the probability of its label less that of the best other one (the normalised margin; smallest is most
-    doubtful), and that other label."""
+    """Return each row's normalised margin, and the best label but its own.
+
+    The margin is the probability of the row's label less that of the best other one; the smallest
+    is most doubtful.
+    """
     rows = np.arange(len(labels))
     others = probabilities.copy()
     others[rows, labels] = -1.0

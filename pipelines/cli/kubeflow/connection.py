@@ -49,7 +49,7 @@ CaFile = Annotated[
 
 
 def connect(host: str, auth: str, namespace: str, ca_file: Path | None) -> Kubeflow:
-    """kfp's client for these options."""
+    """Return the client of Kubeflow Pipelines for these options."""
     from pipelines.cluster.client import (
         Kubeflow,
     )  # kfp takes seconds to import; `emotion --help` need not wait for it

@@ -91,7 +91,7 @@ def in_words(change: Change) -> str:
 
 
 def tone(change: Change) -> str:
-    """gain or loss where the whole interval lies on one side of zero, else level."""
+    """Return gain or loss where the whole interval lies on one side of zero, else level."""
     if len(change.interval) != 2:
         return "level"
     return "gain" if change.interval[0] > 0 else "loss" if change.interval[1] < 0 else "level"
