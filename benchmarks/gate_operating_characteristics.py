@@ -200,7 +200,10 @@ def simulated_case(rng: Any, p: float, difference: float) -> Any:
 
 
 def two_models(rng: Any, labels: Any, p: float, difference: float) -> tuple[Any, Any]:
-    """Probabilities ``[n, 7]`` of two models that differ on floor(p * n) rows; calibrated: of rows at confidence c a share c is right."""
+    """Probabilities ``[n, 7]`` of two models that differ on floor(p * n) rows.
+
+    Calibrated: of rows at confidence c a share c is right.
+    """
     import numpy as np
 
     n = len(labels)

@@ -173,7 +173,10 @@ def prepare(data: Path, folder: Path, cell: str, epochs: int) -> None:
 
 
 def python(environment: str, *command: object, show: bool = True) -> str:
-    """Run Python in a component's environment; what it printed, or, when shown, nothing. Ends this program where it fails."""
+    """Run Python in a component's environment; what it printed, or, when shown, nothing.
+
+    Ends this program where it fails.
+    """
     done = subprocess.run(
         [ROOT / ".venvs" / environment / "bin" / "python", *map(str, command)],
         cwd=ROOT,
@@ -189,7 +192,10 @@ def python(environment: str, *command: object, show: bool = True) -> str:
 
 
 def train(folder: Path, cell: str) -> None:
-    """Train one cell and write its scores on the held-out rows; runs in the training environment."""
+    """Train one cell and write its scores on the held-out rows.
+
+    Runs in the training environment.
+    """
     import dataclasses
     import tempfile
 
@@ -259,7 +265,10 @@ def train(folder: Path, cell: str) -> None:
 
 
 def report(found: dict[str, dict[str, Any]], cells: int) -> int:
-    """Print the table and the figures; 0 when every cell is there and the default's macro F1 isn't beaten clearly."""
+    """Print the table and the figures.
+
+    0 when every cell is there and the default's macro F1 isn't beaten clearly.
+    """
     print(f"\n{'answer':20} seeds   macro F1   worst recall   accuracy   epochs   minutes")
     macro: dict[str, float] = {}
     for answer in ANSWERS:

@@ -1,4 +1,6 @@
-"""A cheap HTTP load client: one request again and again on kept connections, from one thread. Standard library.
+"""A cheap HTTP load client: one request again and again on kept connections, from one thread.
+
+Standard library.
 
     python3 benchmarks/load_client.py --port 8080 --path /v1/models/x:predict --image face.jpg
     --clients 32 --seconds 10

@@ -135,7 +135,10 @@ def turn(
 
 
 def summary(turns: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Medians; the bare runtime's peak is its best way, and the share that of each turn's own peaks."""
+    """Medians.
+
+    The bare runtime's peak is its best way, and the share that of each turn's own peaks.
+    """
     found = {figure: statistics.median(each[figure] for each in turns) for figure in turns[0]}
     best = max(WAYS, key=lambda way: found[way])
     share = statistics.median(each["ours"] / min(each[best], each["nothing"]) for each in turns)
@@ -278,7 +281,10 @@ def environment() -> dict[str, str]:
 
 
 def inside(name: str, *arguments: str) -> str:
-    """Run a function of this file in a component's environment; what it printed, or the end of this program."""
+    """Run a function of this file in a component's environment.
+
+    What it printed, or the end of this program.
+    """
     command = [python(name), __file__, "--inside", *arguments]
     done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True)
     if done.returncode:
@@ -287,7 +293,10 @@ def inside(name: str, *arguments: str) -> str:
 
 
 def export(scratch: str, *names: str) -> None:
-    """In the training environment: a model artifact and a JPEG for each; prints the median milliseconds of `keras.Model.predict`."""
+    """In the training environment: a model artifact and a JPEG for each.
+
+    Prints the median milliseconds of `keras.Model.predict`.
+    """
     import keras
     import numpy as np
     from PIL import Image

@@ -143,7 +143,10 @@ def run(environment: str, *command: str) -> str:
 
 
 def linear_model(examples: Path) -> dict[str, float]:
-    """Test accuracy of logistic regression on standardised pixels; runs in the evaluation environment."""
+    """Test accuracy of logistic regression on standardised pixels.
+
+    Runs in the evaluation environment.
+    """
     import warnings
 
     import numpy as np

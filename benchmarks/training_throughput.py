@@ -132,7 +132,10 @@ def measure(scratch: Path, count: int, rounds: int) -> tuple[dict[str, list[floa
 
 
 def our_ways(faces: Path, scratch: Path) -> tuple[Callable[[], float], Callable[[], float], float]:
-    """Functions that train one epoch and give its images/s, one of our loop, one of its step alone; seconds of decoding."""
+    """Functions that train one epoch and give its images/s, one of our loop, one of its step alone.
+
+    Seconds of decoding.
+    """
     from components.training.native_logs import import_keras
 
     import_keras(scratch)

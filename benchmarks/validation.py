@@ -79,7 +79,10 @@ def figure(what: str, ours: float, bound: float) -> dict[str, object]:
 
 
 def import_seconds() -> float:
-    """What importing takes in two processes at once, as the step does it; the second time, so that the disk doesn't count."""
+    """What importing takes in two processes at once, as the step does it.
+
+    The second time, so that the disk doesn't count.
+    """
     for _ in range(2):
         began = time.monotonic()
         processes = [
@@ -155,7 +158,10 @@ def tree_bytes(pid: int) -> int:
 
 
 def write_examples(folder: Path, rows: int) -> None:
-    """An examples artifact, and beside it the preset and a store with a plan; runs in the validation environment."""
+    """An examples artifact, and beside it the preset and a store with a plan.
+
+    Runs in the validation environment.
+    """
     import hashlib
 
     import numpy as np

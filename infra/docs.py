@@ -1,4 +1,6 @@
-"""Hold README and docs/ to their limits, and every link between them to a file. Standard library only.
+"""Hold README and docs/ to their limits, and every link between them to a file.
+
+Standard library only.
 
 python3 infra/docs.py
 """

@@ -1,4 +1,6 @@
-"""Make the components' environments, and their locks. Standard library only: it runs before anything is installed.
+"""Make the components' environments, and their locks.
+
+Standard library only: it runs before anything is installed.
 
 python3 infra/environments.py ingestion training     make or update .venvs/ingestion, .venvs/training
 python3 infra/environments.py --lock ingestion ...   resolve again and write components/*/requirements.lock
@@ -40,6 +42,7 @@ LOCKS = {
 
 
 def main() -> int:
+    """Make or lock the environments that the command line names; an exit code."""
     arguments = _arguments()
     problem = unsupported(sys.version_info[:2], platform.libc_ver()[1])
     if problem:

@@ -25,7 +25,10 @@ SHARED = ("shared",)
 
 
 def image_digest(component: str, root: Path = ROOT) -> str:
-    """SHA-256 over all that a component's image holds: its code, the shared packages, its lock; in that of ingestion the presets."""
+    """SHA-256 over all that a component's image holds: its code, the shared packages, its lock.
+
+    In that of ingestion the presets.
+    """
     folders = [root / "components" / package for package in (component, *SHARED)]
     if component == "ingestion":
         folders.append(root / "pipelines" / "presets")
@@ -59,7 +62,10 @@ def code_version(root: Path = ROOT) -> str:
 
 
 def git_commit(root: Path = ROOT) -> str:
-    """Return the checkout's commit, with ``+changes`` when the tree differs from it; empty outside git."""
+    """Return the checkout's commit, with ``+changes`` when the tree differs from it.
+
+    Empty outside git.
+    """
     try:
         commit = subprocess.run(
             ["git", "rev-parse", "--short=12", "HEAD"],

@@ -1,4 +1,7 @@
-"""What each task and the whole run get on a cluster, in one table. Locally only the caching column counts."""
+"""What each task and the whole run get on a cluster, in one table.
+
+Locally only the caching column counts.
+"""
 
 from __future__ import annotations
 

@@ -93,6 +93,7 @@ class WorkflowSize:
 
     @property
     def workflow(self) -> int:
+        """The whole object in bytes, at its heaviest."""
         return self.growth[-1][1]
 
 
@@ -216,7 +217,10 @@ class _Workflow:
                 self._container(f"{path}.{name}", name, task, definition, inputs, driver)
 
     def _passed_over(self, path: str, component: Json, values: Json) -> dict[str, _Workflow]:
-        """Of conditions that ask one parameter for different words only one holds; all but the heaviest, each weighed by itself."""
+        """Of conditions that ask one parameter for different words only one holds.
+
+        All but the heaviest, each weighed by itself.
+        """
         asked: dict[str, dict[str, _Workflow]] = {}
         for name, task in component["dag"]["tasks"].items():
             subject, _, word = task.get("triggerPolicy", {}).get("condition", "").partition(" == ")

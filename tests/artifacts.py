@@ -1,4 +1,7 @@
-"""Builders for tests: small artifacts with real content, from the standard library and NumPy; only examples need pyarrow."""
+"""Builders for tests: small artifacts with real content, from the standard library and NumPy.
+
+Only examples need pyarrow.
+"""
 
 from __future__ import annotations
 

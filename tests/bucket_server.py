@@ -226,7 +226,10 @@ def serving() -> Iterator[Buckets]:
 
 @contextmanager
 def bucket_process(name: str) -> Iterator[str]:
-    """The server as a process of its own, with one bucket; clients in this process and its children find it. Yields gs://name."""
+    """The server as a process of its own, with one bucket.
+
+    Clients in this process and its children find it. Yields gs://name.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.bucket_server", name], stdout=subprocess.PIPE, text=True
     )

@@ -19,7 +19,10 @@ EMULATOR = (
 
 @contextlib.contextmanager
 def emulated_bucket(name: str) -> Iterator[str]:
-    """Start the emulator with one bucket; clients in this process and its children find it. Yields the bucket's gs:// URI."""
+    """Start the emulator with one bucket; clients in this process and its children find it.
+
+    Yields the bucket's gs:// URI.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -28,7 +28,10 @@ def stripe_weights(
     noise: float = 0.0,
     seed: int = 1,
 ) -> np.ndarray:
-    """Float32 weights ``[height * width * channels, labels]`` that read `tests.artifacts.pattern`; ``noise`` makes them worse."""
+    """Float32 weights ``[height * width * channels, labels]`` that read `tests.artifacts.pattern`.
+
+    ``noise`` makes them worse.
+    """
     weights = np.zeros((spec.height, spec.width * spec.channels, len(labels)), np.float32)
     step = spec.height / 16
     for index in range(len(labels)):
@@ -122,7 +125,10 @@ def write_model(
     model_name: str = "small",
     snapshot_id: str = "none",
 ) -> ModelManifest:
-    """Write a model artifact as training does; ``golden_error`` is added to the first expected probability of each golden image."""
+    """Write a model artifact as training does.
+
+    ``golden_error`` is added to the first expected probability of each golden image.
+    """
     contract.start(folder)
     (folder / "model.tflite").write_bytes(tflite(spec, weights))
     rng = np.random.default_rng(5)

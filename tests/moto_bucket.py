@@ -25,7 +25,10 @@ server.serve_forever()
 
 @contextlib.contextmanager
 def moto_bucket(name: str) -> Iterator[str]:
-    """Start moto with one bucket; clients in this process and its children find it. Yields the bucket's s3:// URI."""
+    """Start moto with one bucket; clients in this process and its children find it.
+
+    Yields the bucket's s3:// URI.
+    """
     process = subprocess.Popen(
         [PYTHON, "-c", PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )

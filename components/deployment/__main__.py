@@ -34,6 +34,7 @@ SIGNING_KEY_FILE = "/var/run/secrets/emotion/signing/private.pem"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what both steps take."""
     parser.add_argument("--model", type=Path, required=True, help="model artifact")
     parser.add_argument("--verdict", type=Path, required=True, help="verdict artifact")
     parser.add_argument(
@@ -45,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_register_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what register takes."""
     add_arguments(parser)
     parser.add_argument(
         "--serving-image",
@@ -54,6 +56,7 @@ def add_register_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_deploy_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what deploy takes."""
     add_arguments(parser)
     parser.add_argument(
         "--deployment", type=Path, required=True, help="deployment artifact to write"
@@ -151,7 +154,10 @@ def deploy(
 def _prepared(
     served: Served, policy: ServingPolicy, model: Path, registry: Registry, tools_of: ToolsOf | None
 ) -> Callable[..., RolloutFindings] | None:
-    """Return what brings the version to the cluster's traffic, where the preset says so; a second time it continues."""
+    """Return what brings the version to the cluster's traffic, where the preset says so.
+
+    A second time it continues.
+    """
     if policy.rollout is None:
         return None
     from components.deployment.rollout import step
@@ -163,7 +169,10 @@ def _prepared(
 
 
 def _signature(context: Context, arguments: argparse.Namespace, manifest: ModelManifest) -> str:
-    """Return the version's signature, made here where the key is; refuses an unsigned version where the preset names a public key."""
+    """Return the version's signature, made here where the key is.
+
+    Refuses an unsigned version where the preset names a public key.
+    """
     content, policy = (arguments.model / MARKERS["model"]).read_bytes(), context.preset.serving
     return sealed(
         context.store,

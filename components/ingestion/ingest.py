@@ -247,7 +247,10 @@ def _done(home: Path, spans: Sequence[Span], rows: int) -> Callable[[], int]:
 def _write(
     target: Path, shard: Shard, night: Assembled, decided: pa.Table, collection: Collection
 ) -> str:
-    """Write one image file: what the source, the pictures and the decisions say of its rows. Its name."""
+    """Write one image file: what the source, the pictures and the decisions say of its rows.
+
+    Its name.
+    """
 
     def group(start: int, end: int) -> pa.Table:
         rows, settled = night.rows.slice(start, end - start), decided.slice(start, end - start)

@@ -30,6 +30,7 @@ from components.shared.store.interface import Store, open_store, update
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what report takes."""
     parser.add_argument(
         "--status",
         default="",
@@ -44,7 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def report(context: Context, arguments: argparse.Namespace) -> None:
-    """Write everything that people and programs read of a night; the small and sure things first."""
+    """Write everything that people and programs read of a night.
+
+    The small and sure things first.
+    """
     began = time.monotonic()
     store, run = context.store, keys.run(context.run_id)
     night = read_night(
@@ -96,7 +100,10 @@ def report(context: Context, arguments: argparse.Namespace) -> None:
 
 
 def _notify(store: Store, key: str, told: dict[str, str], webhook_file: Path | None) -> None:
-    """Post the message, unless an earlier attempt of this step did. What goes wrong is said, and the run goes on."""
+    """Post the message, unless an earlier attempt of this step did.
+
+    What goes wrong is said, and the run goes on.
+    """
     mark = to_json({"message": fingerprint(told)}).encode()
     if webhook_file is None or not webhook_file.is_file() or _read(store, key) == mark:
         return
@@ -116,7 +123,10 @@ def _notify(store: Store, key: str, told: dict[str, str], webhook_file: Path | N
 
 
 def _preset(store: Store, run_id: str) -> Preset | None:
-    """Return the preset that resolve stored; None where resolve never came so far, or what it stored can't be read."""
+    """Return the preset that resolve stored.
+
+    None where resolve never came so far, or what it stored can't be read.
+    """
     try:
         return preset_of_run(store, run_id)
     except (EmotionError, OSError) as error:

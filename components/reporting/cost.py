@@ -76,7 +76,10 @@ class _Pod:
 
 
 def cost_of(steps: Iterable[Observed], prices: Prices | None, note: str = "") -> Cost:
-    """Return the cost of a night. A cached step took its time in an earlier attempt of the same run, and counts too."""
+    """Return the cost of a night.
+
+    A cached step took its time in an earlier attempt of the same run, and counts too.
+    """
     began = [
         step for step in steps if step.started_at and step.status not in ("missing", "skipped")
     ]

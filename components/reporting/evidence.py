@@ -73,46 +73,57 @@ class Night:
     steps: tuple[Observed, ...]
 
     def step(self, name: str) -> Observed:
+        """Return what is known of a step."""
         return next(step for step in self.steps if step.name == name)
 
     @property
     def resolve(self) -> ResolveFindings | None:
+        """What resolve found; None where that isn't known."""
         return self._found("resolve", ResolveFindings)
 
     @property
     def ingest(self) -> IngestFindings | None:
+        """What ingest found; None where that isn't known."""
         return self._found("ingest", IngestFindings)
 
     @property
     def validate(self) -> ValidateFindings | None:
+        """What validate found; None where that isn't known."""
         return self._found("validate", ValidateFindings)
 
     @property
     def resample(self) -> ResampleFindings | None:
+        """What resample found; None where that isn't known."""
         return self._found("resample", ResampleFindings)
 
     @property
     def train(self) -> TrainFindings | None:
+        """What train found; None where that isn't known."""
         return self._found("train", TrainFindings)
 
     @property
     def evaluate(self) -> EvaluateFindings | None:
+        """What evaluate found; None where that isn't known."""
         return self._found("evaluate", EvaluateFindings)
 
     @property
     def serving(self) -> ServingFindings | None:
+        """What the serving check found; None where that isn't known."""
         return self._found("check-serving", ServingFindings)
 
     @property
     def gate(self) -> Verdict | None:
+        """What the gate found; None where that isn't known."""
         return self._found("gate", Verdict)
 
     @property
     def register(self) -> RegisterFindings | None:
+        """What register found; None where that isn't known."""
         return self._found("register", RegisterFindings)
 
     @property
     def deploy(self) -> DeployFindings | None:
+        """What deploy found; None where that isn't known."""
         return self._found("deploy", DeployFindings)
 
     @property
@@ -149,7 +160,10 @@ def read_night(run_id: str, contents: Mapping[str, bytes | None]) -> Night:
 
 
 def _of_this_attempt(step: Observed, began: str) -> Observed:
-    """Return the steps that count: a resumed run keeps what succeeded before it; resolve always runs anew, so its start divides the attempts."""
+    """Return the steps that count: a resumed run keeps what succeeded before it.
+
+    resolve always runs anew, so its start divides the attempts.
+    """
     if step.status == "succeeded":
         return replace(step, cached=bool(began) and step.finished_at < began)
     if step.status in ("failed", "running") and began and step.started_at < began:

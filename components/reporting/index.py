@@ -45,7 +45,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Index:
-    """Rows by run id; stands in the store as one document, so that a report adds its row by compare-and-set."""
+    """Rows by run id.
+
+    Stands in the store as one document, so that a report adds its row by compare-and-set.
+    """
 
     rows: dict[str, Row]
 

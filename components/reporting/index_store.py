@@ -28,14 +28,19 @@ def add_to_index(store: Store, row: Row) -> None:
 
 
 def rebuild_index(store: Store) -> Index:
-    """Make the index again from the summary of every run, and write its page. Raises as `add_to_index` does."""
+    """Make the index again from the summary of every run, and write its page.
+
+    Raises as `add_to_index` does.
+    """
     return _write_page(
         store, update(store, keys.runs_index("json"), lambda _: to_json(gathered(store)).encode())
     )
 
 
 def write_home_page(store: Store, home: Path) -> Path:
-    """Return the same page in a local folder of runs; only runs whose report stands there are linked.
+    """Return the same page in a local folder of runs.
+
+    Only runs whose report stands there are linked.
 
     Returns:
         Its path.

@@ -92,7 +92,10 @@ class _Unusable(ValueError):
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A webhook answers; where it leads elsewhere, the message would be lost or go to a stranger."""
+    """A webhook answers.
+
+    Where it leads elsewhere, the message would be lost or go to a stranger.
+    """
 
     def redirect_request(
         self,
@@ -118,7 +121,10 @@ def _check(url: str) -> None:
 
 
 def _post(url: str, body: bytes) -> tuple[str, float | None]:
-    """One attempt: what went wrong, and how long to wait before the next; None where another wouldn't help."""
+    """One attempt: what went wrong, and how long to wait before the next.
+
+    None where another wouldn't help.
+    """
     request = urllib.request.Request(  # noqa: S310
         url, data=body, headers={"Content-Type": "application/json"}, method="POST"
     )

@@ -1,4 +1,6 @@
-"""Resample: examples in; a sampling plan out, which says how often each training row is seen and how much it counts.
+"""Resample: examples in.
+
+A sampling plan out, which says how often each training row is seen and how much it counts.
 
 Reads ids, labels and splits, never pixels, and copies none. Validation and test rows are never in
 the plan.

@@ -18,6 +18,7 @@ from components.shared.step.frame import Context, Step, main
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what resample takes."""
     parser.add_argument("--examples", type=Path, required=True, help="the examples artifact")
     parser.add_argument("--sampling-plan", type=Path, required=True, help="where the plan goes")
 

@@ -41,7 +41,9 @@ Strategy = Callable[[Labels, ResamplingPolicy, int], Plan]
 
 
 def draw(policy: ResamplingPolicy, labels: Labels, seed: int) -> Plan:
-    """Apply the policy's strategy to rows with these ``labels``; the same arguments give the same plan.
+    """Apply the policy's strategy to rows with these ``labels``.
+
+    The same arguments give the same plan.
 
     Raises:
         UnknownNameError: there is no such strategy; the nearest is suggested.
@@ -138,14 +140,19 @@ def _even_weights(labels: Labels) -> dict[str, float]:
 
 
 def _drawn(sampler: BaseSampler, labels: Labels) -> Repeats:
-    """How often imbalanced-learn's ``sampler`` draws each row; it sees row numbers in the place of features."""
+    """How often imbalanced-learn's ``sampler`` draws each row.
+
+    It sees row numbers in the place of features.
+    """
     sampler.fit_resample(np.arange(len(labels)).reshape(-1, 1), labels)
     drawn = np.bincount(sampler.sample_indices_, minlength=len(labels))
     return drawn.astype(np.int32)
 
 
 def _capped(repeats: Repeats, cap: int) -> Repeats:
-    """Move draws beyond ``cap`` to the rows of the same class that were drawn least; their sum stays.
+    """Move draws beyond ``cap`` to the rows of the same class that were drawn least.
+
+    Their sum stays.
 
     Draws are with replacement, so some rows come out above the cap although their class fits below
     it.

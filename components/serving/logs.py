@@ -23,6 +23,7 @@ class JsonFormatter(logging.Formatter):
     """time, level, logger, event, what a caller added as ``extra``, and an exception's text."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """See `Formatter.format`."""
         added = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
         line = {
             "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(
@@ -39,7 +40,10 @@ class JsonFormatter(logging.Formatter):
 
 
 def request(**facts: object) -> None:
-    """One answered request, in a system call; the logging library takes as long for a line as a small model for a layer."""
+    """One answered request, in a system call.
+
+    The logging library takes as long for a line as a small model for a layer.
+    """
     line = {
         "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
         "level": "info",
@@ -52,7 +56,10 @@ def request(**facts: object) -> None:
 
 
 def configure() -> None:
-    """Send what the server and its libraries log through `JsonFormatter`; of the libraries, warnings alone."""
+    """Send what the server and its libraries log through `JsonFormatter`.
+
+    Of the libraries, warnings alone.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

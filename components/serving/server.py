@@ -141,7 +141,10 @@ def serve(arguments: argparse.Namespace) -> int:
 
 
 def _observers(arguments: argparse.Namespace) -> list[Observer]:
-    """Shadow traffic and feature logging, where they are asked for. Raises InputError for a payload without a store."""
+    """Shadow traffic and feature logging, where they are asked for.
+
+    Raises InputError for a payload without a store.
+    """
     from components.serving.observers.payload_log import FeatureLog
     from components.serving.observers.shadow import Shadow
 
@@ -161,7 +164,10 @@ def _observers(arguments: argparse.Namespace) -> list[Observer]:
 
 
 async def _run(predictor: Any, arguments: argparse.Namespace) -> None:
-    """Serve until a signal comes; then say not ready, go on until it is quiet, finish what is under way."""
+    """Serve until a signal comes.
+
+    Then say not ready, go on until it is quiet, finish what is under way.
+    """
     import uvicorn
     from kserve.model_repository import ModelRepository
     from kserve.model_server import app

@@ -42,7 +42,10 @@ class Decision:
 
 @dataclass(frozen=True)
 class Condemned:
-    """A version that garbage collection removes. at: UTC, ISO 8601; nothing is removed long after it."""
+    """A version that garbage collection removes. at: UTC, ISO 8601.
+
+    Nothing is removed long after it.
+    """
 
     version: str
     at: str

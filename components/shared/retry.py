@@ -101,7 +101,10 @@ _stopping = False
 
 
 def stop_soon() -> None:
-    """Have every call of this process, in whichever thread, give up within `STOPPING_SECONDS`. For signal handlers: takes no lock."""
+    """Have every call of this process, in whichever thread, give up within `STOPPING_SECONDS`.
+
+    For signal handlers: takes no lock.
+    """
     global _stopping
     _stopping = True
 
@@ -119,7 +122,10 @@ def status_reason(status: int | None) -> str:
 
 
 def connection_reason(error: BaseException) -> str:
-    """Why a connection that broke, or never stood, may stand next time; empty for a host or a certificate that never will."""
+    """Why a connection that broke, or never stood, may stand next time.
+
+    Empty for a host or a certificate that never will.
+    """
     cause: BaseException | None = error
     while cause is not None and not isinstance(
         cause, (ConnectionError, TimeoutError, socket.gaierror, ssl.SSLError)

@@ -1,4 +1,6 @@
-"""The run plan: what resolve decided for a run, which every later step takes as given; and what a run may be called.
+"""The run plan: what resolve decided for a run, which every later step takes as given.
+
+And what a run may be called.
 
 The plan is stored under its own digest, and that digest is the parameter that later steps take. So
 their cache keys follow its content, not the path of one attempt, and a resumed run finds its work.
@@ -26,7 +28,10 @@ class Pointer:
 
 @dataclass(frozen=True)
 class ListedSource:
-    """What stands in one of several joined sources: as in `Listing`; ``name`` is what the snapshot calls it."""
+    """What stands in one of several joined sources: as in `Listing`.
+
+    ``name`` is what the snapshot calls it.
+    """
 
     name: str
     uri: str

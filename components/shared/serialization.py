@@ -57,7 +57,10 @@ def from_plain(kind: type[T], value: Any, place: str) -> T:
 
 
 def json_object(text: str | bytes | None) -> dict[str, Any]:
-    """Return a JSON object of any fields; empty for what is missing or can't be read, so that one bad record doesn't hide the others."""
+    """Return a JSON object of any fields.
+
+    Empty for what is missing or can't be read, so that one bad record doesn't hide the others.
+    """
     try:
         value = json.loads(text or "{}")
     except ValueError:

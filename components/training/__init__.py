@@ -1,4 +1,6 @@
-"""Training: an examples artifact and a sampling plan in; a calibrated, exported model with golden images out.
+"""Training: an examples artifact and a sampling plan in.
+
+A calibrated, exported model with golden images out.
 
 train   images decoded once -> stages of epochs, checkpointed -> temperature -> model.tflite, saved_model/, model.keras
 """

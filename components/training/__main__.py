@@ -74,7 +74,10 @@ def export(arguments: argparse.Namespace, scratch: Path) -> None:
 
 
 def sweep(arguments: argparse.Namespace, scratch: Path) -> None:
-    """Trainings of one preset with varied fields; the best preset goes to best.json in the folder."""
+    """Trainings of one preset with varied fields.
+
+    The best preset goes to best.json in the folder.
+    """
     from components.training.data.inputs import open_images, plan_columns, read_inputs
     from components.training.sweep.search_space import range_of, varied
 

@@ -1,4 +1,7 @@
-"""Keras and its backend, imported and called without their native log lines. Standard library only."""
+"""Keras and its backend, imported and called without their native log lines.
+
+Standard library only.
+"""
 
 from __future__ import annotations
 

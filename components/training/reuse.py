@@ -34,7 +34,10 @@ def champion_of(context: Context) -> Path | None:
 def take(
     champion: Path, model: Path, inputs: Inputs, preset: Preset
 ) -> tuple[TrainFindings, ModelManifest]:
-    """Copy the champion to ``model``, its marker last; the findings tell its history, without times."""
+    """Copy the champion to ``model``, its marker last.
+
+    The findings tell its history, without times.
+    """
     manifest = contract.verified_model(champion)
     contract.start(model)
     shutil.copytree(

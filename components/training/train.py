@@ -158,7 +158,10 @@ def _data(inputs: Inputs, preset: Preset, scratch: Path) -> Data:
 
 
 def _checkpoint(store: Store, key: str) -> Checkpoint | None:
-    """Where an earlier attempt ended. One that can't be read costs time, not the night: training then starts anew."""
+    """Where an earlier attempt ended.
+
+    One that can't be read costs time, not the night: training then starts anew.
+    """
     content = store.read(key)
     if not content:
         return None
@@ -226,7 +229,10 @@ def _watch(
 
 
 def _write_tensorboard(context: Context, standing: Standing) -> None:
-    """Write the history so far as an event file of the run; replaced as a whole, so a resumed training leaves one curve."""
+    """Write the history so far as an event file of the run.
+
+    Replaced as a whole, so a resumed training leaves one curve.
+    """
     if backend.name() == "tensorflow":
         from components.training.backend.files import tensorboard_events
 

@@ -1,4 +1,6 @@
-"""Validate: examples in; go or stop out, with statistics, schema, anomalies and the rules that were judged.
+"""Validate: examples in.
+
+Go or stop out, with statistics, schema, anomalies and the rules that were judged.
 
 Great Expectations judges rows, TensorFlow Data Validation judges distributions. Neither sees a
 pixel.

@@ -46,6 +46,7 @@ from components.validation.verdict import (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what validate takes."""
     parser.add_argument("--plan", required=True, help="digest of the night's plan in the store")
     parser.add_argument("--examples", type=Path, required=True, help="the examples artifact")
     parser.add_argument(
@@ -68,7 +69,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def validate(
     context: Context, arguments: argparse.Namespace, judge: Judge = judge_in_process
 ) -> ValidateFindings:
-    """Judge the examples; on go, remember them as the snapshot that later nights are compared with."""
+    """Judge the examples.
+
+    On go, remember them as the snapshot that later nights are compared with.
+    """
     preset, store, labels = context.preset, context.store, context.preset.data.labels
     plan = night_plan(store, arguments.plan)
     snapshot = contract.read_marker(arguments.examples, "examples", Snapshot)
@@ -160,7 +164,10 @@ def _earlier_statistics(store: Store, plan: NightPlan, distributions: ModuleType
 
 
 def _keep(store: Store, run: str, folder: Path) -> None:
-    """Keep the page and the doubtful labels beyond the run's own artifacts; a second time writes the same names again."""
+    """Keep the page and the doubtful labels beyond the run's own artifacts.
+
+    A second time writes the same names again.
+    """
     for name in (DATA_DOCS, DOUBTFUL_LABELS):
         if (folder / name).is_file():
             store.write(f"{run}/{name}", (folder / name).read_bytes())
@@ -209,7 +216,10 @@ def _statistics_key(source_id: str, snapshot_id: str) -> str:
 
 
 def propose_schema(argv: Sequence[str]) -> int:
-    """Write the schema that a snapshot's statistics suggest for a preset; what stands in the repository isn't touched."""
+    """Write the schema that a snapshot's statistics suggest for a preset.
+
+    What stands in the repository isn't touched.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m components.validation propose-schema", description=propose_schema.__doc__
     )
@@ -235,7 +245,10 @@ def propose_schema(argv: Sequence[str]) -> int:
 
 
 def drift(argv: Sequence[str]) -> int:
-    """Compare what was served with what was trained on; see `components.validation.distributions.serving_drift`."""
+    """Compare what was served with what was trained on.
+
+    See `components.validation.distributions.serving_drift`.
+    """
     try:
         return serving_drift.main(argv, _import_quietly, datetime.now(timezone.utc))
     except EmotionError as error:

@@ -42,6 +42,7 @@ def judge(examples: Path, preset: Preset, champion: Path | None, output: Path) -
 
 
 def main() -> int:
+    """Judge an examples artifact and write what was found; 0."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--examples", type=Path, required=True)
     parser.add_argument("--preset", type=Path, required=True, help="file with the preset as JSON")

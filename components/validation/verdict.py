@@ -65,7 +65,10 @@ def curated_schema_rule(preset: Preset, curated: bool) -> Rule:
 def drift_rules(
     drift: Mapping[str, float], policy: ValidationPolicy, rows: int, snapshot_id: str
 ) -> tuple[Rule, ...]:
-    """One rule per column compared with the last accepted snapshot. ``rows``: training rows of the smaller of both."""
+    """One rule per column compared with the last accepted snapshot.
+
+    ``rows``: training rows of the smaller of both.
+    """
     before = f"the accepted snapshot {snapshot_id[:12]}"
     words = ("is close to that of " + before, "moved away from that of " + before)
     bounds = (policy.max_label_drift, policy.max_feature_drift)
@@ -88,7 +91,10 @@ def skew_rules(skew: Mapping[str, float], policy: ValidationPolicy, rows: int) -
 def class_drift_rule(
     drift: Mapping[str, Mapping[str, float]], policy: ValidationPolicy, snapshot_id: str
 ) -> Rule:
-    """No measure moved inside a class while the whole stood still. ``drift``: per label and column, where both have enough rows."""
+    """No measure moved inside a class while the whole stood still.
+
+    ``drift``: per label and column, where both have enough rows.
+    """
     bound = policy.max_feature_drift
     far = sorted(
         (

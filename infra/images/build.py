@@ -1,4 +1,6 @@
-"""Build and push the components' images; a tag is a digest of all that the image holds, so what stands isn't built again.
+"""Build and push the components' images.
+
+A tag is a digest of all that the image holds, so what stands isn't built again.
 
 python3 -m infra.images.build                     build every image that is missing
 python3 -m infra.images.build serving --base IMG  one of them, on a base of your own
@@ -130,6 +132,7 @@ def _arguments(component: str, base: str, gpu: bool) -> list[str | Path]:
 
 
 def main() -> int:
+    """Build, push or sign what the command line names; an exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -52,7 +52,10 @@ class Engine:
         }
 
     def run(self, *arguments: str | Path, check: bool = True) -> str:
-        """Run a docker command and return what it prints. Raises CalledProcessError with its output."""
+        """Run a docker command and return what it prints.
+
+        Raises CalledProcessError with its output.
+        """
         done = subprocess.run(
             [self.client, *arguments], env=self.environment(), capture_output=True, text=True
         )
@@ -184,6 +187,7 @@ def _install() -> None:
 
 
 def main() -> int:
+    """Find, start or stop an engine; an exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,4 +1,7 @@
-"""What this machine needs to reach its package sources, for a build's RUN steps alone; no layer ever holds it."""
+"""What this machine needs to reach its package sources, for a build's RUN steps alone.
+
+No layer ever holds it.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ def build_secrets() -> Iterator[list[str]]:
 
 
 def index_lines(environment: Mapping[str, str], pip_files: tuple[str, ...] = PIP_FILES) -> str:
-    """Shell lines that export the machine's package index and proxies; empty where it has none of its own."""
+    """Shell lines that export the machine's package index and proxies.
+
+    Empty where it has none of its own.
+    """
     found = {name: environment[name] for name in PROXIES if environment.get(name)}
     parser = configparser.ConfigParser(interpolation=None)
     parser.read(Path(name).expanduser() for name in pip_files)

@@ -42,6 +42,7 @@ class Group(TyperGroup):
     """A group of commands whose options hold for each of its commands that takes the same one."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """See `TyperGroup.resolve_command`."""
         name, command, rest = super().resolve_command(ctx, args)
         ctx.default_map = {**(ctx.default_map or {}), str(name): _given(ctx)}
         if command is not None:
@@ -107,7 +108,10 @@ def _given(context: Any) -> dict[str, Any]:
 
 
 def _addition(hinted: Any, contexts: Sequence[Any], name: str) -> list[str]:
-    """How the hinted command takes what one of the contexts was given; nothing where it names a value itself, or means something else."""
+    """How the hinted command takes what one of the contexts was given.
+
+    Nothing where it names a value itself, or means something else.
+    """
     taken = next((parameter for parameter in hinted.command.params if parameter.name == name), None)
     if taken is None or name in _given(hinted):
         return []

@@ -21,7 +21,9 @@ def report(
     runs: Runs = Path("runs"),
     store: Store = "store",
 ) -> None:
-    """Build the report of a run again from its evidence, or with --index the page over all runs; say where it stands.
+    """Build the report of a run again from its evidence, or with --index the page over all runs.
+
+    Say where it stands.
 
     [dim]Examples:[/]
       emotion report

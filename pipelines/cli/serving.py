@@ -113,7 +113,10 @@ def serve(
 
 
 def _folder(store: str, model: str, version: str) -> Path:
-    """Return a local folder with the wanted version; what comes from a bucket is kept in the user's cache."""
+    """Return a local folder with the wanted version.
+
+    What comes from a bucket is kept in the user's cache.
+    """
     opened = open_store(store)
     if version:
         registry, version = lineage.find(opened, version, model)

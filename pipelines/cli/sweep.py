@@ -87,7 +87,10 @@ def sweep(
 
 
 def _accepted(store: StoreOf, preset: Preset, wanted: str) -> str:
-    """Key of the accepted snapshot that has the preset's labels; of several, the one that a run of this very preset accepted."""
+    """Key of the accepted snapshot that has the preset's labels.
+
+    Of several, the one that a run of this very preset accepted.
+    """
     found: dict[str, str] = {}
     own: set[str] = set()
     for key in store.list("snapshots"):

@@ -47,7 +47,9 @@ class Checks:
 
 
 def connect(context: str = "") -> client.ApiClient | None:
-    """Return a client of the cluster around this process, or of the kubeconfig's; None where neither is configured.
+    """Return a client of the cluster around this process, or of the kubeconfig's.
+
+    None where neither is configured.
 
     Args:
         context: of the kubeconfig; its current one by default.
@@ -134,7 +136,9 @@ def check_named(
 
 
 def fits(tasks: Mapping[str, Resources], api: client.ApiClient | None = None) -> Checks:
-    """Look which tasks would fit on no node that stands now, were it empty. A node pool that grows from zero can't be seen.
+    """Look which tasks would fit on no node that stands now, were it empty.
+
+    A node pool that grows from zero can't be seen.
 
     Args:
         tasks: what each step gets. api: the cluster's; by default the one of `connect`.
@@ -222,14 +226,20 @@ def _node(found: Any) -> _Node | None:
 
 
 class _Reader:
-    """Reads from Kubernetes; what it may not or can't read it notes as unchecked, an unreachable cluster once."""
+    """Reads from Kubernetes.
+
+    What it may not or can't read it notes as unchecked, an unreachable cluster once.
+    """
 
     def __init__(self, found: Checks) -> None:
         self._found = found
         self._unreachable = False
 
     def exists(self, what: str, read: Callable[..., Any], *arguments: str) -> bool | None:
-        """Return true or False; None where that can't be seen, which is noted unless ``what`` is empty."""
+        """Return true or False.
+
+        None where that can't be seen, which is noted unless ``what`` is empty.
+        """
         try:
             return self.read(what, read, *arguments) is not None or None
         except _Missing:

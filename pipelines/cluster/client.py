@@ -39,7 +39,9 @@ AUTH_FORMS = "in-cluster, token-file:PATH, token-env:NAME, iap:CLIENT_ID, cookie
 
 
 class Kubeflow(kfp.Client):  # type: ignore[misc]
-    """kfp's client; a request ends after a minute, and one that may be asked twice is, where the server is busy.
+    """kfp's client.
+
+    A request ends after a minute, and one that may be asked twice is, where the server is busy.
 
     Raises:
         InputError: ``auth`` isn't one of `AUTH_FORMS`, or names what isn't there; who answers isn't
@@ -82,7 +84,9 @@ class Kubeflow(kfp.Client):  # type: ignore[misc]
         self.host = chosen
 
     def get_kfp_healthz(self, sleep_duration: int = 0) -> kfp_server_api.V2beta1GetHealthzResponse:
-        """Whether Kubeflow has several users. Asked once: kfp would ask five times, five seconds apart.
+        """Whether Kubeflow has several users.
+
+        Asked once: kfp would ask five times, five seconds apart.
 
         Raises:
             InputError: the answer isn't that of Kubeflow Pipelines, which always holds
@@ -110,7 +114,10 @@ class Kubeflow(kfp.Client):  # type: ignore[misc]
         self._context_setting["namespace"] = namespace.strip()
 
     def manifest(self, run_id: str) -> str:
-        """Argo's workflow of a run, as JSON; empty where the server doesn't give it. Only v1beta1 of the API has it."""
+        """Argo's workflow of a run, as JSON; empty where the server doesn't give it.
+
+        Only v1beta1 of the API has it.
+        """
         try:
             answer = self._ask("/apis/v1beta1/runs/{run_id}", "application/json", run_id=run_id)
         except kfp_server_api.ApiException as error:
@@ -121,7 +128,9 @@ class Kubeflow(kfp.Client):  # type: ignore[misc]
         return str(runtime.get("workflow_manifest") or "") if isinstance(runtime, dict) else ""
 
     def log(self, run_id: str, pod: str) -> str:
-        """Return what a pod of a run printed, or printed before it was removed. The server offers it beside its API, so kfp has no method for it.
+        """Return what a pod of a run printed, or printed before it was removed.
+
+        The server offers it beside its API, so kfp has no method for it.
 
         Raises:
             MissingLogError: the server has none. It says so with status 200 and an error in the
@@ -157,7 +166,9 @@ class MissingLogError(Exception):
 
 
 def credentials(auth: str, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Arguments of `kfp.Client` for one of `AUTH_FORMS`; empty: in-cluster where that token is mounted, else none.
+    """Arguments of `kfp.Client` for one of `AUTH_FORMS`.
+
+    Empty: in-cluster where that token is mounted, else none.
 
     A token in a file is read again for every request, so a new one may take its place.
     """
@@ -218,7 +229,10 @@ class _TokenFile(TokenCredentialsBase):  # type: ignore[misc]
 
 @contextlib.contextmanager
 def speaking(host: str, prints: TextIO | None = None) -> Iterator[None]:
-    """Around calls to the server: what it refuses is said in one line; kfp's own prints are dropped, or go to ``prints``."""
+    """Around calls to the server: what it refuses is said in one line.
+
+    kfp's own prints are dropped, or go to ``prints``.
+    """
     try:
         with contextlib.redirect_stdout(prints or io.StringIO()):
             yield

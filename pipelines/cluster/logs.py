@@ -15,7 +15,10 @@ from pipelines.cluster.workflows import Node
 
 @dataclass(frozen=True)
 class Log:
-    """What one attempt of a step printed, or left in the store. ``source`` says where it was read."""
+    """What one attempt of a step printed, or left in the store.
+
+    ``source`` says where it was read.
+    """
 
     pod: str
     source: str
@@ -70,7 +73,10 @@ def logs_of(client: Kubeflow, status: RunStatus, step: str) -> tuple[list[Log], 
 
 
 def _pods(step: Step, evidence: Evidence | None) -> list[tuple[str, Node | None]]:
-    """Names of the step's pods; where the server tells none, the one that the step itself recorded."""
+    """Names of the step's pods.
+
+    Where the server tells none, the one that the step itself recorded.
+    """
     recorded = evidence.environment.get("pod", "") if evidence else ""
     told: list[tuple[str, Node | None]] = [(node.pod, node) for node in step.pods]
     return told or ([(recorded, None)] if recorded else [])

@@ -62,7 +62,10 @@ def version_name(compiled: str) -> str:
 
 @dataclass(frozen=True)
 class About:
-    """What a person reads beside an id or a digest. ``name``: short. ``description``: one sentence."""
+    """What a person reads beside an id or a digest. ``name``: short.
+
+    ``description``: one sentence.
+    """
 
     name: str
     description: str
@@ -80,7 +83,9 @@ def about_version(preset: str, commit: str) -> About:
 
 
 def ensure_version(client: Kubeflow, compiled: str, about: About) -> tuple[str, str]:
-    """Upload the pipeline as a version of `PIPELINE` unless it stands there. Returns the ids of pipeline and version.
+    """Upload the pipeline as a version of `PIPELINE` unless it stands there.
+
+    Returns the ids of pipeline and version.
 
     A version's name is the digest of its content, by which it is found again; people see ``about``.
     """
@@ -172,7 +177,9 @@ def start_run(
 
 
 def _ensure(look: Callable[[], Any], make: Callable[[], Any]) -> Any:
-    """Return what stands, or what was made. Names are unique, so of two who make it at once the second finds the first one's.
+    """Return what stands, or what was made.
+
+    Names are unique, so of two who make it at once the second finds the first one's.
 
     Servers differ in how they say that a name is taken (409, 400, 500), so any refusal is followed
     by another look.
@@ -214,7 +221,10 @@ def _not_pushed(symbol: str, tag: str, reference: str) -> InputError:
 
 
 def recorded(record: Path) -> dict[str, str]:
-    """Component to the reference that `make push` recorded; empty where nothing was pushed. Raises InputError."""
+    """Component to the reference that `make push` recorded; empty where nothing was pushed.
+
+    Raises InputError.
+    """
     if not record.is_file():
         return {}
     try:

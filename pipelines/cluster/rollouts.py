@@ -94,7 +94,10 @@ def plan(task: Task, service_account: str) -> str:
 
 
 def compiled(task: Task, registry: str) -> str:
-    """Return the pipeline of a task, with the image that a cluster pulls. Raises InputError where nothing says where that is."""
+    """Return the pipeline of a task, with the image that a cluster pulls.
+
+    Raises InputError where nothing says where that is.
+    """
     tag = code_version.image_references("")[IMAGE]
     image = publish.pinned({IMAGE: tag}, publish.recorded(publish.RECORD), registry)[IMAGE]
     with tempfile.TemporaryDirectory() as folder:
@@ -104,7 +107,9 @@ def compiled(task: Task, registry: str) -> str:
 
 
 def begin(client: Kubeflow, task: Task, text: str, service_account: str) -> tuple[Any, bool]:
-    """Start a task's run, or find the one that does the same and hasn't ended. Returns it, and whether it was started.
+    """Start a task's run, or find the one that does the same and hasn't ended.
+
+    Returns it, and whether it was started.
 
     Args:
         text: the task's pipeline, as `compiled` gives it.

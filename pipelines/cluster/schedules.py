@@ -61,6 +61,7 @@ class ScheduleSpec:
 
     @property
     def digest(self) -> str:
+        """SHA-256 of all that the schedule runs."""
         return digest(self)
 
     @property
@@ -72,7 +73,9 @@ class ScheduleSpec:
 def schedule(
     client: Kubeflow, spec: ScheduleSpec, experiment_id: str, pipeline_id: str, version_id: str
 ) -> tuple[Any, bool]:
-    """Make ``spec`` the one enabled schedule of its name. Returns it, and whether it was created now.
+    """Make ``spec`` the one enabled schedule of its name.
+
+    Returns it, and whether it was created now.
 
     Raises:
         ConflictError: somebody else set another schedule of this name at the same time, and theirs
@@ -131,7 +134,10 @@ def standing(client: Kubeflow, name: str, *, enabled: bool | None = None) -> lis
 
 
 def spec_of(recurring_run: Any) -> str:
-    """Return the digest of the spec that a recurring run was made from; empty for one that isn't ours."""
+    """Return the digest of the spec that a recurring run was made from.
+
+    Empty for one that isn't ours.
+    """
     match = _SPEC.search(recurring_run.description or "")
     return match[1] if match else ""
 

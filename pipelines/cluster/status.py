@@ -53,6 +53,7 @@ class RunStatus:
 
     @property
     def ended(self) -> bool:
+        """Whether the run is over."""
         return self.run.state in ENDED
 
 
@@ -155,7 +156,9 @@ def store_of(run: Any) -> Store:
 
 
 def run_link(host: str, run_id: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Where a run is shown in the UI (KFP 2.17.0: frontend/src/components/Router.tsx); how to get there, where it isn't beside the API.
+    """Where a run is shown in the UI (KFP 2.17.0: frontend/src/components/Router.tsx).
+
+    How to get there, where it isn't beside the API.
 
     Args:
         host: address that the client speaks to. KF_PIPELINES_UI_ENDPOINT names the UI where it is

@@ -57,7 +57,9 @@ def stop_run(client: Kubeflow, run: Any) -> bool:
 
 
 def ensure_report(status: RunStatus) -> tuple[str, bool]:
-    """Where the report of a stopped run stands, and whether its own step wrote it; else it is written now, by reporting's command.
+    """Where the report of a stopped run stands, and whether its own step wrote it.
+
+    Else it is written now, by reporting's command.
 
     Raises:
         EmotionError: the store or reporting's environment isn't within reach from here, or the

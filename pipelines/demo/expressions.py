@@ -59,6 +59,7 @@ class Action:
     strengths: dict[int, float]
 
     def __call__(self, unit: int) -> float:
+        """Return how strong an action unit is, 0 to 1."""
         return self.strengths.get(unit, 0.0)
 
 

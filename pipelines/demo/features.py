@@ -56,7 +56,10 @@ def between(x: Points, top: Points, bottom: Points) -> Points:
 def add_eye(
     scene: Scene, person: Person, act: Action, side: int, gaze: tuple[float, float]
 ) -> None:
-    """Draw an eye with its lids; ``side`` is -1 or 1, ``gaze`` the iris' shift as a share of the eye."""
+    """Draw an eye with its lids.
+
+    ``side`` is -1 or 1, ``gaze`` the iris' shift as a share of the eye.
+    """
     grief = act(1) * act(4)
     upper = person.eye_height * max(
         0.2,

@@ -183,7 +183,10 @@ def imbalance(text: str) -> dict[str, float]:
 
 
 def night(options: Options, number: int) -> list[Face]:
-    """Return the faces of night ``number``, by index. Raises InputError where the number is negative."""
+    """Return the faces of night ``number``, by index.
+
+    Raises InputError where the number is negative.
+    """
     _require(0 <= number <= 100_000, "night", "0 to 100,000", number)
     alive = dict.fromkeys(range(options.count), 0)
     coming = max(1, round(NEW * options.count))
@@ -206,7 +209,10 @@ def recipe(options: Options, face: Face) -> str:
 
 
 def pixels(options: Options, face: Face) -> faces.Pixels:
-    """Return the picture, before any corruption. Gray and colour, small and large show the same faces."""
+    """Return the picture, before any corruption.
+
+    Gray and colour, small and large show the same faces.
+    """
     index, version = (face.index, face.version) if face.original is None else (face.original, 0)
     return faces.draw(
         face.expression,
@@ -263,7 +269,10 @@ def _flaw(options: Options, index: int) -> Flaw:
 
 
 def _original(options: Options, index: int, version: int) -> int | None:
-    """Return an earlier, flawless face with the same expression; the very first faces may have none."""
+    """Return an earlier, flawless face with the same expression.
+
+    The very first faces may have none.
+    """
     label = _pick(_spot(options, index, _LABEL), options.shares)
     skip = random.Random(f"{options.seed}/copy/{index}/{version}").randrange(200)
     for earlier in range(max(index - 1 - skip, 0), -1, -1):

@@ -94,6 +94,7 @@ class Person:
 
     @property
     def lips(self) -> Colour:
+        """Colour of the lips, from the skin's."""
         return mix(self.skin, (150, 44, 52), 0.5)
 
 

@@ -40,7 +40,10 @@ class Pose:
 
 @dataclass
 class Scene:
-    """Outlines to fill, in painting order. A depth is towards the viewer; NaN is on the face's surface."""
+    """Outlines to fill, in painting order. A depth is towards the viewer.
+
+    NaN is on the face's surface.
+    """
 
     outlines: list[Points] = field(default_factory=list)
     colours: list[Colour] = field(default_factory=list)
@@ -61,7 +64,10 @@ class Scene:
         taper: float = 0.3,
         depth: float = math.nan,
     ) -> None:
-        """Add a brush stroke along ``line``; ``taper`` is the width of its ends as a share of its middle."""
+        """Add a brush stroke along ``line``.
+
+        ``taper`` is the width of its ends as a share of its middle.
+        """
         along = np.empty_like(line)
         along[1:-1] = line[2:] - line[:-2]
         along[0], along[-1] = line[1] - line[0], line[-1] - line[-2]

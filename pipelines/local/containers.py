@@ -76,6 +76,7 @@ class ContainerTaskHandler(docker_task_handler.DockerTaskHandler):
     env_vars: dict[str, str]
 
     def run(self) -> status.Status:
+        """See `DockerTaskHandler.run`."""
         step = self.full_command[3]
         prepare_outputs(self.full_command)
         name = f"emotion-{step}-{uuid.uuid4().hex[:8]}"

@@ -20,9 +20,14 @@ _SECONDS_EVERY = 60.0
 class Display(Protocol):
     """Shows a run while it works."""
 
-    def started(self, step: str) -> None: ...
-    def progressed(self, step: str, done: Told) -> None: ...
-    def finished(self, step: str, seconds: float, exit_code: int) -> None: ...
+    def started(self, step: str) -> None:
+        """Show that a step began."""
+
+    def progressed(self, step: str, done: Told) -> None:
+        """Show how far a step is."""
+
+    def finished(self, step: str, seconds: float, exit_code: int) -> None:
+        """Show how a step ended."""
 
 
 def tell(display: Display, log: IO[str], step: str, line: str) -> None:
@@ -61,15 +66,18 @@ class LiveDisplay:
         self._progress.stop()
 
     def started(self, step: str) -> None:
+        """See `Display.started`."""
         self._tasks[step] = self._progress.add_task(step, total=None, note="")
 
     def progressed(self, step: str, done: Told) -> None:
+        """See `Display.progressed`."""
         note = f"{done.done:,}/{done.total:,} {done.unit}" + (
             f" · {done.note}" if done.note else ""
         )
         self._progress.update(self._tasks[step], completed=done.done, total=done.total, note=note)
 
     def finished(self, step: str, seconds: float, exit_code: int) -> None:
+        """See `Display.finished`."""
         mark = (
             {}
             if exit_code == 0
@@ -103,9 +111,11 @@ class PlainDisplay:
         return
 
     def started(self, step: str) -> None:
+        """See `Display.started`."""
         self._say(f"{step} …")
 
     def progressed(self, step: str, done: Told) -> None:
+        """See `Display.progressed`."""
         share = done.done / max(done.total, 1)
         last = self._told.get((step, done.unit), 0.0)
         if (
@@ -117,6 +127,7 @@ class PlainDisplay:
             self._say(f"  {step} {done.done:,}/{done.total:,} {done.unit} {done.note}".rstrip())
 
     def finished(self, step: str, seconds: float, exit_code: int) -> None:
+        """See `Display.finished`."""
         self._say(
             f"{step} {'done' if exit_code == 0 else f'FAILED with exit code {exit_code}'} in {seconds:.1f} s"
         )

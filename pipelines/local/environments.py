@@ -40,7 +40,9 @@ def run_component(
     arguments: Sequence[str | Path],
     tell: tuple[Callable[[str], None], Callable[[str], None]] | None = None,
 ) -> int:
-    """Run ``python -m components.<component> ...`` in its environment, on this terminal; its exit code.
+    """Run ``python -m components.<component> ...`` in its environment, on this terminal.
+
+    Its exit code.
 
     For commands that need a component's own libraries. Ctrl-C reaches it like any other program in
     the foreground; SIGTERM is passed on.

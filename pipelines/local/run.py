@@ -60,6 +60,7 @@ class RunRequest:
 
     @property
     def preset(self) -> Preset:
+        """The preset of the run."""
         return from_json(Preset, self.preset_json, "preset")
 
     @property
@@ -215,7 +216,10 @@ def execute(request: RunRequest, runs: Path, display: Display) -> dict[str, Any]
 
 
 def bring_home(store: Store, run_id: str, folder: Path) -> bool:
-    """Copy a run's report, and what it links to, from the store into the run's folder; False where there is no report."""
+    """Copy a run's report, and what it links to, from the store into the run's folder.
+
+    False where there is no report.
+    """
     for key in store.list(keys.run(run_id)):
         name = key.removeprefix(f"{keys.run(run_id)}/")
         if name in ("report.html", "notification.json", "doubtful_labels.csv") or name.startswith(
@@ -266,7 +270,10 @@ def _point_latest(runs: Path, run_id: str) -> None:
 
 
 def _install_seconds() -> float:
-    """How long the installation right before this run took; told once, 0 when everything stood already."""
+    """How long the installation right before this run took.
+
+    Told once, 0 when everything stood already.
+    """
     record = code_version.ROOT / ".venvs" / "install.json"
     if not record.is_file():
         return 0.0

@@ -52,6 +52,7 @@ class EnvironmentTaskHandler:
         self.env_vars = env_vars or {}
 
     def run(self) -> status.Status:
+        """See `SubprocessTaskHandler.run`."""
         step = self.command[3]
         prepare_outputs(self.command)
         self.display.started(step)

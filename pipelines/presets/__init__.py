@@ -1,4 +1,7 @@
-"""Presets: one frozen value per file; a module's docstring says the command, the time it takes and the score it reaches."""
+"""Presets: one frozen value per file.
+
+A module's docstring says the command, the time it takes and the score it reaches.
+"""
 
 from __future__ import annotations
 

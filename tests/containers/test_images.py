@@ -1,4 +1,7 @@
-"""The images as built: what they hold, what they don't, and that their component runs. `make test-containers` builds first."""
+"""The images as built: what they hold, what they don't, and that their component runs.
+
+`make test-containers` builds first.
+"""
 
 from __future__ import annotations
 

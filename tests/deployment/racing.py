@@ -12,7 +12,10 @@ from components.shared.store.interface import open_store
 
 
 def race(act: Callable[[int], None], uri: str, count: int) -> list[str]:
-    """Run ``act(index)`` in ``count`` processes at once; while they work, read the registry. Returns what each said, in order."""
+    """Run ``act(index)`` in ``count`` processes at once; while they work, read the registry.
+
+    Returns what each said, in order.
+    """
     context = multiprocessing.get_context("fork")
     told = context.Queue()
     barrier = context.Barrier(count)

@@ -77,7 +77,10 @@ def test_golden_on_a_claim(tmp_path):
 
 @pytest.mark.parametrize("mode", ["Standard", "Knative"])
 def test_golden_canary(mode):
-    """Halfway: 10 % of the traffic. The state in the annotation is left out, it holds the whole rollout."""
+    """Halfway: 10 % of the traffic.
+
+    The state in the annotation is left out, it holds the whole rollout.
+    """
     world = World(mode, "synthetic-faces")
     world.deploy(OLD)
     seen = []

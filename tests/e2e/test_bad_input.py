@@ -1,4 +1,7 @@
-"""Sources that can't be used fail in resolve or ingest with one clear line; the report tells it too."""
+"""Sources that can't be used fail in resolve or ingest with one clear line.
+
+The report tells it too.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""All four outcomes of the conditions, on the real pipeline through kfp.local; one desk, night after night."""
+"""All four outcomes of the conditions, on the real pipeline through kfp.local.
+
+One desk, night after night.
+"""
 
 from __future__ import annotations
 

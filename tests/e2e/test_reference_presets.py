@@ -103,7 +103,10 @@ def _findings(desk: Desk, run_id: str, step: str, kind: type[F]) -> F:
 
 
 def _small(preset: Preset, folder: Path) -> Preset:
-    """The preset with its network, data layout and optimizers; fewer epochs, and rules that drawn images can keep."""
+    """The preset with its network, data layout and optimizers.
+
+    Fewer epochs, and rules that drawn images can keep.
+    """
     training = replace(
         preset.training,
         stages=tuple(

@@ -104,7 +104,10 @@ def runs_in_store(desk: Desk) -> set[str]:
 
 
 def test_each_firing_is_a_run_of_its_own(tmp_path: Path) -> None:
-    """Resolve and report are the real ones. What lies between them is told to stop, so that the second firing has something to do, too."""
+    """Resolve and report are the real ones.
+
+    What lies between them is told to stop, so that the second firing has something to do, too.
+    """
     desk = Desk(tmp_path)
     desk.draw(0, count=60)
 

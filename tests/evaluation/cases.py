@@ -41,7 +41,9 @@ def answers(
     anchor_lost: int = 0,
     slices: Mapping[str, np.ndarray] | None = None,
 ) -> Answers:
-    """Rows of three classes. Of each class the first ``gained`` only the challenger gets right, the next ``lost`` only the
+    """Rows of three classes.
+
+    Of each class the first ``gained`` only the challenger gets right, the next ``lost`` only the.
     champion, the next ``wrong`` neither, the rest both. ``sure`` is what challenger and champion
     give their answer where it is right. ``anchor_lost`` more rows of happy, at the end, that the
     anchor alone gets right.

@@ -1,4 +1,6 @@
-"""statsmodels and scipy, asked from another process: statsmodels has an environment of its own. JSON in, JSON out.
+"""statsmodels and scipy, asked from another process: statsmodels has an environment of its own.
+
+JSON in, JSON out.
 
 Each question is {"name": ..., "arguments": [...]}; the answers come in the same order.
 """

@@ -20,7 +20,10 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 def sources() -> dict[str, dict[str, Any]]:
-    """Every whole resource of the sources: place and name to resource; patches of an overlay are none."""
+    """Every whole resource of the sources: place and name to resource.
+
+    Patches of an overlay are none.
+    """
     found = {}
     for path in sorted(KUSTOMIZE.rglob("*.yaml")):
         if path.name not in ("kustomization.yaml", "identities.yaml"):
@@ -37,7 +40,10 @@ def golden(overlay: str) -> list[dict[str, Any]]:
 
 
 def renderer() -> list[str]:
-    """A command that renders a folder; empty where neither kustomize 5 nor a kubectl that holds it is found."""
+    """A command that renders a folder.
+
+    Empty where neither kustomize 5 nor a kubectl that holds it is found.
+    """
     if shutil.which("kustomize"):
         version = (
             subprocess.run(["kustomize", "version"], capture_output=True, text=True)

@@ -1,4 +1,7 @@
-"""The dirty-input matrix: what is wrong with an object, and what becomes of it. One bad image never ends a run."""
+"""The dirty-input matrix: what is wrong with an object, and what becomes of it.
+
+One bad image never ends a run.
+"""
 
 from __future__ import annotations
 

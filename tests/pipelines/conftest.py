@@ -1,4 +1,7 @@
-"""A server with one run, for the tests of `emotion status`, `logs` and `stop`; other modules make a server of their own."""
+"""A server with one run, for the tests of `emotion status`, `logs` and `stop`.
+
+Other modules make a server of their own.
+"""
 
 from __future__ import annotations
 

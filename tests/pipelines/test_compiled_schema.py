@@ -31,7 +31,10 @@ def documents() -> Documents:
 
 
 def parse(documents: Documents) -> pipeline_spec_pb2.PipelineSpec:
-    """All messages of both documents; those that are plain structs in the spec are read as what the backend reads them as."""
+    """All messages of both documents.
+
+    Those that are plain structs in the spec are read as what the backend reads them as.
+    """
     pipeline, platform = documents
     spec = ParseDict(pipeline, pipeline_spec_pb2.PipelineSpec())
     deployment = ParseDict(pipeline["deploymentSpec"], pipeline_spec_pb2.PipelineDeploymentConfig())

@@ -126,7 +126,10 @@ def test_people_read_titles(text: str) -> None:
 
 
 def described(text: str) -> Iterator[tuple[str, str, str]]:
-    """Component, input or output, and description; of a condition's inputs, which kfp names and describes itself, none."""
+    """Component, input or output, and description.
+
+    Of a condition's inputs, which kfp names and describes itself, none.
+    """
     pipeline = next(iter(yaml.safe_load_all(text)))
     for component, definition in {**pipeline["components"], "pipeline": pipeline["root"]}.items():
         for direction in ("inputDefinitions", "outputDefinitions"):
@@ -169,7 +172,10 @@ def test_what_stands_in_several_steps_is_described_in_the_same_words(text: str) 
 
 
 def test_every_component_is_described_in_one_sentence(text: str) -> None:
-    """kfp 2.17's compiled pipeline has a field for the pipeline's own description alone; a component compiled by itself has one."""
+    """kfp 2.17's compiled pipeline has a field for the pipeline's own description alone.
+
+    A component compiled by itself has one.
+    """
     assert len(next(iter(yaml.safe_load_all(text)))["pipelineInfo"]["description"].split()) > 5
     modules = [importlib.import_module(f"components.{name}.component") for name in COMPONENTS]
     steps = {

@@ -374,7 +374,10 @@ def test_a_run_without_any_evidence(run):
 
 
 def test_a_clone_of_a_run_has_a_page_of_its_own(run, tmp_path):
-    """A run cloned in Kubeflow's UI has the name of the first one's; what that one left stays as it is."""
+    """A run cloned in Kubeflow's UI has the name of the first one's.
+
+    What that one left stays as it is.
+    """
     first = run(builders.every_night()["blessed"])
     clone = [
         argument.replace("job-1", "clone-id")

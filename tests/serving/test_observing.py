@@ -140,7 +140,10 @@ def test_a_shadow_that_answers_badly_counts_as_failed(content, status):
 
 @pytest.mark.parametrize("kind", ["slow", "dead"])
 def test_nobody_waits_for_a_shadow(kind, caplog):
-    """200 requests are told in far less time than one answer of the shadow takes; what finds no room is counted."""
+    """200 requests are told in far less time than one answer of the shadow takes.
+
+    What finds no room is counted.
+    """
     before = {word: counted(OBSERVED, "shadow", word) for word in ("seen", "failed", "dropped")}
     (closed,) = free_ports(1)
     with shadow_server(reply(PROBABILITIES), seconds=0.3) as (slow, _):

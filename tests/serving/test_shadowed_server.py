@@ -44,7 +44,10 @@ def milliseconds(client: Client) -> float:
 def test_answers_do_not_wait_for_the_shadow(
     kind: str, model_folder: Path, tmp_path: Path, server: Server
 ) -> None:
-    """Interleaved requests to this predictor and to one without a shadow; the shadow takes 300 ms, or isn't there."""
+    """Interleaved requests to this predictor and to one without a shadow.
+
+    The shadow takes 300 ms, or isn't there.
+    """
     (closed,) = process.free_ports(1)
     with shadow_server(reply({"happy": 1.0}), seconds=0.3) as (slow, _):
         url = slow if kind == "slow" else f"http://{HOST}:{closed}/v1/models/faces:predict"

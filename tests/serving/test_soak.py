@@ -1,4 +1,7 @@
-"""A short soak of the real server: no errors, and no growth of memory. `make bench NAME=serving_soak` is the long one."""
+"""A short soak of the real server: no errors, and no growth of memory.
+
+`make bench NAME=serving_soak` is the long one.
+"""
 
 from __future__ import annotations
 

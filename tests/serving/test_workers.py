@@ -25,7 +25,10 @@ PICTURES = [encode_png(pattern(index, np.random.default_rng(index))) for index i
 
 
 class Slow:
-    """Stands for a classifier whose runtime takes its time; remembers who answered what, in which order."""
+    """Stands for a classifier whose runtime takes its time.
+
+    Remembers who answered what, in which order.
+    """
 
     def __init__(self, seen: list[Any], gate: threading.Event | None = None) -> None:
         self.seen, self.gate = seen, gate

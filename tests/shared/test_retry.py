@@ -57,7 +57,10 @@ def through(
 
 
 def asked_for(proxy: Proxy, name: str) -> int:
-    """Requests for objects of that name; Google's client also asks for the bucket, once and in passing."""
+    """Requests for objects of that name.
+
+    Google's client also asks for the bucket, once and in passing.
+    """
     return sum(number for path, number in proxy.asked.items() if name in path)
 
 

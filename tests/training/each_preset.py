@@ -1,4 +1,7 @@
-"""One epoch of each stage of every preset, on a few images of its size, on KERAS_BACKEND. Prints JSON: preset to losses."""
+"""One epoch of each stage of every preset, on a few images of its size, on KERAS_BACKEND.
+
+Prints JSON: preset to losses.
+"""
 
 from __future__ import annotations
 

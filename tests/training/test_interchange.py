@@ -1,4 +1,7 @@
-"""model.h5 and emotion_classification.pkl, written on request; a throw-away process opens both, nothing of ours does."""
+"""model.h5 and emotion_classification.pkl, written on request.
+
+A throw-away process opens both, nothing of ours does.
+"""
 
 from __future__ import annotations
 

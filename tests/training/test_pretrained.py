@@ -1,4 +1,7 @@
-"""Transfer learning from real weights, and what is refused; skipped where the files aren't there."""
+"""Transfer learning from real weights, and what is refused.
+
+Skipped where the files aren't there.
+"""
 
 from __future__ import annotations
 

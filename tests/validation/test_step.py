@@ -42,7 +42,10 @@ def write(
     labels: tuple[str, ...] = LABELS,
     mislabelled: int = 0,
 ) -> str:
-    """Examples whose pictures tell their labels; of ``mislabelled`` training rows the picture says angry and the label sad."""
+    """Examples whose pictures tell their labels.
+
+    Of ``mislabelled`` training rows the picture says angry and the label sad.
+    """
     rows = example_rows(
         {split: dict.fromkeys(labels, size) for split, size in SIZES.items()}, LABELS, seed=seed
     )

@@ -85,7 +85,10 @@ class Served:
 
 
 def inference_service(served: Served, policy: ServingPolicy) -> str:
-    """Return the manifest of a version that gets all the traffic, as YAML; the same bytes for the same arguments."""
+    """Return the manifest of a version that gets all the traffic, as YAML.
+
+    The same bytes for the same arguments.
+    """
     stable = predictor(served, policy)
     return str(
         yaml.safe_dump(
@@ -132,7 +135,10 @@ def service(
 
 
 def predictor(served: Served, policy: ServingPolicy) -> Json:
-    """One version as ``spec.predictor``. Its revision label follows from its content; see `names.revision_name`."""
+    """One version as ``spec.predictor``. Its revision label follows from its content.
+
+    See `names.revision_name`.
+    """
     knative = policy.mode == "Knative"
     made = V1beta1PredictorSpec(
         min_replicas=policy.min_replicas,
@@ -272,7 +278,10 @@ def _proved(served: Served, policy: ServingPolicy) -> list[str]:
 
 
 def _observed(served: Served, policy: ServingPolicy) -> list[str]:
-    """Arguments that turn shadow traffic and payload logging on. Raises InputError for features that would go onto a claim."""
+    """Arguments that turn shadow traffic and payload logging on.
+
+    Raises InputError for features that would go onto a claim.
+    """
     if policy.payload and claim_of(served.store):
         # KServe mounts the version read-only, and the kubelet hangs on a claim that a pod names in
         # two volumes.

@@ -33,7 +33,9 @@ class Asked:
 
 
 def ask(registry: Registry, run_id: str, verdict: Verdict, at: str) -> None:
-    """Record that a version, which is in the registry already, waits for a person. Doing it again changes nothing.
+    """Record that a version, which is in the registry already, waits for a person.
+
+    Doing it again changes nothing.
 
     A run that judged the same version anew asks anew.
     """
@@ -109,13 +111,19 @@ def approve(registry: Registry, request: ApprovalRequest, signed: Signed) -> Poi
 
 
 def _awaits_rollout(registry: Registry, run_id: str) -> bool:
-    """Whether the run's preset rolls its versions out on a cluster; a run without a stored preset is taken by what serves."""
+    """Whether the run's preset rolls its versions out on a cluster.
+
+    A run without a stored preset is taken by what serves.
+    """
     preset = preset_of_run(registry.store, run_id)
     return registry.serving() is not None if preset is None else preset.serving.rollout is not None
 
 
 def reject(registry: Registry, request: ApprovalRequest, signed: Signed) -> Pointers:
-    """Record a person's no. Doing it again changes nothing. Raises ContractError when the request was approved."""
+    """Record a person's no. Doing it again changes nothing.
+
+    Raises ContractError when the request was approved.
+    """
 
     def step(now: Pointers) -> Pointers:
         return (

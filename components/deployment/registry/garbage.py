@@ -35,11 +35,14 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
+    """Return the time, in UTC."""
     return datetime.now(timezone.utc)
 
 
 def collect(store: Store, before: float, clock: Clock = utc_now) -> list[Standing]:
-    """Remove everything that is kept for nothing; doing it again goes on where a killed collection ended.
+    """Remove everything that is kept for nothing.
+
+    Doing it again goes on where a killed collection ended.
 
     Args:
         before: whatever was used since then stays (seconds since the epoch).

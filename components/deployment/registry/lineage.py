@@ -104,7 +104,9 @@ def trace(registry: Registry, version: str) -> Lineage:
 
 
 def record_serving_image(registry: Registry, version: str, image: str) -> None:
-    """Keep the image of the predictor that a version was checked with; that of its latest run counts.
+    """Keep the image of the predictor that a version was checked with.
+
+    That of its latest run counts.
 
     An image without a tag or digest names whatever is newest, so it isn't kept.
     """
@@ -113,7 +115,10 @@ def record_serving_image(registry: Registry, version: str, image: str) -> None:
 
 
 def serving_image(registry: Registry, version: str) -> str:
-    """Return the image of the predictor that a version was checked with; empty where its runs named none."""
+    """Return the image of the predictor that a version was checked with.
+
+    Empty where its runs named none.
+    """
     return (registry.store.read(keys.serving_image(registry.name, version)) or b"").decode()
 
 

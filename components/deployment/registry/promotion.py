@@ -70,7 +70,9 @@ def require_word(word: str, verdict: Verdict, manifest: ModelManifest, model_nam
 def promoted(
     now: Pointers, verdict: Verdict, run_id: str, signed: Signed, *, awaits_rollout: bool = False
 ) -> Pointers:
-    """Return the pointers with the gate's blessing carried out. A version that is the champion already stays so, whoever made it that.
+    """Return the pointers with the gate's blessing carried out.
+
+    A version that is the champion already stays so, whoever made it that.
 
     Args:
         awaits_rollout: whether a rollout has yet to bring it to the traffic; only then may it
@@ -100,7 +102,10 @@ def promoted(
 def approved(
     now: Pointers, verdict: Verdict, run_id: str, signed: Signed, *, awaits_rollout: bool = False
 ) -> Pointers:
-    """Return the pointers after a person's yes to a version that needs approval. Arguments and errors as `promoted` has them."""
+    """Return the pointers after a person's yes to a version that needs approval.
+
+    Arguments and errors as `promoted` has them.
+    """
     decision = decided(now, "approve", verdict.challenger, run_id, signed)
     if now.champion is not None and now.champion.version == verdict.challenger:
         return changed(now, decision=decision)
@@ -139,7 +144,9 @@ def rejected(now: Pointers, verdict: Verdict, run_id: str, signed: Signed) -> Po
 
 
 def rolled_back(now: Pointers, signed: Signed) -> Pointers:
-    """Return the pointers with the previous champion as champion again; the gate can't bring back what was withdrawn, which is the anchor no longer.
+    """Return the pointers with the previous champion as champion again.
+
+    The gate can't bring back what was withdrawn, which is the anchor no longer.
 
     Raises:
         InputError: there is no previous champion.
@@ -190,7 +197,9 @@ def withdrawn(now: Pointers, version: str, serving: Pointer | None, signed: Sign
 
 
 def reinstated(now: Pointers, version: str, run_id: str, signed: Signed) -> Pointers:
-    """Return the pointers with an earlier champion as champion again, because a person says so; the anchor stays, and no other one is waited for.
+    """Return the pointers with an earlier champion as champion again, because a person says so.
+
+    The anchor stays, and no other one is waited for.
 
     Raises:
         ConflictError: garbage collection removes it.

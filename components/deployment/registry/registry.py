@@ -49,7 +49,10 @@ class Registry:
         self.name = model_name
 
     def pointers(self) -> Pointers:
-        """Return what the registry says now. Raises ContractError when the document can't be read."""
+        """Return what the registry says now.
+
+        Raises ContractError when the document can't be read.
+        """
         return read_pointers(self.store, self.name)
 
     def serving(self) -> Pointer | None:
@@ -130,7 +133,9 @@ class Registry:
         return self.change(step)
 
     def put(self, model: Path, version: str) -> None:
-        """Bring a version's files here, whole before they are visible; an existing version stays as it is.
+        """Bring a version's files here, whole before they are visible.
+
+        An existing version stays as it is.
 
         Raises:
             ConflictError: garbage collection removes it.
@@ -139,7 +144,9 @@ class Registry:
         self.store.put_tree(model, keys.version(self.name, version), MARKERS["model"])
 
     def rollback(self, signed: Signed, away: str = "") -> Pointers:
-        """Make the previous champion champion again; with ``away``, only if the champion is that version.
+        """Make the previous champion champion again.
+
+        With ``away``, only if the champion is that version.
 
         Raises:
             InputError: there is no previous champion.
@@ -155,7 +162,10 @@ class Registry:
         return self.change(step)
 
     def withdraw(self, version: str, serving: Pointer | None, signed: Signed) -> Pointers:
-        """Put what serves in the place of a champion that a rollout sent back; see `withdrawn`. Doing it again changes nothing."""
+        """Put what serves in the place of a champion that a rollout sent back; see `withdrawn`.
+
+        Doing it again changes nothing.
+        """
         return self.change(lambda now: withdrawn(now, version, serving, signed))
 
     def was_withdrawn(self, version: str, run_id: str) -> bool:
@@ -190,7 +200,10 @@ class Registry:
         return self.change(step)
 
     def record_serving(self, serving: Pointer | None, signed: Signed) -> None:
-        """Say which version has all of the traffic, which may make it the anchor; None: nothing serves. Doing it again changes nothing."""
+        """Say which version has all of the traffic, which may make it the anchor.
+
+        None: nothing serves. Doing it again changes nothing.
+        """
         key = keys.pointer(self.name, "serving")
         if serving is None:
             self.store.delete(key)

@@ -1,4 +1,7 @@
-"""What stands in the store, and what each of it is kept for. What is kept for nothing is garbage."""
+"""What stands in the store, and what each of it is kept for.
+
+What is kept for nothing is garbage.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,7 @@ class Standing:
 
     @property
     def name(self) -> str:
+        """The last part of its key."""
         return self.key.rpartition("/")[2]
 
 
@@ -107,7 +111,10 @@ def _on_their_way(decisions: Iterable[Decision], serving: Pointer | None) -> set
 
 
 def _snapshots(store: Store, trained_on: dict[str, list[str]], before: float) -> Iterator[Standing]:
-    """Without its snapshot a model can't be traced to its rows; a night without one only takes longer."""
+    """Without its snapshot a model can't be traced to its rows.
+
+    A night without one only takes longer.
+    """
     entries = list(store.scan("snapshots"))
     written = {entry.key: entry.modified for entry in entries}
     for key, (size, modified) in _folders(entries, depth=3).items():

@@ -11,14 +11,20 @@ from components.shared.store.interface import Store
 
 
 def sign(store: Store, model_name: str, version: str, manifest: bytes, key: Path) -> str:
-    """Sign a version's manifest and keep the signature. Doing it again changes nothing. Raises InputError for a bad key."""
+    """Sign a version's manifest and keep the signature. Doing it again changes nothing.
+
+    Raises InputError for a bad key.
+    """
     signature = signing.sign(manifest, key)
     store.write(keys.signature(model_name, version), signature.encode())
     return signature
 
 
 def require(store: Store, model_name: str, version: str, manifest: bytes, public_key: str) -> str:
-    """Return a version's signature, proved to be by this key. Raises ContractError when it isn't, or there is none."""
+    """Return a version's signature, proved to be by this key.
+
+    Raises ContractError when it isn't, or there is none.
+    """
     signature = (store.read(keys.signature(model_name, version)) or b"").decode()
     signing.verify(manifest, signature, public_key, f"version {version} of {model_name}")
     return signature

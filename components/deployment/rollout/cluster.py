@@ -87,7 +87,9 @@ class Cluster(Protocol):
         """Leave a person's request; "" takes it back."""
 
     def remove_leftovers(self, rollout: Rollout) -> int:
-        """Remove the autoscalers of this service's revisions but the one that serves; how many there were.
+        """Remove the autoscalers of this service's revisions but the one that serves.
+
+        How many there were.
 
         KServe deletes the Deployments and Services of removed revisions, and leaves their
         HorizontalPodAutoscalers to the end of the whole service

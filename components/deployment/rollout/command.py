@@ -88,7 +88,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def status(arguments: argparse.Namespace) -> int:
-    """Show where the traffic is, and every step so far; with a store, also what the registry wants."""
+    """Show where the traffic is, and every step so far.
+
+    With a store, also what the registry wants.
+    """
     rollout, seen = _under_way(_cluster(arguments))
     print(told(rollout, seen))
     if arguments.store:
@@ -269,7 +272,10 @@ class _NoProber:
 def _drive(
     cluster: KubernetesCluster, registry: Registry, rollout: Rollout, begin: Rollout | None
 ) -> int:
-    """Drive a version's rollout to its end, or begin it; a person who begins one wants it tried again."""
+    """Drive a version's rollout to its end, or begin it.
+
+    A person who begins one wants it tried again.
+    """
     with tempfile.TemporaryDirectory(prefix="emotion-rollout-") as cache:
         model = registry.store.get_tree(
             keys.version(rollout.model_name, rollout.new.version), MARKERS["model"], Path(cache)

@@ -47,9 +47,11 @@ class SystemClock:
     """The machine's."""
 
     def now(self) -> float:
+        """See `Clock.now`."""
         return time.time()
 
     def sleep(self, seconds: float) -> None:
+        """See `Clock.sleep`."""
         time.sleep(seconds)
 
 
@@ -113,7 +115,10 @@ class _Driver:
             self._give_up(trouble)
 
     def _turn(self) -> RolloutFindings | None:
-        """One look and what follows from it; the findings once the rollout has ended or is paused."""
+        """One look and what follows from it.
+
+        The findings once the rollout has ended or is paused.
+        """
         clock = self._tools.clock
         seen = self._tools.cluster.look()
         if self._ours:
@@ -200,7 +205,10 @@ class _Driver:
         self._pause()
 
     def _tidy(self, rollout: Rollout) -> None:
-        """Remove what KServe leaves behind. It harms nobody: the rollout has ended whether that can be removed or not."""
+        """Remove what KServe leaves behind.
+
+        It harms nobody: the rollout has ended whether that can be removed or not.
+        """
         try:
             if count := self._tools.cluster.remove_leftovers(rollout):
                 self._say(f"{count} autoscaler(s) of revisions that are gone were removed")

@@ -100,7 +100,10 @@ def requests_needed(max_error_rate: float) -> int:
 
 
 def p95(milliseconds: Sequence[float]) -> float | None:
-    """Return the 95th percentile, as the smallest value that 95 % of the values don't exceed; None of nothing."""
+    """Return the 95th percentile, as the smallest value that 95 % of the values don't exceed.
+
+    None of nothing.
+    """
     if not milliseconds:
         return None
     return sorted(milliseconds)[math.ceil(0.95 * len(milliseconds)) - 1]

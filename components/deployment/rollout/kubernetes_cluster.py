@@ -95,6 +95,7 @@ class KubernetesCluster:
         self._sleep = sleep
 
     def look(self) -> Seen | None:
+        """See `Cluster.look`."""
         service = self._object(SERVICES, self._name)
         if service is None:
             return None
@@ -116,6 +117,7 @@ class KubernetesCluster:
         )
 
     def apply(self, rollout: Rollout, resource_version: str | None) -> None:
+        """See `Cluster.apply`."""
         body = render(rollout)
         if resource_version is not None:
             body["metadata"]["resourceVersion"] = resource_version
@@ -132,6 +134,7 @@ class KubernetesCluster:
         )
 
     def request(self, text: str) -> None:
+        """See `Cluster.request`."""
         body = {"metadata": {"annotations": {REQUEST: text or None}}}
         self._call(
             f"annotate {self._name}",
@@ -144,6 +147,7 @@ class KubernetesCluster:
         )
 
     def remove_leftovers(self, rollout: Rollout) -> int:
+        """See `Cluster.remove_leftovers`."""
         if rollout.mode == "Knative":  # which has an autoscaler of its own
             return 0
         stays = workload_name(self._name, rollout.serving.name) if rollout.serving else ""
@@ -163,6 +167,7 @@ class KubernetesCluster:
         return len(left)
 
     def addresses(self, rollout: Rollout, revision: Revision) -> tuple[str, tuple[str, ...]]:
+        """See `Cluster.addresses`."""
         pods = tuple(
             f"http://{pod['status']['podIP']}:{PORT}"
             for pod in self._pods(revision)
@@ -208,6 +213,7 @@ class KubernetesCluster:
         )
 
     def require_claim(self, store: str) -> None:
+        """See `Cluster.require_claim`."""
         claim, read = claim_of(store), self._core.read_namespaced_persistent_volume_claim
         if (
             claim

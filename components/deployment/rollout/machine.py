@@ -58,7 +58,9 @@ Outcome = Literal["serving", "rolled-back", "paused"]
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured in the current phase and percentage. Kept in memory: a new driver measures anew.
+    """What was measured in the current phase and percentage.
+
+    Kept in memory: a new driver measures anew.
 
     Attributes:
         smoke: whether the smoke test was made. since: when watching began; None before.
@@ -203,7 +205,10 @@ def back(rollout: Rollout, reason: str, now: float) -> Rollout:
 
 
 def requested(seen: Seen, rollout: Rollout) -> str:
-    """``pause``, ``abort`` or "": what a person asked of this rollout; requests of earlier ones don't count."""
+    """``pause``, ``abort`` or "": what a person asked of this rollout.
+
+    Requests of earlier ones don't count.
+    """
     word, _, revision = seen.request.partition(" ")
     return word if rollout.phase in FORWARD and revision == rollout.new.name else ""
 
@@ -268,7 +273,10 @@ def _return(rollout: Rollout, seen: Seen, now: float) -> Action:
 
 
 def _drains(rollout: Rollout, now: float) -> bool:
-    """Whether a gateway may still send requests to the revision without traffic. Knative keeps both revisions."""
+    """Whether a gateway may still send requests to the revision without traffic.
+
+    Knative keeps both revisions.
+    """
     return rollout.mode == "Standard" and now - rollout.since < DRAIN_SECONDS
 
 

@@ -29,7 +29,10 @@ HOPELESS = {
 
 
 def mode_of(service: Json) -> Mode:
-    """Return the deployment mode that an InferenceService asks for; older names of the modes included."""
+    """Return the deployment mode that an InferenceService asks for.
+
+    Older names of the modes included.
+    """
     annotations = service["metadata"].get("annotations") or {}
     knative = annotations.get("serving.kserve.io/deploymentMode", "Standard") in (
         "Knative",
@@ -73,7 +76,10 @@ def knative_workload(revision_object: Json | None, pods: list[Json], revision: s
 
 
 def pod_failure(pods: list[Json]) -> str:
-    """Why a pod won't become ready by itself, in words; "" when all may. The storage initializer's container counts."""
+    """Why a pod won't become ready by itself, in words; "" when all may.
+
+    The storage initializer's container counts.
+    """
     for pod in pods:
         status = pod.get("status") or {}
         for container in [
@@ -90,7 +96,9 @@ def pod_failure(pods: list[Json]) -> str:
 
 
 def route_share(routes: list[Json], workload: str) -> int | None:
-    """Percent of the traffic that all HTTPRoutes send to a workload; None when one isn't accepted or they disagree.
+    """Percent of the traffic that all HTTPRoutes send to a workload.
+
+    None when one isn't accepted or they disagree.
 
     Args:
         routes: that exist of the service's. workload: name of the Service behind the revision.
@@ -112,6 +120,7 @@ def knative_share(service: Json, revision_object_name: str) -> int | None:
 
 
 def predictor_status(service: Json) -> Json:
+    """Return the predictor's part of an InferenceService's status."""
     components = (service.get("status") or {}).get("components") or {}
     found: Json = components.get("predictor") or {}
     return found

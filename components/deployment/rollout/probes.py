@@ -96,7 +96,10 @@ def golden_of(model: Path) -> Golden:
 
 
 class GoldenProber:
-    """See `Prober`. Keeps what users had sent by the last look, so each probe tells what came since."""
+    """See `Prober`.
+
+    Keeps what users had sent by the last look, so each probe tells what came since.
+    """
 
     def __init__(
         self, golden: Golden, cluster: Cluster, clock: Callable[[], float] = time.perf_counter
@@ -108,6 +111,7 @@ class GoldenProber:
         self._counted: dict[str, dict[str, float]] = {}
 
     def smoke(self, rollout: Rollout) -> Sample:
+        """See `Prober.smoke`."""
         address, _ = self._cluster.addresses(rollout, rollout.new)
         tolerance = rollout.policy.golden_tolerance
         with Client(address, rollout.model_name, self._clock) as client:
@@ -132,6 +136,7 @@ class GoldenProber:
         return sample
 
     def probe(self, rollout: Rollout, requests: int) -> Sample:
+        """See `Prober.probe`."""
         address, pods = self._cluster.addresses(rollout, rollout.new)
         previous = self._cluster.addresses(rollout, rollout.previous)[0] if rollout.previous else ""
         before = self._users(pods)
@@ -201,7 +206,10 @@ class GoldenProber:
 
 
 class Client:
-    """Single images over the V1 protocol, on one kept connection. An address of "" answers nothing."""
+    """Single images over the V1 protocol, on one kept connection.
+
+    An address of "" answers nothing.
+    """
 
     def __init__(
         self, address: str, model_name: str, clock: Callable[[], float] = time.perf_counter

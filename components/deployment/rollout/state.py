@@ -71,6 +71,7 @@ class Rollout:
 
     @property
     def ended(self) -> bool:
+        """Whether nothing more is done for it."""
         return self.phase in ENDED
 
     @property

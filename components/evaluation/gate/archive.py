@@ -39,7 +39,10 @@ class Kept:
 
 
 def case_of(folder: Path, kept: Kept) -> Case:
-    """Return the case of a folder of tables. A challenger that the pre-screen stops has no test rows in it, whatever the folder holds."""
+    """Return the case of a folder of tables.
+
+    A challenger that the pre-screen stops has no test rows in it, whatever the folder holds.
+    """
     answers = tables.read_answers(folder, kept.labels, list(kept.versions), kept.policy.slices)
     held_out = answers.get("validation")
     test = None if stops(held_out, kept.policy.margin) else answers.get("test")
@@ -57,7 +60,10 @@ def case_of(folder: Path, kept: Kept) -> Case:
 
 
 def keep(store: Store, run_id: str, folder: Path, kept: Kept, scratch: Path) -> None:
-    """Copy the tables of an evaluation artifact, and the case, to the run's place in the store. Does nothing the second time."""
+    """Copy the tables of an evaluation artifact, and the case, to the run's place in the store.
+
+    Does nothing the second time.
+    """
     tree = scratch / "kept"
     tree.mkdir()
     for path in [folder / tables.ROWS, *sorted(folder.glob("predictions-*.parquet"))]:

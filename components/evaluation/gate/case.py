@@ -66,6 +66,7 @@ class Answers:
         }
 
     def accuracy(self, role: str) -> float:
+        """Share of the rows that are answered right."""
         return float(self.right(role).mean())
 
     def paired(self, other: str, member: npt.NDArray[np.bool_] | None = None) -> Paired:

@@ -61,7 +61,9 @@ def overlap(one: tuple[str, ...], other: tuple[str, ...]) -> float:
 
 
 def with_look(ledger: Ledger, look: Look) -> tuple[Ledger, Look]:
-    """Return the ledger with a look, numbered; unchanged where this challenger met this test set before.
+    """Return the ledger with a look, numbered.
+
+    Unchanged where this challenger met this test set before.
 
     A test set that grows by a few images a night isn't a new one: looks count together while sets
     share half of their rows.
@@ -77,7 +79,9 @@ def with_look(ledger: Ledger, look: Look) -> tuple[Ledger, Look]:
 
 
 def record(store: Store, model_name: str, look: Look) -> Look:
-    """Write a look down by compare-and-set, once however often it is asked for; return it with its number.
+    """Write a look down by compare-and-set, once however often it is asked for.
+
+    Return it with its number.
 
     Raises:
         ConflictError: others kept changing the ledger.

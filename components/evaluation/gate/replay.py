@@ -35,6 +35,7 @@ class Replayed:
 
     @property
     def changed(self) -> bool:
+        """Whether the verdict is another one than the run had."""
         return self.was != self.now
 
 

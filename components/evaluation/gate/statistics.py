@@ -92,5 +92,8 @@ def holm(p_values: npt.ArrayLike) -> Floats:
 
 
 def spent(alpha: float, look: int) -> float:
-    """Return the part of ``alpha`` that the look of this number may spend: 6 alpha / (pi^2 look^2). Over all looks ever it adds up to alpha."""
+    """Return the part of ``alpha`` that the look of this number may spend: 6 alpha / (pi^2 look^2).
+
+    Over all looks ever it adds up to alpha.
+    """
     return 6 * alpha / (math.pi * look) ** 2

@@ -14,7 +14,9 @@ POINTS = 60
 
 
 def curves(names: Sequence[str], labels: Labels, probabilities: Floats) -> tuple[Curve, ...]:
-    """One curve per label that has both positives and negatives; areas are those of the full curves.
+    """One curve per label that has both positives and negatives.
+
+    Areas are those of the full curves.
 
     Args:
         labels: int ``[n]``, true. probabilities: ``[n, labels]``.

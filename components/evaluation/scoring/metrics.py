@@ -1,4 +1,7 @@
-"""Scores of predictions: arrays in, `Scores` out. scikit-learn does the work; what only the gate needs too stands in `sums`."""
+"""Scores of predictions: arrays in, `Scores` out. scikit-learn does the work.
+
+What only the gate needs too stands in `sums`.
+"""
 
 from __future__ import annotations
 

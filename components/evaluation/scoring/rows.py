@@ -36,6 +36,7 @@ class Rows:
 
     @property
     def example_ids(self) -> list[str]:
+        """Example ids, in the order of the rows."""
         return list(self.table["example_id"].to_pylist())
 
     @property
@@ -64,7 +65,10 @@ class Rows:
 
     @property
     def votes(self) -> npt.NDArray[np.float64] | None:
-        """``[n, k]`` shares of annotators' votes, rows of zeros where a row has none; None where no row has any."""
+        """``[n, k]`` shares of annotators' votes, rows of zeros where a row has none.
+
+        None where no row has any.
+        """
         given = self.table["label_distribution"].to_pylist()
         width = max((len(votes or ()) for votes in given), default=0)
         return np.array([votes or [0.0] * width for votes in given]) if width else None
@@ -98,7 +102,10 @@ def read_rows(folder: Path, snapshot: Snapshot) -> dict[str, Rows]:
 
 
 def label_indices(table: pa.Table, labels: tuple[str, ...]) -> npt.NDArray[np.int64]:
-    """int64 ``[n]`` of the column label. Raises ContractError for a label that isn't one of these."""
+    """int64 ``[n]`` of the column label.
+
+    Raises ContractError for a label that isn't one of these.
+    """
     indices = pc.index_in(table["label"], value_set=pa.array(labels))
     if indices.null_count:
         unknown = pc.unique(table.filter(pc.is_null(indices))["label"]).to_pylist()

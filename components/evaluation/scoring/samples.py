@@ -17,7 +17,9 @@ LARGEST_SIDE = 96
 
 
 def choose(labels: Labels, probabilities: Table, seed: int) -> list[int]:
-    """Rows to show: per true class one right, the one that is most surely wrong, and any third; fewer where there are fewer.
+    """Rows to show: per true class one right, the one that is most surely wrong, and any third.
+
+    Fewer where there are fewer.
 
     Args:
         labels: int ``[n]``, true. probabilities: ``[n, labels]``. seed: of the random picks.
@@ -43,7 +45,10 @@ def sample(
     challenger: Table,
     champion: Table | None,
 ) -> SamplePrediction:
-    """One row of the gallery; ``challenger`` and ``champion`` are its probabilities ``[labels]``."""
+    """One row of the gallery.
+
+    ``challenger`` and ``champion`` are its probabilities ``[labels]``.
+    """
     return SamplePrediction(
         example_id=example_id,
         image=_data_uri(content, spec),

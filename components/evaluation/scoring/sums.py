@@ -39,7 +39,10 @@ def normalised(probabilities: Table) -> Floats:
 
 
 def negative_log_likelihood(labels: Labels, probabilities: Floats) -> Floats:
-    """-log p(label) of each row; probabilities are kept off 0 and 1 by the float64 epsilon, as scikit-learn does."""
+    """-log p(label) of each row.
+
+    Probabilities are kept off 0 and 1 by the float64 epsilon, as scikit-learn does.
+    """
     epsilon = np.finfo(np.float64).eps
     return -np.log(np.clip(probabilities[np.arange(len(labels)), labels], epsilon, 1 - epsilon))
 

@@ -43,7 +43,10 @@ class Overlays:
 
 
 def read_overlays(store: Store, source_id: str) -> Overlays:
-    """Return the overlays of a source; empty ones where nobody decided anything. Raises InputError for a damaged file."""
+    """Return the overlays of a source; empty ones where nobody decided anything.
+
+    Raises InputError for a damaged file.
+    """
     relabels = read_rows(store, source_id, "relabels")
     labels = {
         row["example_id"] or row["source_uri"]: (row["old_label"], row["label"]) for row in relabels
@@ -72,7 +75,10 @@ def read_rows(store: Store, source_id: str, name: str) -> list[dict[str, str]]:
 
 
 def add_rows(store: Store, source_id: str, name: str, rows: Iterable[Mapping[str, str]]) -> int:
-    """Append the rows that don't stand there yet, and say how many. Raises ConflictError when others keep writing there."""
+    """Append the rows that don't stand there yet, and say how many.
+
+    Raises ConflictError when others keep writing there.
+    """
     columns = FILES[name]
     key = keys.overlay(source_id, f"{name}.csv")
     deciding = [column for column in columns if column not in ("by", "at")]

@@ -1,4 +1,6 @@
-"""The Apache Beam pipeline: spans of rows to files of pictures. What can be done row by row is done here.
+"""The Apache Beam pipeline: spans of rows to files of pictures.
+
+What can be done row by row is done here.
 
     spans -> read, decode, measure -> a file of pictures and one of refusals each
 
@@ -147,10 +149,12 @@ class ReadSpan(beam.DoFn):
         self.place: Place | None = None
 
     def setup(self) -> None:
+        """See `DoFn.setup`."""
         be_frugal()
         self.place = open_place(self.uri)
 
     def process(self, element: int) -> None:
+        """See `DoFn.process`."""
         read(element, self.reader, self.place or open_place(self.uri), self.parts)
         give_back()
 
@@ -194,7 +198,10 @@ def _worker_processes() -> SubprocessSDKEnvironment:
 
 
 def _cause(error: RuntimeError | OSError) -> BaseException:
-    """Return what a worker raised: the runner passes on the text of its traceback only. A signal arrives that way, too."""
+    """Return what a worker raised: the runner passes on the text of its traceback only.
+
+    A signal arrives that way, too.
+    """
     text = str(error)
     for stop in (Terminated, KeyboardInterrupt):
         if re.search(rf"^(?:components\.runtime\.step\.)?{stop.__name__}\b", text, re.MULTILINE):

@@ -31,7 +31,9 @@ class Picture:
 
 
 def read_pictures(contents: Iterable[Content], rows: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """Decode and measure what stands in some rows of a source; a bad one is refused with its reason and never ends the run.
+    """Decode and measure what stands in some rows of a source.
+
+    A bad one is refused with its reason and never ends the run.
 
     Args:
         contents: of each row. rows: their ``row`` and ``key``.

@@ -30,9 +30,13 @@ _BEAM_THREAD = "run_worker"  # it waits for one worker and raises when the worke
 
 @WorkerHandler.register_environment(python_urns.SUBPROCESS_SDK, bytes)
 class DismissedWorkerHandler(SubprocessSdkWorkerHandler):
-    """Beam's own, which tells only those workers to end that are there when the run ends; one that comes later must know, too."""
+    """Beam's own, which tells only those workers to end that are there when the run ends.
+
+    One that comes later must know, too.
+    """
 
     def stop_worker(self) -> None:
+        """See `SubprocessSdkWorkerHandler.stop_worker`."""
         self.control_conn.push(BeamFnControlServicer._DONE_MARKER)
         super().stop_worker()
 

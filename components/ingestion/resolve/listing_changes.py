@@ -40,7 +40,10 @@ def changed_since(store: Store, listing: Listing, place: Place, earlier_digest: 
 
 
 def packed(entries: Iterator[Entry]) -> bytes:
-    """Digest of the name and digest of everything, of each object; of images alone where there are any."""
+    """Digest of the name and digest of everything, of each object.
+
+    Of images alone where there are any.
+    """
     images: list[bytes] = []
     others: list[bytes] = []
     for entry in entries:

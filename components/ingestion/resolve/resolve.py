@@ -52,7 +52,10 @@ def resolve(context: Context, source: str, code_version: str, *, force: bool) ->
 
 
 def listed(source: str, policy: DataPolicy) -> tuple[Gathered, Listing]:
-    """Return the sources that a run or its preset names, and their listing. Raises InputError, EnvironmentProblem."""
+    """Return the sources that a run or its preset names, and their listing.
+
+    Raises InputError, EnvironmentProblem.
+    """
     gathered = gather(source, policy)
     found = gathered.layout
     parts = tuple(
@@ -156,7 +159,10 @@ def _fingerprint(listing_digest: str, preset_digest: str, code_version: str, ove
 
 
 def _drift(store: Store, model_name: str, pointers: Pointers, last: JudgedRun | None) -> str:
-    """Return what `emotion drift` found of the champion since the last judged night, in words; empty for nothing."""
+    """Return what `emotion drift` found of the champion since the last judged night, in words.
+
+    Empty for nothing.
+    """
     content = store.read(keys.drift(model_name))
     if content is None or pointers.champion is None:
         return ""

@@ -159,7 +159,10 @@ def _groups(
 def _remembered(
     ids: pa.Array, first: Numbers, pictures: Numbers, earlier: EarlierSnapshot | None
 ) -> tuple[Codes, pa.Array, Numbers]:
-    """Return the code of the group that each content had before, or -1; and of each of those groups its id and its first row."""
+    """Return the code of the group that each content had before, or -1.
+
+    And of each of those groups its id and its first row.
+    """
     if earlier is None:
         return np.full(len(first), -1), pa.array([], pa.string()), np.zeros(0, np.int64)
     groups = whole(earlier.rows["group_id"])
@@ -170,7 +173,10 @@ def _remembered(
 
 
 def _where(wanted: pa.Array, words: pa.Array | pa.ChunkedArray) -> Numbers:
-    """Where each word stands first among many others; -1 where it doesn't. Quick where few are wanted."""
+    """Where each word stands first among many others; -1 where it doesn't.
+
+    Quick where few are wanted.
+    """
     if not len(wanted) or not len(words):
         return np.full(len(wanted), -1)
     hits = np.flatnonzero(pc.is_in(words, value_set=wanted).to_numpy(zero_copy_only=False))
@@ -179,7 +185,10 @@ def _where(wanted: pa.Array, words: pa.Array | pa.ChunkedArray) -> Numbers:
 
 
 def _ranks(ids: pa.Array) -> Codes:
-    """Place of each id (SHA-256, hex) among the distinct ones in ascending order; sorting their first 64 bits takes a tenth of the time."""
+    """Place of each id (SHA-256, hex) among the distinct ones in ascending order.
+
+    Sorting their first 64 bits takes a tenth of the time.
+    """
     ends = np.frombuffer(ids.buffers()[1], np.int32, len(ids) + 1, 4 * ids.offset)
     pairs = (
         np.frombuffer(ids.buffers()[2] or b"", np.uint8)[ends[0] : ends[-1]]

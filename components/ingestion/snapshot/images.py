@@ -44,7 +44,10 @@ class Collection:
         self.grid = lru_cache(maxsize=GRIDS_KEPT)(self._grid)
 
     def take(self, numbers: Numbers) -> pa.Table:
-        """Return `DECODED` of pictures, in this order. Cheap where many follow one another as they stand."""
+        """Return `DECODED` of pictures, in this order.
+
+        Cheap where many follow one another as they stand.
+        """
         piece = np.searchsorted(self._ends, numbers, side="right")
         breaks = np.flatnonzero((np.diff(piece) != 0) | (np.diff(numbers) != 1)) + 1
         slices = [
@@ -76,7 +79,10 @@ class Collection:
         return file.read_row_group(group, columns=DECODED.names, use_threads=False)
 
     def _grid(self, number: int) -> npt.NDArray[np.uint8]:
-        """Of the picture, as `components.ingestion.snapshot.near_duplicates.grid` gives it; that of an earlier one is decoded for it."""
+        """Of the picture, as `components.ingestion.snapshot.near_duplicates.grid` gives it.
+
+        That of an earlier one is decoded for it.
+        """
         piece = int(np.searchsorted(self._ends, number, side="right"))
         place = int(number - self._first[piece])
         if piece < len(self._groups):

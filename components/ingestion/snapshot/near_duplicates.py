@@ -42,7 +42,10 @@ Indices = npt.NDArray[np.int64]
 
 
 def grid(pixels: Pixels) -> Pixels:
-    """Return a picture's gray levels on a grid of `GRID` by `GRID`, each the mean of its cell; uint8 ``[256]``."""
+    """Return a picture's gray levels on a grid of `GRID` by `GRID`, each the mean of its cell.
+
+    uint8 ``[256]``.
+    """
     image = Image.fromarray(pixels)
     gray = image if image.mode == "L" else image.convert("L")
     return np.asarray(gray.resize((GRID, GRID), Image.Resampling.BOX), dtype=np.uint8).ravel()
@@ -135,7 +138,10 @@ def _candidates(
 
 
 def _sharing(keys: npt.NDArray[np.uint32]) -> tuple[Indices, Indices]:
-    """Pairs (later, earlier) of indices with equal keys; of many equal ones, each with the first `MAX_COMPARED`."""
+    """Pairs (later, earlier) of indices with equal keys.
+
+    Of many equal ones, each with the first `MAX_COMPARED`.
+    """
     # Sorting whole numbers takes a tenth of the time that sorting their places does.
     placed = np.sort(
         keys.astype(np.uint64) << np.uint64(32) | np.arange(len(keys), dtype=np.uint64)

@@ -51,11 +51,15 @@ class EarlierSnapshot:
 
     @property
     def reusable(self) -> bool:
+        """Whether its rows needn't be decoded again."""
         return self.index is not None
 
     @cached_property
     def rows(self) -> pa.Table:
-        """`COLUMNS` of every row, in order, the groups as codes; `INDEX` too where rows can be reused. Read when first asked for."""
+        """`COLUMNS` of every row, in order, the groups as codes.
+
+        `INDEX` too where rows can be reused. Read when first asked for.
+        """
         rows = pa.concat_tables(
             [
                 pq.read_table(shard, columns=COLUMNS, memory_map=True, use_threads=False)
@@ -80,7 +84,10 @@ class EarlierSnapshot:
 def find_earlier(
     store: Store, source_id: str, snapshot_id: str | None, scratch: Path
 ) -> EarlierSnapshot | None:
-    """Return the accepted snapshot and its index; None where there is none, or none that this code can read."""
+    """Return the accepted snapshot and its index.
+
+    None where there is none, or none that this code can read.
+    """
     if snapshot_id is None:
         return None
     try:

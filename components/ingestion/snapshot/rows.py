@@ -124,7 +124,10 @@ def _examples(
 
 
 def _relabelled(rows: pa.Table, overlays: Overlays) -> tuple[pa.Table, np.ndarray]:
-    """Return the rows with people's labels, and which of them got one. Such a row has no votes, and no class that is left out."""
+    """Return the rows with people's labels, and which of them got one.
+
+    Such a row has no votes, and no class that is left out.
+    """
     changed = np.zeros(len(rows), bool)
     if overlays.labels:
         named = pa.array(sorted(overlays.labels))

@@ -84,7 +84,10 @@ class Shard:
 
 
 def side_by_side(*tables: pa.Table) -> pa.Table:
-    """Return the columns of all of them, whose rows are the same; of a name that several have, the last one's."""
+    """Return the columns of all of them, whose rows are the same.
+
+    Of a name that several have, the last one's.
+    """
     return pa.table(
         {
             name: column
@@ -95,7 +98,10 @@ def side_by_side(*tables: pa.Table) -> pa.Table:
 
 
 def plan_shards(sizes: npt.NDArray[np.int64]) -> tuple[Shard, ...]:
-    """How rows of these sizes in bytes are cut into files and row groups. Depends on nothing else."""
+    """How rows of these sizes in bytes are cut into files and row groups.
+
+    Depends on nothing else.
+    """
     groups = cut(sizes, layout.BATCH_ROWS, layout.BATCH_BYTES)
     files: list[list[tuple[int, int]]] = []
     rows = size = 0
@@ -145,7 +151,10 @@ def write_shard(path: Path, groups: Iterable[pa.Table]) -> None:
 
 
 def _in_one_piece(column: pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
-    """Where a column is in several, the pages in the file depend on them. One that is whole already isn't copied."""
+    """Where a column is in several, the pages in the file depend on them.
+
+    One that is whole already isn't copied.
+    """
     found = whole(column)
     return found if found.type == kind else found.cast(kind)
 

@@ -1,4 +1,7 @@
-"""Where a row is used. Decided by content, so copies of a picture stay together and no picture ever changes split."""
+"""Where a row is used.
+
+Decided by content, so copies of a picture stay together and no picture ever changes split.
+"""
 
 from __future__ import annotations
 
@@ -64,12 +67,15 @@ class SplitRules:
 
     @classmethod
     def of(cls, policy: DataPolicy, published: frozenset[str]) -> SplitRules:
+        """Return the rules of a preset."""
         return cls(policy, "test" in published, "validation" in published)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What the decision needs to know of every row; all arrays have one element per row, in the order of the source.
+    """What the decision needs to know of every row.
+
+    All arrays have one element per row, in the order of the source.
 
     Attributes:
         draws: for a purpose the number drawn for each group (see `draws`). group, content, label:

@@ -33,13 +33,17 @@ from components.shared.serialization import digest
 
 
 class JoinedPlace:
-    """The places of several sources. Its URI names them all; `JoinedReader` knows which of `places` a row is read from."""
+    """The places of several sources. Its URI names them all.
+
+    `JoinedReader` knows which of `places` a row is read from.
+    """
 
     def __init__(self, places: Sequence[Place]) -> None:
         self.uri = joined_uri([place.uri for place in places])
         self.places = tuple(places)
 
     def localized(self, folder: Path) -> JoinedPlace:
+        """See `Place.localized`."""
         from components.ingestion.sources.storage.open import localized
 
         return JoinedPlace(
@@ -59,6 +63,7 @@ class JoinedReader:
     ends: tuple[int, ...]
 
     def contents(self, place: Place, rows: pa.Table, max_bytes: int) -> Iterator[Content]:
+        """See `Reader.contents`."""
         places = cast(JoinedPlace, place).places
         numbers = [bisect_right(self.ends, row) for row in rows["row"].to_pylist()]
         start = 0
@@ -85,6 +90,7 @@ class Joined:
 
     @property
     def standing(self) -> Standing | None:
+        """See `Layout.standing`."""
         found = [layout.standing for _, layout in self.parts]
         known = [standing for standing in found if standing is not None]
         if len(known) < len(found):
@@ -95,14 +101,17 @@ class Joined:
         )
 
     def check_names(self) -> None:
+        """See `Layout.check_names`."""
         for _, layout in self.parts:
             layout.check_names()
 
     def check(self) -> None:
+        """See `Layout.check`."""
         self.check_names()
         refuse_hopeless(self.uri, self.standing)
 
     def reading(self, place: Place, scratch: Path) -> Reading:
+        """See `Layout.reading`."""
         places = cast(JoinedPlace, place).places
         parts = [
             layout.reading(places[number], _own(scratch, number))

@@ -136,7 +136,10 @@ def _votes_of(source: Source) -> VoteTable | None:
 
 
 def _names(sources: Sequence[Source]) -> list[str]:
-    """Return a name for each, in their order; of those that are called the same the later ones are numbered."""
+    """Return a name for each, in their order.
+
+    Of those that are called the same the later ones are numbered.
+    """
     names: list[str] = []
     for source in sources:
         name = wanted = source.name or slug(source.uri)

@@ -1,4 +1,7 @@
-"""Templates to pages. Every page carries a policy by which the browser itself refuses to load anything."""
+"""Templates to pages.
+
+Every page carries a policy by which the browser itself refuses to load anything.
+"""
 
 from __future__ import annotations
 

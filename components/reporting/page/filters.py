@@ -18,10 +18,12 @@ def points(value: float) -> str:
 
 
 def count(value: float) -> str:
+    """Return a count with commas between thousands."""
     return f"{value:,.0f}"
 
 
 def seconds(value: float) -> str:
+    """Return a duration in the unit that fits it."""
     if value >= 5400:
         return f"{value / 3600:.1f} h"
     if value >= 100:

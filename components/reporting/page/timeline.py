@@ -18,7 +18,10 @@ class Bar:
 
 
 def timeline(night: Night) -> tuple[Bar, ...]:
-    """Return a bar for every step that began; a cached one took its time in an earlier attempt and has no width."""
+    """Return a bar for every step that began.
+
+    A cached one took its time in an earlier attempt and has no width.
+    """
     began = [step for step in night.steps if _time(step.started_at) is not None]
     spans = [(_start(step), _start(step) + step.seconds) for step in began if not step.cached]
     first = min((start for start, _ in spans), default=0.0)

@@ -79,7 +79,10 @@ def read_golden(folder: Path) -> list[Golden]:
 def compare(
     golden: Sequence[Golden], replies: Iterable[Reply], labels: Sequence[str], allowed: float
 ) -> GoldenResult:
-    """Hold the server's answers against the expected probabilities; ``allowed`` is the largest difference that is no failure."""
+    """Hold the server's answers against the expected probabilities.
+
+    ``allowed`` is the largest difference that is no failure.
+    """
     problems: list[str] = []
     largest = 0.0
     for image, reply in zip(golden, replies, strict=True):
@@ -137,7 +140,9 @@ def summarise(seconds: Sequence[float]) -> Latencies:
 def p95_ratio(
     challenger: Sequence[float], champion: Sequence[float]
 ) -> tuple[float, tuple[float, ...]]:
-    """Return the challenger's 95th percentile over the champion's, and its 90 % interval; 0 and none when nothing was timed.
+    """Return the challenger's 95th percentile over the champion's, and its 90 % interval.
+
+    0 and none when nothing was timed.
 
     Request i of both met the same load, so pairs are resampled, not requests (Efron and Tibshirani
     1993, section 8.3); and a disturbance of the machine lasts for some requests in a row, so blocks

@@ -30,6 +30,7 @@ class OneWrite:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
+        """Keep what belongs to the answer until it is whole."""
         if (
             data.endswith(b"\r\n\r\n")
             and data.startswith(b"HTTP/1.1 ")
@@ -41,11 +42,13 @@ class OneWrite:
             self._head = b""
 
     def flush(self) -> None:
+        """Write what is kept, at once."""
         if self._head:
             self._transport.write(self._head)
             self._head = b""
 
     def close(self) -> None:
+        """Write what is kept, then close."""
         self.flush()
         self._transport.close()
 
@@ -57,14 +60,17 @@ class Connection(HttpToolsProtocol):  # type: ignore[misc]
     _begun = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:
+        """See `HttpToolsProtocol.connection_made`."""
         super().connection_made(OneWrite(transport))
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """See `HttpToolsProtocol.connection_lost`."""
         self._done()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        """See `HttpToolsProtocol.data_received`."""
         super().data_received(data)
         if (
             self._begun and self._waiting is None
@@ -72,15 +78,18 @@ class Connection(HttpToolsProtocol):  # type: ignore[misc]
             self._wait()
 
     def on_message_begin(self) -> None:
+        """See `HttpToolsProtocol.on_message_begin`."""
         super().on_message_begin()
         self._begun = True
 
     def on_headers_complete(self) -> None:
+        """See `HttpToolsProtocol.on_headers_complete`."""
         self._begun = False
         self._done()
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
+        """See `HttpToolsProtocol.on_response_complete`."""
         self.transport.flush()  # an answer without a body
         super().on_response_complete()
 

@@ -1,4 +1,7 @@
-"""A page for people at the predictor's own address: drop a photo or use the camera, see the answer. Off in a cluster."""
+"""A page for people at the predictor's own address: drop a photo or use the camera, see the answer.
+
+Off in a cluster.
+"""
 
 from __future__ import annotations
 

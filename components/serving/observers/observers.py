@@ -63,7 +63,9 @@ class Answered:
 
 
 class Observer:
-    """Sees some of the answered requests, on a thread of its own. What it raises is logged, and the next request comes.
+    """Sees some of the answered requests, on a thread of its own.
+
+    What it raises is logged, and the next request comes.
 
     Attributes:
         name: in metrics. share: of the requests that it sees.

@@ -47,6 +47,7 @@ class FeatureLog(Observer):
         self._files = 0
 
     def see(self, answered: Answered) -> None:
+        """See `Observer.see`."""
         now = self._now()
         if now.date() != self._began.date():
             self._write()
@@ -62,10 +63,12 @@ class FeatureLog(Observer):
         self.tick()
 
     def tick(self) -> None:
+        """See `Observer.tick`."""
         if (self._now() - self._began).total_seconds() >= self._policy.seconds:
             self._write()
 
     def close(self) -> None:
+        """See `Observer.close`."""
         self._write()
 
     def _write(self) -> None:
@@ -80,7 +83,10 @@ class FeatureLog(Observer):
 
 
 def row_of(image: bytes | Pixels, answer: Answer, version: str, at: datetime) -> ServedRow:
-    """Return what is kept of one picture. Raises ImageRefused when the bytes are none, which an answered one's never are."""
+    """Return what is kept of one picture.
+
+    Raises ImageRefused when the bytes are none, which an answered one's never are.
+    """
     levels = gray(image if isinstance(image, np.ndarray) else decode(image).pixels)
     height, width = levels.shape
     measures = {name: round(value, 6) for name, value in asdict(measure(levels)).items()}

@@ -53,7 +53,10 @@ class Shadow(Observer):
         )
 
     def see(self, answered: Answered) -> None:
-        """Send the shadow a copy. Raises OSError or HTTPException when it doesn't answer, ValueError for what can't be read."""
+        """Send the shadow a copy.
+
+        Raises OSError or HTTPException when it doesn't answer, ValueError for what can't be read.
+        """
         pairs = [
             (image, answer.probabilities)
             for image, answer in zip(answered.images, answered.answers, strict=True)
@@ -75,6 +78,7 @@ class Shadow(Observer):
             _compare(ours, other.probabilities)
 
     def close(self) -> None:
+        """See `Observer.close`."""
         self._connection.close()
 
     def _ask(self, images: Sequence[bytes | Pixels], request_id: str) -> list[Answer]:

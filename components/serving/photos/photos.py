@@ -11,7 +11,9 @@ from components.shared.preset import ImageSpec
 
 
 class PhotoClassifier:
-    """A classifier with a face detector in front; answers like a `Classifier`, one answer a photo with its faces in it.
+    """A classifier with a face detector in front.
+
+    Answers like a `Classifier`, one answer a photo with its faces in it.
 
     Crops and pixels of the model's own size are answered as they are: they are a face already.
     """
@@ -22,14 +24,17 @@ class PhotoClassifier:
 
     @property
     def labels(self) -> tuple[str, ...]:
+        """Labels, in the order of the probabilities."""
         return self._classifier.labels
 
     @property
     def image(self) -> ImageSpec:
+        """What the model takes."""
         return self._classifier.image
 
     @property
     def version(self) -> str:
+        """Version of the model."""
         return self._classifier.version
 
     def twin(self, threads: int) -> PhotoClassifier:

@@ -86,7 +86,9 @@ class FaceAnswer:
 
 
 class Classifier:
-    """One version of a model, ready to answer. Safe to call from several threads; they take turns in the runtime.
+    """One version of a model, ready to answer. Safe to call from several threads.
+
+    They take turns in the runtime.
 
     Args:
         folder: the model artifact. threads: of the runtime; None takes the CPUs that this process
@@ -116,7 +118,9 @@ class Classifier:
             return refused
 
     def answer(self, image: Sent) -> Answer:
-        """Answer one image: a file's bytes, or what `read` made of them. One that can't be read is answered with an error.
+        """Answer one image: a file's bytes, or what `read` made of them.
+
+        One that can't be read is answered with an error.
 
         Raises:
             InputError: pixels of another shape or dtype.

@@ -70,7 +70,9 @@ class Memory:
 
 @contextmanager
 def few_cpus(cpus: float) -> Iterator[None]:
-    """Give a process that this thread starts meanwhile so many CPUs, rounded up; the same ones each time in one process.
+    """Give a process that this thread starts meanwhile so many CPUs, rounded up.
+
+    The same ones each time in one process.
 
     Which ones follows from the process's id, so that two checks on one machine seldom share theirs.
     """

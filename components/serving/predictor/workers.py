@@ -36,7 +36,10 @@ class TooBusyError(Exception):
 
 
 class _Job:
-    """A request's images. One lane at a time takes the next image; the last to finish wakes the request."""
+    """A request's images. One lane at a time takes the next image.
+
+    The last to finish wakes the request.
+    """
 
     def __init__(self, images: Sequence[Sent]) -> None:
         self.images = images
@@ -135,7 +138,10 @@ class Lanes:
         return jobs
 
     def _turn(self, job: _Job) -> tuple[_Job, int] | None:
-        """Return the job's next image; the job itself goes to the end of the line if it has more. None when who asked has gone."""
+        """Return the job's next image; the job itself goes to the end of the line if it has more.
+
+        None when who asked has gone.
+        """
         if job.done.cancelled():
             return None
         index = job.taken

@@ -29,12 +29,14 @@ class Plane(DataPlane):  # type: ignore[misc]
         self._predictor = predictor
 
     def metadata(self) -> dict[str, Any]:
+        """See `DataPlane.metadata`."""
         return {
             **super().metadata(),
             "extensions": ["binary_tensor_data", *["faces"] * self._predictor.detects],
         }
 
     async def model_metadata(self, model_name: str) -> dict[str, Any]:
+        """See `DataPlane.model_metadata`."""
         found: dict[str, Any] = await super().model_metadata(model_name)
         return {**found, "versions": [self._predictor.classifier.version], "platform": "litert"}
 
@@ -64,6 +66,7 @@ class ClosedRepository(ModelRepositoryExtension):  # type: ignore[misc]
     """Nobody loads or unloads models: a server has one version."""
 
     async def load(self, model_name: str) -> None:
+        """Refuse: this server has one model."""
         raise PermissionDenied(
             "models are neither loaded nor unloaded here: this server has one version"
         )

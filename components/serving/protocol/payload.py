@@ -1,4 +1,6 @@
-"""Requests to images, and what to send instead of what can't be used. Knows the two protocols, not the server.
+"""Requests to images, and what to send instead of what can't be used.
+
+Knows the two protocols, not the server.
 
 V1, request    {"instances": [{"image": {"b64": "<base64 of a JPEG, PNG or WebP>"}}, ...]}
                or one image's own bytes with the content type image/jpeg, image/png or image/webp

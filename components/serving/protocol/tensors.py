@@ -71,7 +71,9 @@ def response_of_faces(
     answers: Sequence[Answer],
     version: str,
 ) -> InferResponse:
-    """Return the same with a row per face, or per image that can't be read; a photo without a face has no row.
+    """Return the same with a row per face, or per image that can't be read.
+
+    A photo without a face has no row.
 
     Two more outputs: ``image``, INT32 ``[rows]``, the number of the image in the request; ``box``,
     INT32 ``[rows, 4]``, left, top, right and bottom, zeros where no faces were looked for.

@@ -193,7 +193,10 @@ class ModelManifest:
 
 
 def start(folder: Path) -> Path:
-    """Return an empty folder for an artifact; what an earlier, killed attempt left there is removed."""
+    """Return an empty folder for an artifact.
+
+    What an earlier, killed attempt left there is removed.
+    """
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)

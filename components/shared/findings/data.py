@@ -137,7 +137,9 @@ class DoubtfulLabel:
 
 @dataclass(frozen=True)
 class LabelNoise:
-    """Labels that are doubted (confident learning, Northcutt et al. 2021). Nothing was changed or dropped because of it.
+    """Labels that are doubted (confident learning, Northcutt et al. 2021).
+
+    Nothing was changed or dropped because of it.
 
     Attributes:
         method: the model behind it, in words.

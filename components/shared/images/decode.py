@@ -139,7 +139,10 @@ _RESIZE: dict[str, Callable[..., Image.Image]] = {
 
 
 def _opened(content: bytes) -> tuple[Image.Image, str]:
-    """Return a picture of mode L or RGB, upright, and its format. Raises ImageRefused as `decode` says."""
+    """Return a picture of mode L or RGB, upright, and its format.
+
+    Raises ImageRefused as `decode` says.
+    """
     if not content:
         raise ImageRefused("empty", "the file has no bytes")
     if len(content) > MAX_BYTES:
@@ -178,7 +181,10 @@ def _input_of(image: Image.Image, spec: ImageSpec) -> Pixels:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Return a picture turned as its EXIF orientation says; damaged metadata of a sound picture is ignored."""
+    """Return a picture turned as its EXIF orientation says.
+
+    Damaged metadata of a sound picture is ignored.
+    """
     try:
         turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
         return ImageOps.exif_transpose(image) if turned else image

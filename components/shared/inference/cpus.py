@@ -21,7 +21,10 @@ def cpu_limit(cgroups: Path = CGROUPS, own: Path = Path("/proc/self/cgroup")) ->
 
 
 def _folders(cgroups: Path, own: Path) -> list[Path]:
-    """Return this process's cgroup and all above it; in a container the mount itself is its cgroup."""
+    """Return this process's cgroup and all above it.
+
+    In a container the mount itself is its cgroup.
+    """
     try:
         lines = own.read_text().splitlines()
     except OSError:
@@ -45,7 +48,10 @@ def _folders(cgroups: Path, own: Path) -> list[Path]:
 
 
 def _limit(folder: Path) -> float | None:
-    """CPUs of a ``cpu.max`` file ("<quota or max> <period>", in microseconds); None without a limit."""
+    """CPUs of a ``cpu.max`` file ("<quota or max> <period>", in microseconds).
+
+    None without a limit.
+    """
     try:
         quota, period = (folder / "cpu.max").read_text().split()
         return None if quota == "max" else int(quota) / int(period)

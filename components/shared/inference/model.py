@@ -21,7 +21,9 @@ Probabilities = npt.NDArray[np.float32]
 
 
 class ServedModel:
-    """The served file of a model artifact. Several threads take turns: the runtime keeps one set of buffers.
+    """The served file of a model artifact.
+
+    Several threads take turns: the runtime keeps one set of buffers.
 
     Args:
         folder: the model artifact. threads: of the runtime.

@@ -25,5 +25,8 @@ def night_plan(store: Store, digest: str) -> NightPlan:
 
 
 def version_folder(store: Store, model_name: str, version: str, cache: Path) -> Path:
-    """Return a local folder with the model artifact of a version. Raises ContractError when the store has no complete one."""
+    """Return a local folder with the model artifact of a version.
+
+    Raises ContractError when the store has no complete one.
+    """
     return store.get_tree(keys.version(model_name, version), MARKERS["model"], cache)

@@ -10,7 +10,9 @@ from components.shared.preset.checks import require
 
 @dataclass(frozen=True)
 class GatePolicy:
-    """What a challenger must show to be promoted. Shares and differences are fractions: 0.0175 is 1.75 points.
+    """What a challenger must show to be promoted.
+
+    Shares and differences are fractions: 0.0175 is 1.75 points.
 
     Attributes:
         min_accuracy, min_macro_f1: absolute floors.

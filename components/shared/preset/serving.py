@@ -74,7 +74,9 @@ class RolloutPolicy:
 
 @dataclass(frozen=True)
 class ShadowPolicy:
-    """Another predictor that gets a copy of some requests; its answers are compared and thrown away.
+    """Another predictor that gets a copy of some requests.
+
+    Its answers are compared and thrown away.
 
     Attributes:
         url: of its model, as ``http://host:port/v1/models/<name>:predict``.

@@ -1,1 +1,4 @@
-"""The frame of a step's process: arguments and preset in; evidence, executor output, progress lines and an exit code out."""
+"""The frame of a step's process: arguments and preset in.
+
+Evidence, executor output, progress lines and an exit code out.
+"""

@@ -56,6 +56,7 @@ class ExecutorOutput:
         self.metadata(artifact, confusionMatrix={"annotationSpecs": specs, "rows": rows})
 
     def write(self) -> None:
+        """Write the file that Kubeflow Pipelines reads."""
         if self._path:
             write_atomically(
                 Path(self._path),
@@ -64,14 +65,20 @@ class ExecutorOutput:
 
 
 def write_document(path: Path, content: bytes) -> None:
-    """Write the one file of an HTML or Markdown artifact; where a runner made a folder for it, in the folder's place."""
+    """Write the one file of an HTML or Markdown artifact.
+
+    Where a runner made a folder for it, in the folder's place.
+    """
     if path.is_dir():
         path.rmdir()
     write_atomically(path, content)
 
 
 def _json_value(value: object) -> object:
-    """Return a float to six significant digits, as many as people compare; one that JSON can't hold (nan, inf) as its name."""
+    """Return a float to six significant digits, as many as people compare.
+
+    One that JSON can't hold (nan, inf) as its name.
+    """
     if not isinstance(value, float):
         return value
     return float(f"{value:.6g}") if math.isfinite(value) else str(value)

@@ -182,7 +182,10 @@ def _run(component: str, name: str, step: Step, arguments: argparse.Namespace) -
 
 
 def _attempts_before(store: Store, key: str) -> dict[str, Any]:
-    """Return what earlier attempts of this step in this run took; one that was killed outright couldn't tell."""
+    """Return what earlier attempts of this step in this run took.
+
+    One that was killed outright couldn't tell.
+    """
     content = store.read(key) or b""
     try:
         earlier = from_json(Evidence, content, "evidence")

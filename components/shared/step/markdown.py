@@ -1,4 +1,6 @@
-"""Small Markdown documents about what a step found, for whoever opens it in Kubeflow Pipelines. Pure.
+"""Small Markdown documents about what a step found, for whoever opens it in Kubeflow Pipelines.
+
+Pure.
 
 Labels, file names and the sentences that hold them come from a user's data. `escaped` makes plain
 text of them: on one line, of bounded length, and without any sign that Markdown or the viewer of
@@ -26,7 +28,10 @@ def escaped(value: object) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table; of many rows the first `MOST_ROWS`, and how many more there are. Every cell is escaped."""
+    """Return a table; of many rows the first `MOST_ROWS`, and how many more there are.
+
+    Every cell is escaped.
+    """
     lines = [[escaped(cell) for cell in row] for row in rows]
     drawn = [list(header), ["---"] * len(header), *lines[:MOST_ROWS]]
     text = "\n".join(f"| {' | '.join(cells)} |" for cells in drawn)
@@ -39,5 +44,8 @@ def bullets(sentences: Iterable[object]) -> str:
 
 
 def document(title: str, *parts: str) -> str:
-    """Return a document of a title and of paragraphs, lists and tables; empty parts are left out."""
+    """Return a document of a title and of paragraphs, lists and tables.
+
+    Empty parts are left out.
+    """
     return "\n\n".join([f"# {title}", *(part for part in parts if part)]) + "\n"

@@ -57,7 +57,10 @@ def store_preset(store: Store, run_id: str, preset: Preset) -> str:
 
 
 def preset_of_run(store: Store, run_id: str) -> Preset | None:
-    """Return the preset that resolve stored for a run; None where it stored none. Raises ContractError."""
+    """Return the preset that resolve stored for a run; None where it stored none.
+
+    Raises ContractError.
+    """
     content = store.read(keys.run_preset(run_id))
     return None if content is None else from_json(Preset, content, f"the preset of run {run_id}")
 

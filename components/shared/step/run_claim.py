@@ -15,7 +15,9 @@ from components.shared.store.interface import Store
 
 
 def claim_run(store: Store, run_id: str, job_id: str) -> str:
-    """Return the name of a workflow's run, claimed for it in the store; claimed again, it is the same.
+    """Return the name of a workflow's run, claimed for it in the store.
+
+    Claimed again, it is the same.
 
     Args:
         run_id: as the user named the run; empty: it is called after ``job_id``.

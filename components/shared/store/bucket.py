@@ -36,25 +36,32 @@ class BucketStore(ABC):
         self._prefix = prefix.strip("/")
 
     @abstractmethod
-    def read(self, key: str) -> bytes | None: ...
+    def read(self, key: str) -> bytes | None:
+        """See `Store.read`."""
 
     @abstractmethod
-    def write(self, key: str, content: bytes) -> None: ...
+    def write(self, key: str, content: bytes) -> None:
+        """See `Store.write`."""
 
     @abstractmethod
-    def compare_and_set(self, key: str, expected: bytes | None, content: bytes) -> None: ...
+    def compare_and_set(self, key: str, expected: bytes | None, content: bytes) -> None:
+        """See `Store.compare_and_set`."""
 
     @abstractmethod
-    def scan(self, prefix: str) -> Iterator[Entry]: ...
+    def scan(self, prefix: str) -> Iterator[Entry]:
+        """See `Store.scan`."""
 
     @abstractmethod
-    def delete(self, key: str) -> None: ...
+    def delete(self, key: str) -> None:
+        """See `Store.delete`."""
 
     def list(self, prefix: str) -> Iterator[str]:
+        """See `Store.list`."""
         for entry in self.scan(prefix):
             yield entry.key
 
     def put_tree(self, folder: Path, key: str, marker: str, growing: Iterable[str] = ()) -> None:
+        """See `Store.put_tree`."""
         list(growing)
         if self.read(f"{key}/{marker}") is not None:
             return
@@ -68,6 +75,7 @@ class BucketStore(ABC):
             return  # someone else was first, with the same content
 
     def get_tree(self, key: str, marker: str, cache: Path) -> Path:
+        """See `Store.get_tree`."""
         folder = cache.joinpath(*key.split("/"))
         if (folder / marker).is_file():
             return folder
@@ -84,14 +92,17 @@ class BucketStore(ABC):
         return folder
 
     def delete_tree(self, key: str, marker: str) -> None:
+        """See `Store.delete_tree`."""
         self.delete(f"{key}/{marker}")
         for name in list(self.list(key)):
             self.delete(name)
 
     def sweep(self, before: float) -> int:
+        """See `Store.sweep`."""
         return 0  # an upload that was cut off leaves no object
 
     def location(self, key: str) -> str:
+        """See `Store.location`."""
         return f"{self.uri}/{key}"
 
     def _name(self, key: str) -> str:

@@ -34,15 +34,18 @@ class DiskStore:
         self.uri = uri or str(self.root)
 
     def read(self, key: str) -> bytes | None:
+        """See `Store.read`."""
         try:
             return self._path(key).read_bytes()
         except FileNotFoundError:
             return None
 
     def write(self, key: str, content: bytes) -> None:
+        """See `Store.write`."""
         write_atomically(self._path(key), content)
 
     def compare_and_set(self, key: str, expected: bytes | None, content: bytes) -> None:
+        """See `Store.compare_and_set`."""
         path = self._path(key)
         with self._locked(path):
             current = self.read(key)
@@ -51,10 +54,12 @@ class DiskStore:
             write_atomically(path, content)
 
     def list(self, prefix: str) -> Iterator[str]:
+        """See `Store.list`."""
         for entry in self.scan(prefix):
             yield entry.key
 
     def scan(self, prefix: str) -> Iterator[Entry]:
+        """See `Store.scan`."""
         found: list[Path] = []
         for folder, inner, names in os.walk(
             self._path(prefix)
@@ -71,9 +76,11 @@ class DiskStore:
                     )
 
     def delete(self, key: str) -> None:
+        """See `Store.delete`."""
         self._path(key).unlink(missing_ok=True)
 
     def put_tree(self, folder: Path, key: str, marker: str, growing: Iterable[str] = ()) -> None:
+        """See `Store.put_tree`."""
         target = self._path(key)
         if (target / marker).exists():
             list(growing)
@@ -93,6 +100,7 @@ class DiskStore:
             shutil.rmtree(staging, ignore_errors=True)
 
     def delete_tree(self, key: str, marker: str) -> None:
+        """See `Store.delete_tree`."""
         target = self._path(key)
         if not target.exists():
             return
@@ -104,6 +112,7 @@ class DiskStore:
             shutil.rmtree(trash, ignore_errors=True)
 
     def get_tree(self, key: str, marker: str, cache: Path) -> Path:
+        """See `Store.get_tree`."""
         folder = self._path(key)
         if not (folder / marker).is_file():
             raise ContractError(
@@ -112,6 +121,7 @@ class DiskStore:
         return folder
 
     def sweep(self, before: float) -> int:
+        """See `Store.sweep`."""
         removed = 0
         for folder, inner, names in os.walk(self.root):
             hidden = [Path(folder, name) for name in (*inner, *names) if name.startswith(".")]
@@ -131,6 +141,7 @@ class DiskStore:
         return removed
 
     def location(self, key: str) -> str:
+        """See `Store.location`."""
         return f"{self.uri}/{self._path(key).relative_to(self.root)}"
 
     def _path(self, key: str) -> Path:
@@ -161,14 +172,21 @@ def close_to_others() -> None:
 
 
 def _hidden_beside(target: Path) -> Path:
-    """Return a new hidden folder; unlike Python's temporary folders it has the modes of its neighbours, so that a group can sweep it."""
+    """Return a new hidden folder.
+
+    Unlike Python's temporary folders it has the modes of its neighbours, so that a group can sweep
+    it.
+    """
     folder = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}")
     folder.mkdir()
     return folder
 
 
 def _copy_tree(folder: Path, target: Path, growing: Iterable[str]) -> None:
-    """Copy a folder's content. Modes are those of new files and folders: the artifact's own may be too narrow, or too wide."""
+    """Copy a folder's content.
+
+    Modes are those of new files and folders: the artifact's own may be too narrow, or too wide.
+    """
     target.mkdir()
     with ThreadPoolExecutor(_FILES_AT_ONCE) as threads:
         copies: dict[Path, Future[None]] = {}
@@ -189,7 +207,10 @@ def _copy_tree(folder: Path, target: Path, growing: Iterable[str]) -> None:
 
 
 def _link_durably(source: str, target: str) -> None:
-    """One more name for a file that nobody writes into any more; a copy where the disk can't do that."""
+    """One more name for a file that nobody writes into any more.
+
+    A copy where the disk can't do that.
+    """
     try:
         os.link(source, target)
     except OSError:  # another disk, a file system without links, somebody else's file

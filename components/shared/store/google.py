@@ -48,7 +48,9 @@ T = TypeVar("T")
 
 
 def open_bucket(uri: str, name: str) -> storage.Bucket:
-    """Return the bucket ``name`` that ``uri`` lies in, with the machine's own credentials; nothing is asked of it yet.
+    """Return the bucket ``name`` that ``uri`` lies in, with the machine's own credentials.
+
+    Nothing is asked of it yet.
 
     Raises:
         EnvironmentProblem: there are no credentials, or none that can be used.
@@ -84,7 +86,10 @@ def passing_reason(error: Exception) -> str:
 def listed(
     bucket: storage.Bucket, prefix: str, fields: str, retry: Retry, what: str
 ) -> Iterator[storage.Blob]:
-    """Every object whose name starts with ``prefix``, with the named fields; each page is asked for until it comes."""
+    """Every object whose name starts with ``prefix``, with the named fields.
+
+    Each page is asked for until it comes.
+    """
     token: str | None = None
     while True:
         asked = {
@@ -104,22 +109,28 @@ def listed(
 
 
 class GoogleStore(BucketStore):
-    """See `components.shared.store.interface.Store`. What fails for a passing reason is repeated as ``retry`` says."""
+    """See `components.shared.store.interface.Store`.
+
+    What fails for a passing reason is repeated as ``retry`` says.
+    """
 
     def __init__(self, uri: str, retry: Retry | None = None) -> None:
         super().__init__(uri, retry)
         self._bucket = open_bucket(uri, self._bucket_name)
 
     def read(self, key: str) -> bytes | None:
+        """See `Store.read`."""
         return self._read(key)[0]
 
     def write(self, key: str, content: bytes) -> None:
+        """See `Store.write`."""
         try:
             self._upload(key, content)
         except FAILURES as error:
             raise self._problem("write", key, error) from error
 
     def compare_and_set(self, key: str, expected: bytes | None, content: bytes) -> None:
+        """See `Store.compare_and_set`."""
         current, generation = self._read(key)
         if current != expected:
             raise changed_meanwhile(key, expected, current)
@@ -135,6 +146,7 @@ class GoogleStore(BucketStore):
             raise self._problem("write", key, error) from error
 
     def scan(self, prefix: str) -> Iterator[Entry]:
+        """See `Store.scan`."""
         try:
             for blob in listed(
                 self._bucket,
@@ -148,6 +160,7 @@ class GoogleStore(BucketStore):
             raise self._problem("list", prefix, error) from error
 
     def delete(self, key: str) -> None:
+        """See `Store.delete`."""
         blob = self._bucket.blob(self._name(key))
         try:
             self._repeated("delete", key, lambda: blob.delete(**ONCE))

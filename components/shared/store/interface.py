@@ -20,7 +20,10 @@ CONTENTION = Retry(deadline_seconds=60.0, first_wait_seconds=0.05, longest_wait_
 
 @dataclass(frozen=True)
 class Entry:
-    """One value of the store. ``modified`` is when it was last written, in seconds since the epoch (UTC)."""
+    """One value of the store.
+
+    ``modified`` is when it was last written, in seconds since the epoch (UTC).
+    """
 
     key: str
     bytes: int
@@ -60,7 +63,9 @@ class Store(Protocol):
         """Remove a value; nothing happens where there is none."""
 
     def put_tree(self, folder: Path, key: str, marker: str, growing: Iterable[str] = ()) -> None:
-        """Copy a folder to ``key/``, its file ``marker`` last. Copies nothing where the marker stands already.
+        """Copy a folder to ``key/``, its file ``marker`` last.
+
+        Copies nothing where the marker stands already.
 
         Args:
             growing: names of large files directly in the folder, each given as soon as it is whole
@@ -79,7 +84,10 @@ class Store(Protocol):
         """Remove everything below ``key/``, its file ``marker`` first: what a kill leaves is no tree any more."""
 
     def sweep(self, before: float) -> int:
-        """Remove what killed writers left half-written before that time (seconds since the epoch); bytes removed."""
+        """Remove what killed writers left half-written before that time (seconds since the epoch).
+
+        Bytes removed.
+        """
 
     def location(self, key: str) -> str:
         """URI of a key, for people and for serving."""
@@ -119,7 +127,10 @@ def open_store(uri: str, claims: Path = CLAIMS, retry: Retry | None = None) -> S
 
 
 def claim_of(uri: str) -> str:
-    """Return the PersistentVolumeClaim that a pvc://CLAIM/path means, as KServe writes it too; empty for any other URI. Raises InputError."""
+    """Return the PersistentVolumeClaim that a pvc://CLAIM/path means, as KServe writes it too.
+
+    Empty for any other URI. Raises InputError.
+    """
     if not uri.startswith(CLAIM):
         return ""
     found = re.fullmatch(r"pvc://([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)((?:/[^/]+)*)/?", uri)

@@ -47,6 +47,7 @@ STEPS = (
 
 
 def snapshot(source_id: str, snapshot_id: str) -> str:
+    """Return the key of a snapshot."""
     return f"snapshots/{source_id}/{snapshot_id}"
 
 
@@ -61,6 +62,7 @@ def overlay(source_id: str, name: str) -> str:
 
 
 def accepted_snapshot(source_id: str) -> str:
+    """Return the key of the `AcceptedSnapshot` of a source."""
     return f"snapshots/{source_id}/accepted"
 
 
@@ -75,10 +77,12 @@ def drift(model_name: str) -> str:
 
 
 def versions(model_name: str) -> str:
+    """Return the key of the folder of a model's versions."""
     return f"models/{model_name}/versions"
 
 
 def version(model_name: str, version_id: str) -> str:
+    """Return the key of a version."""
     return f"models/{model_name}/versions/{version_id}"
 
 
@@ -93,18 +97,22 @@ def pointers(model_name: str) -> str:
 
 
 def decisions(model_name: str) -> str:
+    """Return the key of the folder of a model's decisions."""
     return f"models/{model_name}/decisions"
 
 
 def decision(model_name: str, number: int) -> str:
+    """Return the key of a decision."""
     return f"models/{model_name}/decisions/{number:06}.json"
 
 
 def requests(model_name: str) -> str:
+    """Return the key of the folder of a model's approval requests."""
     return f"models/{model_name}/requests"
 
 
 def request(model_name: str, run_id: str, version_id: str) -> str:
+    """Return the key of an approval request."""
     return f"models/{model_name}/requests/{run_id}/{version_id}.json"
 
 
@@ -134,18 +142,22 @@ def served(model_name: str, day: str) -> str:
 
 
 def checkpoint(key: str) -> str:
+    """Return the key of a checkpoint."""
     return f"checkpoints/{key}"
 
 
 def plan(plan_digest: str) -> str:
+    """Return the key of a run plan."""
     return f"plans/{plan_digest}.json"
 
 
 def preset(preset_digest: str) -> str:
+    """Return the key of a preset that runs used."""
     return f"presets/{preset_digest}.json"
 
 
 def run(run_id: str) -> str:
+    """Return the key of the folder of a run."""
     return f"runs/{run_id}"
 
 
@@ -165,6 +177,7 @@ def evaluation(run_id: str) -> str:
 
 
 def evidence(run_id: str, step: str) -> str:
+    """Return the key of what a step found."""
     return f"runs/{run_id}/evidence/{step}.json"
 
 

@@ -10,7 +10,9 @@ from components.shared.store.interface import Store
 
 
 def read_pointers(store: Store, model_name: str) -> Pointers:
-    """Champion (wanted), previous and anchor; all None for a model that was never promoted. Raises ContractError for anything else.
+    """Champion (wanted), previous and anchor; all None for a model that was never promoted.
+
+    Raises ContractError for anything else.
 
     An anchor that was sent back is none; the next change of the registry writes so.
     """
@@ -33,7 +35,10 @@ def read_document(store: Store, model_name: str) -> tuple[bytes | None, Pointers
 
 
 def read_serving(store: Store, model_name: str) -> Pointer | None:
-    """Return the version that does serve, as the last rollout proved it; None where nothing was rolled out."""
+    """Return the version that does serve, as the last rollout proved it.
+
+    None where nothing was rolled out.
+    """
     return _pointer(store, model_name, "serving")
 
 

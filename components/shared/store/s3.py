@@ -81,7 +81,10 @@ def status_of(error: ClientError) -> int:
 
 
 def listed(client: Any, bucket: str, prefix: str, retry: Retry, what: str) -> Iterator[Any]:
-    """Yield what is said of every object whose name starts with ``prefix``; each page is asked for until it comes."""
+    """Yield what is said of every object whose name starts with ``prefix``.
+
+    Each page is asked for until it comes.
+    """
     asked: dict[str, str] = {"Bucket": bucket, "Prefix": prefix}
     while True:
         page = retry.call(what, partial(client.list_objects_v2, **asked), passing_reason)
@@ -92,22 +95,28 @@ def listed(client: Any, bucket: str, prefix: str, retry: Retry, what: str) -> It
 
 
 class S3Store(BucketStore):
-    """See `components.shared.store.interface.Store`. What fails for a passing reason is repeated as ``retry`` says."""
+    """See `components.shared.store.interface.Store`.
+
+    What fails for a passing reason is repeated as ``retry`` says.
+    """
 
     def __init__(self, uri: str, retry: Retry | None = None) -> None:
         super().__init__(uri, retry)
         self._client = open_client(uri)
 
     def read(self, key: str) -> bytes | None:
+        """See `Store.read`."""
         return self._read(key)[0]
 
     def write(self, key: str, content: bytes) -> None:
+        """See `Store.write`."""
         try:
             self._put(key, content)
         except FAILURES as error:
             raise self._problem("write", key, error) from error
 
     def compare_and_set(self, key: str, expected: bytes | None, content: bytes) -> None:
+        """See `Store.compare_and_set`."""
         current, etag = self._read(key)
         if current != expected:
             raise changed_meanwhile(key, expected, current)
@@ -125,6 +134,7 @@ class S3Store(BucketStore):
             raise self._problem("write", key, error) from error
 
     def scan(self, prefix: str) -> Iterator[Entry]:
+        """See `Store.scan`."""
         try:
             for item in listed(
                 self._client,
@@ -138,6 +148,7 @@ class S3Store(BucketStore):
             raise self._problem("list", prefix, error) from error
 
     def delete(self, key: str) -> None:
+        """See `Store.delete`."""
         name = self._name(key)
         try:
             self._repeated(

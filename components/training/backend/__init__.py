@@ -1,4 +1,6 @@
-"""All that speaks to a backend of Keras directly; the rest of training is NumPy and Keras's own operations.
+"""All that speaks to a backend of Keras directly.
+
+The rest of training is NumPy and Keras's own operations.
 
     on_tensorflow, on_jax    the compiled training step, devices and precision, one module per backend
     files                    SavedModel, LiteRT and TensorBoard files: TensorFlow's alone
@@ -47,7 +49,8 @@ class Backend(Protocol):
 
     def Step(  # noqa: N802
         self, lesson: Lesson, optimizer: keras.optimizers.Optimizer, average: WeightAverage | None
-    ) -> Step: ...
+    ) -> Step:
+        """Make the compiled training step of a network."""
 
     def scorer(self, lesson: Lesson) -> Scorer:
         """Return a compiled function from uint8 ``[n, h, w, c]`` to float32 logits ``[n, labels]``."""

@@ -1,4 +1,7 @@
-"""Files in TensorFlow's formats: SavedModel, LiteRT, TensorBoard. Needs Keras to run on TensorFlow."""
+"""Files in TensorFlow's formats: SavedModel, LiteRT, TensorBoard.
+
+Needs Keras to run on TensorFlow.
+"""
 
 from __future__ import annotations
 

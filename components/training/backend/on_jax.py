@@ -1,4 +1,7 @@
-"""Training steps on JAX; see `components.training.backend.Backend` for what the functions promise."""
+"""Training steps on JAX.
+
+See `components.training.backend.Backend` for what the functions promise.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,12 @@ from components.training.fit.weight_average import WeightAverage
 
 
 def make_deterministic(seed: int) -> None:
+    """See `Backend.make_deterministic`."""
     keras.utils.set_random_seed(seed)
 
 
 def device_name() -> str:
+    """See `Backend.device_name`."""
     device = jax.devices()[0]
     return (
         f"CPU, {len(os.sched_getaffinity(0))} cores"
@@ -28,6 +33,7 @@ def device_name() -> str:
 
 
 def dtype_policy(precision: Literal["float32", "mixed"]) -> str:
+    """See `Backend.dtype_policy`."""
     return (
         "mixed_bfloat16" if precision == "mixed" and jax.default_backend() != "cpu" else "float32"
     )
@@ -35,6 +41,7 @@ def dtype_policy(precision: Literal["float32", "mixed"]) -> str:
 
 @contextlib.contextmanager
 def on_devices(devices: Literal["one", "all"]) -> Iterator[None]:
+    """See `Backend.on_devices`."""
     if devices == "one" or jax.device_count() == 1:
         yield
         return
@@ -43,7 +50,10 @@ def on_devices(devices: Literal["one", "all"]) -> Iterator[None]:
 
 
 class Step:
-    """A training step, one compiled function of all variables' values. Several devices take a share of the batch each."""
+    """A training step, one compiled function of all variables' values.
+
+    Several devices take a share of the batch each.
+    """
 
     def __init__(
         self, lesson: Lesson, optimizer: keras.optimizers.Optimizer, average: WeightAverage | None
@@ -57,6 +67,7 @@ class Step:
         self._compiled = jax.jit(self._step)
 
     def __call__(self, batch: Batch) -> tuple[Any, Any]:
+        """See `Backend.Step`."""
         groups = (self._trained, self._others, self._optimizer.variables, self._averaged)
         values, losses, right = self._compiled(
             [[variable.value for variable in group] for group in groups], self._placed(batch)
@@ -67,7 +78,10 @@ class Step:
         return losses, right
 
     def _placed(self, batch: Batch) -> tuple[Any, ...]:
-        """Return the batch's parts; on several devices each has its share of rows, or all of them where rows don't divide."""
+        """Return the batch's parts.
+
+        On several devices each has its share of rows, or all of them where rows don't divide.
+        """
         parts = batch.parts()
         if self._distribution is None or len(batch.labels) % jax.device_count():
             return parts
@@ -115,6 +129,7 @@ class Step:
 
 
 def scorer(lesson: Lesson) -> Any:
+    """See `Backend.scorer`."""
     variables = lesson.variables
 
     @jax.jit

@@ -1,4 +1,7 @@
-"""Training steps on TensorFlow; see `components.training.backend.Backend` for what the functions promise."""
+"""Training steps on TensorFlow.
+
+See `components.training.backend.Backend` for what the functions promise.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
 def make_deterministic(seed: int) -> None:
+    """See `Backend.make_deterministic`."""
     keras.utils.set_random_seed(seed)
     if not tf.config.list_physical_devices(
         "GPU"
@@ -30,6 +34,7 @@ def make_deterministic(seed: int) -> None:
 
 
 def device_name() -> str:
+    """See `Backend.device_name`."""
     gpus = tf.config.list_physical_devices("GPU")
     names = [
         str(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name))
@@ -39,6 +44,7 @@ def device_name() -> str:
 
 
 def dtype_policy(precision: Literal["float32", "mixed"]) -> str:
+    """See `Backend.dtype_policy`."""
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
         return "mixed_bfloat16" if precision == "mixed" and _cpu_has_bfloat16() else "float32"
@@ -53,6 +59,7 @@ def dtype_policy(precision: Literal["float32", "mixed"]) -> str:
 
 @contextlib.contextmanager
 def on_devices(devices: Literal["one", "all"]) -> Iterator[None]:
+    """See `Backend.on_devices`."""
     found = [
         device.name
         for device in tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
@@ -67,7 +74,10 @@ def on_devices(devices: Literal["one", "all"]) -> Iterator[None]:
 
 
 class Step:
-    """A training step, a graph of its own. Under a strategy every device takes a share of the batch."""
+    """A training step, a graph of its own.
+
+    Under a strategy every device takes a share of the batch.
+    """
 
     def __init__(
         self, lesson: Lesson, optimizer: keras.optimizers.Optimizer, average: WeightAverage | None
@@ -78,6 +88,7 @@ class Step:
         self._compiled = tf.function(self._step, autograph=False, reduce_retracing=True)
 
     def __call__(self, batch: Batch) -> tuple[Any, Any]:
+        """See `Backend.Step`."""
         replicas = self._strategy.num_replicas_in_sync
         edges = np.linspace(0, len(batch.labels), replicas + 1).astype(int)
         shares = (np.diff(edges) / len(batch.labels)).astype(np.float32)
@@ -107,6 +118,7 @@ class Step:
 
 
 def scorer(lesson: Lesson) -> Any:
+    """See `Backend.scorer`."""
     compiled = tf.function(lesson.logits, autograph=False, reduce_retracing=True)
     return lambda pixels: compiled(tf.constant(pixels)).numpy()
 

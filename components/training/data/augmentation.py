@@ -91,7 +91,9 @@ def draw(
 def changed(
     pixels: Tensor, changes: Changes, augmentation: Augmentation, seed: keras.random.SeedGenerator
 ) -> Tensor:
-    """Return changed images, float32 ``[n, h, w, c]`` from 0 to 255. What leaves the frame is filled with the nearest edge.
+    """Return changed images, float32 ``[n, h, w, c]`` from 0 to 255.
+
+    What leaves the frame is filled with the nearest edge.
 
     Args:
         pixels: float32 ``[n, h, w, c]`` from 0 to 255. changes: of these n images, drawn from

@@ -19,7 +19,10 @@ READ_AT_ONCE = 512
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the examples, without its image; label_distribution as in the column of that name, empty where there is none."""
+    """One row of the examples, without its image.
+
+    label_distribution as in the column of that name, empty where there is none.
+    """
 
     example_id: str
     label: str

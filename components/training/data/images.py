@@ -52,7 +52,9 @@ class Images:
 
 
 class StreamedPixels:
-    """Encoded images in one scratch file, decoded when asked for. Remembers places in the file, never pixels.
+    """Encoded images in one scratch file, decoded when asked for.
+
+    Remembers places in the file, never pixels.
 
     Args:
         file: is written here, and must stay. encoded: id and image of each row, in order.
@@ -72,6 +74,7 @@ class StreamedPixels:
 
     @property
     def example_ids(self) -> tuple[str, ...]:
+        """Example ids, in the order of the rows."""
         return tuple(self._ids)
 
     def __len__(self) -> int:

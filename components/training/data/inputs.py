@@ -1,4 +1,7 @@
-"""What the step reads: the artifacts checked against the preset and each other, then their images. Needs no Keras."""
+"""What the step reads: the artifacts checked against the preset and each other, then their images.
+
+Needs no Keras.
+"""
 
 from __future__ import annotations
 
@@ -127,7 +130,10 @@ def _show(note: str, done: int, total: int) -> None:
 
 
 def _distributions(inputs: Inputs, ids: tuple[str, ...], wanted: bool) -> npt.NDArray[np.float32]:
-    """Votes of these rows, float32 ``[n, labels]``; zeros where there are none or they aren't wanted."""
+    """Votes of these rows, float32 ``[n, labels]``.
+
+    Zeros where there are none or they aren't wanted.
+    """
     nothing = (0.0,) * len(inputs.snapshot.labels)
     rows = [
         inputs.distributions.get(example_id, nothing) if wanted else nothing for example_id in ids

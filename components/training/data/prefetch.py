@@ -12,7 +12,10 @@ Made = TypeVar("Made")
 
 
 def ahead(make: Callable[[Item], Made], items: Iterable[Item], depth: int = 2) -> Iterator[Made]:
-    """``make(item)`` for each item, in order, ``depth`` of them made beforehand; an error is raised where its item is due."""
+    """``make(item)`` for each item, in order, ``depth`` of them made beforehand.
+
+    An error is raised where its item is due.
+    """
     pool = ThreadPoolExecutor(1)
     waiting: deque[Future[Made]] = deque()
     try:

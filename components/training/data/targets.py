@@ -11,7 +11,9 @@ Floats = npt.NDArray[np.float32]
 def targets(
     labels: npt.NDArray[np.integer], distributions: Floats, weights: Floats, smoothing: float
 ) -> Floats:
-    """Float32 ``[n, labels]``: each row's distribution, smoothed, times its weight. The loss is linear in it.
+    """Float32 ``[n, labels]``: each row's distribution, smoothed, times its weight.
+
+    The loss is linear in it.
 
     Args:
         labels: int ``[n]``. distributions: float32 ``[n, labels]``, annotators' votes; a row of
@@ -30,6 +32,9 @@ def targets(
 def log_frequencies(
     labels: npt.NDArray[np.integer], repeats: npt.NDArray[np.integer], count: int
 ) -> Floats:
-    """Natural logarithm of each label's share of an epoch's draws, float32 ``[count]``; an absent label counts as one row."""
+    """Natural logarithm of each label's share of an epoch's draws, float32 ``[count]``.
+
+    An absent label counts as one row.
+    """
     draws = np.maximum(np.bincount(labels, weights=repeats, minlength=count), 1)
     return np.log(draws / draws.sum()).astype(np.float32)

@@ -51,7 +51,10 @@ def scored_network(network: keras.Model, image: ImageSpec, flip: bool) -> keras.
 def served_network(
     network: keras.Model, image: ImageSpec, temperature: float, flip: bool = False
 ) -> keras.Model:
-    """uint8 ``[n, height, width, channels]`` to float32 probabilities ``[n, labels]``; see `scored_network`."""
+    """uint8 ``[n, height, width, channels]`` to float32 probabilities ``[n, labels]``.
+
+    See `scored_network`.
+    """
     scored = scored_network(network, image, flip)
     calibrated = keras.layers.Rescaling(1 / temperature, name="temperature")(scored.output)
     return keras.Model(
@@ -60,7 +63,10 @@ def served_network(
 
 
 def write_files(served: keras.Model, folder: Path) -> None:
-    """Write model.keras, saved_model/ and model.tflite into ``folder``. The LiteRT file is converted from the SavedModel."""
+    """Write model.keras, saved_model/ and model.tflite into ``folder``.
+
+    The LiteRT file is converted from the SavedModel.
+    """
     served.save(folder / KERAS_FILE)
     _forget_circumstances(folder / KERAS_FILE)
     write_saved_model(served, folder / SAVED_MODEL)
@@ -84,7 +90,10 @@ def proven_difference(folder: Path, pixels: Pixels) -> float:
 
 
 def largest_difference(answers: dict[str, Floats]) -> float:
-    """Largest difference to the served file's answers. Raises ContractError as `proven_difference` does."""
+    """Largest difference to the served file's answers.
+
+    Raises ContractError as `proven_difference` does.
+    """
     reference, largest = answers[SERVED_FILE], 0.0
     for name, answer in answers.items():
         difference = (

@@ -21,7 +21,9 @@ FILES = {"h5": "model.h5", "joblib": "emotion_classification.pkl"}
 
 
 def write(model: Path, form: str, folder: Path) -> Path:
-    """Write a model artifact's network as ``form``, a key of `FILES`, into ``folder``; the file's path.
+    """Write a model artifact's network as ``form``, a key of `FILES`, into ``folder``.
+
+    The file's path.
 
     Raises:
         ContractError: the artifact isn't whole. InputError: this preset's models have no such

@@ -222,7 +222,10 @@ class _Epoch:
 def _changes(
     policy: TrainingPolicy, image: ImageSpec, repetitions: npt.NDArray[np.bool_], epoch: int
 ) -> Changes:
-    """Return the augmentation of an epoch's draws; repetitions of a row have their own where the policy says so."""
+    """Return the augmentation of an epoch's draws.
+
+    Repetitions of a row have their own where the policy says so.
+    """
     changes = draw(
         policy.augmentation, image, len(repetitions), random(policy.seed, AUGMENTATION, epoch)
     )

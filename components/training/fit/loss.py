@@ -91,7 +91,9 @@ class Lesson:
 
 
 def cross_entropy(targets: Tensor, logits: Tensor, focal_gamma: float = 0.0) -> Tensor:
-    """Cross-entropy of each row, float32 ``[n]``; with ``focal_gamma`` the focal loss (Lin et al. 2017, equation 4).
+    """Cross-entropy of each row, float32 ``[n]``.
+
+    With ``focal_gamma`` the focal loss (Lin et al. 2017, equation 4).
 
     Args:
         targets: float32 ``[n, labels]``, need not sum to 1. logits: float32 ``[n, labels]``.

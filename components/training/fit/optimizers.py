@@ -23,7 +23,9 @@ OPTIMIZERS: dict[str, Callable[[float, float | None], keras.optimizers.Optimizer
 
 
 def optimizer_of(stage: Stage, variables: list[keras.Variable]) -> keras.optimizers.Optimizer:
-    """Return a fresh optimizer of these variables. Weight decay leaves biases and norms alone: it is for matrices and kernels.
+    """Return a fresh optimizer of these variables.
+
+    Weight decay leaves biases and norms alone: it is for matrices and kernels.
 
     Raises:
         UnknownNameError: its name isn't registered.

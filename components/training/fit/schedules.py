@@ -1,4 +1,7 @@
-"""Learning rates, step by step; pure functions, so that a resumed training continues its schedule exactly."""
+"""Learning rates, step by step.
+
+Pure functions, so that a resumed training continues its schedule exactly.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Where training stands after each finished epoch: stages, early stopping, history. No arrays, no clock."""
+"""Where training stands after each finished epoch: stages, early stopping, history.
+
+No arrays, no clock.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +81,10 @@ class Standing:
         )
 
     def after(self, scores: dict[str, float], policy: TrainingPolicy) -> Standing:
-        """Return the standing one epoch later; the stage ends when its epochs or its patience are used up."""
+        """Return the standing one epoch later.
+
+        The stage ends when its epochs or its patience are used up.
+        """
         stage: Stage = policy.stages[self.stage]
         better = self.improves(scores, policy)
         then = replace(

@@ -1,4 +1,7 @@
-"""A network in training: the one object that the loop moves. Keras alone; the compiled step comes from the backend."""
+"""A network in training: the one object that the loop moves. Keras alone.
+
+The compiled step comes from the backend.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,10 @@ class Trainer:
         self._step: backend.Step | None = None
 
     def begin(self, stage: Stage) -> None:
-        """Train as this stage says from now on; the optimizer's state starts empty, an average of weights from the present ones."""
+        """Train as this stage says from now on.
+
+        The optimizer's state starts empty, an average of weights from the present ones.
+        """
         models.freeze(self.network, stage.frozen, norms=self._policy.pretrained is not None)
         optimizer = optimizer_of(stage, self.network.trainable_variables)
         if self.network.dtype_policy.compute_dtype == "float16":

@@ -84,5 +84,8 @@ def build(name: str, image: ImageSpec, labels: int, dropout: float, l2: float) -
 
 
 def rescaling() -> keras.layers.Layer:
-    """Pixels 0 to 255, uint8 or float, to float32 -1 to 1. In front of every network, in training and in the exported files."""
+    """Pixels 0 to 255, uint8 or float, to float32 -1 to 1.
+
+    In front of every network, in training and in the exported files.
+    """
     return keras.layers.Rescaling(1 / 127.5, offset=-1, name="rescaling")

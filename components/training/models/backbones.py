@@ -47,7 +47,10 @@ BACKBONES: dict[str, tuple[Callable[..., keras.Model], Preparation]] = {
 def on_backbone(
     backbone: str, image: ImageSpec, labels: int, dropout: float, l2: float
 ) -> keras.Model:
-    """Return a backbone, average pooling, dense 128 and 32 with ReLU, dropout; logits ``[n, labels]``. Gray is repeated thrice."""
+    """Return a backbone, average pooling, dense 128 and 32 with ReLU, dropout.
+
+    Logits ``[n, labels]``. Gray is repeated thrice.
+    """
     make, prepare = BACKBONES[backbone]
     inputs = keras.Input((image.height, image.width, image.channels), name="rescaled")
     colour = inputs if image.channels == 3 else layers.Concatenate(name="colour")([inputs] * 3)

@@ -49,7 +49,10 @@ def fer2013_cnn(image: ImageSpec, labels: int, dropout: float, l2: float) -> ker
 def _conv(
     x: keras.KerasTensor, filters: int, l2: float, name: str, *, pool: bool = False
 ) -> keras.KerasTensor:
-    """Convolution, batch norm, ReLU; a pooling goes before the norm, where it saves the most memory traffic."""
+    """Convolution, batch norm, ReLU.
+
+    A pooling goes before the norm, where it saves the most memory traffic.
+    """
     x = layers.Conv2D(
         filters,
         3,

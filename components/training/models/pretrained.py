@@ -65,7 +65,10 @@ def load_pretrained(
 
 
 def _fetched(uri: str, scratch: Path) -> Path:
-    """Return a local file with the content at ``uri``; with the ending that tells Keras its layout."""
+    """Return a local file with the content at ``uri``.
+
+    With the ending that tells Keras its layout.
+    """
     if "://" not in uri:
         path = Path(uri).expanduser()
         if not path.is_file():
@@ -86,7 +89,10 @@ def _fetched(uri: str, scratch: Path) -> Path:
 
 
 def _downloaded(architecture: str, keras_home: Path) -> Path:
-    """ImageNet weights by Keras's own download into its home, which is the step's scratch folder; Keras checks them its own way."""
+    """ImageNet weights by Keras's own download into its home, which is the step's scratch folder.
+
+    Keras checks them its own way.
+    """
     make, _ = BACKBONES[architecture]
     try:
         make(include_top=False, weights=IMAGENET)

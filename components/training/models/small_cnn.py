@@ -1,4 +1,7 @@
-"""A small CNN: four convolutions with batch norm and global average pooling. The embedded default."""
+"""A small CNN: four convolutions with batch norm and global average pooling.
+
+The embedded default.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a sweep varies: ranges of the training policy's fields, in words and as values. Needs neither Keras nor Optuna."""
+"""What a sweep varies: ranges of the training policy's fields, in words and as values.
+
+Needs neither Keras nor Optuna.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +38,7 @@ class Range:
 
     @property
     def logarithmic(self) -> bool:
+        """Whether values are drawn evenly on a logarithmic scale."""
         return not self.choices and self.low > 0 and self.high / self.low >= LOGARITHMIC_FROM
 
 
@@ -87,7 +91,10 @@ def range_of(text: str, preset: Preset) -> Range:
 
 
 def varied(preset: Preset, values: dict[Range, Value]) -> Preset:
-    """Return the preset with these values in its training policy. Raises InputError where it refuses one."""
+    """Return the preset with these values in its training policy.
+
+    Raises InputError where it refuses one.
+    """
     policy = copy.deepcopy(plain(preset.training))
     for each, value in values.items():
         place = policy

@@ -1,4 +1,6 @@
-"""A sweep: many trainings of one preset with varied fields, judged on its held-out rows; hopeless ones end early.
+"""A sweep: many trainings of one preset with varied fields, judged on its held-out rows.
+
+Hopeless ones end early.
 
 Optuna chooses (tree-structured Parzen estimator, Bergstra et al. 2011) and prunes (worse than the
 median of the others at the same epoch). The study is a SQLite file; each trial also has the
@@ -97,7 +99,10 @@ def values_of(trial: FrozenTrial, ranges: Sequence[Range]) -> dict[Range, Value]
 
 
 def _study(asked: Sweep, inputs: Inputs) -> optuna.Study:
-    """Return the folder's study, new or continued; a trial that a kill left unfinished comes first."""
+    """Return the folder's study, new or continued.
+
+    A trial that a kill left unfinished comes first.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     asked.folder.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
@@ -122,7 +127,10 @@ def _study(asked: Sweep, inputs: Inputs) -> optuna.Study:
 
 
 def _run(study: optuna.Study, asked: Sweep, inputs: Inputs, data: Data, scratch: Path) -> None:
-    """One trial. What interrupts it leaves it unfinished, so that the next sweep goes on with it."""
+    """One trial.
+
+    What interrupts it leaves it unfinished, so that the next sweep goes on with it.
+    """
     trial = study.ask()
     try:
         study.tell(trial, _score(trial, asked, inputs, data, scratch))

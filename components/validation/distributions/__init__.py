@@ -1,1 +1,4 @@
-"""Distributions: columns in; statistics, anomalies, drift and skew out (TensorFlow Data Validation)."""
+"""Distributions: columns in.
+
+Statistics, anomalies, drift and skew out (TensorFlow Data Validation).
+"""

@@ -35,7 +35,10 @@ _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
 @dataclass(frozen=True)
 class Distance:
-    """Of one column. ``bound``: of the preset; None where the column is only told: any size is brought to the model's own."""
+    """Of one column. ``bound``: of the preset.
+
+    None where the column is only told: any size is brought to the model's own.
+    """
 
     column: str
     measure: str
@@ -44,6 +47,7 @@ class Distance:
 
     @property
     def drifted(self) -> bool:
+        """Whether it is beyond its bound."""
         return self.bound is not None and self.distance > self.bound
 
 
@@ -74,7 +78,10 @@ def since(text: str, now: datetime) -> datetime:
 def served_rows(
     store: Store, model_name: str, version: str, start: datetime, end: datetime
 ) -> Iterator[ServedRow]:
-    """Yield what a version answered from ``start`` on. Raises ContractError for a line that is no `ServedRow`."""
+    """Yield what a version answered from ``start`` on.
+
+    Raises ContractError for a line that is no `ServedRow`.
+    """
     for day in range((end.date() - start.date()).days + 1):
         for key in store.list(
             keys.served(model_name, (start.date() + timedelta(days=day)).isoformat())
@@ -126,7 +133,9 @@ def table(found: Iterable[Distance]) -> str:
 
 
 def main(argv: Sequence[str], load: Callable[[str], ModuleType], now: datetime) -> int:
-    """Compare, print, and leave a `DriftRecord` in the store. Exit code 0: within the bounds; 3: drifted.
+    """Compare, print, and leave a `DriftRecord` in the store. Exit code 0: within the bounds.
+
+    3: drifted.
 
     Args:
         load: imports a module of this package that needs TensorFlow Data Validation.

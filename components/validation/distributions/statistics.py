@@ -161,7 +161,10 @@ def class_drift(
     labels: tuple[str, ...],
     enough: int,
 ) -> dict[str, dict[str, float]]:
-    """Per label, the distance of each measure of its training rows to the earlier ones; labels with ``enough`` rows in both."""
+    """Per label, the distance of each measure of its training rows to the earlier ones.
+
+    Labels with ``enough`` rows in both.
+    """
     found = {}
     known = {
         dataset.name for dataset in earlier.datasets

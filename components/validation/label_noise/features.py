@@ -23,7 +23,10 @@ FAINT_EDGE = 4.0
 
 
 def features(pixels: Pixels) -> Features:
-    """Features float32 ``[n, COUNT]`` of uint8 gray pixels ``[n, SIDE, SIDE]``; a few hundred pictures at a time stay in cache."""
+    """Features float32 ``[n, COUNT]`` of uint8 gray pixels ``[n, SIDE, SIDE]``.
+
+    A few hundred pictures at a time stay in cache.
+    """
     levels = pixels.astype(np.float32)
     half = _halved(levels)
     return np.hstack([_edges(levels, CELLS), _edges(half, HALF_CELLS), _evened(_halved(half))])

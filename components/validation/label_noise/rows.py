@@ -31,7 +31,10 @@ def usable(folder: Path, snapshot: Snapshot, splits: Sequence[str], labels: Sequ
 
 
 def sample(rows: Rows, at_most: int, seed: str) -> Rows:
-    """``rows``, or as many of them as ``at_most`` drawn without replacement; ``seed`` (hex digits) decides which. In order."""
+    """``rows``, or as many of them as ``at_most`` drawn without replacement.
+
+    ``seed`` (hex digits) decides which. In order.
+    """
     if len(rows) <= at_most:
         return rows
     return np.sort(np.random.default_rng(int(seed[:16], 16)).choice(rows, at_most, replace=False))

@@ -44,7 +44,10 @@ class RowRule:
 
 
 def row_rules(preset: Preset, marked_rows: int) -> tuple[RowRule, ...]:
-    """Every rule for a preset's examples. ``marked_rows`` is how many the completion marker counts."""
+    """Every rule for a preset's examples.
+
+    ``marked_rows`` is how many the completion marker counts.
+    """
     return (
         *_contract(preset, marked_rows),
         *_identity(preset),

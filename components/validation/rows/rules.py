@@ -53,7 +53,10 @@ def judge_artifact(
 def judge(
     judged: Tables, preset: Preset, marked_rows: int, data_docs: Path | None = None
 ) -> tuple[Rule, ...]:
-    """Judge every row rule, in order; with ``data_docs``, also write Great Expectations' own account of them there."""
+    """Judge every row rule, in order.
+
+    With ``data_docs``, also write Great Expectations' own account of them there.
+    """
     rules = row_rules(preset, marked_rows)
     context = _context()
     source = context.data_sources.add_pandas("artifact")
@@ -87,7 +90,10 @@ def judge(
 
 
 def severity(rule: str, preset: Preset) -> Severity:
-    """Return what a failure counts for. Copies of test rows that the preset itself keeps in training are told, no more."""
+    """Return what a failure counts for.
+
+    Copies of test rows that the preset itself keeps in training are told, no more.
+    """
     kept = (
         rule == "split leakage"
         and preset.data.test_twins == "keep"
@@ -139,7 +145,10 @@ def _rule(rule: RowRule, counts_for: Severity, outcome: Any) -> Rule:
 
 
 def _culprits(result: Result) -> list[str]:
-    """Names of the rows that break a rule, where their table has names; else their values, each once."""
+    """Names of the rows that break a rule, where their table has names.
+
+    Else their values, each once.
+    """
     rows = [row for row in result.get("partial_unexpected_index_list", []) if isinstance(row, dict)]
     if rows:
         return [

@@ -58,7 +58,10 @@ class Tables:
 
 
 def describe_columns(folder: Path, snapshot: Snapshot) -> list[str]:
-    """``name: type`` of every column that all files have, sorted. Raises ContractError as `read` does."""
+    """``name: type`` of every column that all files have, sorted.
+
+    Raises ContractError as `read` does.
+    """
     described = [
         {f"{field.name}: {_kind(field.type)}" for field in _open(folder / shard).schema_arrow}
         for shard in snapshot.shards
@@ -140,7 +143,10 @@ def _soft_label_faults(part: pa.Table, labels: int) -> pd.Series:
 def derive(
     examples: pd.DataFrame, described: list[str], snapshot: Snapshot, preset: Preset
 ) -> Tables:
-    """Count, group and compare: every table that rules see, from rows and marker. No rows give empty tables, not errors."""
+    """Count, group and compare: every table that rules see, from rows and marker.
+
+    No rows give empty tables, not errors.
+    """
     complete = examples.reindex(columns=[*COLUMNS, "soft_label_faults"])
     for name in WORDS:
         complete[name] = complete[name].astype(object).where(complete[name].notna(), ABSENT)

@@ -87,7 +87,9 @@ class Prepared:
 def status(
     model: Model = "", namespace: Namespace = "emotion", context: Context = "", store: Store = ""
 ) -> None:
-    """Show where the traffic is, and what each step measured; with --store also what the registry in it wants.
+    """Show where the traffic is, and what each step measured.
+
+    With --store also what the registry in it wants.
 
     [dim]Examples:[/]
       emotion rollout status fer2013-cnn --context my-cluster
@@ -114,7 +116,9 @@ def start(
     profile: Profile = "",
     ca_file: CaFile = None,
 ) -> None:
-    """Bring the registry's champion to the traffic, from a pod of the cluster; print its steps until it serves.
+    """Bring the registry's champion to the traffic, from a pod of the cluster.
+
+    Print its steps until it serves.
 
     The deploy step does so for what the gate blesses. After `emotion models approve`, `promote` or
     `rollback` the champion is another than what serves, until this is run: by the same steps, and
@@ -218,7 +222,10 @@ def abort(
 
 
 def start_task(preset: Preset, store: str, serving_image: str = "") -> Task:
-    """Return what brings a preset's champion to the traffic. Raises InputError where a cluster can't reach the store."""
+    """Return what brings a preset's champion to the traffic.
+
+    Raises InputError where a cluster can't reach the store.
+    """
     from pipelines.cluster import rollouts  # kfp takes seconds to import
 
     return rollouts.start(with_policy(preset), store, serving_image)

@@ -289,7 +289,9 @@ def _cluster(preset: Preset, data: list[str] | None, store: str, gpu: bool | Non
 
 
 def _look_at_cluster(cluster: Cluster, namespace: str, service_account: str) -> None:
-    """Refuse what the cluster lacks, and warn of tasks that fit on no node; what can't be seen from here is said.
+    """Refuse what the cluster lacks, and warn of tasks that fit on no node.
+
+    What can't be seen from here is said.
 
     Raises:
         InputError: the namespace, the service account or a claim isn't there.

@@ -170,7 +170,10 @@ def rollback(
     profile: Profile = "",
     ca_file: CaFile = None,
 ) -> None:
-    """Make the previous champion champion again. The gate can't bring the withdrawn version back, a person can."""
+    """Make the previous champion champion again.
+
+    The gate can't bring the withdrawn version back, a person can.
+    """
     found = _registry(store, model)
     previous = found.pointers().previous
     place = Place(registry, host=host, auth=auth, profile=profile, ca_file=ca_file)

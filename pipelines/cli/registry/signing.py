@@ -25,7 +25,10 @@ def sign(
     store: Store = "store",
     model: Model = "",
 ) -> None:
-    """Sign a version. The public key that is printed goes into the preset (serving.public_key): then only signed versions serve.
+    """Sign a version.
+
+    The public key that is printed goes into the preset (serving.public_key): then only signed
+    versions serve.
 
     [dim]Example:[/]
       emotion models sign 0123456789ab --key signing.pem

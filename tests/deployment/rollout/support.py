@@ -51,7 +51,10 @@ class Clock:
 
 @dataclass
 class Answers:
-    """How a version answers golden requests. `fails_at`, `slow_at`: from which percentage of the traffic on."""
+    """How a version answers golden requests.
+
+    `fails_at`, `slow_at`: from which percentage of the traffic on.
+    """
 
     wrong: str = ""
     fails_at: int = 1000
@@ -198,7 +201,10 @@ class World:
         return pointer.version if pointer else None
 
     def promote(self, version: str, *, by_hand: bool = False) -> None:
-        """Make it champion, as the deploy step or a person does; what was withdrawn only a person can."""
+        """Make it champion, as the deploy step or a person does.
+
+        What was withdrawn only a person can.
+        """
         self.store.write(f"{keys.version(self.name, version)}/model.json", b"{}")
 
         def crowned(now: Pointers) -> Pointers:

@@ -92,7 +92,10 @@ def test_a_bad_first_version_is_stopped(mode, name):
 
 
 def test_stale_ready_is_never_believed(world):
-    """The fake says Ready=True with a high observedGeneration all the time; the new pods take a while."""
+    """The fake says Ready=True with a high observedGeneration all the time.
+
+    The new pods take a while.
+    """
     world.kserve.behaviours[NEW] = Behaviour(ready_after=50.0)
     began = world.clock.time
     assert world.deploy(NEW).outcome == "serving"

@@ -196,7 +196,10 @@ def test_one_broken_object_in_a_versions_folder_moves_no_traffic(
 
 
 def states(answers, lag, dies_after=None):
-    """Every state that the driver writes on the way, and how it ended; with ``dies_after`` it dies there, and another one goes on."""
+    """Every state that the driver writes on the way, and how it ended.
+
+    With ``dies_after`` it dies there, and another one goes on.
+    """
     world = World()
     world.kserve.gateway_lag = lag
     world.deploy(OLD)

@@ -25,7 +25,10 @@ EXPECTED = [1.0] + [0.0] * (len(LABELS) - 1)
 
 @contextmanager
 def predictor(version, *, change=0.0, status=200, body=None, users=0):
-    """Answers `EXPECTED` plus ``change``; counts its answers, ``users`` more at each look at the counters."""
+    """Answers `EXPECTED` plus ``change``.
+
+    Counts its answers, ``users`` more at each look at the counters.
+    """
     counted = {"n": 0, "looks": 0}
 
     class Handler(Answering):
@@ -165,7 +168,10 @@ def test_samples_add_up():
 
 
 def test_a_probe_ends_where_nothing_answers(model, rollout):
-    """Each unanswered request may take its whole timeout; the driver looks at its deadline after the first."""
+    """Each unanswered request may take its whole timeout.
+
+    The driver looks at its deadline after the first.
+    """
     golden = golden_of(model)
     with predictor(golden.version) as address:
         gone = address

@@ -371,7 +371,10 @@ def test_resolve_loads_no_heavy_library() -> None:
 
 
 class TestWorkflows:
-    """Kubeflow Pipelines gives each workflow an id; a cloned or resubmitted run has the name of another workflow's."""
+    """Kubeflow Pipelines gives each workflow an id.
+
+    A cloned or resubmitted run has the name of another workflow's.
+    """
 
     JOB, CLONE = "0b5f8a3e-5d43-4c1f-9a55-1e2d3c4b5a69", "77aa8a3e-5d43-4c1f-9a55-1e2d3c4b5a69"
 

@@ -1,4 +1,7 @@
-"""The facts of FER2013, found by other means, found again. Skips where the archive isn't on this machine."""
+"""The facts of FER2013, found by other means, found again.
+
+Skips where the archive isn't on this machine.
+"""
 
 from __future__ import annotations
 

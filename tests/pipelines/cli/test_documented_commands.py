@@ -60,7 +60,10 @@ def read(words: list[str]) -> Any:
 
 
 def complaint(line: str, *, whole: bool) -> str:
-    """What is wrong with a shown command; empty where nothing is. One in a sentence may leave out what it needs."""
+    """What is wrong with a shown command; empty where nothing is.
+
+    One in a sentence may leave out what it needs.
+    """
     words = words_of(line)
     try:
         context = read(words)

@@ -89,7 +89,10 @@ class Printed:
             self.console.print(hints.complete_all(str(error)), markup=False, soft_wrap=True)
 
     def hints(self, *unsettled: tuple[str, str]) -> list[str]:
-        """Those printed so far, in their order; ``unsettled`` are texts that differ from run to run, and their names."""
+        """Those printed so far, in their order.
+
+        ``unsettled`` are texts that differ from run to run, and their names.
+        """
         text = self.console.file.getvalue()  # type: ignore[attr-defined]
         found = [
             next(filter(None, groups))

@@ -62,7 +62,9 @@ class Refused(Exception):
 
 
 class KfpServer:
-    """Its state; ``before`` is called with method and path ahead of every request, and may wait, refuse or kill.
+    """Its state.
+
+    ``before`` is called with method and path ahead of every request, and may wait, refuse or kill.
 
     Attributes:
         requests: method and path of each. authorized: says of the headers whether they name

@@ -104,7 +104,10 @@ class RecordedRun:
         driver: Attempt | None = None,
         message: str = "",
     ) -> RecordedRun:
-        """Add a step: its driver, then its attempts; without any it succeeds at once. ``message`` is the Retry node's."""
+        """Add a step: its driver, then its attempts; without any it succeeds at once.
+
+        ``message`` is the Retry node's.
+        """
         group = self._group(GROUPS[name])
         self._driver(group, name, "system-container-driver", driver or Attempt(seconds=10))
         if driver is not None and driver.phase != "Succeeded":
@@ -232,7 +235,10 @@ class RecordedRun:
     def _add(
         self, name: str, kind: str, phase: str, template: str, message: str, seconds: int | None
     ) -> None:
-        """Add a node (initializeNode in workflow/controller/operator.go). A pod that ended archived its log."""
+        """Add a node (initializeNode in workflow/controller/operator.go).
+
+        A pod that ended archived its log.
+        """
         boundary = name.rpartition(".")[0]
         if name.rpartition(".")[2].startswith("onExit"):
             boundary = boundary.rpartition(".")[0]

@@ -1,4 +1,7 @@
-"""What a run names is looked for with the real Kubernetes client; what can't be seen is told as unchecked, never as missing."""
+"""What a run names is looked for with the real Kubernetes client.
+
+What can't be seen is told as unchecked, never as missing.
+"""
 
 from __future__ import annotations
 

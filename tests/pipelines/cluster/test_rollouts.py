@@ -64,7 +64,10 @@ class World:
     console: Console
 
     def command(self, *arguments: str) -> int:
-        """Run a command with the store, the registry of images and Kubeflow named; its exit code."""
+        """Run a command with the store, the registry of images and Kubeflow named.
+
+        Its exit code.
+        """
         return int(
             emotion(
                 *arguments,

@@ -377,7 +377,10 @@ class TestPendingPods:
 
 
 class TestAnArchivedRun:
-    """Moved to the archive of runs, its workflow removed from the cluster, and its pods with it; what the server stored stays."""
+    """Moved to the archive of runs, its workflow removed from the cluster, and its pods with it.
+
+    What the server stored stays.
+    """
 
     def test_status_and_logs(self, server: KfpServer, printed: Callable[..., str]) -> None:
         recorded = (

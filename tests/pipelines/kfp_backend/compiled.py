@@ -92,7 +92,10 @@ def dependencies(task: Json) -> set[str]:
 
 
 def in_order(tasks: dict[str, Json]) -> list[str]:
-    """Names of the tasks, each after those that it depends on; by name where nothing orders them."""
+    """Names of the tasks, each after those that it depends on.
+
+    By name where nothing orders them.
+    """
     done: list[str] = []
     left = sorted(tasks)
     while left:

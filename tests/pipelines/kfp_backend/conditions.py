@@ -28,7 +28,10 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def holds(condition: str, parameters: Mapping[str, Any]) -> bool:
-    """Evaluate a condition. Raises BackendError where CEL would end in an error, and the driver's pod with it."""
+    """Evaluate a condition.
+
+    Raises BackendError where CEL would end in an error, and the driver's pod with it.
+    """
     reader = _Reader(_tokens(condition), parameters, condition)
     result = reader.either()
     if reader.tokens:

@@ -73,7 +73,10 @@ class Finished:
 
 
 def resolve_inputs(name: str, task: Json, component: Json, dag: Dag, run: RunFacts) -> Json:
-    """The inputs of an executor input: ``parameterValues`` and ``artifacts``. Raises BackendError."""
+    """The inputs of an executor input: ``parameterValues`` and ``artifacts``.
+
+    Raises BackendError.
+    """
     unsupported = [key for key in UNSUPPORTED_TASK_FIELDS if key in task]
     if unsupported:
         raise BackendError(f"{name} has {unsupported[0]}, which isn't covered here")
@@ -132,7 +135,10 @@ def _parameter(name: str, key: str, spec: Json, task: Json, dag: Dag, run: RunFa
 
 
 def _constant(value: Any, task_name: str, dag: Dag, run: RunFacts) -> Any:
-    """Replace a placeholder that is the whole of a constant; inside a longer one all but the workspace's stay as they are."""
+    """Replace a placeholder that is the whole of a constant.
+
+    Inside a longer one all but the workspace's stay as they are.
+    """
     if isinstance(value, str) and WORKSPACE in value:
         return value.replace(WORKSPACE, "/kfp-workspace")
     return (
@@ -151,7 +157,10 @@ def _constant(value: Any, task_name: str, dag: Dag, run: RunFacts) -> Any:
 
 
 def final_status(task: Json, dag: Dag, run: RunFacts) -> Json:
-    """What an exit task hears of the task that it waits for. Message and code of an error are never filled."""
+    """What an exit task hears of the task that it waits for.
+
+    Message and code of an error are never filled.
+    """
     if not task.get("dependentTasks"):
         raise BackendError("an exit task has no dependent tasks")
     producer = task["dependentTasks"][0]
@@ -179,7 +188,10 @@ def _artifact(key: str, spec: Json, dag: Dag) -> Json:
 
 
 def _checked(key: str, value: Any, kind: str) -> Any:
-    """A value of the declared type; anything becomes text where text is declared, and nothing else is converted."""
+    """A value of the declared type.
+
+    Anything becomes text where text is declared, and nothing else is converted.
+    """
     if kind == "STRING":
         return value if isinstance(value, str) else as_text(value)
     if kind not in _KINDS:

@@ -76,7 +76,9 @@ def prepare_outputs(executor_input: Json, root: Path) -> None:
 
 
 def collect_outputs(executor_input: Json, component: Json, root: Path) -> tuple[Json, Json]:
-    """Output parameters and artifacts of a task that ended well. Raises BackendError where a parameter wasn't written.
+    """Output parameters and artifacts of a task that ended well.
+
+    Raises BackendError where a parameter wasn't written.
 
     What the program itself put into its executor output comes first. An artifact may be missing: a
     warning, no failure.
@@ -119,7 +121,10 @@ def _typed(name: str, text: str, kind: str) -> Any:
 
 
 def _rooted(executor_input: Json, root: Path) -> Json:
-    """The executor input with the files' paths below the root. Addresses of artifacts stay: programs take paths from arguments."""
+    """The executor input with the files' paths below the root.
+
+    Addresses of artifacts stay: programs take paths from arguments.
+    """
     if root == Path("/"):
         return executor_input
     outputs = executor_input["outputs"]

@@ -54,7 +54,10 @@ class Refused(Exception):
 
 
 def check_parameters(definitions: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
-    """Refuse parameters of a run or a recurring run that the pipeline doesn't take. Types aren't converted. Raises Refused."""
+    """Refuse parameters of a run or a recurring run that the pipeline doesn't take.
+
+    Types aren't converted. Raises Refused.
+    """
     for name, definition in definitions.items():
         if name not in parameters:
             if not definition.get("isOptional") and "defaultValue" not in definition:
@@ -100,7 +103,10 @@ class Cron:
 
     @classmethod
     def read(cls, text: str) -> Cron:
-        """Raises Refused. Of the descriptors (``@daily``) the library knows more than this reads."""
+        """Raises Refused.
+
+        Of the descriptors (``@daily``) the library knows more than this reads.
+        """
         parts = ["0", "0", "0", "*", "*", "*"] if text in ("@daily", "@midnight") else text.split()
         if not 5 <= len(parts) <= 6:
             raise Refused(
@@ -113,7 +119,9 @@ class Cron:
         return cls(fields, any(part.startswith(("*", "?")) for part in (parts[3], parts[5])))
 
     def next(self, after: datetime, zone: ZoneInfo) -> datetime | None:
-        """The first time later than ``after``, hour by hour as the hours really pass; None where five years hold none.
+        """The first time later than ``after``, hour by hour as the hours really pass.
+
+        None where five years hold none.
 
         An hour that the zone skips in spring has no run, one that it repeats in autumn has two.
         Zones that shift by part of an hour aren't covered.
@@ -187,7 +195,9 @@ class Schedule:
     index: int = 0
 
     def fire(self, now: datetime, active: int, zone: ZoneInfo) -> tuple[str, datetime] | None:
-        """The workflow that is due now, by name and scheduled time; None where none is, or too many of this schedule run.
+        """The workflow that is due now, by name and scheduled time.
+
+        None where none is, or too many of this schedule run.
 
         The controller makes one at a time and comes again (syncHandler), so several may be due
         where it catches up.
@@ -228,7 +238,10 @@ def workflow_name(schedule: str, index: int) -> str:
 
 
 def facts_of(run_id: str, workflow: str, scheduled_at: datetime, now: datetime) -> RunFacts:
-    """What a recurring run's drivers know of it. Its display name is empty: the schedule was compiled without one."""
+    """What a recurring run's drivers know of it.
+
+    Its display name is empty: the schedule was compiled without one.
+    """
     return RunFacts(run_id, workflow, "", _stamp(now), _stamp(scheduled_at))
 
 

@@ -115,7 +115,10 @@ class Backend:
 
 
 def default_parameters(compiled: Compiled) -> Json:
-    """Defaults of the run's parameters; null for an optional one without (argocompiler/argo.go, Compile)."""
+    """Defaults of the run's parameters.
+
+    Null for an optional one without (argocompiler/argo.go, Compile).
+    """
     known = compiled.parameters
     return {
         name: spec.get("defaultValue")

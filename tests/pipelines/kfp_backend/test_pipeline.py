@@ -50,7 +50,10 @@ def facts(run_id: str) -> RunFacts:
 
 
 def backend(folder: Path, words: Mapping[str, Mapping[str, str]], failing: str = "") -> Backend:
-    """Steps leave the given words; resolve answers as ours does, with the run's own id as its name."""
+    """Steps leave the given words.
+
+    resolve answers as ours does, with the run's own id as its name.
+    """
 
     def step(container: Container) -> int:
         answer = dict(words.get(container.task, {}))

@@ -1,4 +1,7 @@
-"""What the toy pipeline's steps do. Each leaves a line in ``folder/ran``; files named break-STEP and wait-STEP steer them."""
+"""What the toy pipeline's steps do. Each leaves a line in ``folder/ran``.
+
+Files named break-STEP and wait-STEP steer them.
+"""
 
 from __future__ import annotations
 

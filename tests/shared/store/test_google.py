@@ -1,4 +1,7 @@
-"""The gs:// store against the public emulator, which knows no preconditions; `test_bucket_stores` has a server that does."""
+"""The gs:// store against the public emulator, which knows no preconditions.
+
+`test_bucket_stores` has a server that does.
+"""
 
 from __future__ import annotations
 

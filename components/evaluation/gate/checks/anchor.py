@@ -1,4 +1,6 @@
-"""The anchor: the best model ever. A champion may drift below it by no more than twice the margin, over any number of nights.
+"""The anchor: the best model ever.
+
+A champion may drift below it by no more than twice the margin, over any number of nights.
 
 The test is that of non-inferiority, at the level that this look may spend. At a fixed level it
 would not hold: where many challengers in a row are a little worse, each night is another chance of
@@ -18,6 +20,7 @@ from components.shared.findings import Check
 
 
 def anchor(case: Case) -> Iterator[Check]:
+    """Yield the check against the anchor, where there is one beside the champion."""
     if "anchor" in case.versions and "champion" in case.versions:
         yield compared(
             case, "anchor", 2 * case.policy.margin, spent(case.policy.alpha, case.look), "anchor"

@@ -9,6 +9,7 @@ from components.shared.findings import Check
 
 
 def first_model(case: Case) -> Iterator[Check]:
+    """Yield the check that there is a champion to beat, or that the policy needs none."""
     if "champion" in case.versions:
         return
     asks = case.policy.first_model == "ask"

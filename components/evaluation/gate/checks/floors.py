@@ -21,6 +21,7 @@ from components.shared.text import percent
 
 
 def floors(case: Case) -> Iterator[Check]:
+    """Yield the checks of absolute figures."""
     tested, policy = case.tested, case.policy
     rows, right = len(tested), int(tested.right("challenger").sum())
     low, high = clopper_pearson(right, rows, policy.alpha)

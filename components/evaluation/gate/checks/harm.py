@@ -38,6 +38,7 @@ class _Test:
 
 
 def harm(case: Case) -> Iterator[Check]:
+    """Yield the checks for significant harm."""
     if "champion" not in case.versions:
         return
     tests = [*_classes(case), *_slices(case), *_whole(case)]

@@ -14,6 +14,7 @@ from components.shared.findings import Check
 
 
 def integrity(case: Case) -> Iterator[Check]:
+    """Yield the check that every figure is finite."""
     broken = [*_of_predictions(case), *_not_finite(case.serving, "serving check")]
     shown = ", ".join(broken[:5]) + (" and others" if len(broken) > 5 else "")
     sentence = (

@@ -17,7 +17,10 @@ from components.shared.text import percent
 
 
 def resolution(case: Case) -> Resolution | None:
-    """Return what the test rows can resolve at the observed share of discordant rows; None without champion or test rows."""
+    """Return what the test rows can resolve at the observed share of discordant rows.
+
+    None without champion or test rows.
+    """
     if case.test is None or "champion" not in case.versions:
         return None
     return _resolution(
@@ -26,6 +29,7 @@ def resolution(case: Case) -> Resolution | None:
 
 
 def non_inferiority(case: Case) -> Iterator[Check]:
+    """Yield the check against the champion, where there is one."""
     if "champion" in case.versions:
         yield compared(case, "champion", case.policy.margin, case.policy.alpha, "non-inferiority")
 

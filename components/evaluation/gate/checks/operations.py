@@ -10,6 +10,7 @@ from components.shared.findings.evaluation import Outcome
 
 
 def operations(case: Case) -> Iterator[Check]:
+    """Yield the checks of what the serving check measured."""
     serving, policy = case.serving, case.policy
     # No golden image counts as a failure: nothing shows then that the server answers as evaluated.
     failures = serving.golden_failures if serving.golden_images else 1

@@ -21,13 +21,17 @@ ROUNDING = 1e-9
 
 
 def stops(held_out: Answers | None, margin: float) -> bool:
-    """Whether the challenger is more than ``margin`` below the champion on these rows. False where either is missing."""
+    """Whether the challenger is more than ``margin`` below the champion on these rows.
+
+    False where either is missing.
+    """
     if held_out is None or "champion" not in held_out.probabilities:
         return False
     return held_out.paired("champion").difference < -margin - ROUNDING
 
 
 def prescreen(case: Case) -> Iterator[Check]:
+    """Yield the check on validation rows, where there is a champion."""
     if "champion" not in case.versions:
         return
     margin = case.policy.margin

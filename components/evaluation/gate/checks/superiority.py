@@ -1,4 +1,6 @@
-"""Superiority: needed only to say "better" and to raise the anchor. It blesses nothing and rejects nothing.
+"""Superiority: needed only to say "better" and to raise the anchor.
+
+It blesses nothing and rejects nothing.
 
 McNemar's exact test, two-sided, so that each direction has half of the level and the two claims of
 one look, over the champion and over the anchor, err together with probability at most the level
@@ -16,7 +18,10 @@ from components.shared.findings import Check
 
 
 def shown_better(case: Case, who: str) -> bool:
-    """Whether the challenger is shown to be better than ``who``; False where the test rows weren't scored."""
+    """Whether the challenger is shown to be better than ``who``.
+
+    False where the test rows weren't scored.
+    """
     if case.test is None or who not in case.versions:
         return False
     pair = case.test.paired(who)
@@ -24,6 +29,7 @@ def shown_better(case: Case, who: str) -> bool:
 
 
 def superiority(case: Case) -> Iterator[Check]:
+    """Yield the claims to be better than the champion and the anchor."""
     if "champion" not in case.versions:
         return
     same = case.versions.get("anchor") in (None, case.versions["champion"])

@@ -114,7 +114,10 @@ class ClassFolders:
         votes: Votes | None = None,
         source: str = "",
     ) -> ClassFolders | None:
-        """Return the place's images; archives beside them and linked folders count, so that they are told of. None without images.
+        """Return the place's images.
+
+        Archives beside them and linked folders count, so that they are told of. None without
+        images.
 
         Args:
             objects: every one of the place: rows of
@@ -140,9 +143,11 @@ class ClassFolders:
 
     @property
     def standing(self) -> Standing | None:
+        """See `Layout.standing`."""
         return Standing(self._labels, self._usable_splits)
 
     def check_names(self) -> None:
+        """See `Layout.check_names`."""
         if self._unknown:
             raise self._unknown_classes()
         if not self._usable_splits:
@@ -153,10 +158,12 @@ class ClassFolders:
             )
 
     def check(self) -> None:
+        """See `Layout.check`."""
         self.check_names()
         refuse_hopeless(self.uri, self.standing)
 
     def reading(self, place: Place, scratch: Path) -> Reading:
+        """See `Layout.reading`."""
         return Reading(
             self._rows,
             FileReader(),

@@ -71,6 +71,7 @@ class RowReader:
     table: Table
 
     def contents(self, place: Place, rows: pa.Table, max_bytes: int) -> Iterator[Content]:
+        """See `Reader.contents`."""
         with open(self.table.path, "rb") as stream:
             for start, length in zip(
                 rows["handle"].to_pylist(), rows["size"].to_pylist(), strict=True
@@ -107,13 +108,16 @@ class Fer2013Csv:
         self._source = source
 
     def check_names(self) -> None:
+        """See `Layout.check_names`."""
         if self._votes is None:
             self._labels()
 
     def check(self) -> None:
+        """See `Layout.check`."""
         self.check_names()
 
     def reading(self, place: Place, scratch: Path) -> Reading:
+        """See `Layout.reading`."""
         try:
             path = cast(ObjectPlace, place).fetch(self.entry, scratch)
         except ObjectUnreadable as error:
@@ -253,7 +257,10 @@ def _pixels(text: str, side: int) -> GrayPixels | Refusal:
 
 
 def _next_row(stream: BinaryIO) -> tuple[int, bytes]:
-    """Length and start of the next line that isn't blank; of one that is too long only the start is kept. Nothing at the end."""
+    """Length and start of the next line that isn't blank.
+
+    Of one that is too long only the start is kept. Nothing at the end.
+    """
     while line := stream.readline(MAX_ROW_BYTES):
         length, last = len(line), line
         while not last.endswith(b"\n"):

@@ -48,6 +48,7 @@ class FileReader:
     """See `components.ingestion.sources.layouts.layout.Reader`."""
 
     def contents(self, place: Place, rows: pa.Table, max_bytes: int) -> Iterator[Content]:
+        """See `Reader.contents`."""
         places = {"": cast(ObjectPlace, place)}
         for entry, root in zip(entries_of(rows), rows["root"].to_pylist(), strict=True):
             yield _content(entry, _opened(root, places), max_bytes)

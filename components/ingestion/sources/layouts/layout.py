@@ -114,7 +114,8 @@ class Layout(Protocol):
     voted: bool
 
     @property
-    def standing(self) -> Standing | None: ...
+    def standing(self) -> Standing | None:
+        """What its table stands in, where it has one."""
 
     def check_names(self) -> None:
         """Refuse names that mean nothing. Raises InputError."""

@@ -36,7 +36,10 @@ MAX_TABLE_BYTES = 500_000_000
 
 
 class Row(NamedTuple):
-    """A row, read. ``uri`` is inside its place; ``root`` the URI of that place, or nothing for the manifest's own."""
+    """A row, read. ``uri`` is inside its place.
+
+    ``root`` the URI of that place, or nothing for the manifest's own.
+    """
 
     written: str
     uri: str
@@ -83,9 +86,11 @@ class Manifest:
 
     @property
     def standing(self) -> Standing | None:
+        """See `Layout.standing`."""
         return Standing(self._labels, frozenset(self._usable_splits))
 
     def check_names(self) -> None:
+        """See `Layout.check_names`."""
         if self._unknown:
             raise unknown_classes(
                 f"{self.table.name} in {self.uri} names unknown classes",
@@ -100,6 +105,7 @@ class Manifest:
             )
 
     def check(self) -> None:
+        """See `Layout.check`."""
         self.check_names()
         if not self.objects:
             raise InputError(
@@ -109,6 +115,7 @@ class Manifest:
         refuse_hopeless(self.uri, self.standing)
 
     def reading(self, place: Place, scratch: Path) -> Reading:
+        """See `Layout.reading`."""
         return Reading(
             self._rows,
             FileReader(),

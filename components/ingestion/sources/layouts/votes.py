@@ -143,6 +143,7 @@ class Votes:
 
 
 def is_vote_table(columns: Sequence[str]) -> bool:
+    """Return whether these columns are those of a table of votes."""
     return set(ANSWERS) <= set(columns)
 
 

@@ -82,6 +82,7 @@ class Bucket:
         self.origin = f"{scheme}://{posixpath.join(rest.partition('/')[0], self._root)}"
 
     def entries(self) -> list[Entry]:
+        """See `Place.entries`."""
         if self._single:
             return [
                 _existing(self._objects, self._path, self.uri)._replace(
@@ -98,19 +99,23 @@ class Bucket:
         return found
 
     def lookup(self, names: Iterable[str]) -> dict[str, Entry]:
+        """See `Place.lookup`."""
         wanted = set(names)
         # One listing of what they share costs less than a question per name.
         listed = self._objects.listed(self._full(os.path.commonprefix([*wanted]))) if wanted else ()  # noqa: RUF071
         return {entry.name: entry for entry in map(self._relative, listed) if entry.name in wanted}
 
     def read(self, entry: Entry) -> bytes:
+        """See `Place.read`."""
         return self.head(entry, entry.size)
 
     def head(self, entry: Entry, count: int) -> bytes:
+        """See `Place.head`."""
         whole = entry._replace(name=self._full(entry.name))
         return self._objects.content(whole, 0, min(count, entry.size)) if entry.size else b""
 
     def fetch(self, entry: Entry, folder: Path) -> Path:
+        """See `Place.fetch`."""
         return _download(
             self._objects, entry._replace(name=self._full(entry.name)), folder / "object"
         )
@@ -123,7 +128,10 @@ class Bucket:
 
 
 class RemoteZip(Archive):
-    """A zip in a bucket. Its directory is listed in place; `localized` copies it to this machine before its members are read."""
+    """A zip in a bucket. Its directory is listed in place.
+
+    `localized` copies it to this machine before its members are read.
+    """
 
     def __init__(self, uri: str, objects: Objects, name: str) -> None:
         super().__init__(Path(name), uri, partial(_stream, objects, name, uri))
@@ -135,7 +143,10 @@ class RemoteZip(Archive):
 
 
 class RemoteTar(Tarball):
-    """A tar in a bucket. It is read through once to be listed, and copied to this machine before its members are read."""
+    """A tar in a bucket.
+
+    It is read through once to be listed, and copied to this machine before its members are read.
+    """
 
     def __init__(self, uri: str, objects: Objects, name: str) -> None:
         super().__init__(Path(name), uri, partial(_stream, objects, name, uri))

@@ -29,6 +29,7 @@ class Folder:
         self._real = os.path.realpath(root)
 
     def entries(self) -> list[Entry]:
+        """See `Place.entries`."""
         found: list[Entry] = []
         seen: set[tuple[int, int]] = set()
         waiting = [("", str(self.root))]
@@ -55,6 +56,7 @@ class Folder:
         return found
 
     def lookup(self, names: Iterable[str]) -> dict[str, Entry]:
+        """See `Place.lookup`."""
         inside: dict[str, bool] = {}
         found: dict[str, Entry] = {}
         for name in names:
@@ -76,16 +78,22 @@ class Folder:
         return found
 
     def read(self, entry: Entry) -> bytes:
+        """See `Place.read`."""
         return _read(self.root / entry.name, -1)
 
     def head(self, entry: Entry, count: int) -> bytes:
+        """See `Place.head`."""
         return _read(self.root / entry.name, count)
 
     def fetch(self, entry: Entry, folder: Path) -> Path:
+        """See `Place.fetch`."""
         return self.root / entry.name
 
     def _entry_of(self, prefix: str, item: os.DirEntry[str]) -> Entry | None:
-        """Return the listed object, or None for a folder to walk into. Raises FileNotFoundError for one that has just gone."""
+        """Return the listed object, or None for a folder to walk into.
+
+        Raises FileNotFoundError for one that has just gone.
+        """
         name = prefix + item.name
         if item.is_symlink():
             if not self._is_inside(item.path):
@@ -115,7 +123,10 @@ class Folder:
 
 
 class SingleFile(Folder):
-    """A table as a place with one object, named like the file; what it lists stands in its folder."""
+    """A table as a place with one object, named like the file.
+
+    What it lists stands in its folder.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__(path.parent)
@@ -123,6 +134,7 @@ class SingleFile(Folder):
         self._path = path
 
     def entries(self) -> list[Entry]:
+        """See `Place.entries`."""
         return [self._entry(self._path.name, self._path.stat())]
 
 

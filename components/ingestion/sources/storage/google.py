@@ -1,4 +1,7 @@
-"""Objects in Google Cloud Storage, through its own client. What fails for a passing reason is repeated."""
+"""Objects in Google Cloud Storage, through its own client.
+
+What fails for a passing reason is repeated.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +42,7 @@ class GoogleObjects:
         self._retry = retry or Retry()
 
     def listed(self, prefix: str) -> Iterator[Entry]:
+        """See `Objects.listed`."""
         try:
             for blob in listed(
                 self._bucket, prefix, "name,size,generation", self._retry, f"list {self._uri}"
@@ -48,6 +52,7 @@ class GoogleObjects:
             raise self._problem(error) from error
 
     def found(self, name: str) -> Entry | None:
+        """See `Objects.found`."""
         try:
             blob = self._repeated(lambda: self._bucket.get_blob(name, **ONCE))
         except FAILURES as error:
@@ -55,6 +60,7 @@ class GoogleObjects:
         return _entry(blob) if blob is not None else None
 
     def content(self, entry: Entry, start: int, count: int) -> bytes:
+        """See `Objects.content`."""
         whole = start == 0 and count == entry.size  # then the client also compares checksums
         span = {} if whole else {"start": start, "end": start + count - 1}  # the end is inclusive
         try:

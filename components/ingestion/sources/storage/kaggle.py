@@ -19,7 +19,10 @@ _FIX = "make an API token at kaggle.com/settings, then set KAGGLE_API_TOKEN, or 
 
 
 class Dataset(Folder):
-    """See `components.ingestion.sources.storage.folder.Folder`. A version never changes; when its files came here says nothing."""
+    """See `components.ingestion.sources.storage.folder.Folder`. A version never changes.
+
+    When its files came here says nothing.
+    """
 
     def __init__(self, uri: str, root: Path) -> None:
         super().__init__(root)

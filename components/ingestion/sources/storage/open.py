@@ -34,7 +34,10 @@ def open_place(source: str) -> Place:
 
 
 def open_single(uri: str, claims: Path = CLAIMS) -> ObjectPlace:
-    """Return the place that one path or URI means. Raises as `open_place` does; EnvironmentProblem: a claim isn't mounted here."""
+    """Return the place that one path or URI means. Raises as `open_place` does.
+
+    EnvironmentProblem: a claim isn't mounted here.
+    """
     scheme, remote, _ = uri.partition("://")
     if scheme == "pvc" and remote:
         return open_single(str(claim_folder(uri, claims)))

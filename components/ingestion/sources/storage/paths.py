@@ -34,14 +34,17 @@ def ending_with(suffixes: Iterable[str]) -> str:
 
 
 def is_image(name: str) -> bool:
+    """Return whether a name ends like an image's."""
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
 
 
 def is_archive(name: str) -> bool:
+    """Return whether a name ends like an archive's."""
     return name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
 def is_table(name: str) -> bool:
+    """Return whether a name ends like a table's."""
     return name.lower().endswith(TABLE_SUFFIXES)
 
 

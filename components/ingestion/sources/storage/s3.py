@@ -1,4 +1,7 @@
-"""Objects in S3, or on another server that speaks it (AWS_ENDPOINT_URL), through boto3. What fails for a passing reason is repeated."""
+"""Objects in S3, or on another server that speaks it (AWS_ENDPOINT_URL), through boto3.
+
+What fails for a passing reason is repeated.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,7 @@ class S3Objects:
         self._retry = retry or Retry()
 
     def listed(self, prefix: str) -> Iterator[Entry]:
+        """See `Objects.listed`."""
         try:
             for item in listed(
                 self._client, self._bucket, prefix, self._retry, f"list {self._uri}"
@@ -46,6 +50,7 @@ class S3Objects:
             raise self._problem(error) from error
 
     def found(self, name: str) -> Entry | None:
+        """See `Objects.found`."""
         try:
             head = self._repeated(lambda: self._client.head_object(Bucket=self._bucket, Key=name))
         except ClientError as error:
@@ -57,6 +62,7 @@ class S3Objects:
         return Entry(name, head["ContentLength"], f"etag:{head['ETag']}")
 
     def content(self, entry: Entry, start: int, count: int) -> bytes:
+        """See `Objects.content`."""
         asked = {
             "IfMatch": entry.checksum.removeprefix("etag:"),
             "Range": f"bytes={start}-{start + count - 1}",

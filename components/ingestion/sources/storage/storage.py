@@ -43,7 +43,10 @@ class ObjectGone(ObjectUnreadable):
 
 
 class Place(Protocol):
-    """What the URI of a source, or of several, means: what its layout reads from. Opened once per process."""
+    """What the URI of a source, or of several, means: what its layout reads from.
+
+    Opened once per process.
+    """
 
     uri: str
 
@@ -66,7 +69,9 @@ class ObjectPlace(Place, Protocol):
         """
 
     def lookup(self, names: Iterable[str]) -> dict[str, Entry]:
-        """Return the objects with these names, relative to where a table in this place stands; those that aren't there are missing.
+        """Return the objects with these names, relative to where a table in this place stands.
+
+        Those that aren't there are missing.
 
         Raises as `entries` does.
         """
@@ -75,7 +80,13 @@ class ObjectPlace(Place, Protocol):
         """Return the whole content of an object. Raises ObjectUnreadable, EnvironmentProblem."""
 
     def head(self, entry: Entry, count: int) -> bytes:
-        """At most the first ``count`` bytes of an object. Raises ObjectUnreadable, EnvironmentProblem."""
+        """At most the first ``count`` bytes of an object.
+
+        Raises ObjectUnreadable, EnvironmentProblem.
+        """
 
     def fetch(self, entry: Entry, folder: Path) -> Path:
-        """Return a local file with an object's content: its own, or a copy in ``folder``. Raises as `read` does."""
+        """Return a local file with an object's content: its own, or a copy in ``folder``.
+
+        Raises as `read` does.
+        """

@@ -1,4 +1,6 @@
-"""A tar archive, compressed or not, as a place. Nothing is ever extracted under a name that the archive chose.
+"""A tar archive, compressed or not, as a place.
+
+Nothing is ever extracted under a name that the archive chose.
 
 A tar holds no directory and no checksums of its members, so it is read through once to list it, and
 each member's CRC is taken on the way. Members are then read at their place in the plain tar: a
@@ -68,6 +70,7 @@ class Tarball:
         self._heads: dict[int, bytes] = {}
 
     def entries(self) -> list[Entry]:
+        """See `Place.entries`."""
         found: list[Entry] = []
         try:
             with self._opener() as packed:
@@ -90,15 +93,18 @@ class Tarball:
         return found
 
     def lookup(self, names: Iterable[str]) -> dict[str, Entry]:
+        """See `Place.lookup`."""
         return among(self.entries(), names)
 
     def read(self, entry: Entry) -> bytes:
+        """See `Place.read`."""
         content = self._at(entry, entry.size)
         if len(content) != entry.size or f"crc:{zlib.crc32(content):08x}" != entry.checksum:
             raise ObjectUnreadable("the archive changed after it was listed")
         return content
 
     def head(self, entry: Entry, count: int) -> bytes:
+        """See `Place.head`."""
         return (
             self._heads[entry.handle][:count]
             if entry.handle in self._heads
@@ -106,6 +112,7 @@ class Tarball:
         )
 
     def fetch(self, entry: Entry, folder: Path) -> Path:
+        """See `Place.fetch`."""
         target = folder / f"member-{entry.handle}"
         with open(target, "wb") as sink:
             for offset in range(0, entry.size, _CHUNK):
@@ -184,7 +191,10 @@ class _Plain:
         return chunk
 
     def finish(self) -> None:
-        """Read to the end. Raises EOFError where the block of zeros that ends every tar is missing."""
+        """Read to the end.
+
+        Raises EOFError where the block of zeros that ends every tar is missing.
+        """
         while self.read(_CHUNK):
             pass
         if self._end.strip(b"\0") or len(self._end) < _BLOCK:

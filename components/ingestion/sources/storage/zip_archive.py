@@ -79,7 +79,10 @@ class Archive:
             self._stream.close()
 
     def columns(self) -> pa.Table:
-        """Return the entries as rows of `components.ingestion.sources.layouts.columns.LISTED`. Raises as `entries` does."""
+        """Return the entries as rows of `components.ingestion.sources.layouts.columns.LISTED`.
+
+        Raises as `entries` does.
+        """
         from components.ingestion.sources.storage.zip_directory import members
 
         try:
@@ -92,17 +95,21 @@ class Archive:
             ) from error
 
     def entries(self) -> list[Entry]:
+        """See `Place.entries`."""
         from components.ingestion.sources.layouts.columns import entries_of
 
         return list(entries_of(self.columns()))
 
     def lookup(self, names: Iterable[str]) -> dict[str, Entry]:
+        """See `Place.lookup`."""
         return among(self.entries(), names)
 
     def read(self, entry: Entry) -> bytes:
+        """See `Place.read`."""
         return b"".join(self._chunks(entry))
 
     def head(self, entry: Entry, count: int) -> bytes:
+        """See `Place.head`."""
         content = b""
         for chunk in self._chunks(entry):
             content += chunk
@@ -111,6 +118,7 @@ class Archive:
         return content[:count]
 
     def fetch(self, entry: Entry, folder: Path) -> Path:
+        """See `Place.fetch`."""
         target = folder / f"member-{entry.handle}"
         with open(target, "wb") as sink:
             for chunk in self._chunks(entry):
@@ -198,7 +206,10 @@ def _unpacker(
 
 
 def among(entries: Iterable[Entry], names: Iterable[str]) -> dict[str, Entry]:
-    """Those of the names that stand among the entries; of a name that stands there twice the first counts."""
+    """Those of the names that stand among the entries.
+
+    Of a name that stands there twice the first counts.
+    """
     wanted = set(names)
     found: dict[str, Entry] = {}
     for entry in entries:

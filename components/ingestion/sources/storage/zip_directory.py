@@ -33,7 +33,10 @@ _REGULAR, _SYMLINK = 0x8, 0xA  # S_IFREG and S_IFLNK, without their twelve lower
 
 
 def members(stream: BinaryIO) -> pa.Table:
-    """Every file of an archive: rows of `LISTED`, ``handle`` the place of its local header. Raises zipfile.BadZipFile."""
+    """Every file of an archive: rows of `LISTED`, ``handle`` the place of its local header.
+
+    Raises zipfile.BadZipFile.
+    """
     shift, data = _directory(stream)
     raw = np.frombuffer(data, np.uint8)
     places = _places(data, raw)
@@ -132,7 +135,10 @@ def _checksums(crc: npt.NDArray[np.uint32]) -> pa.Array:
 
 
 def _directory(stream: BinaryIO) -> tuple[int, bytes]:
-    """How far offsets are off, since something may stand before the archive; and the directory's bytes."""
+    """How far offsets are off, since something may stand before the archive.
+
+    And the directory's bytes.
+    """
     size = stream.seek(0, os.SEEK_END)
     start = max(0, size - _END.size - _MAX_COMMENT)
     stream.seek(start)

@@ -48,7 +48,10 @@ def class_balance(
 
 
 def differences(title: str, changes: Sequence[Change]) -> Markup:
-    """Challenger minus champion with its interval, one row per class or slice; right of the line the challenger does better."""
+    """Challenger minus champion with its interval, one row per class or slice.
+
+    Right of the line the challenger does better.
+    """
     names = min(220.0, 7 * max(len(in_words(change)) for change in changes) + 14)
     ends = [abs(end) for change in changes for end in (change.difference, *change.interval)]
     reach = max(0.02, *ends) * 1.06

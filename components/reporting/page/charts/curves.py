@@ -76,7 +76,9 @@ def _best(plot: Plot, epoch: int, value: float, *, rising: bool) -> list[Markup]
 
 
 def reliability(models: Models) -> Markup:
-    """How often answers of a confidence are right; on the diagonal the two agree (Guo et al. 2017, section 2).
+    """How often answers of a confidence are right.
+
+    On the diagonal the two agree (Guo et al. 2017, section 2).
 
     A mark's area follows the share of the answers that it stands for.
     """
@@ -119,7 +121,10 @@ def roc(label: str, models: Sequence[tuple[str, Curve]]) -> Markup:
 
 
 def precision_recall(label: str, models: Sequence[tuple[str, Curve]], rows: int) -> Markup:
-    """Return the precision-recall curve of one class against the rest, small; the dashed line answers this class always."""
+    """Return the precision-recall curve of one class against the rest, small.
+
+    The dashed line answers this class always.
+    """
     plot = _small(f"Precision and recall of {label}")
     curves = [
         plot.curve(zip(curve.recall, curve.precision, strict=True), who) for who, curve in models

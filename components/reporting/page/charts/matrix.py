@@ -13,7 +13,10 @@ LEFT, TOP = 78.0, 44.0
 
 
 def confusion_matrix(who: str, labels: Sequence[str], counts: Sequence[Sequence[int]]) -> Markup:
-    """Rows are true labels, columns what ``who`` said; shade and the second figure are shares of the row."""
+    """Rows are true labels, columns what ``who`` said.
+
+    Shade and the second figure are shares of the row.
+    """
     if len(counts) != len(labels) or any(len(row) != len(labels) for row in counts):
         raise ValueError(f"{len(labels)} labels, but a matrix of {len(counts)} rows")
     shapes = [text(LEFT + CELL_WIDTH * len(labels) / 2, 12, f"{who} said", "middle label")]

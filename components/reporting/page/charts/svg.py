@@ -13,7 +13,10 @@ Point = tuple[float, float]
 
 
 def element(tag: str, *children: str, **attributes: str | float) -> Markup:
-    """Return an SVG element; text and attributes are escaped. ``class_`` means class, ``stroke_width`` stroke-width."""
+    """Return an SVG element; text and attributes are escaped.
+
+    ``class_`` means class, ``stroke_width`` stroke-width.
+    """
     written = Markup("").join(
         Markup(' {}="{}"').format(name.strip("_").replace("_", "-"), _plain(v))
         for name, v in attributes.items()
@@ -31,11 +34,15 @@ def text(x: float, y: float, content: str, class_: str = "") -> Markup:
 
 
 def line(start: Point, end: Point, class_: str) -> Markup:
+    """Return a straight line."""
     return element("line", x1=start[0], y1=start[1], x2=end[0], y2=end[1], class_=class_)
 
 
 def mark(x: float, y: float, class_: str, tip: str, radius: float = 4) -> Markup:
-    """Return a dot, or a diamond for the champion, so that colour alone never tells them apart. Hovering shows ``tip``."""
+    """Return a dot, or a diamond for the champion, so that colour alone never tells them apart.
+
+    Hovering shows ``tip``.
+    """
     if "champion" in class_.split():
         size = radius * 1.25
         corners = (x, y - size), (x + size, y), (x, y + size), (x - size, y)
@@ -93,6 +100,7 @@ class Plot:
         )
 
     def curve(self, points: Iterable[Point], class_: str) -> Markup:
+        """Return a curve through values of both axes."""
         return element(
             "polyline",
             points=_points(self.at(*point) for point in points),
@@ -100,6 +108,7 @@ class Plot:
         )
 
     def mark(self, x: float, y: float, class_: str, tip: str, radius: float = 4) -> Markup:
+        """Return a mark at values of both axes."""
         return mark(*self.at(x, y), class_, tip, radius)
 
     @cached_property
@@ -144,6 +153,7 @@ def percent_ticks(low: float, high: float, count: int = 5) -> tuple[tuple[float,
 
 
 def number_ticks(low: float, high: float, count: int = 5) -> tuple[tuple[float, str], ...]:
+    """Return ticks with their values as text."""
     return tuple((value, f"{value:,.6g}".replace("-", "−")) for value in ticks(low, high, count))
 
 
