@@ -87,7 +87,7 @@ def gate(
     ],  # "Compare runs" shows the metadata of Metrics alone (frontend/src/pages/CompareV2.tsx)
     verdict_summary: Output[Markdown],
 ):
-    """Judge the challenger against champion and anchor, and succeed whatever the verdict is.
+    """Judge the challenger by floors, champion and anchor; succeed whatever the verdict is.
 
     Args:
         preset: Digest of the preset, which resolve stored.
