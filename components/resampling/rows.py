@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from components.resampling.strategies import Plan
 from components.shared.artifacts.contract import SAMPLING_COLUMNS, Snapshot
+from components.shared.artifacts.examples import read_columns
 from components.shared.errors import ContractError
 
 COLUMNS = ["example_id", "label", "split"]
@@ -25,15 +25,8 @@ def training_rows(folder: Path, snapshot: Snapshot, labels: tuple[str, ...]) -> 
         ContractError: a file can't be read, there are no training rows, an id stands twice or a
             label is unknown.
     """
-    try:
-        parts = [pq.read_table(folder / shard, columns=COLUMNS) for shard in snapshot.shards]
-    except (OSError, pa.ArrowException) as error:
-        raise ContractError(
-            f"the examples at {folder} can't be read ({error})",
-            expected="the parquet files that its marker names",
-        ) from error
-    wanted = pa.schema([(name, pa.string()) for name in COLUMNS])
-    table = pa.concat_tables([wanted.empty_table(), *(_checked(part) for part in parts)])
+    table = read_columns(folder, snapshot, COLUMNS)
+    table = table.cast(pa.schema([(name, pa.string()) for name in COLUMNS]))
     training = (
         table.filter(pc.equal(table["split"], "train"))
         .select(["example_id", "label"])
@@ -74,12 +67,3 @@ def per_label(training: pa.Table, counts: np.ndarray, labels: tuple[str, ...]) -
     """Sum of ``counts`` (int ``[rows]``) per label, in the order of ``labels``."""
     names = np.array(training["label"].to_pylist())
     return {label: int(counts[names == label].sum()) for label in labels}
-
-
-def _checked(part: pa.Table) -> pa.Table:
-    missing = [name for name in COLUMNS if name not in part.column_names]
-    if missing:
-        raise ContractError(
-            f"the examples lack {', '.join(missing)}", expected=f"the columns {', '.join(COLUMNS)}"
-        )
-    return part.select(COLUMNS).cast(pa.schema([(name, pa.string()) for name in COLUMNS]))

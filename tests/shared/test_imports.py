@@ -15,6 +15,7 @@ WRITES_JOBLIB = ROOT / "components" / "training" / "export" / "interchange.py"
 # What modules of the shared package import beyond the standard library; the others import nothing
 # else.
 OUTSIDE = {
+    "artifacts/examples.py": {"pyarrow"},
     "artifacts/signing.py": {"cryptography"},
     "images/": {"PIL", "numpy"},
     "inference/": {"ai_edge_litert", "numpy"},

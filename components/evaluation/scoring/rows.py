@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from components.shared.artifacts import examples
 from components.shared.artifacts.contract import SCORED_COLUMNS, Snapshot
 from components.shared.errors import ContractError
 
@@ -80,9 +80,7 @@ def read_rows(folder: Path, snapshot: Snapshot) -> dict[str, Rows]:
     Raises:
         ContractError: there is no test row, or one has a label that the snapshot doesn't name.
     """
-    table = pa.concat_tables(
-        [pq.read_table(folder / shard, columns=_READ) for shard in snapshot.shards]
-    )
+    table = examples.read_columns(folder, snapshot, _READ)
     published = table.filter(pc.equal(table["published_split"], "train"))
     trained = {
         "test": published,
@@ -122,14 +120,11 @@ def image_batches(
 ) -> Iterator[list[bytes]]:
     """Yield encoded images of a split's rows, at most ``batch_size`` at a time, in the order of `read_rows`."""
     waiting: list[bytes] = []
-    for shard in snapshot.shards:
-        for batch in pq.ParquetFile(folder / shard).iter_batches(
-            batch_size=1024, columns=["image", "split"]
-        ):
-            waiting.extend(batch.filter(pc.equal(batch["split"], split))["image"].to_pylist())
-            while len(waiting) >= batch_size:
-                yield waiting[:batch_size]
-                waiting = waiting[batch_size:]
+    for batch in examples.read_batches(folder, snapshot, ("image", "split")):
+        waiting.extend(batch.filter(pc.equal(batch["split"], split))["image"].to_pylist())
+        while len(waiting) >= batch_size:
+            yield waiting[:batch_size]
+            waiting = waiting[batch_size:]
     if waiting:
         yield waiting
 
@@ -137,16 +132,11 @@ def image_batches(
 def images_of(folder: Path, snapshot: Snapshot, example_ids: Collection[str]) -> dict[str, bytes]:
     """Return encoded images of a few rows, by example id."""
     wanted = pa.array(sorted(example_ids), pa.string())
-    found: dict[str, bytes] = {}
-    for shard in snapshot.shards:
-        for batch in pq.ParquetFile(folder / shard).iter_batches(
-            batch_size=1024, columns=["example_id", "image"]
-        ):
-            chosen = batch.filter(pc.is_in(batch["example_id"], value_set=wanted))
-            found.update(
-                zip(chosen["example_id"].to_pylist(), chosen["image"].to_pylist(), strict=True)
-            )
-    return found
+    images: dict[str, bytes] = {}
+    for batch in examples.read_batches(folder, snapshot, ("example_id", "image")):
+        rows = batch.filter(pc.is_in(batch["example_id"], value_set=wanted))
+        images.update(zip(rows["example_id"].to_pylist(), rows["image"].to_pylist(), strict=True))
+    return images
 
 
 def _rows(table: pa.Table, trained: pa.Table, snapshot: Snapshot) -> Rows:

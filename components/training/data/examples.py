@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 
+from components.shared.artifacts import examples
 from components.shared.artifacts.contract import SAMPLING_COLUMNS, Snapshot
 from components.shared.errors import ContractError, InputError
 from components.training.data.sampling import Plan
-
-READ_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
@@ -31,26 +29,19 @@ class Row:
 
 
 def read_rows(folder: Path, snapshot: Snapshot) -> list[Row]:
-    """Id, label, split and label distribution of every row; no image is read."""
-    rows: list[Row] = []
-    for shard in snapshot.shards:
-        table = _open(folder / shard).read(
-            columns=["example_id", "label", "split", "label_distribution"]
-        )
-        columns = [
-            table[name].to_pylist()
-            for name in ("example_id", "label", "split", "label_distribution")
-        ]
-        rows += [
-            Row(name, label, split, tuple(votes or ()))
-            for name, label, split, votes in zip(*columns, strict=True)
-        ]
-    return rows
+    """Return id, label, split and label distribution of every row; no image is read."""
+    columns = ("example_id", "label", "split", "label_distribution")
+    table = examples.read_columns(folder, snapshot, columns)
+    values = [table[name].to_pylist() for name in columns]
+    return [
+        Row(example_id, label, split, tuple(votes or ()))
+        for example_id, label, split, votes in zip(*values, strict=True)
+    ]
 
 
 def read_plan(folder: Path) -> Plan:
     """Return the sampling plan. Raises ContractError as `Plan` does."""
-    table = _open(folder / "plan.parquet").read(columns=list(SAMPLING_COLUMNS))
+    table = examples.open_parquet(folder / "plan.parquet", "resample").read(list(SAMPLING_COLUMNS))
     repeats, weights = (
         table["repeats"].to_numpy().astype(np.int64),
         table["weight"].to_numpy().astype(np.float32),
@@ -124,18 +115,14 @@ def check_rows(rows: list[Row], plan: Plan, labels: tuple[str, ...]) -> None:
 
 
 def read_encoded(
-    folder: Path, snapshot: Snapshot, wanted: Collection[str]
+    folder: Path, snapshot: Snapshot, example_ids: Collection[str]
 ) -> Iterator[tuple[str, bytes]]:
-    """Id and image, as received, of the wanted ids, in the order of the shards."""
-    for shard in snapshot.shards:
-        for batch in _open(folder / shard).iter_batches(
-            READ_AT_ONCE, columns=["example_id", "image"]
-        ):
-            for example_id, content in zip(
-                batch.column("example_id").to_pylist(), batch.column("image"), strict=True
-            ):
-                if example_id in wanted:
-                    yield example_id, content.as_py()
+    """Yield id and image, as received, of some rows, in the order of the artifact."""
+    for batch in examples.read_batches(folder, snapshot, ("example_id", "image")):
+        ids = batch.column("example_id").to_pylist()
+        for example_id, content in zip(ids, batch.column("image"), strict=True):
+            if example_id in example_ids:
+                yield example_id, content.as_py()
 
 
 def chosen(rows: list[Row], count: int, seed: int) -> list[str]:
@@ -151,14 +138,3 @@ def chosen(rows: list[Row], count: int, seed: int) -> list[str]:
             pool, key=lambda example_id: hashlib.sha256(f"{seed}/{example_id}".encode()).digest()
         )[:count]
     )
-
-
-def _open(path: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(path)
-    except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
-        raise ContractError(
-            f"{path.name} can't be read ({error})",
-            expected=f"a Parquet file in {path.parent}",
-            fix="run the step that wrote it again",
-        ) from error

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from components.shared.artifacts.contract import Snapshot
+from components.shared.artifacts.examples import open_parquet, read_shards
 
 Rows = npt.NDArray[np.int64]
 
@@ -19,8 +19,7 @@ Rows = npt.NDArray[np.int64]
 def usable(folder: Path, snapshot: Snapshot, splits: Sequence[str], labels: Sequence[str]) -> Rows:
     """Numbers, in the artifact's order, of the rows that stand in one of ``splits`` under one of ``labels``."""
     found, first = [], 0
-    for shard in snapshot.shards:
-        table = pq.read_table(folder / shard, columns=["label", "split"])
+    for table in read_shards(folder, snapshot, ("label", "split")):
         fits = pc.and_(
             pc.is_in(table["label"], pa.array(labels, pa.string())),
             pc.is_in(table["split"], pa.array(splits, pa.string())),
@@ -46,7 +45,7 @@ def read(
     """``columns`` of ``rows`` (sorted numbers), in their order, a table per row group that has any."""
     first = 0
     for shard in snapshot.shards:
-        with pq.ParquetFile(folder / shard) as file:
+        with open_parquet(folder / shard) as file:
             for group in range(file.num_row_groups):
                 last = first + file.metadata.row_group(group).num_rows
                 mine = rows[np.searchsorted(rows, first) : np.searchsorted(rows, last)]

@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from components.shared.artifacts.contract import FEATURE_COLUMNS, Snapshot
-from components.shared.errors import ContractError
+from components.shared.artifacts.examples import open_parquet, read_shards
 from components.shared.preset import Preset
 
 USED_SPLITS = ("train", "validation", "test")
@@ -63,7 +62,10 @@ def describe_columns(folder: Path, snapshot: Snapshot) -> list[str]:
     Raises ContractError as `read` does.
     """
     described = [
-        {f"{field.name}: {_kind(field.type)}" for field in _open(folder / shard).schema_arrow}
+        {
+            f"{field.name}: {_kind(field.type)}"
+            for field in open_parquet(folder / shard).schema_arrow
+        }
         for shard in snapshot.shards
     ]
     return sorted(set.intersection(*described)) if described else []
@@ -75,46 +77,24 @@ def read(folder: Path, snapshot: Snapshot, columns: Sequence[str]) -> pd.DataFra
     Raises:
         ContractError: a file that the marker names is missing, torn or not parquet.
     """
-    parts = [_part(folder / shard, columns).to_pandas() for shard in snapshot.shards]
+    parts = [part.to_pandas() for part in read_shards(folder, snapshot, columns, partial=True)]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def read_soft_label_faults(folder: Path, snapshot: Snapshot) -> pd.Series:
     """Per row 1 where `label_distribution` is neither empty nor a distribution over the snapshot's labels, else 0."""
     faults = [
-        _soft_label_faults(_part(folder / shard, ["label_distribution"]), len(snapshot.labels))
-        for shard in snapshot.shards
+        _soft_label_faults(part, len(snapshot.labels))
+        for part in read_shards(folder, snapshot, ["label_distribution"], partial=True)
     ]
     return pd.concat(faults, ignore_index=True) if faults else pd.Series(dtype=float)
 
 
 def read_reject_reasons(folder: Path) -> dict[str, int]:
     """Rejected images by reason. Raises ContractError as `read` does."""
-    counted = _part(folder / "rejected.parquet", ["reason"])["reason"].value_counts()
+    with open_parquet(folder / "rejected.parquet") as file:
+        counted = file.read(["reason"])["reason"].value_counts()
     return {row["values"]: row["counts"] for row in counted.to_pylist()}
-
-
-def _part(path: Path, columns: Sequence[str]) -> pa.Table:
-    try:
-        with _open(path) as file:
-            return file.read([name for name in file.schema_arrow.names if name in columns])
-    except (OSError, pa.ArrowException) as error:
-        raise _unreadable(path, error) from error
-
-
-def _open(path: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(path)
-    except (OSError, pa.ArrowException) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> ContractError:
-    return ContractError(
-        f"the examples file {path.name} can't be read ({error})",
-        expected="the parquet files that the marker names",
-        fix="run ingest again",
-    )
 
 
 def _kind(column: pa.DataType) -> str:
