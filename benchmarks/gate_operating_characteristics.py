@@ -420,7 +420,7 @@ class Sample:
 
 def told(part: str, p: float, difference: float, result: dict[str, int]) -> list[dict[str, Any]]:
     """Print one row; its figures against their bars."""
-    from components.evaluation.gate.statistics import clopper_pearson
+    from components.shared.statistics import clopper_pearson
 
     tables, promoted = result["tables"], result["promoted"]
     rate, naive = promoted / tables, result["naive"] / tables

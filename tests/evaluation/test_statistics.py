@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from components.evaluation.gate import statistics as ours
 from components.evaluation.gate.margins import chance_of_passing, largest_share, plan
+from components.shared import statistics as shared
 from components.shared.preset import GatePolicy
 from tests.evaluation.oracle import ask
 
@@ -69,7 +70,7 @@ def test_sign_test_of_harm_is_scipys(oracle: dict[str, list[Any]]) -> None:
 
 
 def test_clopper_pearson_is_statsmodels(oracle: dict[str, list[Any]]) -> None:
-    found = [ours.clopper_pearson(*share) for share in shares()]
+    found = [shared.clopper_pearson(*share) for share in shares()]
     assert np.array(found) == pytest.approx(np.array(oracle["clopper_pearson"]), abs=1e-12)
 
 

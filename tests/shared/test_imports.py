@@ -19,6 +19,7 @@ OUTSIDE = {
     "artifacts/signing.py": {"cryptography"},
     "images/": {"PIL", "numpy"},
     "inference/": {"ai_edge_litert", "numpy"},
+    "statistics.py": {"numpy"},
     "store/google.py": {"google", "requests"},
     "store/s3.py": {"boto3", "botocore"},
 }

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from components.shared.statistics import expected_calibration_error
 from components.training.fit.calibration import (
-    expected_calibration_error,
     fit_temperature,
     negative_log_likelihood,
     probabilities,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from components.shared.preset import RolloutPolicy
+from components.shared.statistics import clopper_pearson, percentile_95
 from components.shared.text import percent
 
 CONFIDENCE = 0.95
@@ -75,23 +75,8 @@ def judge(sample: Sample, policy: RolloutPolicy) -> Verdict:
 
 
 def error_bounds(errors: int, requests: int) -> tuple[float, float]:
-    """One-sided 95 % bounds of an error rate, lower and upper (Clopper & Pearson, Biometrika 1934).
-
-    Without an error the upper one is ``1 - 0.05^(1/n)``, close below the rule of three's ``3/n``
-    (Hanley & Lippman-Hand, JAMA 1983).
-    """
-    if requests == 0:
-        return 0.0, 1.0
-    tail = 1 - CONFIDENCE
-    low = (
-        0.0
-        if errors == 0
-        else _solve(lambda rate: 1 - _at_most(errors - 1, requests, rate) >= tail)
-    )
-    high = (
-        1.0 if errors >= requests else _solve(lambda rate: _at_most(errors, requests, rate) <= tail)
-    )
-    return low, high
+    """Return one-sided 95 % bounds of an error rate, the lower and the upper one."""
+    return clopper_pearson(errors, requests, 1 - CONFIDENCE)
 
 
 def requests_needed(max_error_rate: float) -> int:
@@ -99,54 +84,15 @@ def requests_needed(max_error_rate: float) -> int:
     return math.ceil(math.log(1 - CONFIDENCE) / math.log(1 - max_error_rate))
 
 
-def p95(milliseconds: Sequence[float]) -> float | None:
-    """Return the 95th percentile, as the smallest value that 95 % of the values don't exceed.
-
-    None of nothing.
-    """
-    if not milliseconds:
-        return None
-    return sorted(milliseconds)[math.ceil(0.95 * len(milliseconds)) - 1]
-
-
 def _latency(sample: Sample, policy: RolloutPolicy) -> Verdict:
     if not sample.previous_milliseconds:
         return Verdict("good", "nothing to compare with")
     if min(len(sample.milliseconds), len(sample.previous_milliseconds)) < ENOUGH_LATENCIES:
         return Verdict("unknown", "too few latencies")
-    now, before = p95(sample.milliseconds) or 0.0, p95(sample.previous_milliseconds) or 0.0
+    now, before = (
+        percentile_95(sample.milliseconds) or 0.0,
+        percentile_95(sample.previous_milliseconds) or 0.0,
+    )
     limit = before * policy.max_latency_ratio + policy.latency_slack_milliseconds
     told = f"p95 {now:.0f} ms, {before:.0f} ms before, limit {limit:.0f} ms"
     return Verdict("bad" if now > limit else "good", told)
-
-
-def _at_most(errors: int, requests: int, rate: float) -> float:
-    """Probability of at most so many errors, in logarithms so that many requests don't underflow."""
-    if rate <= 0:
-        return 1.0
-    if rate >= 1:
-        return 1.0 if errors >= requests else 0.0
-    hit, miss = math.log(rate), math.log1p(-rate)
-    total = math.lgamma(requests + 1)
-    return min(
-        1.0,
-        math.fsum(
-            math.exp(
-                total
-                - math.lgamma(k + 1)
-                - math.lgamma(requests - k + 1)
-                + k * hit
-                + (requests - k) * miss
-            )
-            for k in range(errors + 1)
-        ),
-    )
-
-
-def _solve(reached: Callable[[float], bool]) -> float:
-    """Return the rate from which on ``reached`` holds, by bisection; ``reached`` is monotonic."""
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (low, middle) if reached(middle) else (middle, high)
-    return high

@@ -45,10 +45,11 @@ from typing import Literal
 
 from components.deployment.manifest.inference_service import REVISION_LABEL, VERSION_LABEL
 from components.deployment.rollout.cluster import Seen
-from components.deployment.rollout.health import Sample, error_bounds, judge, p95
+from components.deployment.rollout.health import Sample, error_bounds, judge
 from components.deployment.rollout.state import FORWARD, Revision, Rollout
 from components.shared.errors import ConflictError, InputError
 from components.shared.findings import RolloutStep
+from components.shared.statistics import percentile_95
 
 WRITE_AGAIN_SECONDS = 30.0
 DRAIN_SECONDS = 30.0
@@ -318,8 +319,8 @@ def _step(rollout: Rollout, measured: Measured, now: float) -> RolloutStep:
         errors=sample.errors,
         live_requests=sample.live_requests,
         error_rate_bound=error_bounds(sample.errors, sample.requests)[1],
-        p95_milliseconds=p95(sample.milliseconds),
-        previous_p95_milliseconds=p95(sample.previous_milliseconds),
+        p95_milliseconds=percentile_95(sample.milliseconds),
+        previous_p95_milliseconds=percentile_95(sample.previous_milliseconds),
     )
 
 

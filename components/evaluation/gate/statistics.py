@@ -72,15 +72,6 @@ def sign_test_of_harm(b: Number, c: Number) -> Number:
     return bdtr(b, b + c, 0.5)
 
 
-def clopper_pearson(successes: int, n: int, alpha: float) -> tuple[float, float]:
-    """Exact bounds of a share that err with probability at most ``alpha`` each (Clopper and Pearson 1934)."""
-    from scipy.special import betaincinv
-
-    low = float(betaincinv(successes, n - successes + 1, alpha)) if successes > 0 else 0.0
-    high = float(betaincinv(successes + 1, n - successes, 1 - alpha)) if successes < n else 1.0
-    return low, high
-
-
 def holm(p_values: npt.ArrayLike) -> Floats:
     """Return adjusted p-values of a family (Holm 1979): rejecting those of at most alpha errs at all with probability at most alpha."""
     values = np.asarray(p_values, np.float64)

@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from components.evaluation.gate.statistics import clopper_pearson
 from components.evaluation.scoring import sums
 from components.evaluation.scoring.curves import curves
-from components.evaluation.scoring.sums import ECE_BINS, Floats, Labels, Table
+from components.evaluation.scoring.sums import Floats, Labels, Table
 from components.shared.findings import (
     ClassScore,
     Comparison,
@@ -23,6 +22,7 @@ from components.shared.findings import (
     Scores,
     SoftScore,
 )
+from components.shared.statistics import CALIBRATION_BINS, calibration_bin, clopper_pearson
 
 Flags = npt.NDArray[np.bool_]
 
@@ -102,15 +102,16 @@ def scores(
 def reliability(labels: Labels, probabilities: Floats) -> tuple[ReliabilityBin, ...]:
     """Return the reliability diagram: the bins of the calibration error that hold rows."""
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    place = sums.calibration_bin(confidence)
-    rows = np.bincount(place, minlength=ECE_BINS)
+    place = calibration_bin(confidence)
+    rows = np.bincount(place, minlength=CALIBRATION_BINS)
     sure, correct = (
-        np.bincount(place, weights=values, minlength=ECE_BINS) for values in (confidence, right)
+        np.bincount(place, weights=values, minlength=CALIBRATION_BINS)
+        for values in (confidence, right)
     )
     return tuple(
         ReliabilityBin(
-            index / ECE_BINS,
-            (index + 1) / ECE_BINS,
+            index / CALIBRATION_BINS,
+            (index + 1) / CALIBRATION_BINS,
             int(rows[index]),
             sure[index] / rows[index],
             correct[index] / rows[index],

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-ECE_BINS = 15
+from components.shared.statistics import CALIBRATION_BINS, calibration_bin
 
 Labels = npt.NDArray[np.int64]
 Table = npt.NDArray[np.floating]
@@ -53,13 +53,8 @@ def squared_error(labels: Labels, probabilities: Floats) -> Floats:
     return (probabilities**2).sum(axis=1) - 2 * right + 1
 
 
-def calibration_bin(confidence: Floats) -> npt.NDArray[np.int64]:
-    """Which of the equal-width bins (0, 1/15], (1/15, 2/15], ... a confidence lies in (Guo et al. 2017, section 3)."""
-    return np.digitize(confidence, np.linspace(0, 1, ECE_BINS + 1)[1:-1], right=True)
-
-
 def columns(labels: Labels, probabilities: Table) -> Floats:
-    """Return what each row adds to the sums, ``[n, 3 * k + 2 + ECE_BINS]`` for k labels.
+    """Return what each row adds to the sums, ``[n, 3 * k + 2 + CALIBRATION_BINS]`` for k labels.
 
     Per label: the row is one of it, the row is answered with it, both. Then negative
     log-likelihood, squared error, and per calibration bin rightness minus confidence.
@@ -68,7 +63,7 @@ def columns(labels: Labels, probabilities: Table) -> Floats:
     exact = normalised(probabilities)
     predicted, confidence, rows = exact.argmax(axis=1), exact.max(axis=1), np.arange(n)
     right = predicted == labels
-    table = np.zeros((n, 3 * k + 2 + ECE_BINS))
+    table = np.zeros((n, 3 * k + 2 + CALIBRATION_BINS))
     table[rows, labels] = 1
     table[rows, k + predicted] = 1
     table[rows, 2 * k + labels] = right
@@ -79,7 +74,7 @@ def columns(labels: Labels, probabilities: Table) -> Floats:
 
 
 def figures(sums: npt.NDArray[np.floating], k: int) -> Figures:
-    """Return the figures of sums ``[..., 3 * k + 2 + ECE_BINS]``, for k labels.
+    """Return the figures of sums ``[..., 3 * k + 2 + CALIBRATION_BINS]``, for k labels.
 
     A label without rows has no part in balanced accuracy; macro F1 is over the labels that are
     either true or answered somewhere, as in scikit-learn.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from components.serving.check.client import Client, Reply
 from components.shared.errors import ContractError
+from components.shared.statistics import percentile_95
 
 RATIO_RESAMPLES = 1000
 RATIO_SEED = 95
@@ -130,10 +131,10 @@ def summarise(seconds: Sequence[float]) -> Latencies:
     """Median, 95th percentile (nearest rank) and rate; zeros when nothing was timed."""
     if not seconds:
         return Latencies(0.0, 0.0, 0.0)
-    ordered = sorted(seconds)
-    rank = math.ceil(0.95 * len(ordered)) - 1
     return Latencies(
-        1000 * statistics.median(ordered), 1000 * ordered[rank], len(ordered) / sum(ordered)
+        1000 * statistics.median(seconds),
+        1000 * (percentile_95(seconds) or 0.0),
+        len(seconds) / sum(seconds),
     )
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from components.shared.statistics import expected_calibration_error
+
 Floats = npt.NDArray[np.float64]
 
 COLDEST, HOTTEST = 0.1, 10.0
-BINS = 15
 
 
 @dataclass(frozen=True)
@@ -63,17 +64,6 @@ def fit_temperature(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int
         else:
             low = left
     return 2 / (low + high)
-
-
-def expected_calibration_error(probs: Floats, labels: npt.NDArray[np.integer]) -> float:
-    """ECE with 15 equal-width bins of the confidence (Guo et al. 2017, section 3): 0 is best, 1 worst."""
-    confidence, right = probs.max(axis=1), probs.argmax(axis=1) == labels
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    gaps = [
-        abs(right[bins == index].mean() - confidence[bins == index].mean()) * np.mean(bins == index)
-        for index in np.unique(bins)
-    ]
-    return float(sum(gaps))
 
 
 def _log_softmax(logits: npt.NDArray[np.floating], temperature: float) -> Floats:

@@ -1,10 +1,8 @@
-import math
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.deployment.rollout.health import Sample, error_bounds, judge, p95, requests_needed
+from components.deployment.rollout.health import Sample, error_bounds, judge, requests_needed
 from components.shared.preset import RolloutPolicy
 
 POLICY = RolloutPolicy(max_error_rate=0.01)
@@ -67,9 +65,3 @@ def test_requests_needed_are_just_enough():
 )
 def test_verdicts(sample, word):
     assert judge(sample, POLICY).word == word
-
-
-def test_p95():
-    assert p95([]) is None
-    assert p95(range(1, 101)) == 95
-    assert p95([math.pi]) == math.pi

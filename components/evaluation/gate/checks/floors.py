@@ -13,10 +13,10 @@ from functools import partial
 import numpy as np
 
 from components.evaluation.gate.case import Case
-from components.evaluation.gate.statistics import clopper_pearson
 from components.evaluation.gate.words import images, points
 from components.shared.findings import Check
 from components.shared.findings.evaluation import Outcome
+from components.shared.statistics import clopper_pearson
 from components.shared.text import percent
 
 
