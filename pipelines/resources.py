@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from kfp import dsl, kubernetes
 
 from components.reporting.component import WEBHOOK_FILE
+from components.shared.steps import TITLES
 from components.shared.store.interface import CLAIMS
 
 GPU_RESOURCE = "nvidia.com/gpu"
@@ -67,7 +68,6 @@ class Resources:
     """One task's needs.
 
     Attributes:
-        title: what people see it called.
         cpu, memory: what it is promised, in Kubernetes units. cpu_limit: what it may take; of
             memory it is the same.
         gpus: of the training pool, whose nodes carry `GPU_POOL` and are tainted with
@@ -85,7 +85,6 @@ class Resources:
         caching: False for what must look at the world each time.
     """
 
-    title: str
     cpu: str = "1"
     cpu_limit: str = "2"
     memory: str = "2G"
@@ -112,11 +111,8 @@ class Resources:
 # Sizes of a preset that trains on CPUs: no task asks for more than 2 CPUs and 3 GB, so the pipeline
 # fits a cluster on a laptop.
 TASKS: dict[str, Resources] = {
-    "resolve": Resources(
-        "Resolve", memory="1G", retries=2, caching=False, secrets=(OBJECT_STORE, KAGGLE)
-    ),
+    "resolve": Resources(memory="1G", retries=2, caching=False, secrets=(OBJECT_STORE, KAGGLE)),
     "ingest": Resources(
-        "Ingest",
         cpu="2",
         cpu_limit="4",
         memory="3G",
@@ -125,30 +121,26 @@ TASKS: dict[str, Resources] = {
         timeout_seconds=3 * HOUR,
         secrets=(OBJECT_STORE, KAGGLE),
     ),
-    "validate": Resources("Validate", memory="3G", spot=True, retries=3),
-    "resample": Resources(
-        "Resample", memory="1G", spot=True, retries=3, timeout_seconds=30 * MINUTE
-    ),
+    "validate": Resources(memory="3G", spot=True, retries=3),
+    "resample": Resources(memory="1G", spot=True, retries=3, timeout_seconds=30 * MINUTE),
     "train": Resources(
-        "Train", cpu="2", cpu_limit="4", memory="3G", spot=True, retries=6, timeout_seconds=8 * HOUR
+        cpu="2", cpu_limit="4", memory="3G", spot=True, retries=6, timeout_seconds=8 * HOUR
     ),
-    "evaluate": Resources("Evaluate", cpu="2", cpu_limit="4", memory="3G", spot=True, retries=3),
+    "evaluate": Resources(cpu="2", cpu_limit="4", memory="3G", spot=True, retries=3),
     "check-serving": Resources(
-        "Check serving", cpu="2", memory="3G", spot=True, retries=3, timeout_seconds=30 * MINUTE
+        cpu="2", memory="3G", spot=True, retries=3, timeout_seconds=30 * MINUTE
     ),
-    "gate": Resources("Gate", memory="1G", retries=2, timeout_seconds=30 * MINUTE),
+    "gate": Resources(memory="1G", retries=2, timeout_seconds=30 * MINUTE),
     "register": Resources(
-        "Ask for approval",
         memory="1G",
         retries=2,
         timeout_seconds=30 * MINUTE,
         secrets=(OBJECT_STORE, SIGNING),
     ),
     "deploy": Resources(
-        "Deploy", memory="1G", retries=2, timeout_seconds=2 * HOUR, secrets=(OBJECT_STORE, SIGNING)
+        memory="1G", retries=2, timeout_seconds=2 * HOUR, secrets=(OBJECT_STORE, SIGNING)
     ),
     "report": Resources(
-        "Report",
         retries=2,
         timeout_seconds=30 * MINUTE,
         caching=False,
@@ -224,7 +216,7 @@ class Cluster:
 
 
 def _place(task: dsl.PipelineTask, step: str, wants: Resources) -> None:
-    task.set_display_name(wants.title)
+    task.set_display_name(TITLES[step])
     task.set_cpu_request(wants.cpu).set_cpu_limit(wants.cpu_limit)
     task.set_memory_request(wants.memory).set_memory_limit(wants.memory)
     task.set_caching_options(enable_caching=wants.caching)

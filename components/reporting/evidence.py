@@ -23,7 +23,7 @@ from components.shared.findings import (
     Verdict,
 )
 from components.shared.serialization import from_plain
-from components.shared.store.keys import STEPS
+from components.shared.steps import STEPS
 from components.shared.text import shortened
 
 Status = Literal["succeeded", "failed", "running", "unreadable", "missing", "skipped"]

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from components.reporting.outcome import TITLES, Outcome
+from components.reporting.outcome import Outcome
 from components.shared.retry import status_reason
+from components.shared.steps import TITLES
 
 PAUSES = (1.0, 4.0, 15.0)  # seconds between attempts
 TIMEOUT_SECONDS = 10

@@ -8,21 +8,8 @@ from dataclasses import dataclass
 from components.reporting.evidence import Night, Observed
 from components.reporting.page.filters import moment
 from components.shared.findings import EvaluateFindings, RolloutFindings, Verdict
+from components.shared.steps import TITLES
 from components.shared.text import shortened
-
-TITLES = {
-    "resolve": "Resolve",
-    "ingest": "Ingest",
-    "validate": "Validate",
-    "resample": "Resample",
-    "train": "Train",
-    "evaluate": "Evaluate",
-    "check-serving": "Check serving",
-    "gate": "Gate",
-    "register": "Register",
-    "deploy": "Deploy",
-    "report": "Report",
-}
 
 
 @dataclass(frozen=True)

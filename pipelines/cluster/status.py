@@ -18,6 +18,7 @@ from components.shared.findings import Evidence
 from components.shared.retry import Retry
 from components.shared.serialization import from_json, json_object
 from components.shared.step.run_claim import find_run
+from components.shared.steps import STEPS
 from components.shared.store import keys
 from components.shared.store.interface import Store, open_store
 from pipelines.cluster.client import Kubeflow, called, every
@@ -115,12 +116,12 @@ def status_of(client: Kubeflow, run: Any) -> RunStatus:
     )
     ended = run.state in ENDED
     ask = (
-        keys.STEPS
+        STEPS
         if ended or not nodes
-        else [name for name in keys.STEPS if name in told and told[name].state == "failed"]
+        else [name for name in STEPS if name in told and told[name].state == "failed"]
     )
     evidence, summary, unreadable = _left_in_store(run, ask)
-    names = dict.fromkeys((*keys.STEPS, *told))
+    names = dict.fromkeys((*STEPS, *told))
     steps = {
         name: merged(told.get(name), evidence.get(name), ended=ended, sure=bool(nodes))
         for name in names

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from components.shared.findings import Evidence
-from components.shared.store.keys import STEPS
+from components.shared.steps import STEPS
 from pipelines.cluster.workflows import DRIVER, EXECUTOR, FAILED_PHASES, Node, Workflow, moment
 
 State = Literal["waiting", "running", "succeeded", "cached", "failed", "unknown"]

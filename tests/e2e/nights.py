@@ -21,6 +21,7 @@ from components.shared.preset import (
     ValidationPolicy,
 )
 from components.shared.step.progress import Progress
+from components.shared.steps import STEPS
 from components.shared.store import keys
 from components.shared.store.interface import open_store
 from components.shared.store.registry import read_pointers
@@ -115,7 +116,7 @@ class Desk:
 
     def ran(self, run_id: str) -> list[str]:
         evidence = open_store(str(self.store)).list(f"{keys.run(run_id)}/evidence")
-        return sorted((Path(key).stem for key in evidence), key=keys.STEPS.index)
+        return sorted((Path(key).stem for key in evidence), key=STEPS.index)
 
 
 def emotion(desk: Desk, *arguments: str) -> str:

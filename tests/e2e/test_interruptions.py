@@ -13,13 +13,14 @@ import pytest
 
 from components.shared.artifacts.contract import write_atomically
 from components.shared.serialization import to_pretty_json
+from components.shared.steps import STEPS
 from components.shared.store import keys
 from tests.e2e.nights import TINY, Desk, start_cli
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 RUN = "night-0"
-BLESSED = set(keys.STEPS) - {"register"}
+BLESSED = set(STEPS) - {"register"}
 
 
 def prepared(folder: Path) -> Desk:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from components.shared.store.keys import STEPS
+from components.shared.steps import STEPS
 from tests.e2e.nights import TINY, Desk
 
 pytestmark = pytest.mark.timeout(600)

@@ -13,8 +13,8 @@ import pytest
 from components.shared.findings import EvaluateFindings, Evidence, TrainFindings
 from components.shared.preset import Preset, PretrainedWeights, ServingPolicy, ValidationPolicy
 from components.shared.serialization import from_json, from_plain
+from components.shared.steps import STEPS
 from components.shared.store import keys
-from components.shared.store.keys import STEPS
 from pipelines import presets
 from pipelines.code_version import ROOT
 from tests.e2e.nights import LENIENT, Desk, emotion

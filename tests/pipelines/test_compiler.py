@@ -12,6 +12,7 @@ import pytest
 import yaml
 from kfp.dsl.base_component import BaseComponent
 
+from components.shared.steps import STEPS, TITLES
 from pipelines.code_version import COMPONENTS, ROOT, code_version, image_digest, image_references
 from pipelines.compiler import compile_pipeline, for_a_desk
 from pipelines.resources import TASKS, Cluster, tasks_for
@@ -109,9 +110,8 @@ def test_people_read_titles(text: str) -> None:
         *(part["dag"] for part in pipeline["components"].values() if "dag" in part),
     ]
     titles = {name: task["taskInfo"]["name"] for dag in dags for name, task in dag["tasks"].items()}
-    assert {name: title for name, title in titles.items() if name in TASKS} == {
-        step: row.title for step, row in TASKS.items()
-    }
+    assert {name: title for name, title in titles.items() if name in TASKS} == TITLES
+    assert tuple(TASKS) == STEPS
     groups = {
         "Retrain",
         "Read new data",

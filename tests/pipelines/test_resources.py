@@ -26,7 +26,6 @@ PLACEHOLDERS = {
 }
 LARGE = tasks_for("gpu", gpus=True)
 CHANGES: dict[str, Any] = {
-    "title": "Other",
     "cpu": "3",
     "cpu_limit": "7",
     "memory": "5G",
@@ -73,11 +72,7 @@ def differences(compiled: tuple[Any, Any], table: Mapping[str, Resources]) -> se
 
 
 def _of_task(task: Mapping[str, Any]) -> Any:
-    return (
-        task["taskInfo"]["name"],
-        task["retryPolicy"],
-        task["cachingOptions"].get("enableCache", False),
-    )
+    return task["retryPolicy"], task["cachingOptions"].get("enableCache", False)
 
 
 def _wanted_task(wants: Resources) -> Any:
@@ -87,7 +82,7 @@ def _wanted_task(wants: Resources) -> Any:
         "backoffFactor": 2.0,
         "backoffMaxDuration": "82800s",
     }
-    return wants.title, policy, wants.caching
+    return policy, wants.caching
 
 
 def _of_container(container: Mapping[str, Any]) -> Any:

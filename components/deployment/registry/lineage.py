@@ -13,6 +13,7 @@ from components.shared.artifacts.contract import ModelManifest
 from components.shared.errors import UnknownNameError
 from components.shared.records import Decision
 from components.shared.serialization import json_object
+from components.shared.steps import STEPS
 from components.shared.store import keys
 from components.shared.store.interface import Store
 
@@ -84,7 +85,7 @@ def trace(registry: Registry, version: str) -> Lineage:
         "",
     )
     evidence = (
-        {step: json_object(registry.store.read(keys.evidence(run_id, step))) for step in keys.STEPS}
+        {step: json_object(registry.store.read(keys.evidence(run_id, step))) for step in STEPS}
         if run_id
         else {}
     )

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from components.reporting.evidence import Night
 from components.reporting.model_card import RESPONSIBLE_USE
-from components.reporting.outcome import TITLES, Outcome
+from components.reporting.outcome import Outcome
 from components.reporting.page.charts.bars import in_words, tone
 from components.reporting.page.environment import render_template
 from components.reporting.page.figures import drawings
@@ -23,6 +23,7 @@ from components.shared.artifacts.contract import SPLITS
 from components.shared.findings import IngestFindings, SamplePrediction
 from components.shared.preset import DataPolicy, Preset
 from components.shared.serialization import to_json
+from components.shared.steps import TITLES
 
 MAX_REJECTED = 100
 # What evidence names as standing beside the page is linked only where it can be that.

@@ -31,20 +31,6 @@ prices.json                                 what an hour of a processor, a gigab
 
 from __future__ import annotations
 
-STEPS = (
-    "resolve",
-    "ingest",
-    "validate",
-    "resample",
-    "train",
-    "evaluate",
-    "check-serving",
-    "gate",
-    "register",
-    "deploy",
-    "report",
-)
-
 
 def snapshot(source_id: str, snapshot_id: str) -> str:
     """Return the key of a snapshot."""

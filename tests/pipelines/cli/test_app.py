@@ -16,7 +16,7 @@ import typer
 
 from components.shared.errors import EnvironmentProblem, InputError
 from components.shared.serialization import to_json
-from components.shared.store.keys import STEPS
+from components.shared.steps import STEPS
 from pipelines import presets
 from pipelines.cli.app import app
 from pipelines.code_version import ROOT

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from components.shared.errors import EmotionError
 from components.shared.findings import Evidence
-from components.shared.store import keys
+from components.shared.steps import STEPS
 from pipelines.cli.kubeflow import watch
 from pipelines.cluster import status, steps
 from tests.pipelines.cli.command_line import emotion
@@ -49,7 +49,7 @@ def rows(text: str) -> dict[str, list[str]]:
     return {
         words[0]: words[1:]
         for words in map(str.split, text.splitlines())
-        if words and words[0] in keys.STEPS
+        if words and words[0] in STEPS
     }
 
 
