@@ -56,13 +56,18 @@ test-slow: install ## Kills, soaks and long runs
 
 .PHONY: check
 check: ## Lint, types, spelling, shell scripts, README and docs
-	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) check
+	@$(PYTHON) infra/environments.py --uv-version $(UV_VERSION) check pipelines
 	@$(VENVS)/check/bin/ruff check .
 	@$(VENVS)/check/bin/ruff format --check .
 	@$(VENVS)/check/bin/mypy
 	@$(VENVS)/check/bin/codespell
 	@$(VENVS)/check/bin/shellcheck --external-sources $(SCRIPTS)
 	@$(PYTHON) infra/docs.py
+	@$(VENVS)/pipelines/bin/python -m pipelines.cli.reference --check
+
+.PHONY: docs
+docs: install ## Write the generated pages of docs/reference anew
+	@$(VENVS)/pipelines/bin/python -m pipelines.cli.reference
 
 .PHONY: format
 format: ## Format the code
