@@ -10,14 +10,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 from components.serving.check import check
-from components.serving.check.client import Client, Reply
 from components.serving.predictor import process
 from components.serving.predictor.process import Server
 from components.shared.artifacts import contract
 from components.shared.artifacts.contract import ModelManifest, read_marker, write_atomically
+from components.shared.artifacts.golden import GoldenImage, read_golden
 from components.shared.errors import EmotionError
 from components.shared.findings import ServingFindings, ServingMeasurement
 from components.shared.inference.versions import night_plan, version_folder
+from components.shared.predictor_client import Client, Reply, predict_url
 from components.shared.serialization import to_pretty_json
 from components.shared.step import progress
 from components.shared.step.frame import Context, Step, main
@@ -49,7 +50,7 @@ def _check(context: Context, arguments: argparse.Namespace) -> ServingFindings:
     manifests = {
         who: read_marker(folder, "model", ModelManifest) for who, folder in folders.items()
     }
-    golden = check.read_golden(arguments.model)
+    golden = read_golden(arguments.model)
     policy = context.preset.serving
     timed = policy.check_requests if golden else 0
     with ExitStack() as stack:
@@ -69,7 +70,9 @@ def _check(context: Context, arguments: argparse.Namespace) -> ServingFindings:
             )
             ready[who] = process.wait_until_ready(servers[-1])
         clients = [
-            stack.enter_context(Client(process.HOST, server.port, server.name))
+            stack.enter_context(
+                Client(predict_url(f"http://{process.HOST}:{server.port}", server.name))
+            )
             for server in servers
         ]
         replies = _send(clients[0], golden)
@@ -116,7 +119,7 @@ def _check(context: Context, arguments: argparse.Namespace) -> ServingFindings:
     return findings
 
 
-def _send(client: Client, golden: Sequence[check.Golden]) -> list[Reply]:
+def _send(client: Client, golden: Sequence[GoldenImage]) -> list[Reply]:
     replies = []
     for index, image in enumerate(golden):
         replies.append(client.predict(image.image))

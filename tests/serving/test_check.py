@@ -13,19 +13,18 @@ import numpy as np
 import pytest
 
 from components.serving.check.check import (
-    Golden,
     compare,
     difference_of,
     p95_ratio,
-    read_golden,
     summarise,
 )
-from components.serving.check.client import Client, Reply
 from components.serving.predictor import process
 from components.serving.predictor.limits import few_cpus, limit_memory, starved
 from components.serving.predictor.process import Server
+from components.shared.artifacts.golden import GoldenImage, read_golden
 from components.shared.errors import ContractError, EnvironmentProblem
 from components.shared.images.decode import encode_png
+from components.shared.predictor_client import Client, Reply, predict_url
 from components.shared.preset import ServingPolicy
 from tests.models import stripe_weights, write_model
 
@@ -33,12 +32,12 @@ LABELS = ("a", "b")
 
 
 def test_differences_beyond_the_allowed_one_and_errors_are_failures() -> None:
-    golden = [Golden(f"{name}.png", b"", (0.25, 0.75)) for name in "abcd"]
+    golden = [GoldenImage(f"{name}.png", b"", (0.25, 0.75)) for name in "abcd"]
     replies = [
-        Reply({"a": 0.25, "b": 0.75}, "", 0.0),
-        Reply({"a": 0.2501, "b": 0.7499}, "", 0.0),
-        Reply({"a": 0.35, "b": 0.65}, "", 0.0),
-        Reply({}, "HTTP 500: broken", 0.0),
+        Reply({"a": 0.25, "b": 0.75}, ""),
+        Reply({"a": 0.2501, "b": 0.7499}, ""),
+        Reply({"a": 0.35, "b": 0.65}, ""),
+        Reply({}, "HTTP 500: broken"),
     ]
     found = compare(golden[:3], replies[:3], LABELS, 1e-3)
     assert (found.images, found.failures) == (3, 1)
@@ -160,7 +159,7 @@ def test_a_server_that_needs_more_memory_while_it_answers_is_told_by_name(tmp_pa
         process.wait_until_ready(server)
         process.require_alive(server)
         limit_memory(server.process.pid, server.memory.taken + 20_000_000)
-        with Client(process.HOST, server.port, "faces") as client:
+        with Client(predict_url(f"http://{process.HOST}:{server.port}", "faces")) as client:
             assert client.predict(encode_png(np.zeros((7000, 7000), np.uint8))).error
         with pytest.raises(
             ContractError,

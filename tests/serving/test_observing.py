@@ -133,7 +133,7 @@ def test_a_shadow_that_answers_badly_counts_as_failed(content, status):
     failed = counted(COMPARED, "failed")
     with shadow_server(content, status) as (url, _):
         shadow = Shadow(ShadowPolicy(url))
-        with pytest.raises(ValueError, match=r"HTTP 503|V1 protocol|answers to 1|Expecting value"):
+        with pytest.raises(ValueError, match=r"HTTP 503|can't be read|answers to 1"):
             shadow.see(answered())
     assert counted(COMPARED, "failed") - failed == 1
 

@@ -11,10 +11,11 @@ import numpy as np
 
 from components.deployment.rollout.probes import GoldenProber, golden_of
 from components.deployment.rollout.state import Revision, Rollout
-from components.serving.check.check import compare, read_golden
-from components.serving.check.client import Client
+from components.serving.check.check import compare
 from components.serving.predictor.process import HOST, Server
+from components.shared.artifacts.golden import read_golden
 from components.shared.images.decode import encode_png
+from components.shared.predictor_client import Client, predict_url
 from components.shared.preset import RolloutPolicy
 from tests.models import LABELS
 from tests.serving.drawing import photo
@@ -84,7 +85,7 @@ def test_golden_crops_are_answered_as_evaluated_although_it_looks_for_faces(
     assert v1(photos, {"instances": [instance(golden[0].image)]})[1]["predictions"] == [
         {"faces": []}
     ]
-    with Client(HOST, photos.port, "faces") as client:
+    with Client(predict_url(f"http://{HOST}:{photos.port}", "faces")) as client:
         found = compare(golden, [client.predict(image.image) for image in golden], LABELS, 1e-4)
     assert (found.images, found.failures) == (14, 0)
     tensor = {

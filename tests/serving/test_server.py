@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.serving.check.client import Client
 from components.serving.predictor.process import HOST, Server
 from components.shared.images.decode import encode_png
+from components.shared.predictor_client import Client, predict_url
 from tests.artifacts import pattern
 from tests.models import LABELS, softmax_of
 from tests.serving.conftest import WEIGHTS
@@ -208,9 +208,9 @@ def test_health_metrics_and_metadata_are_kserves(server: Server) -> None:
 
 
 def test_the_small_client_agrees(server: Server) -> None:
-    with Client(HOST, server.port, "faces") as client:
+    with Client(predict_url(f"http://{HOST}:{server.port}", "faces")) as client:
         reply = client.predict(PNG)
         np.testing.assert_allclose(list(reply.probabilities.values()), EXPECTED, atol=1e-5)
         assert client.predict(b"no image").error.startswith("not-an-image")
-    with Client(HOST, server.port, "other") as client:
+    with Client(predict_url(f"http://{HOST}:{server.port}", "other")) as client:
         assert client.predict(PNG).error.startswith("HTTP 404")

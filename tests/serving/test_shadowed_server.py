@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from components.serving.check.client import Client
 from components.serving.predictor import process
 from components.serving.predictor.process import HOST, Server
+from components.shared.predictor_client import Client, predict_url
 from components.shared.preset import PayloadPolicy, ShadowPolicy
 from components.shared.records import ServedRow
 from components.shared.serialization import from_json, to_json
@@ -61,8 +61,8 @@ def test_answers_do_not_wait_for_the_shadow(
             model_folder, tmp_path, *arguments, "--payload-store", str(tmp_path / "store")
         ) as shadowed:
             with (
-                Client(HOST, shadowed.port, "faces") as ours,
-                Client(HOST, server.port, "faces") as plain,
+                Client(predict_url(f"http://{HOST}:{shadowed.port}", "faces")) as ours,
+                Client(predict_url(f"http://{HOST}:{server.port}", "faces")) as plain,
             ):
                 pairs = [(milliseconds(ours), milliseconds(plain)) for _ in range(REQUESTS)]
             counted = f'emotion_observed_total{{observer="shadow",outcome="{"failed" if kind == "dead" else "seen"}"}}'
@@ -94,7 +94,7 @@ def test_the_shadow_of_the_same_model_agrees(
     with predictor(
         model_folder, tmp_path, "--shadow", to_json(ShadowPolicy(url, share=1.0))
     ) as shadowed:
-        with Client(HOST, shadowed.port, "faces") as client:
+        with Client(predict_url(f"http://{HOST}:{shadowed.port}", "faces")) as client:
             for _ in range(5):
                 milliseconds(client)
         assert wait_for(

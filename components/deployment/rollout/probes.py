@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
-import json
 import math
 import re
 import socket
@@ -19,10 +17,10 @@ from components.deployment.rollout.cluster import Cluster, ClusterUnreachable
 from components.deployment.rollout.health import Sample
 from components.deployment.rollout.state import Rollout
 from components.shared.artifacts.contract import verified_model
+from components.shared.artifacts.golden import GoldenImage, read_golden
 from components.shared.errors import ContractError
-from components.shared.serialization import from_json
+from components.shared.predictor_client import Client, Reply, predict_url
 from components.shared.serving_metrics import REQUESTS
-from components.shared.text import shortened
 
 TIMEOUT_SECONDS = 10.0
 TRIES = 3  # of one smoke request that got no answer at all
@@ -51,23 +49,7 @@ class Golden:
 
     version: str
     labels: tuple[str, ...]
-    images: tuple[tuple[str, bytes, tuple[float, ...]], ...]
-
-
-@dataclass(frozen=True)
-class Reply:
-    """One answer.
-
-    Attributes:
-        error: why there is no usable answer, in words; "" when there is one. status: 0 when nothing
-            was answered.
-    """
-
-    milliseconds: float
-    status: int = 0
-    version: str = ""
-    probabilities: dict[str, float] | None = None
-    error: str = ""
+    images: tuple[GoldenImage, ...]
 
 
 def golden_of(model: Path) -> Golden:
@@ -78,20 +60,12 @@ def golden_of(model: Path) -> Golden:
             with.
     """
     manifest = verified_model(model)
-    expected = from_json(
-        dict[str, tuple[float, ...]],
-        (model / "golden" / "expected.json").read_bytes(),
-        "golden/expected.json",
-    )
-    if not expected:
+    images = read_golden(model)
+    if not images:
         raise ContractError(
             f"version {manifest.version} has no golden images",
             fix="set serving.golden_images above 0 and train again; a rollout tests with them",
         )
-    images = tuple(
-        (name, (model / "golden" / name).read_bytes(), values)
-        for name, values in sorted(expected.items())
-    )
     return Golden(manifest.version, manifest.labels, images)
 
 
@@ -114,22 +88,22 @@ class GoldenProber:
         """See `Prober.smoke`."""
         address, _ = self._cluster.addresses(rollout, rollout.new)
         tolerance = rollout.policy.golden_tolerance
-        with Client(address, rollout.model_name, self._clock) as client:
+        with self._client(address, rollout) as client:
             sample = Sample()
-            for name, image, expected in self._golden.images:
-                reply = client.predict(image)
+            for golden in self._golden.images:
+                reply = _predict(client, golden.image)
                 for _ in range(TRIES - 1):
                     if reply.status:
                         break
-                    reply = client.predict(image)
-                wrong = self._wrong(reply, expected, tolerance)
+                    reply = _predict(client, golden.image)
+                wrong = self._wrong(reply, golden.expected, tolerance)
                 sample += Sample(
                     1,
                     int(bool(wrong)),
                     0,
-                    (reply.milliseconds,),
+                    (1000 * reply.seconds,),
                     (),
-                    f"{name}: {wrong}" if wrong else "",
+                    f"{golden.name}: {wrong}" if wrong else "",
                 )
                 if wrong:
                     break
@@ -142,24 +116,24 @@ class GoldenProber:
         before = self._users(pods)
         sample, answered, failed = Sample(), 0, 0
         with (
-            Client(address, rollout.model_name, self._clock) as ours,
-            Client(previous, rollout.model_name, self._clock) as theirs,
+            self._client(address, rollout) as ours,
+            self._client(previous, rollout) as theirs,
         ):
             for _ in range(requests):
-                name, image, expected = self._golden.images[self._next % len(self._golden.images)]
+                golden = self._golden.images[self._next % len(self._golden.images)]
                 self._next += 1
-                reply = ours.predict(image)
+                reply = _predict(ours, golden.image)
                 answered, failed = answered + bool(reply.status), failed + (reply.status >= 500)
-                wrong = self._wrong(reply, expected, rollout.policy.golden_tolerance)
-                other = theirs.predict(image) if previous else Reply(0.0)
-                latencies = (other.milliseconds,) if other.status == 200 else ()
+                wrong = self._wrong(reply, golden.expected, rollout.policy.golden_tolerance)
+                other = _predict(theirs, golden.image) if previous else Reply()
+                latencies = (1000 * other.seconds,) if other.status == 200 else ()
                 sample += Sample(
                     1,
                     int(bool(wrong)),
                     0,
-                    (reply.milliseconds,),
+                    (1000 * reply.seconds,),
                     latencies,
-                    f"{name}: {wrong}" if wrong else "",
+                    f"{golden.name}: {wrong}" if wrong else "",
                 )
                 if not reply.status:
                     break  # each further one might take its whole timeout, and the driver's deadline wants to be looked at
@@ -171,7 +145,7 @@ class GoldenProber:
             return reply.error
         if reply.version != self._golden.version:
             return f"answered by version {reply.version or 'unknown'}, not {self._golden.version}"
-        probabilities = reply.probabilities or {}
+        probabilities = reply.probabilities
         if set(probabilities) != set(self._golden.labels):
             return f"labels {sorted(probabilities)}, not {sorted(self._golden.labels)}"
         differences = [
@@ -182,6 +156,10 @@ class GoldenProber:
         if not all(difference <= tolerance for difference in differences):
             return f"a probability is off by {max(differences):.2g}, more than {tolerance:g}"
         return ""
+
+    def _client(self, address: str, rollout: Rollout) -> Client:
+        url = predict_url(address, rollout.model_name) if address else ""
+        return Client(url, TIMEOUT_SECONDS, self._clock)
 
     def _users(self, pods: tuple[str, ...]) -> tuple[dict[str, float], ...]:
         """Growth of the pods' counters by status code since the last look at each."""
@@ -205,56 +183,16 @@ class GoldenProber:
         return tuple(grown)
 
 
-class Client:
-    """Single images over the V1 protocol, on one kept connection.
-
-    An address of "" answers nothing.
-    """
-
-    def __init__(
-        self, address: str, model_name: str, clock: Callable[[], float] = time.perf_counter
-    ) -> None:
-        parts = urllib.parse.urlsplit(address)
-        self._host = parts.hostname or ""
-        self._connection = http.client.HTTPConnection(
-            self._host, parts.port or 80, timeout=TIMEOUT_SECONDS
-        )
-        self._path = f"/v1/models/{model_name}:predict"
-        self._clock = clock
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._connection.close()
-
-    def predict(self, image: bytes) -> Reply:
-        """Send one encoded crop of a face; a predictor that looks for faces in photos is told so.
-
-        Raises:
-            ClusterUnreachable: the name isn't known here, which says nothing about the version.
-        """
-        instance = {"image": {"b64": base64.b64encode(image).decode()}}
-        body = json.dumps({"instances": [instance], "parameters": {"faces": False}}).encode()
-        began = self._clock()
-        if not self._host:
-            return Reply(0.0, error="it has no address")
-        try:
-            self._connection.request("POST", self._path, body, {"Content-Type": "application/json"})
-            response = self._connection.getresponse()
-            content = response.read()
-        except socket.gaierror as error:
-            raise ClusterUnreachable(
-                f"the name {self._host} isn't known here",
-                received=str(error),
-                fix="run it in the cluster, where the deploy step does",
-            ) from error
-        except (OSError, http.client.HTTPException) as error:
-            self._connection.close()  # opened again by the next request
-            return Reply(
-                (self._clock() - began) * 1000, error=f"no answer ({type(error).__name__}: {error})"
-            )
-        return _reply(response.status, content, (self._clock() - began) * 1000)
+def _predict(client: Client, image: bytes) -> Reply:
+    """Send an image. Raises ClusterUnreachable where the host's name isn't known here."""
+    try:
+        return client.predict(image)
+    except socket.gaierror as error:
+        raise ClusterUnreachable(
+            f"the name {client.host} isn't known here",
+            received=str(error),
+            fix="run it in the cluster, where the deploy step does",
+        ) from error
 
 
 def scrape(address: str) -> dict[str, float] | None:
@@ -312,27 +250,3 @@ def _sum(grown: tuple[dict[str, float], ...]) -> tuple[int, int]:
     return int(sum(value for _, value in counts)), int(
         sum(value for code, value in counts if code.startswith("5"))
     )
-
-
-def _reply(status: int, content: bytes, milliseconds: float) -> Reply:
-    try:
-        value = json.loads(content)
-        if status != 200:
-            return Reply(
-                milliseconds,
-                status,
-                error=f"HTTP {status}: {shortened(value.get('error', value), 200)}",
-            )
-        prediction = value["predictions"][0]
-        if "error" in prediction:
-            return Reply(milliseconds, status, error=shortened(prediction["error"], 200))
-        probabilities = {
-            str(label): float(number) for label, number in prediction["probabilities"].items()
-        }
-        return Reply(milliseconds, status, str(value.get("model_version", "")), probabilities)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        return Reply(
-            milliseconds,
-            status,
-            error=f"HTTP {status} with an answer that can't be read ({type(error).__name__})",
-        )

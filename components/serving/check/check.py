@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from components.serving.check.client import Client, Reply
+from components.shared.artifacts.golden import GoldenImage
 from components.shared.errors import ContractError
+from components.shared.predictor_client import Client, Reply
 from components.shared.statistics import percentile_95
 
 RATIO_RESAMPLES = 1000
 RATIO_SEED = 95
 RATIO_BLOCK = 10
-
-
-@dataclass(frozen=True)
-class Golden:
-    """A test image as received, and the probabilities that the exported file gave for it."""
-
-    name: str
-    image: bytes
-    expected: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -52,33 +42,8 @@ class Latencies:
     per_second: float
 
 
-def read_golden(folder: Path) -> list[Golden]:
-    """Return the golden images of a model artifact.
-
-    Raises:
-        ContractError: expected.json is missing or damaged, or names an image that isn't there.
-    """
-    path = folder / "golden" / "expected.json"
-    try:
-        expected = json.loads(path.read_bytes())
-        return [
-            Golden(
-                name,
-                (path.parent / Path(name).name).read_bytes(),
-                tuple(float(value) for value in values),
-            )
-            for name, values in sorted(expected.items())
-        ]
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ContractError(
-            f"the golden images of {folder} can't be read ({error})",
-            expected="golden/expected.json: {file name: [probability, ...]}",
-            fix="train again",
-        ) from error
-
-
 def compare(
-    golden: Sequence[Golden], replies: Iterable[Reply], labels: Sequence[str], allowed: float
+    golden: Sequence[GoldenImage], replies: Iterable[Reply], labels: Sequence[str], allowed: float
 ) -> GoldenResult:
     """Hold the server's answers against the expected probabilities.
 

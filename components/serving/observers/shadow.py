@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
-import json
-import time
-import urllib.parse
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from prometheus_client import Counter, Histogram
 
 from components.serving.observers.observers import Answered, Observer
-from components.serving.predictor.classifier import Answer
 from components.shared.images.decode import Pixels, encode_png
+from components.shared.predictor_client import Client
 from components.shared.preset import ShadowPolicy
 
 COMPARED = Counter(
@@ -46,11 +40,7 @@ class Shadow(Observer):
 
     def __init__(self, policy: ShadowPolicy) -> None:
         self.share = policy.share
-        parts = urllib.parse.urlsplit(policy.url)
-        self._path = parts.path
-        self._connection = http.client.HTTPConnection(
-            parts.hostname or "", parts.port or 80, timeout=policy.timeout_seconds
-        )
+        self._client = Client(policy.url, policy.timeout_seconds)
 
     def see(self, answered: Answered) -> None:
         """Send the shadow a copy.
@@ -64,44 +54,24 @@ class Shadow(Observer):
         ]
         if not pairs or answered.request_id.startswith(COPY_ID):
             return
+        # What was answered is a crop of a face, also where it was found in a photo: the client says
+        # that the shadow isn't to look for one in it.
+        images = [_encoded(image) for image, _ in pairs]
         try:
-            theirs = self._ask(
-                [image for image, _ in pairs], COPY_ID + answered.request_id[:ID_LENGTH]
-            )
-            if len(theirs) != len(pairs):
-                raise ValueError(f"{len(theirs)} answers to {len(pairs)} images")
+            replies = self._client.ask(images, COPY_ID + answered.request_id[:ID_LENGTH])
         except (OSError, http.client.HTTPException, ValueError):
-            self._connection.close()  # opened again by the next request
             COMPARED.labels("failed").inc(len(pairs))
             raise
-        for (_, ours), other in zip(pairs, theirs, strict=True):
-            _compare(ours, other.probabilities)
+        SECONDS.observe(replies[0].seconds)
+        for (_, ours), reply in zip(pairs, replies, strict=True):
+            _compare(ours, reply.probabilities)
 
     def close(self) -> None:
         """See `Observer.close`."""
-        self._connection.close()
-
-    def _ask(self, images: Sequence[bytes | Pixels], request_id: str) -> list[Answer]:
-        # What was answered is a crop of a face, also where it was found in a photo: the shadow
-        # isn't to look for one in it.
-        instances = [{"image": {"b64": _encoded(image)}} for image in images]
-        body = json.dumps({"instances": instances, "parameters": {"faces": False}}).encode()
-        began = time.perf_counter()
-        self._connection.request(
-            "POST",
-            self._path,
-            body,
-            {"Content-Type": "application/json", "X-Request-Id": request_id},
-        )
-        response = self._connection.getresponse()
-        content = response.read()
-        SECONDS.observe(time.perf_counter() - began)
-        if response.status != 200:
-            raise ValueError(f"HTTP {response.status}: {content[:200]!r}")
-        return _read(content)
+        self._client.close()
 
 
-def _compare(ours: dict[str, float], theirs: dict[str, float] | None) -> None:
+def _compare(ours: dict[str, float], theirs: dict[str, float]) -> None:
     if not theirs:
         COMPARED.labels("failed").inc()
         return
@@ -112,24 +82,5 @@ def _compare(ours: dict[str, float], theirs: dict[str, float] | None) -> None:
     )
 
 
-def _encoded(image: bytes | Pixels) -> str:
-    return base64.b64encode(encode_png(image) if isinstance(image, np.ndarray) else image).decode()
-
-
-def _read(content: bytes) -> list[Answer]:
-    """Return the shadow's answers. Raises ValueError for anything else."""
-    try:
-        predictions: list[dict[str, Any]] = json.loads(content)["predictions"]
-        return [
-            Answer(
-                probabilities={
-                    str(label): float(value)
-                    for label, value in (prediction.get("probabilities") or {}).items()
-                }
-            )
-            for prediction in predictions
-        ]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"an answer that isn't the V1 protocol's ({type(error).__name__})"
-        ) from error
+def _encoded(image: bytes | Pixels) -> bytes:
+    return encode_png(image) if isinstance(image, np.ndarray) else image

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from components.shared.artifacts.contract import write_atomically
+from components.shared.artifacts.golden import EXPECTED
 from components.shared.images.decode import Pixels, decode, to_input
 from components.shared.preset import ImageSpec
 from components.shared.serialization import to_pretty_json
 from components.training.fit.loss import Floats
 
-EXPECTED = "expected.json"
 EXTENSIONS = {
     "JPEG": "jpg",
     "MPO": "jpg",

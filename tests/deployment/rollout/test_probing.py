@@ -11,7 +11,7 @@ import pytest
 
 from components.deployment.rollout.cluster import ClusterUnreachable
 from components.deployment.rollout.health import Sample
-from components.deployment.rollout.probes import Client, GoldenProber, golden_of, reachable, scrape
+from components.deployment.rollout.probes import GoldenProber, golden_of, reachable, scrape
 from components.shared.artifacts import contract
 from components.shared.artifacts.contract import ModelManifest, read_marker
 from components.shared.errors import ContractError
@@ -146,12 +146,10 @@ def test_nobody_answers(model, rollout):
     assert GoldenProber(golden, Addresses("")).smoke(rollout).wrong.endswith("it has no address")
 
 
-def test_an_unknown_name_says_nothing_about_the_version():
-    with (
-        Client("http://nowhere.invalid", "faces") as client,
-        pytest.raises(ClusterUnreachable, match="isn't known here"),
-    ):
-        client.predict(b"image")
+def test_an_unknown_name_says_nothing_about_the_version(model, rollout):
+    prober = GoldenProber(golden_of(model), Addresses("http://nowhere.invalid"))
+    with pytest.raises(ClusterUnreachable, match="isn't known here"):
+        prober.smoke(rollout)
     assert not reachable("http://nowhere.invalid")
     assert reachable("http://127.0.0.1:80")
 
