@@ -86,25 +86,29 @@ def measure(tables: int, whole: int, histories: int) -> int:
             for count, worse in ((30, 0.0), (100, WORSE))
         }
         print(
-            "whole decision            p      challenger        promoted (95 % bounds)     asks   | naive `>` promotes"
+            "whole decision            p      challenger        promoted (95 % bounds)     asks   |"
+            " naive `>` promotes"
         )
         for (p, difference), parts in decided.items():
             figures += told(
                 "whole decision", p, difference, sum_of(part.result() for part in parts)
             )
         print(
-            "\nanalytic checks           p      challenger        promoted (95 % bounds)     asks   | naive `>` promotes"
+            "\nanalytic checks           p      challenger        promoted (95 % bounds)     asks  "
+            " | naive `>` promotes"
         )
         for (p, difference), future in counted.items():
             figures += told("analytic checks", p, difference, future.result())
         loose = drawn.result()
         promoted, asks = (loose[word] / loose["tables"] for word in ("promoted", "asks"))
         print(
-            f"\np drawn, not fixed, around {SHARES[-1]}: half of the tables then differ on more rows than N resolves, and an equal"
-            f"\nchallenger is promoted in {promoted:.1%} and left to a person in {asks:.1%} of them.\n"
+            f"\np drawn, not fixed, around {SHARES[-1]}: half of the tables then differ on more"
+            f" rows than N resolves, and an equal\nchallenger is promoted in {promoted:.1%} and"
+            f" left to a person in {asks:.1%} of them.\n"
         )
         print(
-            "histories on one test set              p       luck on the test rows      ours   anchor unspent   naive `>`   bar"
+            "histories on one test set              p       luck on the test rows      ours  "
+            " anchor unspent   naive `>`   bar"
         )
         for (p, inherited, count, worse), future in nights.items():
             figures.append(told_history(p, inherited, count, worse, future.result()))
@@ -242,7 +246,10 @@ def other_labels(rng: Any, labels: Any) -> Any:
 
 
 def confidence(right: Any, normal: Any) -> Any:
-    """Confidence from 0.25 to 1 with the rank of ``normal``: density f(c) * c where right, f(c) * (1 - c) where wrong."""
+    """Confidence from 0.25 to 1 with the rank of ``normal``.
+
+    Density f(c) * c where right, f(c) * (1 - c) where wrong.
+    """
     import numpy as np
     from scipy.special import ndtr
 
@@ -255,7 +262,10 @@ def confidence(right: Any, normal: Any) -> Any:
 
 
 def spread(labels: Any, answered: Any, sure: Any, runner: Any, rng: Any) -> Any:
-    """Rows of probabilities: the answer's, a runner-up's (the true label where the answer is wrong), the rest evenly."""
+    """Rows of probabilities.
+
+    The answer's, a runner-up's (the true label where the answer is wrong), the rest evenly.
+    """
     import numpy as np
 
     n, k = len(labels), len(CLASSES)
@@ -274,7 +284,10 @@ def spread(labels: Any, answered: Any, sure: Any, runner: Any, rng: Any) -> Any:
 def analytic(
     tables: int, p: float, difference: float, seed: int, *, fixed: bool = True
 ) -> dict[str, int]:
-    """Promotions by the checks that need no bootstrap, all tables at once. fixed: whether p is the observed share, or the true one."""
+    """Promotions by the checks that need no bootstrap, all tables at once. fixed.
+
+    Whether p is the observed share, or the true one.
+    """
     import numpy as np
 
     from components.evaluation.gate.statistics import paired_interval, sign_test_of_harm, spent
@@ -380,7 +393,9 @@ def run_nights(
 
 
 class Sample:
-    """The same rows every night: which of them anchor, champion and challenger get right, ``[histories, rows]``.
+    """The same rows every night.
+
+    Which of them anchor, champion and challenger get right, ``[histories, rows]``.
 
     Anew: on 2 p of the rows a model is right by the toss of a coin, its own; on the others all
     agree. Inherited: the challenger is its champion with answers changed on p of the rows.
@@ -428,7 +443,8 @@ def told(part: str, p: float, difference: float, result: dict[str, int]) -> list
     name = "equal" if difference == 0 else f"{-100 * difference:g} points worse"
     bounds, asks = f"({low:5.1%} to {high:5.1%})", result["asks"] / tables
     print(
-        f"{tables:>7,} tables           {p:<6.3g} {name:<18}{rate:6.1%} {bounds}   {asks:6.1%}   | {naive:.1%}"
+        f"{tables:>7,} tables           {p:<6.3g} {name:<18}{rate:6.1%} {bounds}   {asks:6.1%}   |"
+        f" {naive:.1%}"
     )
     if difference == 0:
         bar = EQUAL_BARS[p]
@@ -456,7 +472,8 @@ def told_history(
     )
     luck = "inherited" if inherited else "anew every night"
     print(
-        f"{what:<38} {p:<7.3g} {luck:<22} {result['ours']:8.2%} {result['anchor unspent']:14.2%} {result['naive']:12.1%}   at most 5 %"
+        f"{what:<38} {p:<7.3g} {luck:<22} {result['ours']:8.2%} {result['anchor unspent']:14.2%}"
+        f" {result['naive']:12.1%}   at most 5 %"
     )
     what = (
         "any false better"

@@ -1,4 +1,6 @@
-"""Which answer to class imbalance serves FER2013: none, oversampling, effective-number weights or logit adjustment?
+"""Which answer to class imbalance serves FER2013.
+
+None, oversampling, effective-number weights or logit adjustment?
 
     make bench NAME=imbalance                                     data in data/fer2013.zip; cells in build/imbalance
     python3 benchmarks/imbalance.py --data FILE --minutes 45      no new training after 45 minutes; run it again to go on
@@ -131,11 +133,13 @@ def prepare(data: Path, folder: Path, cell: str, epochs: int) -> None:
     answer, seed = cell.split("/")
     strategy, adjustment = ANSWERS[answer]
     write = (
-        "from dataclasses import replace as r; from components.shared.serialization import to_json; from components.shared.preset import *;"
-        "from pipelines.presets import PRESETS; p = PRESETS['fer2013-fast']; t = p.training;"
-        f"s = r(t.stages[0], epochs={epochs}, patience={epochs}, warmup_epochs=min(1, {epochs} / 4));"
-        f"t = r(t, stages=(s,), seed={seed}, logit_adjustment={adjustment});"
-        f"print(to_json(r(p, training=t, data=r(p.data, validation_share={HELD_OUT}), resampling=ResamplingPolicy({strategy!r}))))"
+        "from dataclasses import replace as r; from components.shared.serialization import"
+        " to_json; from components.shared.preset import *;from pipelines.presets import PRESETS; p"
+        f" = PRESETS['fer2013-fast']; t = p.training;s = r(t.stages[0], epochs={epochs},"
+        f" patience={epochs}, warmup_epochs=min(1, {epochs} / 4));t = r(t, stages=(s,),"
+        f" seed={seed}, logit_adjustment={adjustment});print(to_json(r(p, training=t,"
+        f" data=r(p.data, validation_share={HELD_OUT}),"
+        f" resampling=ResamplingPolicy({strategy!r}))))"
     )
     place = folder / cell
     place.mkdir(parents=True, exist_ok=True)
@@ -186,7 +190,8 @@ def python(environment: str, *command: object, show: bool = True) -> str:
     )
     if done.returncode:
         raise SystemExit(
-            f"{environment} ended with {done.returncode}; run the same command again: it goes on where it stopped"
+            f"{environment} ended with {done.returncode}; run the same command again: it goes on"
+            " where it stopped"
         )
     return done.stdout or ""
 
@@ -279,9 +284,12 @@ def report(found: dict[str, dict[str, Any]], cells: int) -> int:
         worst = [min(result["recalls"].items(), key=lambda pair: pair[1]) for result in results]
         macro[answer] = statistics.fmean(result["macro_f1"] for result in results)
         print(
-            f"{answer:20} {len(results):5}   {macro[answer]:8.1%}   {statistics.fmean(recall for _, recall in worst):12.1%}"
-            f"   {statistics.fmean(result['accuracy'] for result in results):8.1%}   {results[0]['epochs']:6}"
-            f"   {statistics.fmean(result['seconds'] for result in results) / 60:7.1f}   {', '.join(sorted({name for name, _ in worst}))}"
+            f"{answer:20} {len(results):5}   {macro[answer]:8.1%}  "
+            f" {statistics.fmean(recall for _, recall in worst):12.1%}  "
+            f" {statistics.fmean(result['accuracy'] for result in results):8.1%}  "
+            f" {results[0]['epochs']:6}  "
+            f" {statistics.fmean(result['seconds'] for result in results) / 60:7.1f}  "
+            f" {', '.join(sorted({name for name, _ in worst}))}"
         )
     print(f"\n{len(found)} of {cells} cells")
     figures = [
@@ -298,7 +306,8 @@ def report(found: dict[str, dict[str, Any]], cells: int) -> int:
     ]
     for each in figures:
         print(
-            f"{each['what']:60} {each['ours'] - each['peer']:+8.1%}   bar {-TOLERANCE:+.0%}   {'met' if each['met'] else 'MISSED'}"
+            f"{each['what']:60} {each['ours'] - each['peer']:+8.1%}   bar {-TOLERANCE:+.0%}  "
+            f" {'met' if each['met'] else 'MISSED'}"
         )
     print(json.dumps({"name": "imbalance", "figures": figures}))
     return 0 if len(found) == cells and all(each["met"] for each in figures) else 1

@@ -153,7 +153,8 @@ def ingest(folder: Path, archive: Path, *, accept: bool = False, forget: bool = 
     memory = f"{found.memory / 1e6:8.0f} MB" if found.memory else " " * 11
     both = f"{found.seconds:8.1f} s and {found.start_up:4.1f} s of start-up"
     print(
-        f"  {told:42} {both} {memory}   ({time.monotonic() - began:.1f} s with imports and resolve)",
+        f"  {told:42} {both} {memory}   ({time.monotonic() - began:.1f} s with imports and"
+        " resolve)",
         flush=True,
     )
     return found
@@ -258,7 +259,10 @@ def step(words: list[str]) -> int:
 
 
 def _start_up(archive: Path, parts: Path, reading: Callable[[], None]) -> float:
-    """Seconds of the reading during which no worker process reads: on average before it begins, and after the last part."""
+    """Seconds of the reading during which no worker process reads.
+
+    On average before it begins, and after the last part.
+    """
     from components.ingestion.decode.workers import workers
 
     began, over = time.time(), threading.Event()
@@ -307,7 +311,10 @@ def plain_loop(archive: Path) -> dict[str, float]:
     from components.shared.images.decode import decode
 
     def measures(pixels: np.ndarray) -> tuple[object, ...]:
-        """Those of `components.ingestion.decode.quality`, of one picture: quicker than a stack of one."""
+        """Those of `components.ingestion.decode.quality`, of one picture.
+
+        Quicker than a stack of one.
+        """
         levels = np.arange(256)
         counts = np.bincount(pixels.ravel(), minlength=256)
         mean = float(counts @ levels) / pixels.size
@@ -444,7 +451,8 @@ def report(found: dict[str, float], images: int) -> int:
     ]
     for each in figures:
         print(
-            f"{each['what']:46} {each['ratio']:8.3f}   bar {each['bar']:6.3f}   {'met' if each['met'] else 'MISSED'}"
+            f"{each['what']:46} {each['ratio']:8.3f}   bar {each['bar']:6.3f}  "
+            f" {'met' if each['met'] else 'MISSED'}"
         )
     print(json.dumps({"name": "ingestion", "figures": figures}))
     return 0 if all(each["met"] for each in figures) else 1

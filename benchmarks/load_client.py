@@ -100,7 +100,10 @@ def load(port: int, request: bytes, clients: int, seconds: float) -> dict[str, f
 
 def post(path: str, body: bytes, kind: str) -> bytes:
     """The bytes of a POST request."""
-    head = f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: {kind}\r\nContent-Length:"
+        f" {len(body)}\r\n\r\n"
+    )
     return head.encode() + body
 
 

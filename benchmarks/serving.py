@@ -110,7 +110,8 @@ def measure(scratch: Path, names: Sequence[str], seconds: float) -> dict[str, di
                 turns.append(turn(bare, port, idle, request, seconds))
                 peaks = ", ".join(f"{way} {turns[-1][way]:.0f}" for way in (*WAYS, "nothing"))
                 print(
-                    f"  {name}, turn {number + 1} of {TURNS}: ours {turns[-1]['ours']:.0f} per second; {peaks}",
+                    f"  {name}, turn {number + 1} of {TURNS}: ours {turns[-1]['ours']:.0f} per"
+                    f" second; {peaks}",
                     flush=True,
                 )
         found[name] = summary(turns) | {"keras": keras[name]}
@@ -346,7 +347,10 @@ def export(scratch: str, *names: str) -> None:
 
 
 def in_process(folder: str, image: str) -> None:
-    """In the serving environment: for each line of seconds, medians of bare call and classifier in turn, and `WAYS`, as JSON."""
+    """In the serving environment.
+
+    For each line of seconds, medians of bare call and classifier in turn, and `WAYS`, as JSON.
+    """
     import threading
 
     import numpy as np
@@ -425,7 +429,10 @@ def in_process(folder: str, image: str) -> None:
 
 
 def serve_nothing(name: str, port: str) -> None:
-    """In the serving environment: KServe's server, as quiet as ours, with a model that does nothing."""
+    """In the serving environment.
+
+    KServe's server, as quiet as ours, with a model that does nothing.
+    """
     import logging
 
     sys.argv = sys.argv[:1]
@@ -467,7 +474,8 @@ def report(found: dict[str, dict[str, float]]) -> int:
     print(f"\n{'milliseconds, one image':28} bare runtime   classifier   over HTTP   keras predict")
     for name, each in found.items():
         print(
-            f"{name:28} {each['bare']:12.2f} {each['classifier']:12.2f} {each['http']:11.2f} {each['keras']:15.1f}"
+            f"{name:28} {each['bare']:12.2f} {each['classifier']:12.2f} {each['http']:11.2f}"
+            f" {each['keras']:15.1f}"
         )
         allowed = each["bare"] + max(SLACK * each["bare"], SLACK_MILLISECONDS)
         figures.append(
@@ -486,10 +494,14 @@ def report(found: dict[str, dict[str, float]]) -> int:
                 figure(what, each["http"], each["keras"], bar, each["keras"] / each["http"] >= bar)
             )
     print(
-        f"\n{f'requests per second, {CLIENTS} clients':28} bare runtime   kserve, nothing   predictor   share   p99 ms   errors"
+        f"\n{f'requests per second, {CLIENTS} clients':28} bare runtime   kserve, nothing  "
+        " predictor   share   p99 ms   errors"
     )
     for name, each in found.items():
-        speeds = f"{each['peak']:12.1f} {each['nothing']:17.1f} {each['ours']:11.1f} {each['share']:7.2f}"
+        speeds = (
+            f"{each['peak']:12.1f} {each['nothing']:17.1f} {each['ours']:11.1f}"
+            f" {each['share']:7.2f}"
+        )
         print(f"{name:28} {speeds} {each['p99']:8.0f} {each['errors']:8.0f}")
         met = each["share"] >= SHARE_OF_PEAK and not each["errors"]
         what = f"{name}: requests per second, share of the smaller peak"
@@ -500,7 +512,8 @@ def report(found: dict[str, dict[str, float]]) -> int:
     print()
     for each in figures:
         print(
-            f"{each['what']:75} {each['ours']:9} beside {each['peer']:9}   bar {each['bar']:6}   {'met' if each['met'] else 'MISSED'}"
+            f"{each['what']:75} {each['ours']:9} beside {each['peer']:9}   bar {each['bar']:6}  "
+            f" {'met' if each['met'] else 'MISSED'}"
         )
     p99 = {name: round(each["p99"], 1) for name, each in found.items()}
     print(json.dumps({"name": "serving", "figures": figures, "p99_milliseconds": p99}))

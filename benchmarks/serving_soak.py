@@ -1,4 +1,6 @@
-"""The predictor for eleven minutes: 60 s at 32 clients, then 10 minutes at 8, without an error and without growing.
+"""The predictor for eleven minutes.
+
+60 s at 32 clients, then 10 minutes at 8, without an error and without growing.
 
     make bench NAME=serving_soak
 
@@ -43,9 +45,13 @@ def main() -> int:
                 seen = serving.load(port, request, clients, seconds)
                 errors += seen["errors"]
                 after = resident_bytes(process)
-                line = f"{seen['requests']:8} requests {seen['per_second']:7.1f}/s   p50 {seen['p50']:6.1f}   p99 {seen['p99']:6.1f} ms"
+                line = (
+                    f"{seen['requests']:8} requests {seen['per_second']:7.1f}/s   p50"
+                    f" {seen['p50']:6.1f}   p99 {seen['p99']:6.1f} ms"
+                )
                 print(
-                    f"{f'{seconds:g} s at {clients} clients':25} {after / 1e6:8.1f} MB {line} {seen['errors']:4} errors",
+                    f"{f'{seconds:g} s at {clients} clients':25} {after / 1e6:8.1f} MB {line}"
+                    f" {seen['errors']:4} errors",
                     flush=True,
                 )
     figures = [

@@ -43,7 +43,10 @@ def main() -> int:
 def measure(scratch: Path) -> tuple[dict[str, float], dict[str, float]]:
     """The CNN's scores (accuracy, majority_share) and the linear model's, on the test rows."""
     preset, store, examples = scratch / "preset.json", scratch / "store", scratch / "examples"
-    imports = "from components.shared.serialization import to_json; from pipelines.presets import PRESETS, DEFAULT"
+    imports = (
+        "from components.shared.serialization import to_json; from pipelines.presets import"
+        " PRESETS, DEFAULT"
+    )
     write = f"{imports}; print(to_json(PRESETS[DEFAULT]))"
     preset.write_text(run("pipelines", "-c", write))
     run("ingestion", "-m", "pipelines.demo", "--output", str(scratch / "faces"), "--night", "0")
@@ -185,7 +188,8 @@ def report(scores: dict[str, float], linear: dict[str, float]) -> int:
     print(f"\n{'on the test split':45} accuracy")
     print(f"{'majority class':45} {majority:8.1%}")
     print(
-        f"{'logistic regression on pixels':45} {linear['test']:8.1%}   ({linear['train']:.1%} on its training rows)"
+        f"{'logistic regression on pixels':45} {linear['test']:8.1%}   ({linear['train']:.1%} on"
+        " its training rows)"
     )
     print(f"{'small CNN':45} {ours:8.1%}\n")
     figures = [
@@ -194,7 +198,8 @@ def report(scores: dict[str, float], linear: dict[str, float]) -> int:
     ]
     for each in figures:
         print(
-            f"{each['what']:45} {each['ours'] - each['peer']:+8.1%}   bar {each['bar']:+.0%}   {'met' if each['met'] else 'MISSED'}"
+            f"{each['what']:45} {each['ours'] - each['peer']:+8.1%}   bar {each['bar']:+.0%}  "
+            f" {'met' if each['met'] else 'MISSED'}"
         )
     print(json.dumps({"name": "synthetic_faces", "figures": figures}))
     return 0 if all(each["met"] for each in figures) else 1

@@ -1,4 +1,6 @@
-"""Training keeps the processor busy: nearly the images/s of the bare step, and well more than Keras's ImageDataGenerator.
+"""Training keeps the processor busy.
+
+Nearly the images/s of the bare step, and well more than Keras's ImageDataGenerator.
 
     make bench NAME=training_throughput
 
@@ -53,7 +55,8 @@ def main() -> int:
     arguments = parser.parse_args()
     if not PYTHON.exists():
         raise SystemExit(
-            "the environment of this benchmark is missing; to fix it: make bench NAME=training_throughput"
+            "the environment of this benchmark is missing; to fix it: make bench"
+            " NAME=training_throughput"
         )
     if not arguments.inside:
         environment = {
@@ -75,7 +78,10 @@ def main() -> int:
 
 
 def draw(folder: Path, count: int) -> None:
-    """``count`` JPEG images in class folders: gratings of a class's own direction under noise, as large in bytes as photographs."""
+    """``count`` JPEG images in class folders.
+
+    Gratings of a class's own direction under noise, as large in bytes as photographs.
+    """
     import numpy as np
     from PIL import Image
 
@@ -293,7 +299,8 @@ def report(rates: dict[str, list[float]], decoding: float, count: int) -> int:
     ]
     for each in figures:
         print(
-            f"{each['what']:58} {each['ratio']:8.2f}   bar {each['bar']:.2f}   {'met' if each['met'] else 'MISSED'}"
+            f"{each['what']:58} {each['ratio']:8.2f}   bar {each['bar']:.2f}  "
+            f" {'met' if each['met'] else 'MISSED'}"
         )
     print(json.dumps({"name": "training_throughput", "figures": figures}))
     return 0 if all(each["met"] for each in figures) else 1

@@ -57,7 +57,8 @@ def main() -> int:
         _test_tools()
     except subprocess.CalledProcessError as error:
         return _fail(
-            f"`{' '.join(map(str, error.cmd))[:200]}` ended with {error.returncode}; see its message above"
+            f"`{' '.join(map(str, error.cmd))[:200]}` ended with {error.returncode}; see its"
+            " message above"
         )
     if made:
         seconds = time.monotonic() - began
@@ -75,7 +76,10 @@ def unsupported(python: tuple[int, int], glibc: str) -> str:
         return f"{version}; expected 3.11, 3.12 or 3.13; to fix it: make PYTHON=python3.11 …"
     if python >= (3, 12) and glibc and tuple(map(int, glibc.split(".")[:2])) < TFDV_GLIBC:
         wanted = ".".join(map(str, TFDV_GLIBC))
-        return f"{version} with glibc {glibc}; data validation expects glibc {wanted} from Python 3.12 on; to fix it: make PYTHON=python3.11 …"
+        return (
+            f"{version} with glibc {glibc}; data validation expects glibc {wanted} from Python 3.12"
+            " on; to fix it: make PYTHON=python3.11 …"
+        )
     return ""
 
 
@@ -154,7 +158,10 @@ def _scripts() -> object:
 
 
 def _test_tools() -> None:
-    """pytest, once, beside the environments: `tests/run.py` puts it on the path, the locks stay what they are."""
+    """pytest, once, beside the environments.
+
+    `tests/run.py` puts it on the path, the locks stay what they are.
+    """
     folder, lock = VENVS / "test", lock_of("test")
     stamp, wanted = folder / ".lock.sha256", hashlib.sha256(lock.read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != wanted:

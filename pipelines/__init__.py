@@ -1,1 +1,4 @@
-"""The orchestrator: the pipeline, its presets, and the `emotion` command that compiles and runs them."""
+"""The orchestrator.
+
+The pipeline, its presets, and the `emotion` command that compiles and runs them.
+"""

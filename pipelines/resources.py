@@ -97,7 +97,10 @@ class Resources:
     secrets: tuple[Secret, ...] = (OBJECT_STORE,)
 
     def recorded(self) -> str:
-        """Return what the evidence of the step says about itself, as JSON: the cost of a night is reckoned from it."""
+        """Return what the evidence of the step says about itself, as JSON.
+
+        The cost of a night is reckoned from it.
+        """
         figures = {
             "cpu": float(self.cpu),
             "memory_gb": float(self.memory.removesuffix("G")),

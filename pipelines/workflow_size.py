@@ -70,7 +70,10 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class TaskSize:
-    """One task's share, in bytes: its command's arguments as text, and its pod spec patch as a node holds it once."""
+    """One task's share, in bytes.
+
+    Its command's arguments as text, and its pod spec patch as a node holds it once.
+    """
 
     name: str
     arguments: int
@@ -98,7 +101,9 @@ class WorkflowSize:
 
 
 def workflow_size(compiled: str, parameters: Mapping[str, Any]) -> WorkflowSize:
-    """Estimate what a run weighs at most: in which every condition holds that can hold beside the others.
+    """Estimate what a run weighs at most.
+
+    In which every condition holds that can hold beside the others.
 
     Args:
         compiled: the two YAML documents. parameters: of the run; those with a default may be left
@@ -139,13 +144,18 @@ def check_size(size: WorkflowSize) -> None:
         raise InputError(
             "a run of this pipeline grows too heavy for one Kubernetes object",
             expected=f"at most {WORKFLOW_LIMIT:,} bytes",
-            received=f"{size.workflow:,}, {size.patches / size.workflow:.0%} of it pod spec patches",
+            received=(
+                f"{size.workflow:,}, {size.patches / size.workflow:.0%} of it pod spec patches"
+            ),
             fix="shorten what many tasks take as an argument",
         )
 
 
 def expected_parameters(preset: str) -> dict[str, str]:
-    """Parameters of a run, of the length that they get in practice: the preset's whole text, addresses in buckets, a long name."""
+    """Parameters of a run, of the length that they get in practice.
+
+    The preset's whole text, addresses in buckets, a long name.
+    """
     address = "x" * ADDRESS_BYTES
     return {
         "preset": preset,
@@ -171,7 +181,11 @@ class _Workflow:
     weight: int = SYSTEM_TEMPLATES_BYTES + METADATA_BYTES
 
     def weigh_spec(self, values: Json) -> None:
-        """Arguments and templates: components, containers and platform specs once each, and every task's spec in its DAG's template."""
+        """Arguments and templates.
+
+        Components, containers and platform specs once each, and every task's spec in its DAG's
+        template.
+        """
         components = self.pipeline["components"]
         texts = [
             _text(self.pipeline["root"]),
@@ -318,7 +332,9 @@ class _Workflow:
         logs = {
             "name": "main-logs",
             "s3": {
-                "key": f"private-artifacts/kubeflow/{_NAME}/2026/12/01/{_NAME}-system-impl-0000000000/main.log"
+                "key": (
+                    f"private-artifacts/kubeflow/{_NAME}/2026/12/01/{_NAME}-system-impl-0000000000/main.log"
+                )
             },
         }
         made = (

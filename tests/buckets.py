@@ -1,4 +1,7 @@
-"""A real Google Cloud Storage server for tests: the emulator, as a process of its own, in memory."""
+"""A real Google Cloud Storage server for tests.
+
+The emulator, as a process of its own, in memory.
+"""
 
 from __future__ import annotations
 

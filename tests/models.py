@@ -1,4 +1,7 @@
-"""Builders for tests: small model artifacts that really run, made of NumPy weights without TensorFlow."""
+"""Builders for tests.
+
+Small model artifacts that really run, made of NumPy weights without TensorFlow.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,10 @@ def stripe_weights(
 
 
 def softmax_of(pixels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """What a linear model answers for uint8 pixels ``[n, h, w, c]``: probabilities ``[n, labels]``."""
+    """What a linear model answers for uint8 pixels ``[n, h, w, c]``.
+
+    Probabilities ``[n, labels]``.
+    """
     logits = pixels.reshape(len(pixels), -1).astype(np.float64) @ weights
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)

@@ -138,13 +138,15 @@ def _findings(
         scored_on="test" if scored_on == "test" else "validation",
         test_set=tables.identity(by_split["test"].table),
         anchor_comparison=compared.get("anchor"),
-        held_out=metrics.comparison(
-            held_out.labels,
-            held_out.probabilities["challenger"],
-            held_out.probabilities["champion"],
-        )
-        if held_out and "champion" in roles
-        else None,
+        held_out=(
+            metrics.comparison(
+                held_out.labels,
+                held_out.probabilities["challenger"],
+                held_out.probabilities["champion"],
+            )
+            if held_out and "champion" in roles
+            else None
+        ),
         classes=changes.class_changes(answers, snapshot.labels),
         slices=changes.slice_changes(answers),
         gained=tuple(shown[row] for row in gained),
@@ -207,7 +209,8 @@ def _comparable(who: str, model: ServedModel, challenger: ServedModel) -> Served
     ):
         if wanted != found:
             raise ContractError(
-                f"the {who} {theirs.version} has other {what} than the challenger, so they can't be compared",
+                f"the {who} {theirs.version} has other {what} than the challenger, so they can't be"
+                " compared",
                 expected=str(wanted),
                 received=str(found),
                 fix="give a preset with other labels or input a model_name of its own",

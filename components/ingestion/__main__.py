@@ -20,7 +20,10 @@ def _resolve_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--source",
         required=True,
-        help="folder, archive, table, or gs://, s3:// or kaggle:// of these; a JSON list of several; empty where the preset names them",
+        help=(
+            "folder, archive, table, or gs://, s3:// or kaggle:// of these; a JSON list of several;"
+            " empty where the preset names them"
+        ),
     )
     parser.add_argument(
         "--compiled-for",
@@ -74,8 +77,11 @@ def _ingest_arguments(parser: argparse.ArgumentParser) -> None:
         "beam",
         nargs="*",
         metavar="-- BEAM_OPTION",
-        help="options of Beam's runner in the place of the preset's: -- --runner=DataflowRunner --project=P --region=R "
-        "--temp_location=gs://bucket/folder --sdk_container_image=IMAGE; none: this machine, a worker process per core",
+        help=(
+            "options of Beam's runner in the place of the preset's: -- --runner=DataflowRunner"
+            " --project=P --region=R --temp_location=gs://bucket/folder"
+            " --sdk_container_image=IMAGE; none: this machine, a worker process per core"
+        ),
     )
 
 
@@ -145,7 +151,8 @@ def decide(argv: list[str]) -> int:
         print(f"{arguments.what} failed: {error}", file=sys.stderr)
         return error.exit_code
     print(
-        f"forgotten: {len(found.contents):,} picture(s), shown as {', '.join(found.rows)}; no later snapshot holds them"
+        f"forgotten: {len(found.contents):,} picture(s), shown as {', '.join(found.rows)}; no later"
+        " snapshot holds them"
     )
     print("trained on them: " + (", ".join(found.versions) or "no model version in this store"))
     return 0

@@ -210,9 +210,11 @@ def _as_planned(listing: Listing, policy: DataPolicy) -> tuple[Place, Layout]:
         raise InputError(
             f"the source {listing.uri} changed since this run listed it",
             expected=f"{listing.objects:,} objects as listed",
-            received=f"{now.objects:,} objects, some of them other ones"
-            if now.objects == listing.objects
-            else f"{now.objects:,} objects",
+            received=(
+                f"{now.objects:,} objects, some of them other ones"
+                if now.objects == listing.objects
+                else f"{now.objects:,} objects"
+            ),
             fix="run again when nothing writes into the source any more",
         )
     gathered.layout.check()
@@ -229,10 +231,8 @@ def _read(
 ) -> None:
     """Read the spans into parts in the folder ``home``."""
     with (
-        files_of_parts.shared_folder(runner.shared)
-        if runner.beam
-        else nullcontext(str(home)) as folder
-    ):
+        files_of_parts.shared_folder(runner.shared) if runner.beam else nullcontext(str(home))
+    ) as folder:
         run_flow(spans, reading, place, folder, processes=processes, options=runner.beam)
         if runner.beam:
             files_of_parts.bring_home(folder, home, len(spans))

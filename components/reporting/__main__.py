@@ -143,7 +143,10 @@ def _page(preset: Preset | None, night: Night, outcome: Outcome, summary: dict[s
 
 
 def _remember(store: Store, preset: Preset, night: Night, outcome: Outcome) -> None:
-    """Point `last-night` here, unless a later night was judged already: an old run may be rendered again."""
+    """Point `last-night` here, unless a later night was judged already.
+
+    An old run may be rendered again.
+    """
     value = judged_run(night, outcome)
     if value is None:
         return
@@ -174,7 +177,8 @@ def _add_to_index(store: Store, summary: dict[str, Any]) -> None:
             add_to_index(store, row)
     except (EmotionError, OSError) as error:
         print(
-            f"the index over runs wasn't updated, `emotion report --index` makes it again: {one_line(error)}",
+            "the index over runs wasn't updated, `emotion report --index` makes it again:"
+            f" {one_line(error)}",
             file=sys.stderr,
         )
 
@@ -184,7 +188,10 @@ def _earlier_summary(store: Store, run: str) -> dict[str, Any]:
 
 
 def _read(store: Store, key: str) -> bytes | None:
-    """Return a value, or what stands for one that can't be read: no evidence problem may stop the report."""
+    """Return a value, or what stands for one that can't be read.
+
+    No evidence problem may stop the report.
+    """
     try:
         return store.read(key)
     except (EmotionError, OSError) as error:
@@ -209,7 +216,8 @@ def _index(argv: Sequence[str]) -> int:
         store = open_store(arguments.store)
         if arguments.rebuild:
             print(
-                f"{len(rebuild_index(store).rows):,} runs in {store.location(keys.runs_index('html'))}"
+                f"{len(rebuild_index(store).rows):,} runs in"
+                f" {store.location(keys.runs_index('html'))}"
             )
         if arguments.home:
             write_home_page(store, arguments.home)

@@ -5,7 +5,9 @@ from kfp.dsl import HTML, Output
 
 IMAGE = "emotion-reporting"
 COMMAND = ["python", "-m", "components.reporting"]
-WEBHOOK_FILE = "/var/run/secrets/emotion/notification/webhook-url"  # a mounted secret; where there is none, nobody is called
+WEBHOOK_FILE = (  # a mounted secret; where there is none, nobody is called
+    "/var/run/secrets/emotion/notification/webhook-url"
+)
 
 
 @dsl.container_component

@@ -1,4 +1,7 @@
-"""What a night took, and what that costs: from what its steps recorded of themselves, and a file of prices."""
+"""What a night took, and what that costs.
+
+From what its steps recorded of themselves, and a file of prices.
+"""
 
 from __future__ import annotations
 
@@ -110,7 +113,10 @@ def cost_of(steps: Iterable[Observed], prices: Prices | None, note: str = "") ->
 
 
 def read_prices(content: bytes | None) -> tuple[Prices | None, str]:
-    """Return the prices that a store holds, and why there are none: a wrong file must not stop the report."""
+    """Return the prices that a store holds, and why there are none.
+
+    A wrong file must not stop the report.
+    """
     if content is None:
         return None, "the store has no prices.json"
     try:

@@ -119,14 +119,19 @@ def _model(name: str, rows: Iterable[Row]) -> Model:
         tuple((word, tally[word]) for word in OUTCOME_WORDS if tally[word]),
         next((row.champion for row in newest_first if row.champion), None),
         trend([_column(row) for row in judged], "Accuracy") if drawn else None,
-        durations([(row.seconds, f"{row.run_id}: {in_words(row.seconds)}") for row in judged])
-        if drawn
-        else None,
+        (
+            durations([(row.seconds, f"{row.run_id}: {in_words(row.seconds)}") for row in judged])
+            if drawn
+            else None
+        ),
     )
 
 
 def _column(row: Row) -> Column:
-    """Return the points of the champion's line, which shows who is champion after the night: the challenger, where it was promoted."""
+    """Return the points of the champion's line, which shows who is champion after the night.
+
+    The challenger, where it was promoted.
+    """
     after = row.accuracy if row.outcome == "blessed" else row.champion_accuracy
     told = f"{row.run_id}: {percent(row.accuracy or 0)}, {spaced(row.outcome)}"
     if row.champion_accuracy is not None:

@@ -14,10 +14,11 @@ from components.shared.findings import EvaluateFindings, Scores
 from components.shared.preset import Preset
 
 RESPONSIBLE_USE = (
-    "Inferring emotions of people at work or in education is prohibited in the European Union (AI Act, "
-    "Regulation (EU) 2024/1689, Article 5(1)(f)), except for medical or safety reasons. Other uses of emotion "
-    "recognition are high-risk under its Annex III and carry duties of transparency (Article 50(3)). The labels are "
-    "what an expression looks like to annotators, not what a person feels."
+    "Inferring emotions of people at work or in education is prohibited in the European Union (AI"
+    " Act, Regulation (EU) 2024/1689, Article 5(1)(f)), except for medical or safety reasons. Other"
+    " uses of emotion recognition are high-risk under its Annex III and carry duties of"
+    " transparency (Article 50(3)). The labels are what an expression looks like to annotators, not"
+    " what a person feels."
 )
 
 FEW_ROWS = 100
@@ -27,10 +28,15 @@ def model_card(night: Night, found: EvaluateFindings, outcome: Outcome, preset: 
     """Return the card of the model that was evaluated tonight."""
     parts = [
         f"# {_text(preset.model_name)}, version {_text(found.challenger.version)}",
-        f"Judged in run {_text(night.run_id)}: **{_text(outcome.word.replace('-', ' '))}**. {_text(' '.join(outcome.reasons))}",
+        (
+            f"Judged in run {_text(night.run_id)}: **{_text(outcome.word.replace('-', ' '))}**."
+            f" {_text(' '.join(outcome.reasons))}"
+        ),
         *_details(night, preset),
-        "## Intended use\n\nNaming the expression that one cropped face per image shows, out of the labels below, where people know of it "
-        "and a wrong answer does no harm; research.",
+        (
+            "## Intended use\n\nNaming the expression that one cropped face per image shows, out of"
+            " the labels below, where people know of it and a wrong answer does no harm; research."
+        ),
         f"## Prohibited use\n\n{RESPONSIBLE_USE}",
         *_data(night, found),
         *_results(found),
@@ -45,7 +51,10 @@ def _details(night: Night, preset: Preset) -> list[str]:
         ("Preset", f"{preset.name}: {preset.summary}"),
         (
             "Input",
-            f"uint8 pixels, {image.height} x {image.width}, {'gray' if image.channels == 1 else 'colour'}",
+            (
+                f"uint8 pixels, {image.height} x {image.width},"
+                f" {'gray' if image.channels == 1 else 'colour'}"
+            ),
         ),
         ("Run", night.run_id),
     ]
@@ -57,11 +66,17 @@ def _details(night: Night, preset: Preset) -> list[str]:
             ("Architecture", f"{train.architecture}, {train.parameters:,} parameters"),
             (
                 "Training",
-                f"{len(train.history.get('val_loss', ()))} epochs, best {train.best_epoch}; seed {train.seed}; {train.device}",
+                (
+                    f"{len(train.history.get('val_loss', ()))} epochs, best {train.best_epoch};"
+                    f" seed {train.seed}; {train.device}"
+                ),
             ),
             (
                 "Calibration",
-                f"temperature {train.temperature:.3f}; ECE {train.ece_before:.3f} before, {train.ece_after:.3f} after",
+                (
+                    f"temperature {train.temperature:.3f}; ECE {train.ece_before:.3f} before,"
+                    f" {train.ece_after:.3f} after"
+                ),
             ),
         ]
     return ["## Model", _table(("", ""), rows)]
@@ -131,7 +146,10 @@ def _results(found: EvaluateFindings) -> list[str]:
 def _limits(night: Night, found: EvaluateFindings) -> str:
     """Return what the figures don't cover, with those classes and slices where they are worst or rest on few rows."""
     sentences = [
-        "Accuracy was measured on this data alone: other cameras, crops, ages and skin tones were not measured.",
+        (
+            "Accuracy was measured on this data alone: other cameras, crops, ages and skin tones"
+            " were not measured."
+        ),
         "Probabilities are calibrated on held-out training rows.",
     ]
     if found.challenger.per_class:
@@ -143,7 +161,8 @@ def _limits(night: Night, found: EvaluateFindings) -> str:
     noise = night.validate.label_noise if night.validate else None
     if noise:
         sentences.append(
-            f"{sum(noise.doubted.values()):,} of {noise.rows:,} judged labels are doubted by {noise.method}."
+            f"{sum(noise.doubted.values()):,} of {noise.rows:,} judged labels are doubted by"
+            f" {noise.method}."
         )
     return _text(" ".join(sentences))
 

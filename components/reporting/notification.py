@@ -1,4 +1,7 @@
-"""Tell people how a night ended: a message that Slack's incoming webhooks take, posted once, and never in the way of the run."""
+"""Tell people how a night ended.
+
+A message that Slack's incoming webhooks take, posted once, and never in the way of the run.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,10 @@ def remedy(summary: dict[str, Any], outcome: Outcome) -> str:
     if not (summary.get("cost") or {}).get("on_cluster"):
         return "`emotion run --resume` continues it; finished steps are skipped"
     words = f"`emotion logs {run} {step}` shows what it printed; " if step else ""
-    return f"{words}`emotion submit` runs it again; a night that failed is tried again by the next one anyway"
+    return (
+        f"{words}`emotion submit` runs it again; a night that failed is tried again by the next one"
+        " anyway"
+    )
 
 
 def fingerprint(body: dict[str, str]) -> str:
@@ -76,7 +82,10 @@ def send(
         url = webhook_file.read_text(encoding="utf-8").strip()
         _check(url)
     except (OSError, ValueError) as error:
-        return f"the webhook's URL can't be used: {error if isinstance(error, _Unusable) else type(error).__name__}"
+        return (
+            "the webhook's URL can't be used:"
+            f" {error if isinstance(error, _Unusable) else type(error).__name__}"
+        )
     problem = ""
     for pause in (*pauses, None):
         problem, wait = _post(url, json.dumps(body).encode())

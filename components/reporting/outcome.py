@@ -52,7 +52,8 @@ def judge(night: Night, pipeline_error: str = "") -> Outcome:
         return _failed(
             night,
             "",
-            f"Every step that ran ended well ({ended.word}), but the pipeline didn't: {pipeline_error}",
+            f"Every step that ran ended well ({ended.word}), but the pipeline didn't:"
+            f" {pipeline_error}",
         )
     return ended
 
@@ -75,7 +76,10 @@ def _ended(night: Night) -> Outcome | None:
     """Return the outcome of a night whose steps all ended well, or None where the flow broke off."""
     if night.resolve and night.resolve.plan.work == "nothing-new":
         champion = night.resolve.plan.champion
-        sentence = "Nothing was trained: data, code and preset are those of the last judged night, or too close to them."
+        sentence = (
+            "Nothing was trained: data, code and preset are those of the last judged night, or too"
+            " close to them."
+        )
         serves = f" Version {champion.version} keeps serving." if champion else ""
         return Outcome(
             "nothing-new", "Nothing new tonight", sentence + serves, (night.resolve.plan.reason,)
@@ -142,8 +146,9 @@ def _not_served(rollout: RolloutFindings, scored: str, at: str) -> Outcome:
     )
     if rollout.outcome == "paused":
         asks = (
-            f"On {moment(at)} a person had paused its rollout at {rollout.percent} % of the traffic."
-            " `emotion rollout status` says how it stands now; `emotion rollout resume` or `abort` goes on."
+            f"On {moment(at)} a person had paused its rollout at {rollout.percent} % of the"
+            " traffic. `emotion rollout status` says how it stands now; `emotion rollout resume`"
+            " or `abort` goes on."
         )
         return Outcome(
             "needs-approval",
@@ -157,7 +162,11 @@ def _not_served(rollout: RolloutFindings, scored: str, at: str) -> Outcome:
             if rollout.previous_image not in ("", rollout.image)
             else " as before"
         )
-        back = f"The rollout of its new predictor{f', with the image {rollout.image},' if rollout.image else ''} was sent back."
+        back = (
+            "The rollout of its new"
+            f" predictor{f', with the image {rollout.image},' if rollout.image else ''} was sent"
+            " back."
+        )
         headline = "Its new predictor was sent back"
         return Outcome(
             "rejected",
@@ -194,11 +203,20 @@ def _failed(night: Night, step: str, error: str) -> Outcome:
     headline = f"Failed at {TITLES[step].lower()}" if step else "Failed"
     champion = night.resolve.plan.champion if night.resolve else None
     if night.deploy and night.deploy.champion:
-        sentence = f"Version {night.deploy.champion.version} was promoted and serves, but the run didn't end well."
+        sentence = (
+            f"Version {night.deploy.champion.version} was promoted and serves, but the run didn't"
+            " end well."
+        )
     elif step == "deploy":
-        sentence = "The gate said blessed, but the promotion didn't end well. Run again with --resume: deploying completes what is left undone."
+        sentence = (
+            "The gate said blessed, but the promotion didn't end well. Run again with --resume:"
+            " deploying completes what is left undone."
+        )
     elif champion:
-        sentence = f"The night broke off. The champion is untouched: version {champion.version} keeps serving."
+        sentence = (
+            f"The night broke off. The champion is untouched: version {champion.version} keeps"
+            " serving."
+        )
     else:
         sentence = "The night broke off; nothing was promoted."
     return Outcome("failed", headline, sentence, (error,), error, step)
@@ -209,7 +227,10 @@ def _in_words(step: Observed) -> str:
     if step.status == "failed":
         return f"{title} failed: {step.error or 'no reason was recorded'}"
     if step.status == "running":
-        return f"{title} was killed: it began on {moment(step.started_at)} and never ended; to fix it: run again with --resume"
+        return (
+            f"{title} was killed: it began on {moment(step.started_at)} and never ended; to fix it:"
+            " run again with --resume"
+        )
     if step.status == "unreadable":
         return f"The evidence of {title.lower()} can't be read: {step.error}"
     return f"{title} never began"

@@ -1,4 +1,7 @@
-"""Training rows of an examples artifact, and the plan's table: projected columns in, pyarrow tables out."""
+"""Training rows of an examples artifact, and the plan's table.
+
+Projected columns in, pyarrow tables out.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The server process: KServe's endpoints, the front before them, on a chosen address, until it is told to end."""
+"""The server process.
+
+KServe's endpoints, the front before them, on a chosen address, until it is told to end.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--faces",
         action="store_true",
-        help='photos: find the faces and answer each; a request with "parameters": {"faces": false} holds crops',
+        help=(
+            'photos: find the faces and answer each; a request with "parameters": {"faces": false}'
+            " holds crops"
+        ),
     )
     parser.add_argument(
         "--page",

@@ -44,7 +44,9 @@ class Taxonomy:
         raise UnknownNameError("class", name, [*self.labels, *self.aliases, *self.left_out])
 
     def with_classes(self, classes: Mapping[str, str]) -> Taxonomy:
-        """Return this taxonomy with the class names of one source: each to a name known here, or to nothing to leave it out.
+        """Return this taxonomy with the class names of one source.
+
+        Each to a name known here, or to nothing to leave it out.
 
         Raises:
             UnknownNameError: a name that a class is said to mean isn't known.

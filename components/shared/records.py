@@ -1,4 +1,6 @@
-"""Records of the store that several components read: the registry's documents, the last drift, rows that were served.
+"""Records of the store that several components read.
+
+The registry's documents, the last drift, rows that were served.
 
 Everything that a promotion moves stands in a single document, `Pointers`, so that it moves at once.
 """

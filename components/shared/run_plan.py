@@ -105,13 +105,19 @@ def check_run_id(run_id: str) -> str:
         raise InputError(
             f"a run can't be called {run_id!r}",
             expected=RUN_ID_FORM,
-            fix="compile and submit the pipeline again: Kubeflow Pipelines left a placeholder as it was"
-            if placeholder
-            else "",
+            fix=(
+                "compile and submit the pipeline again: Kubeflow Pipelines left a placeholder as"
+                " it was"
+                if placeholder
+                else ""
+            ),
         )
     return run_id
 
 
 def second_run_id(run_id: str, job_id: str) -> str:
-    """Name of a workflow's run where ``run_id`` is another workflow's: with the first 8 letters of its own id."""
+    """Name of a workflow's run where ``run_id`` is another workflow's.
+
+    With the first 8 letters of its own id.
+    """
     return check_run_id(f"{run_id[:91]}-{job_id[:8]}")

@@ -1,4 +1,7 @@
-"""What code does, as a digest: comments, docstrings and layout don't count, so that a better sentence costs no training."""
+"""What code does, as a digest.
+
+Comments, docstrings and layout don't count, so that a better sentence costs no training.
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,10 @@ Labels = npt.NDArray[np.integer]
 
 
 def calibration_bin(confidence: Floats) -> npt.NDArray[np.int64]:
-    """Return the bin of each confidence: (0, 1/15], (1/15, 2/15], ... (Guo et al. 2017, section 3)."""
+    """Return the bin of each confidence.
+
+    (0, 1/15], (1/15, 2/15], ... (Guo et al. 2017, section 3).
+    """
     return np.digitize(confidence, np.linspace(0, 1, CALIBRATION_BINS + 1)[1:-1], right=True)
 
 

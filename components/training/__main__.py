@@ -1,4 +1,7 @@
-"""The commands of training: the step train, and the tools sweep and export, which no pipeline runs."""
+"""The commands of training.
+
+The step train, and the tools sweep and export, which no pipeline runs.
+"""
 
 from __future__ import annotations
 

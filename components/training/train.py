@@ -1,4 +1,7 @@
-"""The step itself: images, training with checkpoints, calibration, export, proof, and the artifact."""
+"""The step itself.
+
+Images, training with checkpoints, calibration, export, proof, and the artifact.
+"""
 
 from __future__ import annotations
 
@@ -66,8 +69,12 @@ def train(
     learned = learn(context, data, key)
     if backend.name() != "tensorflow":
         raise EnvironmentProblem(
-            f"the model is trained and its checkpoint stands, but {backend.name()} can't write SavedModel and LiteRT files",
-            fix="run the same command with KERAS_BACKEND=tensorflow: it continues from the checkpoint and exports",
+            f"the model is trained and its checkpoint stands, but {backend.name()} can't write"
+            " SavedModel and LiteRT files",
+            fix=(
+                "run the same command with KERAS_BACKEND=tensorflow: it continues from the"
+                " checkpoint and exports"
+            ),
         )
     from components.training.export.artifact import write_model
 
@@ -212,7 +219,8 @@ def _watch(
         scores = {name: values[-1] for name, values in standing.history.items()}
         show(
             standing,
-            f"accuracy {scores['accuracy']:.3f}, held-out {scores['val_accuracy']:.3f}, {scores['seconds']:.1f} s",
+            f"accuracy {scores['accuracy']:.3f}, held-out {scores['val_accuracy']:.3f},"
+            f" {scores['seconds']:.1f} s",
         )
         _write_tensorboard(context, standing)
         told(standing)

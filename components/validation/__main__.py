@@ -205,7 +205,8 @@ def _publish(output: ExecutorOutput, findings: ValidateFindings, snapshot: Snaps
 def _tell(findings: ValidateFindings) -> None:
     failed = [rule for rule in findings.rules if not rule.passed]
     print(
-        f"{findings.decision}: {len(findings.rules) - len(failed)} of {len(findings.rules)} rules hold"
+        f"{findings.decision}: {len(findings.rules) - len(failed)} of {len(findings.rules)} rules"
+        " hold"
     )
     for rule in failed:
         print(f"  {rule.severity}: {rule.name}: {rule.value}, {rule.bound}: {rule.sentence}")

@@ -35,16 +35,23 @@ def data_summary(
         _rows(snapshot),
         "## Images",
         f"{snapshot.read:,} read, {accepted:,} accepted, {snapshot.rejected:,} rejected.",
-        table(("reason for rejecting", "images"), _counted(reject_reasons))
-        if reject_reasons
-        else "",
+        (
+            table(("reason for rejecting", "images"), _counted(reject_reasons))
+            if reject_reasons
+            else ""
+        ),
         "## Rules that failed" if failed else "",
-        table(
-            ("severity", "rule", "value", "bound", "reason"),
-            ((rule.severity, rule.name, rule.value, rule.bound, rule.sentence) for rule in failed),
-        )
-        if failed
-        else "",
+        (
+            table(
+                ("severity", "rule", "value", "bound", "reason"),
+                (
+                    (rule.severity, rule.name, rule.value, rule.bound, rule.sentence)
+                    for rule in failed
+                ),
+            )
+            if failed
+            else ""
+        ),
     )
 
 

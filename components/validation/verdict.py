@@ -47,8 +47,11 @@ def curated_schema_rule(preset: Preset, curated: bool) -> Rule:
     sentence = (
         f"Columns are held against the curated schema of {preset.name}."
         if curated
-        else f"The preset {preset.name} has no curated schema, so columns are held against what the contract and the labels say alone; "
-        f"make one from an accepted snapshot with `emotion schema update --preset {preset.name} --write`."
+        else (
+            f"The preset {preset.name} has no curated schema, so columns are held against what the"
+            " contract and the labels say alone; make one from an accepted snapshot with `emotion"
+            f" schema update --preset {preset.name} --write`."
+        )
     )
     severity = preset.validation.severity("curated schema")
     return Rule(
@@ -111,9 +114,13 @@ def class_drift_rule(
         f"{column} of {label} ({value:.3f})" for value, label, column in far[:NAMED_AT_MOST]
     )
     sentence = (
-        f"Moved away from {before} within a class: {told}{', ...' if len(far) > NAMED_AT_MOST else ''}; bound {bound:g}."
+        f"Moved away from {before} within a class:"
+        f" {told}{', ...' if len(far) > NAMED_AT_MOST else ''}; bound {bound:g}."
         if far
-        else f"Within every class of at least {ENOUGH_ROWS} rows the measures are close to those of {before}."
+        else (
+            f"Within every class of at least {ENOUGH_ROWS} rows the measures are close to those of"
+            f" {before}."
+        )
     )
     severity = policy.severity("drift within classes")
     return Rule(
@@ -137,12 +144,18 @@ def doubtful_labels_rule(noise: LabelNoise | None, policy: ValidationPolicy) -> 
             name, "label-noise", policy.severity(name), True, "not measured", bound, sentence
         )
     share = sum(noise.doubted.values()) / noise.rows
-    judge = f"a small model that gets {noise.accuracy:.0%} of unseen rows right (guessing: {noise.chance:.0%})"
+    judge = (
+        f"a small model that gets {noise.accuracy:.0%} of unseen rows right (guessing:"
+        f" {noise.chance:.0%})"
+    )
     told = f"Of {noise.rows:,} labels {percent(share, most)} look wrong to {judge}"
     if noise.rows < noise.of_rows:
         told += f", on a drawn sample of {noise.of_rows:,} rows"
     if noise.accuracy < noise.chance + LEAST_GAIN:
-        sentence = f"The labels can't be told from the pictures by {judge}: are they the labels of these pictures?"
+        sentence = (
+            f"The labels can't be told from the pictures by {judge}: are they the labels of these"
+            " pictures?"
+        )
         return Rule(
             name, "label-noise", policy.severity(name), False, percent(share, most), bound, sentence
         )
@@ -164,9 +177,13 @@ def no_comparison_rule(snapshot_id: str | None, policy: ValidationPolicy) -> Rul
     """Says why drift wasn't measured: on a first night, or because statistics are gone."""
     first = snapshot_id is None
     sentence = (
-        "No snapshot of this source was accepted before, so there is nothing to measure drift against."
+        "No snapshot of this source was accepted before, so there is nothing to measure drift"
+        " against."
         if first
-        else f"Drift can't be measured: the statistics of the accepted snapshot {str(snapshot_id)[:12]} are not in the store."
+        else (
+            "Drift can't be measured: the statistics of the accepted snapshot"
+            f" {str(snapshot_id)[:12]} are not in the store."
+        )
     )
     return Rule(
         "drift",
@@ -202,7 +219,10 @@ def _distance_rule(
     if severity == "critical" and not (far and rows >= ENOUGH_ROWS):
         severity = "warning"
     measure = "L-infinity distance" if column == "label" else "Jensen-Shannon divergence"
-    sentence = f"The distribution of {column} {words[0] if passed else words[1]}: {measure} {value:.3f}, bound {bound:g}"
+    sentence = (
+        f"The distribution of {column} {words[0] if passed else words[1]}: {measure} {value:.3f},"
+        f" bound {bound:g}"
+    )
     if far:
         sentence += f", more than {CRITICAL_FROM:g} times the bound"
     if far and rows < ENOUGH_ROWS:

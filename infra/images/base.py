@@ -1,4 +1,8 @@
-"""The base image: Python 3.13 on Debian trixie, pulled, or put together from Debian's packages where no registry can be reached."""
+"""The base image.
+
+Python 3.13 on Debian trixie, pulled, or put together from Debian's packages where no registry can
+be reached.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +55,8 @@ def _assemble(engine: Engine) -> None:
     mirror = debian_mirror()
     if not mirror or shutil.which("apt-get") is None:
         raise NoEngine(
-            f"{PULLED} can't be pulled; expected a reachable registry, or a Debian machine to assemble a base on"
+            f"{PULLED} can't be pulled; expected a reachable registry, or a Debian machine to"
+            " assemble a base on"
         )
     print(f"{PULLED} can't be pulled; assembling a base from Debian's packages …", flush=True)
     if shutil.which("mmdebstrap") is None:

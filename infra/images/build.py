@@ -75,7 +75,10 @@ def build(
 
 
 def write_presets(folder: Path) -> None:
-    """Write every shipped preset as JSON: the image of resolve holds them, so that a run may name one."""
+    """Write every shipped preset as JSON.
+
+    The image of resolve holds them, so that a run may name one.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob("*.json"):
         if stale.stem not in PRESETS:
@@ -93,15 +96,18 @@ def push(engine: Engine, built: dict[str, str], registry: str) -> dict[str, str]
         digest = re.search(r"sha256:[0-9a-f]{64}", engine.run("push", remote))
         if digest is None:
             raise NoEngine(f"{registry} took {remote} but gave no digest")
-        pushed[component] = (
-            f"{remote}@{digest[0]}"  # a cluster goes by the digest; the tag says which content it is of
+        pushed[component] = (  # a cluster goes by the digest; the tag says which content it is of
+            f"{remote}@{digest[0]}"
         )
         print(pushed[component], flush=True)
     return pushed
 
 
 def source_address(root: Path = ROOT) -> str:
-    """Where the code comes from: the https:// address of the checkout's origin, without credentials; empty where it has none."""
+    """Where the code comes from.
+
+    The https:// address of the checkout's origin, without credentials; empty where it has none.
+    """
     done = subprocess.run(
         ["git", "remote", "get-url", "origin"],
         cwd=root,
@@ -187,7 +193,8 @@ def main() -> int:
         return 5
     except subprocess.CalledProcessError as error:
         print(
-            f"\n{error.stdout or ''}{error.stderr or ''}\nimages: `{' '.join(map(str, error.cmd[:3]))} …` failed",
+            f"\n{error.stdout or ''}{error.stderr or ''}\nimages:"
+            f" `{' '.join(map(str, error.cmd[:3]))} …` failed",
             file=sys.stderr,
         )
         return 1

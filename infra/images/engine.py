@@ -67,7 +67,10 @@ class Engine:
 
 
 def find_engine() -> Engine | None:
-    """Return an engine that answers: the one that the environment names, else the one that `start` started."""
+    """Return an engine that answers.
+
+    The one that the environment names, else the one that `start` started.
+    """
     for client in _clients(os.environ):
         for host in ("", f"unix://{SOCKET}"):
             engine = Engine(client, host)
@@ -115,7 +118,8 @@ def start() -> Engine:
     daemon.terminate()
     words = (STATE / "log").read_text(errors="replace").strip().splitlines()
     raise NoEngine(
-        f"the engine did not start; its last words: {words[-1] if words else 'none'}; all of them: {STATE / 'log'}"
+        f"the engine did not start; its last words: {words[-1] if words else 'none'}; all of them:"
+        f" {STATE / 'log'}"
     )
 
 
@@ -182,7 +186,8 @@ def _install() -> None:
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode:
             raise NoEngine(
-                f"`{' '.join(command)}` failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
+                f"`{' '.join(command)}` failed:"
+                f" {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
             )
 
 

@@ -1,4 +1,7 @@
-"""What an image holds, as a CycloneDX bill of materials: its Python packages and Debian's, listed from inside the image."""
+"""What an image holds, as a CycloneDX bill of materials.
+
+Its Python packages and Debian's, listed from inside the image.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,15 @@ def _bill(engine: Engine, reference: str, name: str, tag: str) -> dict[str, Any]
         / f"python{sys.version_info[0]}.{sys.version_info[1]}"
         / "site-packages"
     )
-    run = ("run", "--rm", "--read-only", "--tmpfs", "/tmp", "--network", "none")  # noqa: S108 - the container's own
+    run = (
+        "run",
+        "--rm",
+        "--read-only",
+        "--tmpfs",
+        "/tmp",  # noqa: S108 - the container's own
+        "--network",
+        "none",
+    )
     bill: dict[str, Any] = json.loads(
         engine.run(
             *run,

@@ -25,7 +25,10 @@ PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 
 @contextmanager
 def build_secrets() -> Iterator[list[str]]:
-    """``--secret`` arguments of docker build: ca, index and apt, each where the machine has such a setting."""
+    """``--secret`` arguments of docker build.
+
+    Ca, index and apt, each where the machine has such a setting.
+    """
     with TemporaryDirectory(prefix="emotion-build-") as folder:
         arguments: list[str] = []
         for name, path in _files(Path(folder), os.environ).items():

@@ -23,7 +23,8 @@ def require_cosign(key: str) -> None:
     # A key may also live in a key management service, as gcpkms://…
     if "://" not in key and not Path(key).is_file():
         raise NoEngine(
-            f"images can't be signed: there is no key at {key}; make one with `cosign generate-key-pair`"
+            f"images can't be signed: there is no key at {key}; make one with `cosign"
+            " generate-key-pair`"
         )
 
 

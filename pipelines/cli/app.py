@@ -42,9 +42,15 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="Retrain a facial-emotion classifier every night, and promote a model only through evaluation gates.",
-    epilog="Exit codes: 0 blessed, rejected, needs-approval or nothing new · 3 the data was refused, or a rollout went back · "
-    "2 wrong input · 4 conflict · 5 the machine can't · 130 interrupted · 1 anything else.",
+    help=(
+        "Retrain a facial-emotion classifier every night, and promote a model only through"
+        " evaluation gates."
+    ),
+    epilog=(
+        "Exit codes: 0 blessed, rejected, needs-approval or nothing new · 3 the data was refused,"
+        " or a rollout went back · 2 wrong input · 4 conflict · 5 the machine can't · 130"
+        " interrupted · 1 anything else."
+    ),
 )
 
 app.add_typer(models.app, name="models")
@@ -77,8 +83,12 @@ def run(
     data: Annotated[
         list[str] | None,
         typer.Option(
-            help="Images: a folder, a .zip or .tar, a table (FER2013's .csv, a manifest), or gs://, s3:// or kaggle:// of these. "
-            "Several times: joined; a table of votes belongs to the images before it. Without it the default preset draws faces."
+            help=(
+                "Images: a folder, a .zip or .tar, a table (FER2013's .csv, a manifest), or gs://,"
+                " s3:// or kaggle:// of these. "
+                "Several times: joined; a table of votes belongs to the images before it. Without"
+                " it the default preset draws faces."
+            )
         ),
     ] = None,
     night: Annotated[
@@ -104,7 +114,10 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="[-- BEAM_OPTION...]",
-            help="Options of Apache Beam, which reads the images: --runner= and those of that runner; none: this machine.",
+            help=(
+                "Options of Apache Beam, which reads the images: --runner= and those of that"
+                " runner; none: this machine."
+            ),
         ),
     ] = None,
 ) -> None:
@@ -140,7 +153,8 @@ def run(
             summary = run.execute(request, runs.absolute(), display)
     except KeyboardInterrupt:
         errors.print(
-            f"[yellow]interrupted[/]; nothing was promoted half-way. Continue with: {escape(hint('run', resume=True))}",
+            "[yellow]interrupted[/]; nothing was promoted half-way. Continue with:"
+            f" {escape(hint('run', resume=True))}",
             soft_wrap=True,
         )
         raise typer.Exit(130) from None
@@ -163,7 +177,10 @@ def compile_(
     claim: Annotated[
         list[str] | None,
         typer.Option(
-            help="PersistentVolumeClaim of a pvc:// store or source, mounted in every task; `emotion submit` reads it from --store."
+            help=(
+                "PersistentVolumeClaim of a pvc:// store or source, mounted in every task; `emotion"
+                " submit` reads it from --store."
+            )
         ),
     ] = None,
 ) -> None:
@@ -251,7 +268,8 @@ def _show_size(size: WorkflowSize) -> None:
     console.print(table)
     share = size.patches / size.workflow
     console.print(
-        f"a run weighs about {size.workflow:,} bytes of at most {WORKFLOW_LIMIT:,}, {share:.0%} of it pod spec patches"
+        f"a run weighs about {size.workflow:,} bytes of at most {WORKFLOW_LIMIT:,}, {share:.0%} of"
+        " it pod spec patches"
     )
 
 

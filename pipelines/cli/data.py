@@ -36,7 +36,10 @@ def relabel(
     file: Annotated[
         Path,
         typer.Argument(
-            help="CSV with example_id,source_uri,old_label,label,by,at, as a run's doubtful_labels.csv has."
+            help=(
+                "CSV with example_id,source_uri,old_label,label,by,at, as a run's"
+                " doubtful_labels.csv has."
+            )
         ),
     ],
     by: By,

@@ -125,11 +125,12 @@ def _statistics(store: OpenStore, preset: str, snapshot: str) -> str:
     if len(fitting) != 1:
         wanted = f"the id {snapshot}" if snapshot else f"the preset {preset}"
         raise InputError(
-            f"{'several snapshots' if fitting else 'no snapshot with statistics'} in {store.uri} for {wanted}",
+            f"{'several snapshots' if fitting else 'no snapshot with statistics'} in {store.uri}"
+            f" for {wanted}",
             expected=f"one of {', '.join(name[:12] for name in fitting or known)}" if known else "",
-            fix="name one with --snapshot"
-            if known
-            else f"run `{hint('run', preset=preset)}` first",
+            fix=(
+                "name one with --snapshot" if known else f"run `{hint('run', preset=preset)}` first"
+            ),
         )
     return known[fitting[0]]
 

@@ -113,10 +113,13 @@ def _accepted(store: StoreOf, preset: Preset, wanted: str) -> str:
     ]
     if len(fitting) != 1:
         raise InputError(
-            f"{'no' if not fitting else 'more than one'} accepted snapshot in {store.uri} fits the preset {preset.name}",
-            expected=f"--snapshot {' or '.join(name[:12] for name in found)}"
-            if found
-            else "a run of it that the data checks let through",
+            f"{'no' if not fitting else 'more than one'} accepted snapshot in {store.uri} fits the"
+            f" preset {preset.name}",
+            expected=(
+                f"--snapshot {' or '.join(name[:12] for name in found)}"
+                if found
+                else "a run of it that the data checks let through"
+            ),
             fix=f"run `{hint('run', preset=preset.name)}` first" if not found else "",
         )
     return fitting[0]
@@ -158,7 +161,8 @@ def _write_diff(preset: Preset, folder: Path) -> None:
     )
     write_atomically(folder / "best.diff", diff.encode())
     console.print(
-        f"\n{diff or 'the preset is the best already'}\n{folder}/best.diff brings it into the preset: git apply",
+        f"\n{diff or 'the preset is the best already'}\n{folder}/best.diff brings it into the"
+        " preset: git apply",
         markup=False,
         soft_wrap=True,
     )

@@ -1,4 +1,6 @@
-"""Look, before a run is submitted, whether the cluster has what the run names: Kubernetes answers that, Kubeflow Pipelines doesn't.
+"""Look, before a run is submitted, whether the cluster has what the run names.
+
+Kubernetes answers that, Kubeflow Pipelines doesn't.
 
 What the present kubeconfig may not read, or doesn't lead to, is told as unchecked; it is never
 taken for missing.
@@ -120,7 +122,8 @@ def check_named(
     if reader.exists("", core.read_namespaced_service, SERVICE, KUBEFLOW) is False:
         where = api.configuration.host
         found.unchecked.append(
-            f"whether the cluster has what the run names: the kubeconfig leads to {where}, without Kubeflow Pipelines"
+            f"whether the cluster has what the run names: the kubeconfig leads to {where}, without"
+            " Kubeflow Pipelines"
         )
         return found
     if reader.exists("", core.read_namespace, namespace) is False:
@@ -170,7 +173,8 @@ def fits(tasks: Mapping[str, Resources], api: client.ApiClient | None = None) ->
                 open_to_it, key=lambda node: (min(node.gpus, wants.gpus), node.memory, node.cpus)
             )
             found.problems.append(
-                f"{step} fits on no node: it asks for {wanted.said()}; {best.name} offers {best.said(gpus=wants.gpus > 0)}"
+                f"{step} fits on no node: it asks for {wanted.said()}; {best.name} offers"
+                f" {best.said(gpus=wants.gpus > 0)}"
             )
     return found
 

@@ -1,4 +1,7 @@
-"""kfp's own client, made patient and quiet: who we are to the server, its errors in one line, lists in full."""
+"""kfp's own client, made patient and quiet.
+
+Who we are to the server, its errors in one line, lists in full.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,10 @@ DEFAULT_NAMESPACE = "kubeflow"  # kfp's word for none in particular
 
 _LOG_ERROR = '{"error_message":'
 
-AUTH_FORMS = "in-cluster, token-file:PATH, token-env:NAME, iap:CLIENT_ID, cookie-file:PATH, cookie-env:NAME or none"
+AUTH_FORMS = (
+    "in-cluster, token-file:PATH, token-env:NAME, iap:CLIENT_ID, cookie-file:PATH, cookie-env:NAME"
+    " or none"
+)
 
 
 class Kubeflow(kfp.Client):  # type: ignore[misc]
@@ -110,7 +116,10 @@ class Kubeflow(kfp.Client):  # type: ignore[misc]
         return kfp_server_api.V2beta1GetHealthzResponse(multi_user=several)
 
     def set_user_namespace(self, namespace: str) -> None:
-        """For this client alone: kfp would write it into the home folder, for every later command."""
+        """For this client alone.
+
+        kfp would write it into the home folder, for every later command.
+        """
         self._context_setting["namespace"] = namespace.strip()
 
     def manifest(self, run_id: str) -> str:
@@ -240,7 +249,10 @@ def speaking(host: str, prints: TextIO | None = None) -> Iterator[None]:
         raise InputError(
             "Google's Identity-Aware Proxy can't be told who you are",
             received=" ".join(str(error).split())[:200],
-            fix="set GOOGLE_APPLICATION_CREDENTIALS, or sign in as a person: `emotion submit --help` names the variables",
+            fix=(
+                "set GOOGLE_APPLICATION_CREDENTIALS, or sign in as a person: `emotion submit"
+                " --help` names the variables"
+            ),
         ) from error
     except kfp_server_api.ApiException as error:
         raise _refused(host, error) from error
@@ -249,7 +261,10 @@ def speaking(host: str, prints: TextIO | None = None) -> Iterator[None]:
         raise EnvironmentProblem(
             f"Kubeflow Pipelines at {host} can't be reached",
             received=" ".join(reason.split())[:200],
-            fix="check --host; `kubectl -n kubeflow port-forward svc/ml-pipeline 8888:8888` makes it http://localhost:8888",
+            fix=(
+                "check --host; `kubectl -n kubeflow port-forward svc/ml-pipeline 8888:8888` makes"
+                " it http://localhost:8888"
+            ),
         ) from error
 
 
@@ -277,7 +292,10 @@ def _host(host: str, environment: Mapping[str, str]) -> str:
             "where is Kubeflow Pipelines?",
             expected="--host http://… or https://…",
             received=host,
-            fix="`kubectl -n kubeflow port-forward svc/ml-pipeline 8888:8888`, then --host http://localhost:8888",
+            fix=(
+                "`kubectl -n kubeflow port-forward svc/ml-pipeline 8888:8888`, then --host"
+                " http://localhost:8888"
+            ),
         )
     return host.rstrip("/")
 
@@ -368,9 +386,11 @@ def _refused(host: str, error: kfp_server_api.ApiException) -> Exception:
             f"Kubeflow Pipelines at {host} refused who you are ({error.status})",
             expected=f"--auth {AUTH_FORMS}",
             received=told,
-            fix="a token or session that hasn't run out"
-            if error.status == 401
-            else "rights in that namespace, or another --namespace",
+            fix=(
+                "a token or session that hasn't run out"
+                if error.status == 401
+                else "rights in that namespace, or another --namespace"
+            ),
         )
     if error.status == 409:
         return ConflictError(

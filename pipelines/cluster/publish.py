@@ -1,4 +1,7 @@
-"""Bring the compiled pipeline to Kubeflow Pipelines: by its content, once, whoever else is doing the same."""
+"""Bring the compiled pipeline to Kubeflow Pipelines.
+
+By its content, once, whoever else is doing the same.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,9 @@ RECORD = code_version.ROOT / "build" / "images.json"
 
 
 def compiled_for(registry: str, cluster: Cluster, *, record: Path = RECORD) -> str:
-    """Return the pipeline for a cluster: images by digest where pushing them recorded one, else by tag in ``registry``.
+    """Return the pipeline for a cluster.
+
+    Images by digest where pushing them recorded one, else by tag in ``registry``.
 
     Raises:
         InputError: neither says where an image is, the record is of other code, or of training
@@ -72,7 +77,10 @@ class About:
 
 
 def about_version(preset: str, commit: str) -> About:
-    """Return a version of the pipeline for people: the preset whose sizes and defaults it has, when it was uploaded (UTC), of which commit."""
+    """Return a version of the pipeline for people.
+
+    The preset whose sizes and defaults it has, when it was uploaded (UTC), of which commit.
+    """
     name = " · ".join(
         filter(None, (preset, f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M}", commit))
     )

@@ -90,7 +90,10 @@ def plan(task: Task, service_account: str) -> str:
     """Return what a pod would do, for a person without a cluster at hand."""
     preset = {"preset": f"({task.preset})"} if task.preset else {}
     line = shlex.join([*COMMAND, *_arguments(task.words, {**task.parameters, **preset})])
-    return f"a pod of the cluster, with the image {IMAGE} and the service account {service_account}, would run\n  {line}"
+    return (
+        f"a pod of the cluster, with the image {IMAGE} and the service account {service_account},"
+        f" would run\n  {line}"
+    )
 
 
 def compiled(task: Task, registry: str) -> str:

@@ -122,7 +122,10 @@ def unschedule(client: Kubeflow, name: str) -> int:
 
 
 def standing(client: Kubeflow, name: str, *, enabled: bool | None = None) -> list[Any]:
-    """Recurring runs of a name, the one created last first: by time, then by id, since times are whole seconds."""
+    """Recurring runs of a name, the one created last first.
+
+    By time, then by id, since times are whole seconds.
+    """
     arguments = {"filter": called(name), "namespace": client.get_user_namespace() or None}
     found = [
         one

@@ -1,4 +1,7 @@
-"""What a cluster's runs are doing: which there are, how the steps of one stand, and where it is shown."""
+"""What a cluster's runs are doing.
+
+Which there are, how the steps of one stand, and where it is shown.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,10 @@ def latest_runs(client: Kubeflow, experiment_id: str, count: int) -> list[Any]:
 
 
 def standing_run(client: Kubeflow, experiment_id: str, name: str) -> Any:
-    """Return the newest run of a name in an experiment that didn't fail, or None: it needn't be submitted again."""
+    """Return the newest run of a name in an experiment that didn't fail, or None.
+
+    It needn't be submitted again.
+    """
     found = [
         one
         for one in every(client.list_runs, "runs", filter=called(name), experiment_id=experiment_id)
@@ -184,7 +190,10 @@ def _link(host: str, path: str, environment: Mapping[str, str]) -> str:
 
 
 def exit_code(status: RunStatus) -> int:
-    """Return what a command ends with that waited for a run: the code of `emotion run` for the same outcome."""
+    """Return what a command ends with that waited for a run.
+
+    The code of `emotion run` for the same outcome.
+    """
     if status.run.state != "SUCCEEDED":
         return outcome.EXIT_CODES["failed"]
     if status.summary.get("outcome") in outcome.EXIT_CODES:

@@ -113,9 +113,11 @@ def merged(told: Step | None, evidence: Evidence | None, *, ended: bool, sure: b
         told,
         attempts=max(told.attempts, evidence.attempts),
         began_at=told.began_at or moment(evidence.started_at),
-        seconds=evidence.earlier_seconds + evidence.seconds
-        if told.seconds is None and evidence.finished_at
-        else told.seconds,
+        seconds=(
+            evidence.earlier_seconds + evidence.seconds
+            if told.seconds is None and evidence.finished_at
+            else told.seconds
+        ),
     )
     if told.state in ("succeeded", "cached") or (sure and not ended and told.state in GOING_ON):
         return left

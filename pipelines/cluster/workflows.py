@@ -1,4 +1,6 @@
-"""Argo's workflow of a run, as Kubeflow Pipelines keeps it: which pods a step had, how they went and why.
+"""Argo's workflow of a run, as Kubeflow Pipelines keeps it.
+
+Which pods a step had, how they went and why.
 
 Kubeflow Pipelines' own list of tasks (``run_details.task_details``) holds neither pods nor reasons,
 and it stands still once the workflow passed 1 MiB and Argo keeps its nodes compressed (KFP 2.17.0:

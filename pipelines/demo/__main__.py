@@ -54,8 +54,8 @@ def _draw(arguments: argparse.Namespace) -> None:
         arguments.output, arguments.night, plan(options, faces, arguments.layout, arguments.zip)
     )
     print(
-        f"night {arguments.night}: {len(faces):,} faces in {arguments.output} "
-        f"({change.new:,} files new, {change.changed:,} changed, {change.gone:,} gone, {change.kept:,} kept)"
+        f"night {arguments.night}: {len(faces):,} faces in {arguments.output} ({change.new:,} files"
+        f" new, {change.changed:,} changed, {change.gone:,} gone, {change.kept:,} kept)"
     )
 
 

@@ -1,4 +1,7 @@
-"""Tonight's drawn faces: brings the embedded data to the asked night, in ingestion's environment."""
+"""Tonight's drawn faces.
+
+Brings the embedded data to the asked night, in ingestion's environment.
+"""
 
 from __future__ import annotations
 

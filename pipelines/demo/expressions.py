@@ -64,7 +64,9 @@ class Action:
 
 
 def act(label: str, rng: random.Random, weakest: float = 0.55) -> Action:
-    """One way to show the expression ``label``: a variant, at a strength between ``weakest`` and full.
+    """One way to show the expression ``label``.
+
+    A variant, at a strength between ``weakest`` and full.
 
     Raises:
         UnknownNameError: no such expression.

@@ -1,4 +1,6 @@
-"""Bring a folder to what a night wants: write what differs, remove what is gone, touch nothing else.
+"""Bring a folder to what a night wants.
+
+Write what differs, remove what is gone, touch nothing else.
 
 The manifest, a file whose name starts with a dot, lists what we wrote, so nothing of anybody else's
 is ever removed or drawn over. Before anything changes it is written with the files about to change

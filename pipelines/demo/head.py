@@ -1,4 +1,7 @@
-"""Everything around the features: shoulders, hair, ears, head, beard, glasses, and what gets in the way."""
+"""Everything around the features.
+
+Shoulders, hair, ears, head, beard, glasses, and what gets in the way.
+"""
 
 from __future__ import annotations
 
@@ -181,7 +184,10 @@ def add_glasses(scene: Scene, person: Person) -> None:
 
 
 def add_occlusion(scene: Scene, person: Person, rng: random.Random, share: float) -> None:
-    """Something in front of the face in ``share`` of the pictures: a hand, a scarf or a lock of hair."""
+    """Something in front of the face in ``share`` of the pictures.
+
+    A hand, a scarf or a lock of hair.
+    """
     if rng.random() >= share:
         return
     side = rng.choice((-1, 1))

@@ -120,7 +120,10 @@ def mix(one: Colour, other: Colour, share: float) -> Colour:
 
 
 def surface(points: Points) -> Points:
-    """How far each point ``[n, 2]`` of the face stands out: an ellipsoid of half axes 0.9, 1.1 and 0.7."""
+    """How far each point ``[n, 2]`` of the face stands out.
+
+    An ellipsoid of half axes 0.9, 1.1 and 0.7.
+    """
     height: Points = 0.7 * np.sqrt(
         np.maximum(0.0, 1 - (points[:, 0] / 0.9) ** 2 - (points[:, 1] / 1.1) ** 2)
     )

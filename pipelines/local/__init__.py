@@ -1,1 +1,4 @@
-"""A run on this machine: the compiled pipeline in, steps as processes or containers, the report out."""
+"""A run on this machine.
+
+The compiled pipeline in, steps as processes or containers, the report out.
+"""

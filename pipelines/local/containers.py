@@ -45,7 +45,10 @@ class Containers:
 
 
 def container_runner(containers: Containers, folder: Path) -> local.DockerRunner:
-    """Return kfp's runner with our limits: this user, a read-only file system, no capabilities, no new privileges."""
+    """Return kfp's runner with our limits.
+
+    This user, a read-only file system, no capabilities, no new privileges.
+    """
     mounts = [
         docker.types.Mount(str(path), str(path), type="bind")
         for path in (*containers.writable, folder)

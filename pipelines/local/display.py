@@ -1,4 +1,7 @@
-"""What a person sees while a run works: on a terminal a live list of steps, elsewhere plain lines."""
+"""What a person sees while a run works.
+
+On a terminal a live list of steps, elsewhere plain lines.
+"""
 
 from __future__ import annotations
 
@@ -129,7 +132,8 @@ class PlainDisplay:
     def finished(self, step: str, seconds: float, exit_code: int) -> None:
         """See `Display.finished`."""
         self._say(
-            f"{step} {'done' if exit_code == 0 else f'FAILED with exit code {exit_code}'} in {seconds:.1f} s"
+            f"{step} {'done' if exit_code == 0 else f'FAILED with exit code {exit_code}'} in"
+            f" {seconds:.1f} s"
         )
 
     def _say(self, line: str) -> None:

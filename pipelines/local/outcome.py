@@ -1,4 +1,8 @@
-"""How a run ends: on the screen the verdict with its reasons, the main figures, and where the report is; and the exit code."""
+"""How a run ends.
+
+On the screen the verdict with its reasons, the main figures, and where the report is; and the exit
+code.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +42,10 @@ SENT_BACK = 3  # as `emotion rollout` ends
 
 
 def exit_code(summary: dict[str, Any]) -> int:
-    """Return what a command ends with: 0 for a judged run, 3 for refused data or a rollout that went back, else the failed step's own code.
+    """Return what a command ends with.
+
+    0 for a judged run, 3 for refused data or a rollout that went back, else the failed step's own
+    code.
 
     Args:
         summary: of a run; with ``exit_codes`` by step where the run was one of this machine.

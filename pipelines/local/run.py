@@ -1,4 +1,7 @@
-"""One run on this machine: prepare its folder, run the pipeline, bring home the summary and the report."""
+"""One run on this machine.
+
+Prepare its folder, run the pipeline, bring home the summary and the report.
+"""
 
 from __future__ import annotations
 
@@ -230,7 +233,10 @@ def bring_home(store: Store, run_id: str, folder: Path) -> bool:
 
 
 def _containers(request: RunRequest) -> Containers | None:
-    """Return what the run's containers see: the store, and the sources on this machine read-only."""
+    """Return what the run's containers see.
+
+    The store, and the sources on this machine read-only.
+    """
     if request.runner == "processes":
         return None
     engine = find_engine()

@@ -118,9 +118,11 @@ def run_pipeline(
     workspace = folder / "workspace"
     workspace.mkdir(exist_ok=True)
     local.init(
-        runner=local.SubprocessRunner(use_venv=False)
-        if containers is None
-        else container_runner(containers, folder),
+        runner=(
+            local.SubprocessRunner(use_venv=False)
+            if containers is None
+            else container_runner(containers, folder)
+        ),
         pipeline_root=str(folder / "artifacts"),
         workspace_root=str(workspace),
         raise_on_error=False,

@@ -42,5 +42,8 @@ def preset(name: str) -> Preset:
 
 
 def forced(preset: Preset) -> Preset:
-    """Return the preset for a run that is to train whatever stands: without taking the champion again."""
+    """Return the preset for a run that is to train whatever stands.
+
+    Without taking the champion again.
+    """
     return replace(preset, training=replace(preset.training, reuse_model=False))

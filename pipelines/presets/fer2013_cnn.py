@@ -1,4 +1,6 @@
-"""FER2013, seven classes, 48x48 gray: a CNN with augmentation, early stopping, then a fine-tuning stage.
+"""FER2013, seven classes, 48x48 gray.
+
+A CNN with augmentation, early stopping, then a fine-tuning stage.
 
     make run PRESET=fer2013-cnn DATA=path/to/fer2013.zip
 

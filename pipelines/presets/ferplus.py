@@ -16,7 +16,10 @@ from pipelines.presets.fer2013_cnn import FER2013_CNN
 FERPLUS = Preset(
     name="ferplus",
     model_name="ferplus",
-    summary="FER2013's images with FER+'s majority labels, eight classes, 48x48 gray; the CNN of fer2013-cnn",
+    summary=(
+        "FER2013's images with FER+'s majority labels, eight classes, 48x48 gray; the CNN of"
+        " fer2013-cnn"
+    ),
     data=DataPolicy(taxonomy="basic-8", image=ImageSpec(48, 48, 1), votes=VotesPolicy()),
     # Contempt and disgust are rare: 119 training rows each, 13 and 24 test rows in the Kaggle
     # folders.

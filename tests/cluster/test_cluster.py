@@ -1,4 +1,7 @@
-"""On the cluster that KUBECONFIG names, as infra/local/up.sh makes one: every image as a pod, and a small night."""
+"""On the cluster that KUBECONFIG names, as infra/local/up.sh makes one.
+
+Every image as a pod, and a small night.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,8 @@ def _cluster() -> None:
         pytest.skip("kubectl is not installed")
     except subprocess.CalledProcessError as error:
         pytest.skip(
-            f"the cluster doesn't answer, or holds nothing of ours: {error.stderr.strip().splitlines()[-1]}"
+            "the cluster doesn't answer, or holds nothing of ours:"
+            f" {error.stderr.strip().splitlines()[-1]}"
         )
 
 

@@ -92,13 +92,19 @@ def test_the_image_of_resolve_knows_the_shipped_presets_by_name(
         sorted(f"{name}.json" for name in presets.PRESETS) if component == "ingestion" else []
     )
     if component == "ingestion":
-        script = "from components.shared.step.preset_argument import read_preset; print(read_preset('fer2013-cnn', None).name)"
+        script = (
+            "from components.shared.step.preset_argument import read_preset;"
+            " print(read_preset('fer2013-cnn', None).name)"
+        )
         assert run(found, reference, "python", "-c", script).strip() == "fer2013-cnn"
 
 
 def test_it_holds_no_kfp_and_no_compiler(found: Engine, image: tuple[str, str]) -> None:
     _, reference = image
-    script = "import importlib.util, shutil; print(importlib.util.find_spec('kfp'), [c for c in ('gcc', 'cc', 'g++') if shutil.which(c)])"
+    script = (
+        "import importlib.util, shutil; print(importlib.util.find_spec('kfp'), [c for c in ('gcc',"
+        " 'cc', 'g++') if shutil.which(c)])"
+    )
     assert run(found, reference, "python", "-c", script).strip() == "None []"
 
 
@@ -133,7 +139,10 @@ def test_it_holds_nothing_of_the_building_machine(
 
 
 def machines_settings() -> list[str]:
-    """Lines that only this machine's own settings hold: its package sources, proxies, name servers and certificates."""
+    """Lines that only this machine's own settings hold.
+
+    Its package sources, proxies, name servers and certificates.
+    """
     with build_secrets() as arguments:
         found = dict(re.findall(r"id=(\w+),src=(\S+)", " ".join(arguments)))
         texts = {name: Path(path).read_text() for name, path in found.items()}

@@ -41,7 +41,10 @@ def findings(desk: Desk, run_id: str, step: str) -> dict[str, Any]:
 def sampling_plan(desk: Desk, run_id: str) -> str:
     """Example ids and repeats as text, read where pyarrow is installed."""
     (path,) = (desk.runs / run_id).rglob("plan.parquet")
-    script = "import sys, pyarrow.parquet as p; print(p.read_table(sys.argv[1], columns=['example_id', 'repeats']).to_pylist())"
+    script = (
+        "import sys, pyarrow.parquet as p; print(p.read_table(sys.argv[1], columns=['example_id',"
+        " 'repeats']).to_pylist())"
+    )
     return subprocess.run(
         [environment_python("emotion-resampling"), "-c", script, path],
         check=True,

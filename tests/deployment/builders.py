@@ -134,7 +134,10 @@ def tree(uri: str | Path) -> dict[str, bytes]:
 
 
 def check_opens(uri: str, cache: Path) -> Pointers:
-    """Whatever happened: pointers can be read, what they name is whole, and no decision is missing."""
+    """Whatever happened.
+
+    Pointers can be read, what they name is whole, and no decision is missing.
+    """
     registry = Registry(open_store(uri), "small")
     pointers = registry.pointers()
     for pointer in (pointers.champion, pointers.previous, pointers.anchor):

@@ -1,4 +1,7 @@
-"""A process that promotes until it is killed: ``python -m tests.deployment.promoting STORE FOLDER``."""
+"""A process that promotes until it is killed.
+
+``python -m tests.deployment.promoting STORE FOLDER``.
+"""
 
 from __future__ import annotations
 

@@ -172,10 +172,11 @@ def test_a_rejected_version_is_not_registered(tmp_path, deploy, capsys):
 
 def test_the_registry_loads_no_heavy_library():
     program = (
-        "import sys; import components.deployment.__main__, components.deployment.registry.approval;"
-        "import components.deployment.registry.lineage;"
-        "heavy = {'kserve', 'kubernetes', 'numpy', 'google.cloud.storage', 'boto3', 'kfp'} & set(sys.modules);"
-        "sys.exit(', '.join(heavy) or 0)"
+        "import sys; import components.deployment.__main__,"
+        " components.deployment.registry.approval;import"
+        " components.deployment.registry.lineage;heavy = {'kserve', 'kubernetes', 'numpy',"
+        " 'google.cloud.storage', 'boto3', 'kfp'} & set(sys.modules);sys.exit(', '.join(heavy)"
+        " or 0)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],

@@ -1,4 +1,7 @@
-"""What nothing needs leaves the store, and nothing else does: beside promotions, after kills, on a disk, on gs:// and on s3://."""
+"""What nothing needs leaves the store, and nothing else does.
+
+Beside promotions, after kills, on a disk, on gs:// and on s3://.
+"""
 
 import json
 import time
@@ -145,7 +148,10 @@ def test_a_condemned_version_is_refused_until_a_later_collection_lifts_the_mark(
         before = tree(store.uri)
         with pytest.raises(
             ConflictError,
-            match=f"condemned {models[1]} on 2026-11-21.*an hour after that `emotion models gc --delete`",
+            match=(
+                f"condemned {models[1]} on 2026-11-21.*an hour after that `emotion models gc"
+                " --delete`"
+            ),
         ):
             refused()
         assert tree(store.uri) == before

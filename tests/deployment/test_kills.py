@@ -1,4 +1,7 @@
-"""A real process that promotes night after night, killed at random moments: the registry always opens with a valid champion."""
+"""A real process that promotes night after night, killed at random moments.
+
+The registry always opens with a valid champion.
+"""
 
 from __future__ import annotations
 

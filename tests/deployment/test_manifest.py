@@ -70,7 +70,10 @@ def test_golden_on_a_claim(tmp_path):
     )
     with pytest.raises(
         InputError,
-        match="a predictor only reads a claim; expected a store in gs:// or s3://; received pvc://faces/emotion",
+        match=(
+            "a predictor only reads a claim; expected a store in gs:// or s3://; received"
+            " pvc://faces/emotion"
+        ),
     ):
         inference_service(served, ServingPolicy(payload=PayloadPolicy()))
 

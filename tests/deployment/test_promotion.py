@@ -69,7 +69,10 @@ def test_the_anchor_rises_on_a_claim_of_superiority_only():
             NOW,
             "other",
             "best",
-            "the champion is not the one .* expected other; received old, since .* by run run-1; .*run again",
+            (
+                "the champion is not the one .* expected other; received old, since .* by run"
+                " run-1; .*run again"
+            ),
         ),
         (NOW, None, "best", "the champion .* expected no champion; received old"),
         (Pointers(), "old", None, "the champion .* expected old; received no champion"),
@@ -112,7 +115,9 @@ def test_a_rollback_brings_the_previous_champion_back_and_withdraws_the_other():
     ) == (2, "rollback", "old", "new")
     with pytest.raises(
         InputError,
-        match="no previous champion .*received old is champion since later; .*models promote VERSION",
+        match=(
+            "no previous champion .*received old is champion since later; .*models promote VERSION"
+        ),
     ):
         rolled_back(now, signed())
     with pytest.raises(ConflictError, match="new was rolled back"):

@@ -1,4 +1,7 @@
-"""The registry on a disk, on gs:// and on s3://: a strict server and moto, through the real clients."""
+"""The registry on a disk, on gs:// and on s3://.
+
+A strict server and moto, through the real clients.
+"""
 
 from dataclasses import replace
 

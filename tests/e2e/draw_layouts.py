@@ -1,4 +1,6 @@
-"""Draw striped images in the layouts of the reference presets: `python -m tests.e2e.draw_layouts LAYOUT OUTPUT LABEL...`.
+"""Draw striped images in the layouts of the reference presets.
+
+`python -m tests.e2e.draw_layouts LAYOUT OUTPUT LABEL...`.
 
 Runs in the ingestion environment. A label's images have a bright stripe at a place of its own.
 """

@@ -1,4 +1,7 @@
-"""Runs of the real pipeline on drawn faces, small enough for tests: 24x24 pixels, a few hundred rows, two epochs."""
+"""Runs of the real pipeline on drawn faces, small enough for tests.
+
+24x24 pixels, a few hundred rows, two epochs.
+"""
 
 from __future__ import annotations
 

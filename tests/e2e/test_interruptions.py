@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGKILL at every step: no process stays, nothing is lost, and resuming ends as an uninterrupted run does."""
+"""Ctrl-C and SIGKILL at every step.
+
+No process stays, nothing is lost, and resuming ends as an uninterrupted run does.
+"""
 
 from __future__ import annotations
 

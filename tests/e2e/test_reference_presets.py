@@ -135,7 +135,10 @@ def _small(preset: Preset, folder: Path) -> Preset:
 
 def _backbone(file: Path) -> Path:
     """Untrained weights in Keras's layout, in the place of ImageNet's, which would need a network."""
-    make = f"import keras; keras.applications.EfficientNetV2B0(include_top=False, weights=None).save_weights({str(file)!r})"
+    make = (
+        "import keras; keras.applications.EfficientNetV2B0(include_top=False,"
+        f" weights=None).save_weights({str(file)!r})"
+    )
     _python("training", "-c", make)
     return file
 

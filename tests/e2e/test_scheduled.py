@@ -1,4 +1,6 @@
-"""Firings of a schedule, as the backend of Kubeflow Pipelines makes them: first, same data, other data.
+"""Firings of a schedule, as the backend of Kubeflow Pipelines makes them.
+
+First, same data, other data.
 
 The drivers', launchers' and the cache's rules are those of `tests.pipelines.kfp_backend`; the steps
 are the real ones, each in its component's environment.

@@ -1,4 +1,7 @@
-"""`emotion sweep` on a snapshot that a run accepted: trials, results, and a diff that brings the best into the preset."""
+"""`emotion sweep` on a snapshot that a run accepted.
+
+Trials, results, and a diff that brings the best into the preset.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The paired bootstrap: each resample's figures are scikit-learn's, strata keep their sizes, copies stay together."""
+"""The paired bootstrap.
+
+Each resample's figures are scikit-learn's, strata keep their sizes, copies stay together.
+"""
 
 from __future__ import annotations
 

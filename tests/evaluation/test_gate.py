@@ -1,4 +1,7 @@
-"""The gate: every check fails alone on predictions made for it, and its sentence names the figures."""
+"""The gate.
+
+Every check fails alone on predictions made for it, and its sentence names the figures.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +40,10 @@ def test_a_challenger_as_good_as_the_champion_is_blessed_in_one_sentence() -> No
     found = judged()
     assert found.word == "blessed"
     assert found.reasons == (
-        "Not worse than the champion: accuracy 78.0%, macro F1 78.0% against 78.0% and 78.0% on the same 3,000 test images;"
-        " all 18 checks passed.",
+        (
+            "Not worse than the champion: accuracy 78.0%, macro F1 78.0% against 78.0% and 78.0% on"
+            " the same 3,000 test images; all 18 checks passed."
+        ),
     )
     assert (found.model_name, found.challenger, found.champion, found.anchor) == (
         "faces",
@@ -77,12 +82,18 @@ def test_a_challenger_as_good_as_the_champion_is_blessed_in_one_sentence() -> No
 ALONE = {
     "pre-screen": (
         {"held_out": answers({}, {"happy": 70})},
-        "On 3,000 held-out images accuracy is 77.7% against the champion's 80.0%, 2.33 points lower; 2 points lower would still be let"
-        " through, so the challenger never met the test images.",
+        (
+            "On 3,000 held-out images accuracy is 77.7% against the champion's 80.0%, 2.33 points"
+            " lower; 2 points lower would still be let through, so the challenger never met the"
+            " test images."
+        ),
     ),
     "accuracy": (
         {"policy": replace(POLICY, min_accuracy=0.8)},
-        "Accuracy is 78.0% on 3,000 test images, with 95% confidence at most 79.2%; the floor is 80.0%.",
+        (
+            "Accuracy is 78.0% on 3,000 test images, with 95% confidence at most 79.2%; the floor"
+            " is 80.0%."
+        ),
     ),
     "macro-f1": (
         {"policy": replace(POLICY, min_macro_f1=0.8)},
@@ -90,20 +101,32 @@ ALONE = {
     ),
     "gain-over-majority": (
         {"policy": replace(POLICY, min_gain_over_majority=0.5)},
-        "Accuracy is 44.67 points above always answering the most frequent class (33.3%) on 3,000 test images",
+        (
+            "Accuracy is 44.67 points above always answering the most frequent class (33.3%) on"
+            " 3,000 test images"
+        ),
     ),
     "non-inferiority": (
         {"test": answers(dict.fromkeys(NAMES, 70), dict.fromkeys(NAMES, 84))},
-        "Accuracy is 71.6% against the champion's 73.0% on the same 3,000 test images, 1.4 points lower; with 95% confidence at most"
-        " 2.58 points lower, where 2 points are allowed.",
+        (
+            "Accuracy is 71.6% against the champion's 73.0% on the same 3,000 test images, 1.4"
+            " points lower; with 95% confidence at most 2.58 points lower, where 2 points are"
+            " allowed."
+        ),
     ),
     "anchor": (
         {"test": answers(EVEN, EVEN, anchor_lost=100)},
-        "Accuracy is 74.7% against the anchor's 78.0% on the same 3,000 test images, 3.33 points lower",
+        (
+            "Accuracy is 74.7% against the anchor's 78.0% on the same 3,000 test images, 3.33"
+            " points lower"
+        ),
     ),
     "harm-recall-sad": (
         {"test": answers({"happy": 70}, {"sad": 60})},
-        "Recall of sad is 74.0% against the champion's 80.0% on 1,000 test images, 6 points lower: significant harm",
+        (
+            "Recall of sad is 74.0% against the champion's 80.0% on 1,000 test images, 6 points"
+            " lower: significant harm"
+        ),
     ),
     "harm-brightness-dark": (
         {
@@ -113,11 +136,17 @@ ALONE = {
                 slices={"dark (below 85)": half(0.06) & ~half(0.02), "bright": ~half(0.044)},
             )
         },
-        "Accuracy where brightness is dark (below 85) is 0.0% against the champion's 60.0% on 120 test images, 60 points lower:",
+        (
+            "Accuracy where brightness is dark (below 85) is 0.0% against the champion's 60.0% on"
+            " 120 test images, 60 points lower:"
+        ),
     ),
     "harm-log-loss": (
         {"test": answers({}, {}, sure=(0.95, 0.8), sure_when_wrong=(0.95, 0.6))},
-        "Log loss is 0.779 against the champion's 0.500 on 3,000 test images: significant harm (adjusted p = 0.003; 0.05 or less would",
+        (
+            "Log loss is 0.779 against the champion's 0.500 on 3,000 test images: significant harm"
+            " (adjusted p = 0.003; 0.05 or less would"
+        ),
     ),
     "harm-macro-f1": (
         {"test": answers({"happy": 50}, {"angry": 50}, wrong=20, rows_of_angry=95)},
@@ -152,8 +181,10 @@ ALONE = {
                 p95_ratio_interval=(1.11, 1.4),
             )
         },
-        "Latency's 95th percentile is 2.50 ms against the champion's 2.00 ms, 1.25 times it (90% interval 1.11 to 1.40);"
-        " 1.1 times is allowed, which is shown to be exceeded.",
+        (
+            "Latency's 95th percentile is 2.50 ms against the champion's 2.00 ms, 1.25 times it"
+            " (90% interval 1.11 to 1.40); 1.1 times is allowed, which is shown to be exceeded."
+        ),
     ),
 }
 
@@ -192,8 +223,8 @@ def test_a_margin_that_the_rows_cannot_resolve_asks_a_person() -> None:
     assert few.resolution.rows_needed == 3092
     assert few.resolution.smallest_margin == pytest.approx(0.0908, abs=1e-4)
     assert few.reasons[0].endswith(
-        "A person must decide: the two differ on 20.0% of the images, so 150 of them resolve 9.08 points at 80% power,"
-        " and 2 points need 3,092."
+        "A person must decide: the two differ on 20.0% of the images, so 150 of them resolve 9.08"
+        " points at 80% power, and 2 points need 3,092."
     )
 
 
@@ -297,7 +328,10 @@ def test_a_first_model_must_clear_the_floors_with_its_lower_bound() -> None:
     found = first(replace(policy, first_model="promote"))
     assert (found.word, found.deciding) == ("rejected", ("accuracy",))
     assert found.reasons == (
-        "Accuracy is 78.0% on 3,000 test images, with 95% confidence at least 76.7%; the floor is 77.5%.",
+        (
+            "Accuracy is 78.0% on 3,000 test images, with 95% confidence at least 76.7%; the floor"
+            " is 77.5%."
+        ),
     )
 
 

@@ -40,7 +40,10 @@ def scored(
 
 @st.composite
 def tables(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and probabilities: few rows and many, absent classes, all wrong, ties, certain answers."""
+    """Labels and probabilities.
+
+    Few rows and many, absent classes, all wrong, ties, certain answers.
+    """
     rows, classes = draw(st.sampled_from((1, 2, 3, 17, 120))), draw(st.integers(2, 4))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     labels = rng.integers(0, draw(st.integers(1, classes)), rows)

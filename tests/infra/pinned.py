@@ -1,4 +1,6 @@
-"""What the pinned versions of Kubeflow Pipelines and KServe call their objects: facts read in their manifests, no copies of them.
+"""What the pinned versions of Kubeflow Pipelines and KServe call their objects.
+
+Facts read in their manifests, no copies of them.
 
 Another version in infra/local/versions.sh? Read its manifests, correct what stands here, and name
 the version.
@@ -34,7 +36,9 @@ KSERVE_NAMESPACE = "kserve"
 KSERVE_DEPLOYMENTS = {"kserve-controller-manager"}
 # Config map to the key and field that are changed: config/configmap/inferenceservice.yaml
 KSERVE_CONFIG = {"inferenceservice-config": ("ingress", "enableGatewayApi")}
-KSERVE_INSTALLER = "kserve-standard-mode-full-install-with-manifests.sh"  # hack/setup/quick-install, an asset of each release
+KSERVE_INSTALLER = (  # hack/setup/quick-install, an asset of each release
+    "kserve-standard-mode-full-install-with-manifests.sh"
+)
 # Annotations of a secret with S3 keys: pkg/credentials/s3/s3_secret.go
 KSERVE_S3_ANNOTATIONS = {
     "s3-endpoint",

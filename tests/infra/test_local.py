@@ -1,4 +1,7 @@
-"""The scripts of a cluster on one machine: clean shell, the right versions, and what they ask of the tools they drive."""
+"""The scripts of a cluster on one machine.
+
+Clean shell, the right versions, and what they ask of the tools they drive.
+"""
 
 from __future__ import annotations
 
@@ -125,7 +128,10 @@ def test_without_an_engine_nothing_is_made(tmp_path: Path) -> None:
 def test_a_failure_says_what_failed_and_what_to_do(tmp_path: Path, fails: str, doing: str) -> None:
     done, asked = run(tmp_path, "infra/local/up.sh", "kind", FAILS=fails)
     assert done.returncode == 1
-    told = f"up: {doing} failed, see above; what stands is kept: run this again, or infra/local/down.sh kind"
+    told = (
+        f"up: {doing} failed, see above; what stands is kept: run this again, or"
+        " infra/local/down.sh kind"
+    )
     assert done.stderr.splitlines()[-1] == told
     assert fails in asked.splitlines()[-1] or doing == "copying the store's keys"
 
@@ -140,7 +146,10 @@ def test_kind_gets_everything_in_order(tmp_path: Path) -> None:
         "cluster-scoped-resources?ref=2.17.0",
         "env/platform-agnostic?ref=2.17.0",
         "installer of KServe",
-        '--type merge --patch {"data": {"ingress": "{\\"enableGatewayApi\\": true, \\"ingressClassName',
+        (
+            '--type merge --patch {"data": {"ingress": "{\\"enableGatewayApi\\": true,'
+            ' \\"ingressClassName'
+        ),
         "rollout restart deployment/kserve-controller-manager",
         "stripped-down-crds.yaml",
         "apply --server-side -k build/kustomize",

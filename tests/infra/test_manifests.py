@@ -1,4 +1,7 @@
-"""The cluster's resources: right for Kubernetes, least in privilege, and rendered as the golden files say."""
+"""The cluster's resources.
+
+Right for Kubernetes, least in privilege, and rendered as the golden files say.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What KServe makes of our InferenceServices, held against the namespace that they live in: its quota and its Pod Security level."""
+"""What KServe makes of our InferenceServices, held against the namespace that they live in.
+
+Its quota and its Pod Security level.
+"""
 
 from __future__ import annotations
 
@@ -188,7 +191,7 @@ def fullest(service: dict[str, Any], overlay: str) -> dict[str, float]:
     pod counts as the larger of its init container and its containers, as the scheduler and the
     quota count it.
     """
-    (predictor, *_) = predictors(service)
+    predictor, *_ = predictors(service)
     pod = injected(predictor, overlay)
     (limits,) = of_kind(overlay, "LimitRange")
     defaults = limits["spec"]["limits"][0]

@@ -1,4 +1,7 @@
-"""Terraform for Google Cloud: well formed, complete, and in line with the pipeline and the cluster's resources."""
+"""Terraform for Google Cloud.
+
+Well formed, complete, and in line with the pipeline and the cluster's resources.
+"""
 
 from __future__ import annotations
 
@@ -185,7 +188,8 @@ def test_it_is_formatted() -> None:
 def test_the_provider_finds_it_valid() -> None:
     if not (FOLDER / ".terraform").is_dir():
         pytest.skip(
-            "the provider isn't here; `terraform -chdir=infra/terraform init -backend=false` fetches it"
+            "the provider isn't here; `terraform -chdir=infra/terraform init -backend=false`"
+            " fetches it"
         )
     done = terraform("validate", "-no-color")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,4 +1,7 @@
-"""Small sources for tests: images, the files and archives that hold them, and a step run on them."""
+"""Small sources for tests.
+
+Images, the files and archives that hold them, and a step run on them.
+"""
 
 from __future__ import annotations
 

@@ -151,10 +151,11 @@ def test_what_can_be_read_is_read_correctly(night: Bench, what: str) -> None:
 
 def test_a_decompression_bomb_costs_no_memory() -> None:
     program = (
-        "import resource, sys; from components.shared.images.decode import ImageRefused, decode; content = sys.stdin.buffer.read()\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "try: decode(content)\n"
-        "except ImageRefused as error: print(error.reason, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+        "import resource, sys; from components.shared.images.decode import ImageRefused, decode;"
+        " content = sys.stdin.buffer.read()\nbefore ="
+        " resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\ntry: decode(content)\nexcept"
+        " ImageRefused as error: print(error.reason,"
+        " resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
     )
     gif = (
         b"GIF89a"
@@ -314,7 +315,10 @@ def open_folder() -> Iterator[Path]:
 
 
 def test_a_file_that_cannot_be_read(open_folder: Path) -> None:
-    """The whole step as a user who isn't the owner: the tests themselves may run as root, who may read anything."""
+    """The whole step as a user who isn't the owner.
+
+    The tests themselves may run as root, who may read anything.
+    """
     night = bench(open_folder / "night")
     night.root.mkdir()
     folder = as_folder(open_folder / "faces", class_folders())
@@ -326,16 +330,13 @@ def test_a_file_that_cannot_be_read(open_folder: Path) -> None:
     # A first night loads what the second one needs: that user may not even read the interpreter's
     # own library.
     program = (
-        "import os, sys\n"
-        "from pathlib import Path\n"
-        "from components.shared.serialization import from_json\n"
-        "from components.shared.preset import Preset\n"
-        "from tests.ingestion.support import Bench, as_folder, class_folders\n"
-        "root, preset, source = map(Path, sys.argv[1:])\n"
-        "preset = from_json(Preset, preset.read_bytes())\n"
-        "assert Bench(source.parent / 'first', preset).ingest(as_folder(source.parent / 'others', class_folders())) == 0\n"
-        f"if os.getuid() == 0: os.setgid({NOBODY}); os.setuid({NOBODY})\n"
-        "sys.exit(Bench(root, preset).ingest(source))"
+        "import os, sys\nfrom pathlib import Path\nfrom components.shared.serialization import"
+        " from_json\nfrom components.shared.preset import Preset\nfrom tests.ingestion.support"
+        " import Bench, as_folder, class_folders\nroot, preset, source = map(Path,"
+        " sys.argv[1:])\npreset = from_json(Preset, preset.read_bytes())\nassert"
+        " Bench(source.parent / 'first', preset).ingest(as_folder(source.parent / 'others',"
+        f" class_folders())) == 0\nif os.getuid() == 0: os.setgid({NOBODY});"
+        f" os.setuid({NOBODY})\nsys.exit(Bench(root, preset).ingest(source))"
     )
     environment = {
         **os.environ,

@@ -1,4 +1,7 @@
-"""A night that knows the night before: only new objects are decoded, and the files are those of a full ingestion."""
+"""A night that knows the night before.
+
+Only new objects are decoded, and the files are those of a full ingestion.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""ingest: every row accounted for, whatever the source holds, and the same files however it runs."""
+"""ingest.
+
+Every row accounted for, whatever the source holds, and the same files however it runs.
+"""
 
 from __future__ import annotations
 

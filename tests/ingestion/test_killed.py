@@ -1,4 +1,7 @@
-"""Killed at any moment, with everything it started: nothing readable is half written, and the next try gives the same bytes."""
+"""Killed at any moment, with everything it started.
+
+Nothing readable is half written, and the next try gives the same bytes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The compiled pipeline is what Kubeflow's readers take: kfp's own loader, and the protobuf messages that the backend parses it into.
+"""The compiled pipeline is what Kubeflow's readers take.
+
+kfp's own loader, and the protobuf messages that the backend parses it into.
 
 backend/src/apiserver/template/v2_template.go, NewV2SpecTemplate: unknown fields are refused, as
 `ParseDict` does here.

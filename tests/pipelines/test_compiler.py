@@ -35,7 +35,10 @@ def test_the_compiled_pipeline_is_the_golden_file(text: str) -> None:
 
 
 def test_two_processes_compile_the_same_bytes(text: str) -> None:
-    program = "from tests.pipelines.test_compiler import *; import sys; sys.stdout.write(compile_pipeline(PLACEHOLDERS, LARGE))"
+    program = (
+        "from tests.pipelines.test_compiler import *; import sys;"
+        " sys.stdout.write(compile_pipeline(PLACEHOLDERS, LARGE))"
+    )
     other = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )

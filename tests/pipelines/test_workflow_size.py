@@ -57,7 +57,10 @@ def test_the_run_that_was_weighed_passes_argos_limit_at_deploy_and_not_before(
 def test_it_is_refused_with_figures(size: WorkflowSize) -> None:
     with pytest.raises(
         InputError,
-        match=r"too heavy.*at most 900,000 bytes; received 1,\d{3},\d{3}, [67]\d% of it pod spec patches",
+        match=(
+            r"too heavy.*at most 900,000 bytes; received 1,\d{3},\d{3}, [67]\d% of it pod spec"
+            r" patches"
+        ),
     ):
         check_size(size)
 

@@ -438,11 +438,17 @@ def gate(word: str = "blessed", champion: Pointer | None = CHAMPION) -> Verdict:
         tuple(checks),  # type: ignore[arg-type]
         deciding=("recall of fear",) if word == "rejected" else (),
         resolution=Resolution(rows, 0.0175, 0.134, 0.8, 0.0285, 2704) if champion else None,
-        looks=Looks(
-            "7" * 64, 12, 10, 0.0003, "The test rows were looked at 12 times: gather fresh ones."
-        )
-        if champion
-        else None,
+        looks=(
+            Looks(
+                "7" * 64,
+                12,
+                10,
+                0.0003,
+                "The test rows were looked at 12 times: gather fresh ones.",
+            )
+            if champion
+            else None
+        ),
         policy_digest="9" * 64,
     )
 
@@ -533,7 +539,10 @@ def broken(
 def every_night() -> dict[str, dict[str, Evidence]]:
     """One night per way to end, by name."""
     whole = evidence(blessed())
-    error = "the source has no images; expected folders of images named like classes; to fix it: check the path."
+    error = (
+        "the source has no images; expected folders of images named like classes; to fix it: check"
+        " the path."
+    )
     return {
         "blessed": whole,
         "first": evidence(blessed(None)),

@@ -1,4 +1,7 @@
-"""The pages in a real browser and under the W3C's validator: slow tier, skipped where there is none."""
+"""The pages in a real browser and under the W3C's validator.
+
+Slow tier, skipped where there is none.
+"""
 
 import json
 import shutil

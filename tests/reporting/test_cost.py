@@ -72,7 +72,8 @@ def test_what_isnt_known_is_said() -> None:
     assert cost.price is None
     assert (
         cost.note
-        == "prices.json has no gpu_hour of amd.com/gpu; the time of train isn't known, which was killed"
+        == "prices.json has no gpu_hour of amd.com/gpu; the time of train isn't known, which was"
+        " killed"
     )
     assert "EUR" not in in_words(cost)
 

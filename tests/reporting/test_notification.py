@@ -1,4 +1,7 @@
-"""How a night ended, told to a real HTTP server: once, after pauses where it is busy, and never in the way of the run."""
+"""How a night ended, told to a real HTTP server.
+
+Once, after pauses where it is busy, and never in the way of the run.
+"""
 
 from __future__ import annotations
 
@@ -143,7 +146,8 @@ def test_what_is_no_url_is_told_without_the_secret(tmp_path: Path, url: str) -> 
     problem = send(BODY, path)
     assert (
         problem
-        == "the webhook's URL can't be used: it must begin with https://, or with http:// inside the cluster"
+        == "the webhook's URL can't be used: it must begin with https://, or with http:// inside"
+        " the cluster"
     )
 
 
@@ -198,7 +202,8 @@ class TestTheReportStep:
         assert lines[2] == "• Where: train"
         assert lines[3].startswith("• Why: Train failed: no space left on the device")
         assert lines[4].startswith(
-            f"• What to do: `emotion logs {builders.RUN} train` shows what it printed; `emotion submit` runs it again"
+            f"• What to do: `emotion logs {builders.RUN} train` shows what it printed; `emotion"
+            " submit` runs it again"
         )
         report(night, secret)
         assert "• What to do: `emotion run --resume` continues it" in webhook.received[1][2]["text"]

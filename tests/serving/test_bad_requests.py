@@ -1,4 +1,7 @@
-"""Requests that no server should fall over: each gets its 4xx and a word of what to send, and the next is answered."""
+"""Requests that no server should fall over.
+
+Each gets its 4xx and a word of what to send, and the next is answered.
+"""
 
 from __future__ import annotations
 
@@ -204,7 +207,10 @@ def test_closed_and_unknown_paths(
 def test_slow_clients_are_told_and_hold_nobody_up(server: Server) -> None:
     slow = {
         "headers": b"POST /v1/models/faces:predict HTTP/1.1\r\nHost: x\r\nContent-T",
-        "body": b"POST /v1/models/faces:predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 500\r\n\r\nabc",
+        "body": (
+            b"POST /v1/models/faces:predict HTTP/1.1\r\nHost: x\r\nContent-Type:"
+            b" image/png\r\nContent-Length: 500\r\n\r\nabc"
+        ),
         "nothing": b"",
     }
     sockets = {}
@@ -233,7 +239,8 @@ def test_a_disconnect_midway_is_counted_and_nothing_else(server: Server) -> None
     for _ in range(5):
         with socket.create_connection((HOST, server.port), timeout=5) as held:
             held.sendall(
-                b"POST /v1/models/faces:predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 5000\r\n\r\nabc"
+                b"POST /v1/models/faces:predict HTTP/1.1\r\nHost: x\r\nContent-Type:"
+                b" image/png\r\nContent-Length: 5000\r\n\r\nabc"
             )
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline and 'code="499"' not in ask(server, "GET", "/metrics")[1]:

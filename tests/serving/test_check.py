@@ -136,12 +136,18 @@ def test_cpus_are_rounded_up_and_given_back(cpus: float, expected: int) -> None:
         ("MemoryError", True),
         ("terminate called after throwing an instance of 'std::bad_alloc'", True),
         (
-            "ImportError: libx.so: failed to map segment from shared object: Cannot allocate memory",
+            (
+                "ImportError: libx.so: failed to map segment from shared object: Cannot allocate"
+                " memory"
+            ),
             True,
         ),
         ("OpenBLAS error: Memory allocation still failed after 10 retries, giving up.", True),
         (
-            "RuntimeError: failed to create XNNPACK runtimeNode number 4 (TfLiteXNNPackDelegate) failed to prepare.",
+            (
+                "RuntimeError: failed to create XNNPACK runtimeNode number 4"
+                " (TfLiteXNNPackDelegate) failed to prepare."
+            ),
             True,
         ),
         ("serve failed: model.tflite is not what its manifest says", False),

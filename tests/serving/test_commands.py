@@ -149,8 +149,8 @@ def test_a_model_that_doesnt_fit_into_its_container_ends_in_one_line_and_code_3(
     assert done.returncode == 3
     assert len(done.stderr.strip().splitlines()) == 1
     assert (
-        "the challenger's server doesn't fit into the memory of its container; expected at most 67 MB; received "
-        in done.stderr
+        "the challenger's server doesn't fit into the memory of its container; expected at most 67"
+        " MB; received " in done.stderr
     )
     assert "to fix it: raise serving.memory in the preset, or train a smaller model" in done.stderr
     assert not (desk.root / "check" / "serving_check.json").exists()

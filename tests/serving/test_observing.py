@@ -1,4 +1,7 @@
-"""Shadow traffic and feature logging against real servers and stores: answers never wait, pictures are never kept."""
+"""Shadow traffic and feature logging against real servers and stores.
+
+Answers never wait, pictures are never kept.
+"""
 
 from __future__ import annotations
 

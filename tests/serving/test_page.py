@@ -61,8 +61,7 @@ def test_a_dropped_photo_is_answered_face_by_face(photos: Server, tmp_path: Path
 def test_the_camera_is_answered_until_it_is_stopped(photos: Server, tmp_path: Path) -> None:
     with tab(tmp_path, f"http://{HOST}:{photos.port}/") as page:
         drop(page, encode_png(photo()), "image/png")  # the page is ready
-        found = page.run(
-            """(async () => {
+        found = page.run("""(async () => {
               const [button, told] = [document.getElementById("camera"), document.getElementById("told")];
               told.textContent = "";
               button.click();
@@ -70,7 +69,6 @@ def test_the_camera_is_answered_until_it_is_stopped(photos: Server, tmp_path: Pa
               const while_on = button.textContent;
               button.click();
               return [told.textContent, while_on, button.textContent];
-            })()"""
-        )
+            })()""")
         assert found == ["No face was found.", "Stop the camera", "Use the camera"]
         assert page.console == []

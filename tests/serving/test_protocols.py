@@ -211,8 +211,8 @@ def started(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
 def test_sigterm_answers_what_comes_until_it_is_quiet(tmp_path: Path) -> None:
     write_model(tmp_path / "model", stripe_weights())
     request = (
-        b"POST /v1/models/faces:predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: %d\r\n\r\n"
-        % len(PNG)
+        b"POST /v1/models/faces:predict HTTP/1.1\r\nHost: x\r\nContent-Type:"
+        b" image/png\r\nContent-Length: %d\r\n\r\n" % len(PNG)
     ) + PNG
     with (
         started(tmp_path / "model") as (process, port),

@@ -37,9 +37,11 @@ def ask(
         connection.request(method, path, content, {"Content-Type": kind, **(headers or {})})
         response = connection.getresponse()
         content = response.read()
-        return response.status, json.loads(content) if response.headers.get(
-            "content-type", ""
-        ).startswith("application/json") else content.decode()
+        return response.status, (
+            json.loads(content)
+            if response.headers.get("content-type", "").startswith("application/json")
+            else content.decode()
+        )
     finally:
         connection.close()
 
@@ -162,7 +164,10 @@ def test_v2_takes_pixels(server: Server, data: list[Any]) -> None:
         ([{"datatype": "FP32", "shape": [1], "data": [0.5]}], "received FP32"),
         (
             [{"datatype": "UINT8", "shape": [1, 8, 8, 1], "data": [0] * 64}],
-            "expected one input, BYTES [n] of image files (base64 in JSON), or UINT8 [n, 16, 16, 1]",
+            (
+                "expected one input, BYTES [n] of image files (base64 in JSON), or UINT8 [n, 16,"
+                " 16, 1]"
+            ),
         ),
         (
             [{"datatype": "UINT8", "shape": [1, 16, 16, 1], "data": [0] * 255}],

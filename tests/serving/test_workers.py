@@ -1,4 +1,7 @@
-"""Lanes: every image is answered whoever else asks, requests take turns, and what fails harms nobody else."""
+"""Lanes.
+
+Every image is answered whoever else asks, requests take turns, and what fails harms nobody else.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The layout of the code, read off the tree: folders stay small, and no line is hidden from the formatter."""
+"""The layout of the code, read off the tree.
+
+Folders stay small, and no line is hidden from the formatter.
+"""
 
 from __future__ import annotations
 

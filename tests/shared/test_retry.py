@@ -1,4 +1,7 @@
-"""Which fault is repeated by whom: real steps and real clients against real servers, seen through a proxy that breaks answers."""
+"""Which fault is repeated by whom.
+
+Real steps and real clients against real servers, seen through a proxy that breaks answers.
+"""
 
 from __future__ import annotations
 

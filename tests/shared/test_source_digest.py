@@ -40,8 +40,10 @@ OTHER = {
     "format": SOURCE.replace(":>3", ":>4"),
     "annotation": SOURCE.replace("times: int", "times: float"),
     "string that is no docstring": SOURCE.replace("LIMIT = 3", 'LIMIT = 3\n"""A string."""'),
-    "order": SOURCE.replace('"""A module."""\n\nLIMIT = 3  # at most', '"""A module."""').rstrip()
-    + "\n\n\nLIMIT = 3\n",
+    "order": (
+        SOURCE.replace('"""A module."""\n\nLIMIT = 3  # at most', '"""A module."""').rstrip()
+        + "\n\n\nLIMIT = 3\n"
+    ),
 }
 
 
@@ -78,7 +80,10 @@ def test_what_is_no_python_goes_by_its_bytes(tmp_path: Path) -> None:
 
 def test_it_does_not_depend_on_the_process(tmp_path: Path) -> None:
     here = digest(tmp_path, SOURCE)
-    program = "import sys; from pathlib import Path; from components.shared.source_digest import source_digest as of"
+    program = (
+        "import sys; from pathlib import Path; from components.shared.source_digest import"
+        " source_digest as of"
+    )
     ask = [
         sys.executable,
         "-c",

@@ -1,4 +1,7 @@
-"""A few training steps on KERAS_BACKEND, from weights in a file: `python -m tests.training.few_steps WEIGHTS DEVICES`. Prints JSON."""
+"""A few training steps on KERAS_BACKEND, from weights in a file.
+
+`python -m tests.training.few_steps WEIGHTS DEVICES`. Prints JSON.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The same training on TensorFlow and on JAX, on one device and on two: the same losses and weights, within rounding."""
+"""The same training on TensorFlow and on JAX, on one device and on two.
+
+The same losses and weights, within rounding.
+"""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ def test_what_jax_trained_is_exported_by_tensorflow_without_training_again(tmp_p
     trained = _run([ROOT / ".venvs" / "jax" / "bin" / "python", *arguments[1:]], "jax")
     assert trained.returncode == 5
     assert (
-        "can't write SavedModel and LiteRT files; to fix it: run the same command with KERAS_BACKEND=tensorflow"
-        in trained.stderr
+        "can't write SavedModel and LiteRT files; to fix it: run the same command with"
+        " KERAS_BACKEND=tensorflow" in trained.stderr
     )
     assert len(trained.stderr.splitlines()) == 1
     assert "progress 4/4 epochs" in trained.stdout

@@ -61,7 +61,10 @@ def test_ten_random_kills_leave_weights_and_history_as_they_would_have_been(tmp_
 def _kill(
     arguments: list[str], sent: signal.Signals, epochs: int, seconds: float
 ) -> tuple[int, int]:
-    """Start the step, let it finish so many epochs, wait a little, send the signal: last epoch that was shown, exit code."""
+    """Start the step, let it finish so many epochs, wait a little, send the signal.
+
+    Last epoch that was shown, exit code.
+    """
     with subprocess.Popen(
         arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:

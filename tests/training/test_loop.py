@@ -1,4 +1,7 @@
-"""The loop: the plan honoured, early stopping, the best weights kept, and resuming as if nothing had happened."""
+"""The loop.
+
+The plan honoured, early stopping, the best weights kept, and resuming as if nothing had happened.
+"""
 
 from __future__ import annotations
 

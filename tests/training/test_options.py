@@ -1,4 +1,7 @@
-"""Each option of training does what it says: targets, losses, schedules, optimizers, the average of weights, augmentation."""
+"""Each option of training does what it says.
+
+Targets, losses, schedules, optimizers, the average of weights, augmentation.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The whole step as a process: what it writes, what it says, and that a killed one ends where an untouched one does."""
+"""The whole step as a process.
+
+What it writes, what it says, and that a killed one ends where an untouched one does.
+"""
 
 from __future__ import annotations
 

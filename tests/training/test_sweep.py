@@ -1,4 +1,7 @@
-"""Sweeps: ranges in words, trials that are kept, pruned and continued, and results that stand in files."""
+"""Sweeps.
+
+Ranges in words, trials that are kept, pruned and continued, and results that stand in files.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,10 @@ SIZES = {"train": 40, "validation": 8, "test": 20}
 def examples(
     seed: int = 1, sizes: dict[str, int] | None = None, labels: tuple[str, ...] = LABELS
 ) -> pd.DataFrame:
-    """Rows without images: ``sizes`` rows of every label per split, measures normally distributed."""
+    """Rows without images.
+
+    ``sizes`` rows of every label per split, measures normally distributed.
+    """
     rng = np.random.default_rng(seed)
     rows = [
         (split, label, index)

@@ -138,8 +138,8 @@ def test_a_moved_measure_drifts_alone_and_says_by_how_much(column: str) -> None:
     assert rule.value == f"{found.drift[column]:.3f}"
     assert 0.2 < found.drift[column] <= 1
     assert (
-        f"{column} moved away from that of the accepted snapshot s0s0s0s0s0s0: Jensen-Shannon divergence {rule.value}"
-        in rule.sentence
+        f"{column} moved away from that of the accepted snapshot s0s0s0s0s0s0: Jensen-Shannon"
+        f" divergence {rule.value}" in rule.sentence
     )
 
 

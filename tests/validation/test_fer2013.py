@@ -1,4 +1,6 @@
-"""FER2013 through ingest, validate and the report: what is known of it by other means is found, counted and shown.
+"""FER2013 through ingest, validate and the report.
+
+What is known of it by other means is found, counted and shown.
 
 Skips where the archive isn't on this machine. About a minute on two cores.
 """

@@ -1,4 +1,8 @@
-"""Doubtful labels: planted ones are found, small sets and odd labels are no error, and a person gets a list to decide over."""
+"""Doubtful labels.
+
+Planted ones are found, small sets and odd labels are no error, and a person gets a list to decide
+over.
+"""
 
 import csv
 import random

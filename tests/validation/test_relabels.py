@@ -1,4 +1,7 @@
-"""What validate doubts goes back in by `emotion relabel`: its CSV is taken as it is, by the command that the CLI starts."""
+"""What validate doubts goes back in by `emotion relabel`.
+
+Its CSV is taken as it is, by the command that the CLI starts.
+"""
 
 import csv
 import subprocess

@@ -106,7 +106,10 @@ def judge_here(
 
 
 def night(folder: Path, run_id: str, champion: str | None = None, **how: Any) -> ValidateFindings:
-    """One night's step in this process: new examples, a plan that knows what was accepted before."""
+    """One night's step in this process.
+
+    New examples, a plan that knows what was accepted before.
+    """
     store = open_store(str(folder / "store"))
     write(folder / "examples", **how)
     current = store.read(keys.accepted_snapshot("tests"))
@@ -250,7 +253,7 @@ def test_the_champion_has_its_say_on_doubtful_labels(tmp_path: Path) -> None:
     )
     assert {(row["old_label"], row["label"]) for row in rows} == {("sad", "angry")}
     assert len(rows) == 3
-    (first, *_) = asked.label_noise.most_doubtful
+    first, *_ = asked.label_noise.most_doubtful
     same = next(
         row for row in alone.label_noise.most_doubtful if row.example_id == first.example_id
     )
@@ -334,7 +337,9 @@ def test_an_unknown_plan_is_refused(tmp_path: Path) -> None:
     context = Context("r1", PRESET, store, tmp_path, ExecutorOutput(""))
     with pytest.raises(
         ContractError,
-        match=r"the store has no night plan .*abc.json; to fix it: pass the digest that resolve wrote",
+        match=(
+            r"the store has no night plan .*abc.json; to fix it: pass the digest that resolve wrote"
+        ),
     ):
         validate(context, Namespace(**arguments(tmp_path, "abc")))
 

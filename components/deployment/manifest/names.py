@@ -17,7 +17,10 @@ DIGEST_LENGTH = 6
 
 
 def service_name(model_name: str) -> str:
-    """Name of the model's InferenceService: its own, shortened with a digest where it is too long."""
+    """Name of the model's InferenceService.
+
+    Its own, shortened with a digest where it is too long.
+    """
     if len(model_name) <= SERVICE_LIMIT and model_name[0].isalpha():
         return model_name
     digest = hashlib.sha256(model_name.encode()).hexdigest()[:DIGEST_LENGTH]
@@ -26,7 +29,9 @@ def service_name(model_name: str) -> str:
 
 
 def revision_name(version: str, template: str) -> str:
-    """Name of one version under one pod template: ``v<version>-<4 hex digits of the template's digest>``.
+    """Name of one version under one pod template.
+
+    ``v<version>-<4 hex digits of the template's digest>``.
 
     Nothing else ever carries it, so that what is said of this name is said of this revision.
     """
@@ -40,5 +45,8 @@ def workload_name(service: str, revision: str) -> str:
 
 
 def label_value(text: str) -> str:
-    """``text`` as a Kubernetes label value: at most 63 letters, digits, dashes, dots and underscores."""
+    """``text`` as a Kubernetes label value.
+
+    At most 63 letters, digits, dashes, dots and underscores.
+    """
     return re.sub(r"[^A-Za-z0-9._-]", "-", text)[:LABEL_LIMIT].strip("-._")

@@ -1,1 +1,4 @@
-"""The registry: immutable versions, pointers to them, and every decision with who took it and why."""
+"""The registry.
+
+Immutable versions, pointers to them, and every decision with who took it and why.
+"""

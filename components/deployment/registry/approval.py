@@ -1,4 +1,7 @@
-"""Versions that the gate leaves to a person: asked, then approved or rejected, with a name and a reason."""
+"""Versions that the gate leaves to a person.
+
+Asked, then approved or rejected, with a name and a reason.
+"""
 
 from __future__ import annotations
 

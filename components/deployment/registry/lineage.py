@@ -1,4 +1,7 @@
-"""Where a version comes from: from the name that a served prediction carries back to data, preset, code and evidence."""
+"""Where a version comes from.
+
+From the name that a served prediction carries back to data, preset, code and evidence.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,7 @@ def find(store: Store, version: str, model_name: str = "") -> tuple[Registry, st
         (registry, whole) for registry, whole in known if version and whole.startswith(version)
     ]
     if len(named) != 1:
-        raise UnknownNameError("version", version, {whole for _, whole in (named or known)})
+        raise UnknownNameError("version", version, {whole for _, whole in named or known})
     return named[0]
 
 
@@ -144,7 +147,10 @@ def roles(registry: Registry) -> dict[str, list[str]]:
 
 
 def differences(one: Lineage, other: Lineage) -> list[tuple[str, str, str]]:
-    """Return (what, in one, in the other) for all that differs: data, preset, code, environments, scores, files."""
+    """Return (what, in one, in the other) for all that differs.
+
+    Data, preset, code, environments, scores, files.
+    """
     ours, theirs = dict(_facts(one)), dict(_facts(other))
     names = [*ours, *(name for name in theirs if name not in ours)]
     return [

@@ -45,7 +45,8 @@ def require_word(word: str, verdict: Verdict, manifest: ModelManifest, model_nam
     """
     if verdict.word != word:
         raise ContractError(
-            f"this model may not be {'deployed' if word == 'blessed' else 'registered for approval'}",
+            "this model may not be"
+            f" {'deployed' if word == 'blessed' else 'registered for approval'}",
             expected=f"the verdict {word}",
             received=verdict.word,
             fix="; ".join(verdict.reasons),
@@ -113,7 +114,10 @@ def approved(
 
 
 def served(now: Pointers, version: str, signed: Signed) -> Pointers:
-    """Return the pointers for a version that has all of the traffic: the anchor from now on, where its promotion claimed so."""
+    """Return the pointers for a version that has all of the traffic.
+
+    The anchor from now on, where its promotion claimed so.
+    """
     candidate = now.anchor_candidate
     if candidate is None or candidate.version != version:
         return now
@@ -128,7 +132,10 @@ def mended(now: Pointers, signed_at: str) -> Pointers:
     anew = now.mended()
     if anew == now or now.anchor is None:
         return now
-    word = f"{now.anchor.version} was sent back and can't be the anchor; {anew.anchor.version if anew.anchor else 'none'} is"
+    word = (
+        f"{now.anchor.version} was sent back and can't be the anchor;"
+        f" {anew.anchor.version if anew.anchor else 'none'} is"
+    )
     about = anew.anchor or now.anchor
     return changed(
         anew,
@@ -160,7 +167,10 @@ def rolled_back(now: Pointers, signed: Signed) -> Pointers:
         raise InputError(
             "there is no previous champion to go back to",
             received=stands,
-            fix="`emotion models promote VERSION --why ...` makes an earlier champion champion again; `emotion models list` shows them",
+            fix=(
+                "`emotion models promote VERSION --why ...` makes an earlier champion champion"
+                " again; `emotion models list` shows them"
+            ),
         )
     away = now.champion.version
     return changed(
@@ -174,7 +184,9 @@ def rolled_back(now: Pointers, signed: Signed) -> Pointers:
 
 
 def withdrawn(now: Pointers, version: str, serving: Pointer | None, signed: Signed) -> Pointers:
-    """Return the pointers without what a rollout sent back: the champion is ``serving``, which has the traffic again, or none.
+    """Return the pointers without what a rollout sent back.
+
+    The champion is ``serving``, which has the traffic again, or none.
 
     That needn't be the previous champion, which may never have served. The gate can't bring the
     version back, and it is no anchor. A version that isn't champion changes nothing.
@@ -218,7 +230,10 @@ def reinstated(now: Pointers, version: str, run_id: str, signed: Signed) -> Poin
 
 
 def require_spared(now: Pointers, version: str) -> None:
-    """Raise ConflictError where garbage collection removes a version: half of its files may be gone already."""
+    """Raise ConflictError where garbage collection removes a version.
+
+    Half of its files may be gone already.
+    """
     mark = next((mark for mark in now.condemned if mark.version == version), None)
     if mark is not None:
         raise ConflictError(
@@ -267,9 +282,11 @@ def _require_judged_against(role: str, stands: Pointer | None, named: str | None
         raise ConflictError(
             f"the {role} is not the one that this model was judged against",
             expected=named or f"no {role}",
-            received=f"{stands.version}, since {stands.since} by run {stands.run_id}"
-            if stands
-            else f"no {role}",
+            received=(
+                f"{stands.version}, since {stands.since} by run {stands.run_id}"
+                if stands
+                else f"no {role}"
+            ),
             fix=f"run again: the next run compares with the {role} that stands there now",
         )
 

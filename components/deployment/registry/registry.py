@@ -1,4 +1,6 @@
-"""The model registry: immutable versions, one document of pointers and the decisions behind it, in the store.
+"""The model registry.
+
+Immutable versions, one document of pointers and the decisions behind it, in the store.
 
 Champion, previous and anchor stand in one document, so a promotion is one compare-and-set: a kill
 before it leaves the old state, a kill after it the new one. The document carries its latest
@@ -190,7 +192,10 @@ class Registry:
         if not reigns:
             raise ContractError(
                 f"{version} was never a champion of {self.name}",
-                fix=f"`emotion models approve {version}` decides upon a version that waits for approval",
+                fix=(
+                    f"`emotion models approve {version}` decides upon a version that waits for"
+                    " approval"
+                ),
             )
 
         def step(now: Pointers) -> Pointers:

@@ -102,7 +102,10 @@ def needed(registry: Registry, now: Pointers) -> Iterator[tuple[str, str]]:
 
 
 def _on_their_way(decisions: Iterable[Decision], serving: Pointer | None) -> set[str]:
-    """Champions since what serves was last made champion: one of them may be halfway to the traffic."""
+    """Champions since what serves was last made champion.
+
+    One of them may be halfway to the traffic.
+    """
     if serving is None:
         return set()
     crowned = [one.version for one in decisions if one.action not in ("reject", "anchor")]

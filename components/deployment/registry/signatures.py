@@ -1,4 +1,7 @@
-"""Signatures of the registry's versions: put beside a version when it is let in, asked for before it serves."""
+"""Signatures of the registry's versions.
+
+Put beside a version when it is let in, asked for before it serves.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,9 @@ def manifest_of(store: Store, model_name: str, version: str) -> bytes:
 def sealed(
     store: Store, model_name: str, version: str, manifest: bytes, key: Path, public_key: str
 ) -> str:
-    """Return the signature of a version that is about to be let in: signed where a key lies, proved where a public key is named.
+    """Return the signature of a version that is about to be let in.
+
+    Signed where a key lies, proved where a public key is named.
 
     Args:
         key: file of the private key; without it nothing is signed here. public_key: empty when

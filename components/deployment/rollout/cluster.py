@@ -77,7 +77,9 @@ class Cluster(Protocol):
         """
 
     def require_claim(self, store: str) -> None:
-        """Refuse the URI of a store on a claim that predictors can't mount: a pod mounts claims of its own namespace only.
+        """Refuse the URI of a store on a claim that predictors can't mount.
+
+        A pod mounts claims of its own namespace only.
 
         Raises:
             EnvironmentProblem: the namespace of the InferenceService has none of that name.
@@ -97,4 +99,7 @@ class Cluster(Protocol):
         """
 
     def addresses(self, rollout: Rollout, revision: Revision) -> tuple[str, tuple[str, ...]]:
-        """Return a revision's own address, past any split of traffic, and those of its pods: ``http://host:port``."""
+        """Return a revision's own address, past any split of traffic, and those of its pods.
+
+        ``http://host:port``.
+        """

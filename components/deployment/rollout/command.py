@@ -100,7 +100,8 @@ def status(arguments: argparse.Namespace) -> int:
         print(f"{'registry':12} champion {_version(champion)}, serving {_version(serving)}")
         if rollout.ended and _version(champion) != _version(rollout.serving):
             print(
-                f"{'':12} the champion isn't what serves: emotion rollout start brings it to the traffic"
+                f"{'':12} the champion isn't what serves: emotion rollout start brings it to the"
+                " traffic"
             )
     return 0
 
@@ -115,7 +116,8 @@ def pause(arguments: argparse.Namespace) -> int:
         )
     cluster.request(f"pause {rollout.new.name}")
     print(
-        f"asked; whoever drives the rollout of {rollout.new.version} stops at its next look. Nobody watches the new version meanwhile."
+        f"asked; whoever drives the rollout of {rollout.new.version} stops at its next look. Nobody"
+        " watches the new version meanwhile."
     )
     print("Go on with: emotion rollout resume · send the traffic back with: emotion rollout abort")
     return 0
@@ -128,7 +130,10 @@ def abort(arguments: argparse.Namespace) -> int:
     if rollout.phase == "serving":
         raise InputError(
             f"{rollout.new.version} serves already",
-            fix="`emotion models rollback` makes the previous version champion, `emotion rollout start` brings it to the traffic",
+            fix=(
+                "`emotion models rollback` makes the previous version champion, `emotion rollout"
+                " start` brings it to the traffic"
+            ),
         )
     registry = Registry(open_store(arguments.store), rollout.model_name)
     cluster.request(f"abort {rollout.new.name}")
@@ -168,7 +173,10 @@ def resume(arguments: argparse.Namespace) -> int:
 
 
 def start(arguments: argparse.Namespace) -> int:
-    """Bring the registry's champion to the traffic: after an approval, a promotion or a rollback by hand."""
+    """Bring the registry's champion to the traffic.
+
+    After an approval, a promotion or a rollback by hand.
+    """
     preset = from_json(Preset, arguments.preset, "preset")
     registry = Registry(open_store(arguments.store), preset.model_name)
     champion = registry.pointers().champion
@@ -185,7 +193,8 @@ def start(arguments: argparse.Namespace) -> int:
     image = image or (str(seen.predictor["containers"][0]["image"]) if seen else "")
     if not image:
         raise InputError(
-            f"the store doesn't say which image {champion.version} was checked with, and no predictor serves whose image could be taken",
+            f"the store doesn't say which image {champion.version} was checked with, and no"
+            " predictor serves whose image could be taken",
             fix="name one with --serving-image; the runs of a cluster record theirs",
         )
     uri = storage_uri(registry.location(champion.version))
@@ -243,7 +252,10 @@ def told(rollout: Rollout, seen: Seen) -> str:
     if rollout.steps:
         lines += [
             "",
-            f"{'traffic':>8} {'seconds':>8} {'requests':>9} {'of users':>9} {'errors':>7} {'at most':>8} {'p95 ms':>7} {'before':>7}",
+            (
+                f"{'traffic':>8} {'seconds':>8} {'requests':>9} {'of users':>9} {'errors':>7}"
+                f" {'at most':>8} {'p95 ms':>7} {'before':>7}"
+            ),
         ]
     for step in rollout.steps:
         latencies = [
@@ -251,8 +263,10 @@ def told(rollout: Rollout, seen: Seen) -> str:
             for value in (step.p95_milliseconds, step.previous_p95_milliseconds)
         ]
         lines.append(
-            f"{step.percent:>6} % {step.seconds:>8.0f} {step.requests:>9} {step.live_requests:>9} {step.errors:>7} "
-            f"{percent(step.error_rate_bound, rollout.policy.max_error_rate, 2):>8} {latencies[0]:>7} {latencies[1]:>7}"
+            f"{step.percent:>6} % {step.seconds:>8.0f} {step.requests:>9} {step.live_requests:>9}"
+            f" {step.errors:>7}"
+            f" {percent(step.error_rate_bound, rollout.policy.max_error_rate, 2):>8}"
+            f" {latencies[0]:>7} {latencies[1]:>7}"
         )
     return "\n".join(lines)
 
@@ -323,7 +337,10 @@ def _require_reach(cluster: KubernetesCluster, rollout: Rollout) -> None:
         if not os.environ.get("KUBERNETES_SERVICE_HOST") and not reachable(address):
             raise EnvironmentProblem(
                 f"this machine can't reach {address}",
-                fix="run it in a pod of the cluster, or run the deploy step again; status, pause and abort work from here",
+                fix=(
+                    "run it in a pod of the cluster, or run the deploy step again; status, pause"
+                    " and abort work from here"
+                ),
             )
 
 

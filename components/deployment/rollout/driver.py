@@ -172,9 +172,11 @@ class _Driver:
             self._tools.record(theirs)  # what was recorded here a moment ago may be older
         raise ConflictError(
             f"another rollout took over from that of {self._ours}",
-            received=f"{theirs.new.version}, {theirs.phase}"
-            if theirs
-            else "no rollout on the cluster any more",
+            received=(
+                f"{theirs.new.version}, {theirs.phase}"
+                if theirs
+                else "no rollout on the cluster any more"
+            ),
             fix="look at `emotion rollout status`",
         )
 
@@ -231,7 +233,10 @@ class _Driver:
             raise EnvironmentProblem(
                 "the rollout can't be driven on from here",
                 received=trouble or self._told,
-                fix="look at `emotion rollout status`, then run the step again or `emotion rollout resume`: it continues from there",
+                fix=(
+                    "look at `emotion rollout status`, then run the step again or `emotion rollout"
+                    " resume`: it continues from there"
+                ),
             )
 
     def _say(self, line: str) -> None:
@@ -241,7 +246,10 @@ class _Driver:
 
 
 def names(rollout: Rollout) -> tuple[str, str]:
-    """Return the revision on its way and the one before in words: by version, and where that is the same by image or revision."""
+    """Return the revision on its way and the one before in words.
+
+    By version, and where that is the same by image or revision.
+    """
     new, previous = rollout.new, rollout.previous
     if previous is None or new.version != previous.version:
         return new.version, previous.version if previous else "none"
@@ -264,9 +272,11 @@ def image_of(revision: Revision) -> str:
 def _headline(rollout: Rollout) -> str:
     version = names(rollout)[0]
     return {
-        "starting": f"{version}: dark launch, no traffic yet"
-        if rollout.previous
-        else f"{version}: first to serve",
+        "starting": (
+            f"{version}: dark launch, no traffic yet"
+            if rollout.previous
+            else f"{version}: first to serve"
+        ),
         "shifting": f"{version}: {rollout.percent} % of the traffic",
         "promoting": f"{version}: takes over",
         "serving": f"{version}: serves",

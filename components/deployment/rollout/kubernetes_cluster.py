@@ -64,7 +64,10 @@ def connect(context: str = "") -> client.ApiClient:
         raise EnvironmentProblem(
             "no Kubernetes cluster is configured",
             received=" ".join(str(error).split()),
-            fix="run it in the cluster, or set KUBECONFIG; without a cluster leave serving.rollout out of the preset",
+            fix=(
+                "run it in the cluster, or set KUBECONFIG; without a cluster leave serving.rollout"
+                " out of the preset"
+            ),
         ) from error
     settings.retries = False  # this module retries, and knows what may be done again
     return client.ApiClient(settings)
@@ -195,7 +198,9 @@ class KubernetesCluster:
             service.spec.cluster_ip == "None"
         )  # its name leads to the pods themselves, and to their port
         return (
-            f"http://{workload}.{self._namespace}.svc:{PORT if headless else service.spec.ports[0].port}",
+            (
+                f"http://{workload}.{self._namespace}.svc:{PORT if headless else service.spec.ports[0].port}"
+            ),
             pods,
         )
 
@@ -223,7 +228,10 @@ class KubernetesCluster:
             raise EnvironmentProblem(
                 f"the InferenceService's namespace {self._namespace} has no claim {claim}",
                 received=store,
-                fix="serve in the run's own namespace (serving.namespace), or make a claim of that name there on the same volume",
+                fix=(
+                    "serve in the run's own namespace (serving.namespace), or make a claim of that"
+                    " name there on the same volume"
+                ),
             )
 
     def _standard(self, seen: Seen, rollout: Rollout) -> Seen:

@@ -334,7 +334,8 @@ def _adopted(wanted: Rollout, seen: Seen) -> Rollout:
         or (seen.mode == "Standard" and seen.predictor.get("name") != revision)
     ):
         raise ConflictError(
-            f"the InferenceService of {wanted.model_name} in {wanted.namespace} was made by something else",
+            f"the InferenceService of {wanted.model_name} in {wanted.namespace} was made by"
+            " something else",
             expected=f"labels {VERSION_LABEL} and {REVISION_LABEL} on its predictor",
             fix="delete it, or choose another serving.namespace",
         )

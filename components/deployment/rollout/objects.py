@@ -42,7 +42,10 @@ def mode_of(service: Json) -> Mode:
 
 
 def deployment_workload(deployment: Json | None, pods: list[Json], revision: str) -> Workload:
-    """Return a revision in Standard mode: its own Deployment, seen by its controller in its current generation."""
+    """Return a revision in Standard mode.
+
+    Its own Deployment, seen by its controller in its current generation.
+    """
     if deployment is None:
         return Workload(False, len(pods), pod_failure(pods))
     metadata, status = deployment["metadata"], deployment.get("status") or {}

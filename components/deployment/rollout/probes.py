@@ -1,4 +1,7 @@
-"""Requests to a revision past any split of traffic: golden images, and the counters of what users send."""
+"""Requests to a revision past any split of traffic.
+
+Golden images, and the counters of what users send.
+"""
 
 from __future__ import annotations
 
@@ -174,9 +177,9 @@ class GoldenProber:
                 # A counter that fell was reset by a restart: all it shows came since.
                 grown.append(
                     {
-                        code: value - earlier.get(code, 0)
-                        if value >= earlier.get(code, 0)
-                        else value
+                        code: (
+                            value - earlier.get(code, 0) if value >= earlier.get(code, 0) else value
+                        )
                         for code, value in counters.items()
                     }
                 )
@@ -233,7 +236,10 @@ def _live(
     golden: int,
     golden_failed: int,
 ) -> Sample:
-    """Return what users sent: growth before this probe's golden requests, and during them less those."""
+    """Return what users sent.
+
+    Growth before this probe's golden requests, and during them less those.
+    """
     earlier, during = _sum(before), _sum(after)
     requests = earlier[0] + max(0, during[0] - golden)
     errors = earlier[1] + max(0, during[1] - golden_failed)

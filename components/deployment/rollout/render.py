@@ -1,4 +1,7 @@
-"""The InferenceService that a rollout means: the same one for the same rollout, whoever applies it."""
+"""The InferenceService that a rollout means.
+
+The same one for the same rollout, whoever applies it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from components.deployment.manifest.inference_service import ROLLOUT, RUN_ID, se
 from components.deployment.rollout.state import Revision, Rollout, write
 from components.shared.preset import ServingPolicy
 
-STOP = "serving.kserve.io/stop"  # KServe removes the pods of a service with this annotation and keeps the service
+STOP = (  # KServe removes the pods of a service with this annotation and keeps the service
+    "serving.kserve.io/stop"
+)
 
 
 def render(rollout: Rollout) -> dict[str, Any]:
@@ -30,7 +35,9 @@ def render(rollout: Rollout) -> dict[str, Any]:
 
 
 def replicas(revision: Revision, percent: int) -> int:
-    """Pods of a canary, which KServe doesn't scale: its share of the most that the service may have, at least one.
+    """Pods of a canary, which KServe doesn't scale.
+
+    Its share of the most that the service may have, at least one.
 
     Left unset, KServe would take 0 of a dark launch.
     """

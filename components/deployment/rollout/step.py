@@ -1,4 +1,7 @@
-"""The deploy step's part: bring the promoted version to the cluster's traffic, within the step's own time."""
+"""The deploy step's part.
+
+Bring the promoted version to the cluster's traffic, within the step's own time.
+"""
 
 from __future__ import annotations
 
@@ -81,13 +84,19 @@ def roll_out(tools: Tools, wanted: Rollout, *, withdrawn: bool) -> RolloutFindin
         if seen is None or seen.rollout is None or seen.rollout.new.name != wanted.new.name:
             raise ConflictError(
                 f"{wanted.new.version} was sent back, and another version came since",
-                fix=f"`emotion models promote {wanted.new.version} --why ...`, then `emotion rollout start` try it again",
+                fix=(
+                    f"`emotion models promote {wanted.new.version} --why ...`, then `emotion"
+                    " rollout start` try it again"
+                ),
             )
     return drive(tools, wanted)
 
 
 def recorder(registry: Registry) -> Callable[[Rollout], None]:
-    """Tells the registry how a rollout ended: what was sent back isn't the wanted champion any longer; `serving` comes last."""
+    """Tells the registry how a rollout ended.
+
+    What was sent back isn't the wanted champion any longer; `serving` comes last.
+    """
 
     def record(rollout: Rollout) -> None:
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")

@@ -1,4 +1,7 @@
-"""What the gate of a run judged, kept in the store so that it can be judged again: tables, and everything else in one file."""
+"""What the gate of a run judged, kept in the store so that it can be judged again.
+
+Tables, and everything else in one file.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,10 @@ from components.shared.preset import GatePolicy
 
 @dataclass(frozen=True)
 class Paired:
-    """Two models on the same rows: b that only the challenger gets right, c that only the other does, n in all."""
+    """Two models on the same rows.
+
+    B that only the challenger gets right, c that only the other does, n in all.
+    """
 
     b: int
     c: int

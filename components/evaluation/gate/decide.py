@@ -100,8 +100,9 @@ def _looks(case: Case) -> Looks:
     rows = len(case.tested)
     limit = max(1, rows // ROWS_PER_LOOK)
     advice = (
-        f"{case.look:,} challengers have met these {images(rows)}, more than the {limit:,} that they bear:"
-        " what is learned from them no longer holds for new faces as surely. Bring fresh test images."
+        f"{case.look:,} challengers have met these {images(rows)}, more than the {limit:,} that"
+        " they bear: what is learned from them no longer holds for new faces as surely. Bring"
+        " fresh test images."
         if case.look > limit
         else ""
     )
@@ -125,6 +126,6 @@ def _praise(case: Case, checks: tuple[Check, ...]) -> str:
         else "Not worse than the champion"
     )
     return (
-        f"{word}: {figures} against {percent(float(theirs.accuracy))} and {percent(float(theirs.macro_f1))} on the same"
-        f" {images(len(tested))}; {passed}."
+        f"{word}: {figures} against {percent(float(theirs.accuracy))} and"
+        f" {percent(float(theirs.macro_f1))} on the same {images(len(tested))}; {passed}."
     )

@@ -31,11 +31,20 @@ def chance_of_passing(p: float, rows: int, policy: GatePolicy, difference: float
 def plan(policy: GatePolicy, rows: int) -> Iterator[str]:
     """Yield the table, line by line."""
     margin = 100 * policy.margin
-    yield f"{rows:,} test rows, margin {margin:g} points, alpha {policy.alpha:g} one-sided, power {policy.power:.0%}"
-    yield f"They resolve that margin while the two models differ on at most {largest_share(policy, rows):.1%} of the rows."
+    yield (
+        f"{rows:,} test rows, margin {margin:g} points, alpha {policy.alpha:g} one-sided, power"
+        f" {policy.power:.0%}"
+    )
+    yield (
+        "They resolve that margin while the two models differ on at most"
+        f" {largest_share(policy, rows):.1%} of the rows."
+    )
     yield ""
     yield "models differ   smallest margin   rows that       is promoted if   is promoted if"
-    yield f"on (p)          these resolve     {margin:g} points need   truly equal      truly {margin:g} points worse"
+    yield (
+        f"on (p)          these resolve     {margin:g} points need   truly equal      truly"
+        f" {margin:g} points worse"
+    )
     for p in SHARES:
         smallest, needed = (
             100 * smallest_margin(p, rows, policy.alpha, policy.power),
@@ -51,4 +60,7 @@ def plan(policy: GatePolicy, rows: int) -> Iterator[str]:
         )
         yield f"{p:<14.0%}  {smallest:<5.2f} points      {needed:<16,}  {equal:<15}  {worse}"
     yield ""
-    yield "Of the non-inferiority test alone; pre-screen, anchor and harm tests take a little off both."
+    yield (
+        "Of the non-inferiority test alone; pre-screen, anchor and harm tests take a little off"
+        " both."
+    )

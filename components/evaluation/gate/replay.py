@@ -84,7 +84,10 @@ def table(runs: list[Replayed]) -> Iterator[str]:
     width = max(len(run.run_id) for run in runs)
     for run in runs:
         mark = "->" if run.changed else "  "
-        yield f"{run.run_id:<{width}}  {run.was or '(unknown)':<14} {mark} {run.now or 'cannot be told' if run.changed else 'the same':<14}"
+        yield (
+            f"{run.run_id:<{width}}  {run.was or '(unknown)':<14} {mark}"
+            f" {run.now or 'cannot be told' if run.changed else 'the same':<14}"
+        )
         if run.changed:
             yield from (f"{'':<{width}}  {reason}" for reason in run.reasons)
     yield ""

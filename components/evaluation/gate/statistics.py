@@ -45,7 +45,9 @@ def change_interval(b: int, c: int, n: int) -> tuple[float, float]:
 
 
 def smallest_margin(p: float, n: int, alpha: float, power: float) -> float:
-    """Return the margin that n rows resolve: an equal challenger shows it with probability ``power``.
+    """Return the margin that n rows resolve.
+
+    An equal challenger shows it with probability ``power``.
 
     Connor 1987, "Sample size for testing differences in proportions for the paired-sample design",
     equation 4 at d = 0.
@@ -66,14 +68,20 @@ def mcnemar(b: Number, c: Number) -> Number:
 
 
 def sign_test_of_harm(b: Number, c: Number) -> Number:
-    """One-sided exact p-value of "the challenger is no worse": the chance of b or fewer of Binomial(b + c, 1/2)."""
+    """One-sided exact p-value of "the challenger is no worse".
+
+    The chance of b or fewer of Binomial(b + c, 1/2).
+    """
     from scipy.special import bdtr
 
     return bdtr(b, b + c, 0.5)
 
 
 def holm(p_values: npt.ArrayLike) -> Floats:
-    """Return adjusted p-values of a family (Holm 1979): rejecting those of at most alpha errs at all with probability at most alpha."""
+    """Return adjusted p-values of a family (Holm 1979).
+
+    Rejecting those of at most alpha errs at all with probability at most alpha.
+    """
     values = np.asarray(p_values, np.float64)
     order = np.argsort(values, kind="stable")
     stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))

@@ -30,9 +30,11 @@ def verdict_summary(verdict: Verdict) -> str:
                 for check in sorted(verdict.checks, key=lambda check: ORDER.index(check.outcome))
             ),
         ),
-        f"This was look {verdict.looks.number:,} at these test rows. {verdict.looks.advice}".strip()
-        if verdict.looks
-        else "",
+        (
+            f"This was look {verdict.looks.number:,} at these test rows. {verdict.looks.advice}".strip()
+            if verdict.looks
+            else ""
+        ),
     )
 
 

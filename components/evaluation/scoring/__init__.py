@@ -1,1 +1,4 @@
-"""Scores: the rows of an examples artifact and models in, predictions and every figure of them out."""
+"""Scores.
+
+The rows of an examples artifact and models in, predictions and every figure of them out.
+"""

@@ -1,4 +1,7 @@
-"""The paired bootstrap: the same resampled rows for every model, so that what they share cancels (Efron and Tibshirani 1993).
+"""The paired bootstrap.
+
+The same resampled rows for every model, so that what they share cancels (Efron and Tibshirani
+1993).
 
 Resampling is stratified by class, as the class counts of a test set are no chance. Copies of a
 picture stay together: what is drawn is a group of duplicates, with all its rows.
@@ -24,7 +27,9 @@ Resampler = Callable[[Integers, int, int], Iterator[npt.NDArray[np.float32]]]
 
 
 def resampled(stratum: Integers, resamples: int, seed: int) -> Iterator[npt.NDArray[np.float32]]:
-    """Weights of groups, float32 ``[at most BLOCK, groups]``: how often each is drawn, as often in all as its stratum has groups.
+    """Weights of groups, float32 ``[at most BLOCK, groups]``.
+
+    How often each is drawn, as often in all as its stratum has groups.
 
     Args:
         stratum: of each group, ascending.
@@ -72,7 +77,9 @@ def paired_bootstrap(
 def by_group(
     labels: Labels, table: Floats, groups: Integers
 ) -> tuple[Integers, npt.NDArray[np.float32]]:
-    """Return the groups in the order of their strata: the stratum of each, ascending, and the sums of its rows, float32.
+    """Return the groups in the order of their strata.
+
+    The stratum of each, ascending, and the sums of its rows, float32.
 
     A group whose copies carry several labels belongs to the smallest of them: it can stand in one
     stratum only.

@@ -28,7 +28,10 @@ def slice_changes(answers: Answers) -> tuple[Change, ...]:
 
 
 def flips(answers: Answers, most: int) -> tuple[list[int], list[int]]:
-    """Rows that only the challenger, and only the champion, gets right: the surest first, at most ``most`` each, classes in turn."""
+    """Rows that only the challenger, and only the champion, gets right.
+
+    The surest first, at most ``most`` each, classes in turn.
+    """
     if "champion" not in answers.probabilities:
         return [], []
     ours, theirs = answers.right("challenger"), answers.right("champion")

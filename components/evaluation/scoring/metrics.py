@@ -123,8 +123,8 @@ def reliability(labels: Labels, probabilities: Floats) -> tuple[ReliabilityBin, 
 def soft_score(probabilities: Floats, votes: Floats) -> SoftScore | None:
     """Score probabilities against annotators' votes; None where no row has votes.
 
-    Barsoum et al. 2016, "Training deep networks for facial expression recognition with crowd-sourced
-    label distribution".
+    Barsoum et al. 2016, "Training deep networks for facial expression recognition with
+    crowd-sourced label distribution".
     """
     voted = votes.sum(axis=1) > 0
     if not voted.any():

@@ -1,4 +1,7 @@
-"""The rows of an examples artifact that models are asked about: who they are, and their images in batches."""
+"""The rows of an examples artifact that models are asked about.
+
+Who they are, and their images in batches.
+"""
 
 from __future__ import annotations
 

@@ -48,7 +48,9 @@ class Slice:
 
 
 def slices(table: Mapping[str, Column], wanted: Sequence[str]) -> tuple[Slice, ...]:
-    """Return the slices of the wanted columns that hold some rows, but not all: a slice of all rows says nothing new.
+    """Return the slices of the wanted columns that hold some rows, but not all.
+
+    A slice of all rows says nothing new.
 
     Args:
         table: columns of the rows, ``[n]`` each. wanted: names of columns, or size.

@@ -83,7 +83,10 @@ def read_answers(
 
 
 def identity(rows: pa.Table) -> str:
-    """SHA-256 (hex) over the sorted contents and labels of rows: what a test set is, however it is stored."""
+    """SHA-256 (hex) over the sorted contents and labels of rows.
+
+    What a test set is, however it is stored.
+    """
     digest = hashlib.sha256()
     for content, label in sorted(
         zip(rows["content_id"].to_pylist(), rows["label"].to_pylist(), strict=True)

@@ -1,4 +1,6 @@
-"""What people decided about single pictures, beside the snapshots of a source: other labels, and pictures to forget.
+"""What people decided about single pictures, beside the snapshots of a source.
+
+Other labels, and pictures to forget.
 
     snapshots/<source_id>/overlays/relabels.csv     example_id,source_uri,old_label,label,by,at
     snapshots/<source_id>/overlays/tombstones.csv   content_id,source_uri,by,at
@@ -37,7 +39,10 @@ class Overlays:
     forgotten: frozenset[str] = frozenset()
 
     def label(self, example_id: str, uri: str, label: str) -> str:
-        """Return the label that a row gets: a person's, unless it was given to another label than the source states now."""
+        """Return the label that a row gets.
+
+        A person's, unless it was given to another label than the source states now.
+        """
         old, new = self.labels.get(example_id) or self.labels.get(uri) or ("", label)
         return new if old in ("", label) else label
 

@@ -1,1 +1,4 @@
-"""Decoding: objects of a source in, measured and re-encoded images out, in worker processes (Apache Beam)."""
+"""Decoding.
+
+Objects of a source in, measured and re-encoded images out, in worker processes (Apache Beam).
+"""

@@ -177,7 +177,10 @@ def available_processes() -> int:
 
 
 def _known(spans: Sequence[Span], rows: pa.Table) -> Iterator[pa.Table]:
-    """Of each span what its reading needs to know: ``row``, ``key``, and where the contents stand."""
+    """Of each span what its reading needs to know.
+
+    ``row``, ``key``, and where the contents stand.
+    """
     known = pa.table(
         {name: whole(rows[name]) for name in ("key", *WHERE.names)}
     )  # so that a word has one code in all spans
@@ -187,7 +190,10 @@ def _known(spans: Sequence[Span], rows: pa.Table) -> Iterator[pa.Table]:
 
 
 def _worker_processes() -> SubprocessSDKEnvironment:
-    """As Beam's `multi_processing` mode, but its workers outlive a step that is killed: ours don't."""
+    """As Beam's `multi_processing` mode, but its workers outlive a step that is killed.
+
+    Ours don't.
+    """
     # Beam warns that its own mode isn't chosen, and of options that this project doesn't use.
     for name in ("fn_api_runner.fn_runner", "local_job_service"):
         logging.getLogger(f"apache_beam.runners.portability.{name}").setLevel(logging.ERROR)

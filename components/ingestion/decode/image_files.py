@@ -1,4 +1,7 @@
-"""Files of pictures on their way from the workers: a span of rows each, in a folder on a disk or at a URI that Beam knows."""
+"""Files of pictures on their way from the workers.
+
+A span of rows each, in a folder on a disk or at a URI that Beam knows.
+"""
 
 from __future__ import annotations
 

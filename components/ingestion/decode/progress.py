@@ -1,4 +1,7 @@
-"""Progress while other threads or processes work: a thread that looks every second at what is done."""
+"""Progress while other threads or processes work.
+
+A thread that looks every second at what is done.
+"""
 
 from __future__ import annotations
 

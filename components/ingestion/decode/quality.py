@@ -1,4 +1,7 @@
-"""What a decoded picture says about itself: its identity, four quality features and a perceptual hash."""
+"""What a decoded picture says about itself.
+
+Its identity, four quality features and a perceptual hash.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ class Quality(Measures):
 
 
 def content_id(pixels: Pixels) -> str:
-    """SHA-256 (hex) of decoded pixels and their shape: the same picture has one, however it was packed."""
+    """SHA-256 (hex) of decoded pixels and their shape.
+
+    The same picture has one, however it was packed.
+    """
     digest = hashlib.sha256(repr(pixels.shape).encode())
     digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()
@@ -44,7 +50,10 @@ def quality(pixels: Pixels) -> Quality:
 
 
 def quality_stack(levels: Pixels) -> tuple[StackMeasures, list[str]]:
-    """Measures and perceptual hashes of gray levels ``[n, h, w]``: those that `quality` gives of each."""
+    """Measures and perceptual hashes of gray levels ``[n, h, w]``.
+
+    Those that `quality` gives of each.
+    """
     return measure_stack(levels), _difference_hashes(levels)
 
 

@@ -1,4 +1,6 @@
-"""Worker processes that never outlive or stall the step: a signal ends them, and one that dies ends the run.
+"""Worker processes that never outlive or stall the step.
+
+A signal ends them, and one that dies ends the run.
 
 Left alone, Beam waits for its workers after a signal, and for ever for the answer of one that was
 killed, say for want of memory, and for the end of one that comes when all is over.

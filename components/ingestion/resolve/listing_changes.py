@@ -1,4 +1,7 @@
-"""What became of the objects of a source since an earlier night: 16 bytes per object, kept in the store. Standard library only."""
+"""What became of the objects of a source since an earlier night.
+
+16 bytes per object, kept in the store. Standard library only.
+"""
 
 from __future__ import annotations
 

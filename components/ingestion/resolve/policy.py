@@ -1,4 +1,7 @@
-"""Is tonight worth training? Pure: what stands tonight and what the last judged night met, against the preset's policy."""
+"""Is tonight worth training? Pure.
+
+What stands tonight and what the last judged night met, against the preset's policy.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,10 @@ def decide(
     images = _objects(tonight.objects)
     if last is None:
         return True, f"this is the first night: {images}"
-    before = f"run {last.run_id or 'unknown'}, which ended {last.outcome or 'without a recorded outcome'}"
+    before = (
+        f"run {last.run_id or 'unknown'}, which ended"
+        f" {last.outcome or 'without a recorded outcome'}"
+    )
     triggers = list(_triggers(policy, around))
     if last.fingerprint == tonight.fingerprint:
         if triggers:

@@ -1,4 +1,8 @@
-"""resolve: what stands in the source tonight, and is it worth a night's work? Neither Beam nor an image library."""
+"""resolve.
+
+What stands in the source tonight, and is it worth a night's work? Neither Beam nor an image
+library.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +78,9 @@ def listed(source: str, policy: DataPolicy) -> tuple[Gathered, Listing]:
 
 
 def source_id(source: str) -> str:
-    """Return a short stable name: the base name as a slug, and 8 hex digits of a digest of the absolute URI.
+    """Return a short stable name.
+
+    The base name as a slug, and 8 hex digits of a digest of the absolute URI.
 
     Of several sources the digest is of all of them, in whatever order they are named.
     """

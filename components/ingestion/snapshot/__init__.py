@@ -1,1 +1,4 @@
-"""The snapshot: decoded rows in, one immutable examples artifact with duplicate groups and splits out."""
+"""The snapshot.
+
+Decoded rows in, one immutable examples artifact with duplicate groups and splits out.
+"""

@@ -118,7 +118,9 @@ def _groups(
     collection: Collection,
     earlier: EarlierSnapshot | None,
 ) -> tuple[Codes, pa.Array, Numbers]:
-    """Return the group of each distinct content, as a code: remembered, its representative's, or its own.
+    """Return the group of each distinct content, as a code.
+
+    Remembered, its representative's, or its own.
 
     And of each group its id, and the first row of the earlier snapshot that was in it, or -1.
 

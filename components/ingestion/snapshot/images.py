@@ -1,4 +1,7 @@
-"""The pictures of a night: those of the earlier snapshot by their place in it, then those that were read tonight."""
+"""The pictures of a night.
+
+Those of the earlier snapshot by their place in it, then those that were read tonight.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Near duplicates: the same photograph again, cropped, scaled, brightened or marked a little differently.
+"""Near duplicates.
+
+The same photograph again, cropped, scaled, brightened or marked a little differently.
 
 Candidates share one of 16 keys, are near one another in all their 512 bits, and are confirmed on
 the pixels. A group has a representative: a picture joins when it is like that one, never because it

@@ -1,4 +1,6 @@
-"""The last accepted snapshot: rows that needn't be decoded again, and the group that every content belongs to.
+"""The last accepted snapshot.
+
+Rows that needn't be decoded again, and the group that every content belongs to.
 
 Beside a snapshot stands its index, which says of every row under which fingerprint it was read, how
 its picture sketches and what was drawn for its group. It is written again whenever the same
@@ -124,7 +126,10 @@ def write_index(
 
 
 def reading_code() -> str:
-    """Digest of what turns bytes into a row: this package, the decoder, and the libraries under them. Comments don't count."""
+    """Digest of what turns bytes into a row.
+
+    This package, the decoder, and the libraries under them. Comments don't count.
+    """
     here = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for name in ("pillow", "numpy"):

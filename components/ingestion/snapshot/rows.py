@@ -1,4 +1,7 @@
-"""Every row of a night in one table, column by column: what the source says of it, what its picture says, what people decided."""
+"""Every row of a night in one table, column by column.
+
+What the source says of it, what its picture says, what people decided.
+"""
 
 from __future__ import annotations
 
@@ -149,9 +152,12 @@ def _relabelled(rows: pa.Table, overlays: Overlays) -> tuple[pa.Table, np.ndarra
             column, "label_distribution", pa.array(distributions, pa.list_(pa.float32()))
         )
     out = pc.and_not(rows["left_out"], pa.array(changed))
-    return rows.append_column(
-        "published", pc.if_else(out, CLASS_LEFT_OUT, rows["published_split"].cast(pa.string()))
-    ), changed
+    return (
+        rows.append_column(
+            "published", pc.if_else(out, CLASS_LEFT_OUT, rows["published_split"].cast(pa.string()))
+        ),
+        changed,
+    )
 
 
 def _rejected(said: pa.Table, refused: pa.Table | None) -> pa.Table:

@@ -1,4 +1,7 @@
-"""The tables of an examples artifact, and those on the way to it: schemas, files, and how the image files are cut."""
+"""The tables of an examples artifact, and those on the way to it.
+
+Schemas, files, and how the image files are cut.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +80,10 @@ _ALIKE = [
 
 @dataclass(frozen=True)
 class Shard:
-    """An image file: its name, and of each of its row groups the first row and the one after the last."""
+    """An image file.
+
+    Its name, and of each of its row groups the first row and the one after the last.
+    """
 
     name: str
     groups: tuple[tuple[int, int], ...]
@@ -160,7 +166,10 @@ def _in_one_piece(column: pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
 
 
 def write_arrow(path: Path, table: pa.Table) -> None:
-    """Write a table so that it is seen whole or not at all: a batch may be read twice, and progress counts these files."""
+    """Write a table so that it is seen whole or not at all.
+
+    A batch may be read twice, and progress counts these files.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)

@@ -94,7 +94,10 @@ class Rows:
 
 
 def decide(rows: Rows, rules: SplitRules) -> tuple[Words, Words]:
-    """Return the codes of every row's split and note: why it isn't the published one (nothing where it is, or none was published)."""
+    """Return the codes of every row's split and note.
+
+    Why it isn't the published one (nothing where it is, or none was published).
+    """
     split, note = _own_places(rows, rules)
     policy = rules.policy
     _treat(rows.flat, policy.near_constant, NEAR_CONSTANT, split, note)

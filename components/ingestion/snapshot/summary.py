@@ -1,4 +1,7 @@
-"""What an examples artifact holds, counted from its rows: snapshot id, counts, duplicates, thumbnails."""
+"""What an examples artifact holds, counted from its rows.
+
+Snapshot id, counts, duplicates, thumbnails.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Sources: a *place* holds named objects (folder, archive, bucket), a *layout* says what they mean (class folders, tables).
+"""Sources.
+
+A *place* holds named objects (folder, archive, bucket), a *layout* says what they mean (class
+folders, tables).
 
 Several sources are joined into one place and one layout (`gathering`, `joined`). Standard library
 only, so that listing a source starts in an instant; the clients of gs://, s3:// and kaggle:// are

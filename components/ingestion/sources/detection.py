@@ -177,7 +177,10 @@ def _no_layout(
     archives = [name for name in names if paths.is_archive(name)]
     return InputError(
         f"{place.uri} holds no images",
-        expected="split/class/image, class/image, a CSV or JSONL of uri,label, or a CSV with the columns emotion,pixels,Usage",
+        expected=(
+            "split/class/image, class/image, a CSV or JSONL of uri,label, or a CSV with the columns"
+            " emotion,pixels,Usage"
+        ),
         received=f"{len(names):,} other files, such as {names[0][:80]!r}",
         fix=f"unpack it and name {archives[0][:80]!r} as the source" if archives else "",
     )

@@ -64,7 +64,10 @@ def gather(source: str, policy: DataPolicy) -> Gathered:
         raise InputError(
             f"{uri} comes without a table of votes, where this preset takes its labels from",
             expected="a CSV of votes beside the images, or named as a source after them",
-            fix="give --data once more, with fer2013new.csv (for FER2013's CSV) or a table that names the images",
+            fix=(
+                "give --data once more, with fer2013new.csv (for FER2013's CSV) or a table that"
+                " names the images"
+            ),
         )
     if len(opened) == 1:
         return Gathered(uri, opened[0].place, layouts[0])

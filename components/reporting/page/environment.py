@@ -22,7 +22,10 @@ TEMPLATES = Path(__file__).parent / "templates"
 def render_template(name: str, **values: Any) -> str:
     """Return a page with its style sheet and script inside, and a Content-Security-Policy that admits exactly these two."""
     style, script = ((TEMPLATES / file).read_text() for file in ("style.css", "table.js"))
-    policy = f"default-src 'none'; img-src data:; style-src {_source(style)}; script-src {_source(script)}; base-uri 'none'; form-action 'none'"
+    policy = (
+        f"default-src 'none'; img-src data:; style-src {_source(style)}; script-src"
+        f" {_source(script)}; base-uri 'none'; form-action 'none'"
+    )
     page = _environment().get_template(name)
     return page.render(style=Markup(style), script=Markup(script), policy=policy, **values)  # noqa: S704 - files of ours
 

@@ -74,7 +74,10 @@ def _curve(scores: Scores, label: str) -> Curve | None:
 
 
 def _try(draw: Callable[P, Markup], *args: P.args, **kwargs: P.kwargs) -> Markup:
-    """Return a chart, or a note in its place: findings that contradict themselves mustn't cost the page."""
+    """Return a chart, or a note in its place.
+
+    Findings that contradict themselves mustn't cost the page.
+    """
     try:
         return draw(*args, **kwargs)
     except (ValueError, KeyError, IndexError, TypeError, ZeroDivisionError) as error:

@@ -1,4 +1,7 @@
-"""The images that the page shows: only what is an image, and only as many as keep the page small."""
+"""The images that the page shows.
+
+Only what is an image, and only as many as keep the page small.
+"""
 
 from __future__ import annotations
 

@@ -45,9 +45,9 @@ def render(
         outcome=outcome,
         summary=summary,
         preset=preset,
-        preset_json=json.dumps(json.loads(to_json(preset)), indent=2, ensure_ascii=False)
-        if preset
-        else "",
+        preset_json=(
+            json.dumps(json.loads(to_json(preset)), indent=2, ensure_ascii=False) if preset else ""
+        ),
         titles=TITLES,
         figures=drawings(night, preset),
         pictures=pictures(night),
@@ -59,9 +59,9 @@ def render(
         max_rejected=MAX_REJECTED,
         champion_recall=_champion_recall(night),
         ranked=lambda sample: _ranked(sample, night),
-        changed={change.name: change for change in night.evaluate.classes}
-        if night.evaluate
-        else {},
+        changed=(
+            {change.name: change for change in night.evaluate.classes} if night.evaluate else {}
+        ),
         beside=lambda name: bool(BESIDE.fullmatch(name)),
         in_words=in_words,
         tone=tone,
@@ -70,16 +70,19 @@ def render(
 
 
 def render_plain(night: Night, outcome: Outcome, problem: str) -> str:
-    """Return the least that a night must leave: its outcome, and why the full page couldn't be drawn."""
+    """Return the least that a night must leave.
+
+    Its outcome, and why the full page couldn't be drawn.
+    """
     reasons = Markup("").join(Markup("<li>{}</li>").format(reason) for reason in outcome.reasons)
     steps = Markup("").join(
         Markup("<li>{}: {} {}</li>").format(step.name, step.status, step.error)
         for step in night.steps
     )
     page = Markup(
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>'
-        "<body><h1>{title}</h1><p>{sentence}</p><ul>{reasons}</ul><p>The full page couldn't be drawn: {problem}</p>"
-        "<ol>{steps}</ol></body></html>\n"
+        '<!DOCTYPE html>\n<html lang="en"><head><meta'
+        ' charset="utf-8"><title>{title}</title></head><body><h1>{title}</h1><p>{sentence}</p><ul>{reasons}</ul><p>The'
+        " full page couldn't be drawn: {problem}</p><ol>{steps}</ol></body></html>\n"
     )
     return str(
         page.format(

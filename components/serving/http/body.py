@@ -66,7 +66,8 @@ async def read_body(
     except TimeoutError as late:
         raise Refused(
             408,
-            f"the body didn't come in {seconds:g} s; to fix it: send it faster, or send smaller images.",
+            f"the body didn't come in {seconds:g} s; to fix it: send it faster, or send smaller"
+            " images.",
         ) from late
     if size > max_bytes:
         raise _too_large(max_bytes)
@@ -76,5 +77,6 @@ async def read_body(
 def _too_large(max_bytes: int) -> Refused:
     return Refused(
         413,
-        f"the body is too large; expected at most {max_bytes:,} bytes; to fix it: send smaller or fewer images.",
+        f"the body is too large; expected at most {max_bytes:,} bytes; to fix it: send smaller or"
+        " fewer images.",
     )

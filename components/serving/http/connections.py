@@ -10,8 +10,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 SECONDS = 10.0
 LATE = b'{"error":"the request\'s headers didn\'t come in time; to fix it: send them at once."}'
 ANSWER = (
-    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
-    % len(LATE)
+    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection:"
+    b" close\r\ncontent-length: %d\r\n\r\n" % len(LATE)
 ) + LATE
 
 

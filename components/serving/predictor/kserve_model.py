@@ -27,7 +27,9 @@ from components.shared.images.decode import ImageRefused, Pixels
 
 @dataclass(slots=True)
 class Work:
-    """One request on its way: its images, then their answers, and the protocol and id that its answer takes.
+    """One request on its way.
+
+    Its images, then their answers, and the protocol and id that its answer takes.
 
     Attributes:
         request: of the V2 protocol; None in V1. single: the body is one image, so its error is the

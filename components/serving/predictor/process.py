@@ -1,4 +1,7 @@
-"""A predictor process on a loopback port, under the limits of its container: start, wait until ready, always stop."""
+"""A predictor process on a loopback port, under the limits of its container.
+
+Start, wait until ready, always stop.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +95,10 @@ def require_alive(server: Server) -> None:
         raise ContractError(
             f"the {server.who}'s server doesn't fit into the memory of its container",
             expected=f"at most {server.memory.limit / 1e6:,.0f} MB",
-            received=f"{server.memory.taken / 1e6:,.0f} MB when it asked for more; its last lines: {tail(server.log)}",
+            received=(
+                f"{server.memory.taken / 1e6:,.0f} MB when it asked for more; its last lines:"
+                f" {tail(server.log)}"
+            ),
             fix="raise serving.memory in the preset, or train a smaller model",
         )
     if code is None:

@@ -177,7 +177,10 @@ def _answers(who: Answering, images: Sequence[Sent]) -> list[Any]:
 
 
 def _attempt(act: Callable[[Any], Any], image: Any) -> Any:
-    """Return what ``act`` makes of the image, or what it raised: one image's trouble is none of its neighbours'."""
+    """Return what ``act`` makes of the image, or what it raised.
+
+    One image's trouble is none of its neighbours'.
+    """
     try:
         return act(image)
     except Exception as error:  # noqa: BLE001 - handed to who asked; the lane goes on

@@ -1,1 +1,4 @@
-"""The prediction protocols: bodies of requests in, images and answers out (V1, and the Open Inference Protocol V2)."""
+"""The prediction protocols.
+
+Bodies of requests in, images and answers out (V1, and the Open Inference Protocol V2).
+"""

@@ -1,4 +1,7 @@
-"""The V2 protocol over gRPC: KServe's servicer on a chosen address, under the limits of the HTTP side."""
+"""The V2 protocol over gRPC.
+
+KServe's servicer on a chosen address, under the limits of the HTTP side.
+"""
 
 from __future__ import annotations
 

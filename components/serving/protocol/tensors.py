@@ -1,4 +1,7 @@
-"""The Open Inference Protocol (V2) in KServe's types: a request's bytes to tensors, answers to tensors."""
+"""The Open Inference Protocol (V2) in KServe's types.
+
+A request's bytes to tensors, answers to tensors.
+"""
 
 from __future__ import annotations
 

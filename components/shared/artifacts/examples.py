@@ -1,4 +1,6 @@
-"""Read the examples artifact: projected columns in the order of its files, never all images at once.
+"""Read the examples artifact.
+
+Projected columns in the order of its files, never all images at once.
 
 Its files and columns stand in `components.shared.artifacts.contract`.
 """
@@ -52,7 +54,10 @@ def read_shards(
 def read_batches(
     folder: Path, snapshot: Snapshot, columns: Sequence[str], rows: int = BATCH_ROWS
 ) -> Iterator[pa.RecordBatch]:
-    """Yield columns of at most so many rows at a time. Raises ContractError as `read_columns` does."""
+    """Yield columns of at most so many rows at a time.
+
+    Raises ContractError as `read_columns` does.
+    """
     for name in snapshot.shards:
         path = folder / name
         with open_parquet(path) as file:

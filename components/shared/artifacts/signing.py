@@ -1,4 +1,6 @@
-"""Signatures of model versions: Ed25519 (RFC 8032) over the digest of a version's manifest, which names the digest of every file.
+"""Signatures of model versions.
+
+Ed25519 (RFC 8032) over the digest of a version's manifest, which names the digest of every file.
 
 A signature says who let a version into the registry; that its files are those of the manifest is
 checked wherever a version is read.
@@ -64,9 +66,11 @@ def verify(manifest: bytes, signature: str, public: str, what: str) -> None:
         key.verify(base64.b64decode(signature, validate=True), _signed(manifest))
     except (InvalidSignature, ValueError, binascii.Error) as error:
         raise ContractError(
-            f"{what} is not signed"
-            if not signature
-            else f"the signature of {what} is not by the key that the preset names",
+            (
+                f"{what} is not signed"
+                if not signature
+                else f"the signature of {what} is not by the key that the preset names"
+            ),
             expected=f"a signature by {public}",
             fix="look where the version comes from; `emotion models sign` signs one that is right",
         ) from error

@@ -108,7 +108,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class ClassSlice:
-    """Training rows of one label: how many, and mean and standard deviation of every picture measure."""
+    """Training rows of one label.
+
+    How many, and mean and standard deviation of every picture measure.
+    """
 
     label: str
     rows: int

@@ -106,7 +106,10 @@ def to_input(pixels: Pixels, spec: ImageSpec) -> Pixels:
 
 
 def read_input(content: bytes, spec: ImageSpec) -> Pixels:
-    """`decode` and `to_input` in one, without the large array between: what training, evaluation and serving call."""
+    """`decode` and `to_input` in one, without the large array between.
+
+    What training, evaluation and serving call.
+    """
     return _input_of(_opened(content)[0], spec)
 
 

@@ -1,4 +1,6 @@
-"""Four measures of a picture's quality: what ingestion writes down of each row, and serving of each sampled request.
+"""Four measures of a picture's quality.
+
+What ingestion writes down of each row, and serving of each sampled request.
 
 Pictures of one size are measured as a stack, many at once. What a picture measures doesn't depend
 on those beside it.

@@ -1,4 +1,7 @@
-"""Pictures of one size, many at once: the same levels as one after the other, in a fraction of the calls."""
+"""Pictures of one size, many at once.
+
+The same levels as one after the other, in a fraction of the calls.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""The model that serves, loaded the one way: evaluation and serving both call it, so they can't differ."""
+"""The model that serves, loaded the one way.
+
+Evaluation and serving both call it, so they can't differ.
+"""

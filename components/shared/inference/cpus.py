@@ -1,4 +1,7 @@
-"""How many CPUs this process may use: the affinity mask, and the limit that a container runtime sets."""
+"""How many CPUs this process may use.
+
+The affinity mask, and the limit that a container runtime sets.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 
 def cpu_limit(cgroups: Path = CGROUPS, own: Path = Path("/proc/self/cgroup")) -> int:
-    """Whole CPUs, at least 1: the affinity mask, cut to the tightest ``cpu.max`` above this process.
+    """Whole CPUs, at least 1.
+
+    The affinity mask, cut to the tightest ``cpu.max`` above this process.
 
     A limit of 1.5 CPUs gives 2: two threads that are throttled now and then answer sooner than one.
     Source of the format: Linux, Documentation/admin-guide/cgroup-v2.rst, "CPU Interface Files".

@@ -102,6 +102,12 @@ class ServedModel:
         ):
             raise ContractError(
                 f"{self.manifest.served_file} doesn't fit its manifest",
-                expected=f"uint8 [n, {image.height}, {image.width}, {image.channels}] to float32 [n, {labels}]",
-                received=f"{kinds[0]} {[int(size) for size in shape]} to {kinds[1]} {[int(size) for size in outputs]}",
+                expected=(
+                    f"uint8 [n, {image.height}, {image.width}, {image.channels}] to float32 [n,"
+                    f" {labels}]"
+                ),
+                received=(
+                    f"{kinds[0]} {[int(size) for size in shape]} to {kinds[1]}"
+                    f" {[int(size) for size in outputs]}"
+                ),
             )

@@ -56,7 +56,8 @@ class IngestionPolicy:
         require(
             not jar or bool(self.option(jar)),
             f"the options of {self.runner}",
-            f"{jar}=PATH, since Beam would download one, or --runner=PortableRunner --job_endpoint=HOST:PORT",
+            f"{jar}=PATH, since Beam would download one, or --runner=PortableRunner"
+            " --job_endpoint=HOST:PORT",
             self.beam,
         )
 

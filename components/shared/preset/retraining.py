@@ -11,7 +11,8 @@ from components.shared.preset.checks import require
 class RetrainPolicy:
     """What makes resolve say that there is work.
 
-    Any one of these is enough; a first run and what people decided about single pictures always are.
+    Any one of these is enough; a first run and what people decided about single pictures always
+    are.
 
     What is less than these say isn't lost: it counts from the last judged night on, until it is
     enough.

@@ -68,7 +68,10 @@ class RolloutPolicy:
 
     @property
     def drive_seconds(self) -> float:
-        """The longest that one attempt to drive the rollout goes on: the deadline, then the way back."""
+        """The longest that one attempt to drive the rollout goes on.
+
+        The deadline, then the way back.
+        """
         return self.deadline_seconds + self.ready_timeout_seconds
 
 
@@ -101,7 +104,9 @@ class ShadowPolicy:
 
 @dataclass(frozen=True)
 class PayloadPolicy:
-    """What the predictor keeps of its requests, for drift: features and probabilities, never a picture.
+    """What the predictor keeps of its requests, for drift.
+
+    Features and probabilities, never a picture.
 
     Attributes:
         share: of the requests that are kept.

@@ -61,7 +61,10 @@ class VotesPolicy:
 
 
 def joined_uri(uris: Sequence[str]) -> str:
-    """Several URIs as the one string that the pipeline's parameter ``source`` takes: one as it is, more as a JSON list."""
+    """Several URIs as the one string that the pipeline's parameter ``source`` takes.
+
+    One as it is, more as a JSON list.
+    """
     return uris[0] if len(uris) == 1 else json.dumps(list(uris), ensure_ascii=False) if uris else ""
 
 

@@ -97,7 +97,8 @@ def main(component: str, steps: Mapping[str, Step], argv: Sequence[str] | None =
     before = signal.signal(signal.SIGTERM, terminate)
     try:
         _run(component, arguments.step, steps[arguments.step], arguments)
-    except (Exception, Terminated, KeyboardInterrupt) as error:  # noqa: BLE001 - the process ends here, in words and a code
+    # The process ends here, in words and a code.
+    except (Exception, Terminated, KeyboardInterrupt) as error:  # noqa: BLE001
         return _explain(arguments.step, error)
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -137,7 +138,9 @@ def _run(component: str, name: str, step: Step, arguments: argparse.Namespace) -
     if not arguments.store:
         raise InputError(
             "no store was named",
-            expected="--store with a folder, gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path",
+            expected=(
+                "--store with a folder, gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path"
+            ),
         )
     store = open_store(arguments.store)
     run_id = claim_run(store, arguments.run_id, arguments.job_id)
@@ -272,7 +275,9 @@ def _now() -> str:
 
 
 def _environment(component: str) -> dict[str, str]:
-    """Return what the step runs in: Python, the image's reference, SHA-256 of the lock that the environment was installed from.
+    """Return what the step runs in.
+
+    Python, the image's reference, SHA-256 of the lock that the environment was installed from.
 
     In a pod also its name, and what the table of resources promised it.
     """

@@ -1,4 +1,6 @@
-"""Progress lines: one grammar, read by people in a cluster's log and by the progress bar of `emotion run`.
+"""Progress lines.
+
+One grammar, read by people in a cluster's log and by the progress bar of `emotion run`.
 
 progress 3/12 epochs · val_accuracy 0.612, 4.1 s
 """

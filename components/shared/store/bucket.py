@@ -1,4 +1,6 @@
-"""What the stores in buckets have in common: objects written whole, and trees whose marker goes last.
+"""What the stores in buckets have in common.
+
+Objects written whole, and trees whose marker goes last.
 
 A bucket has neither folders nor renames. A tree counts from the moment that its marker stands, and
 the marker is written only where none does: of several writers of one tree the first stays.

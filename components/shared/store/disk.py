@@ -152,7 +152,10 @@ class DiskStore:
 
     @contextlib.contextmanager
     def _locked(self, path: Path) -> Iterator[None]:
-        """Hold a file's or tree's lock: a hidden file beside it, which stays (removing it would let two hold it)."""
+        """Hold a file's or tree's lock.
+
+        A hidden file beside it, which stays (removing it would let two hold it).
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path.with_name(f".{path.name}.lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,4 +1,7 @@
-"""The store: one root that outlives runs, on a disk, on a volume that a cluster's pods mount, or in a bucket."""
+"""The store.
+
+One root that outlives runs, on a disk, on a volume that a cluster's pods mount, or in a bucket.
+"""
 
 from __future__ import annotations
 
@@ -74,14 +77,19 @@ class Store(Protocol):
         """
 
     def get_tree(self, key: str, marker: str, cache: Path) -> Path:
-        """Return a local folder with everything below ``key/``: the store's own on a disk, a copy in ``cache`` otherwise.
+        """Return a local folder with everything below ``key/``.
+
+        The store's own on a disk, a copy in ``cache`` otherwise.
 
         Raises:
             ContractError: there is no complete tree at ``key``.
         """
 
     def delete_tree(self, key: str, marker: str) -> None:
-        """Remove everything below ``key/``, its file ``marker`` first: what a kill leaves is no tree any more."""
+        """Remove everything below ``key/``, its file ``marker`` first.
+
+        What a kill leaves is no tree any more.
+        """
 
     def sweep(self, before: float) -> int:
         """Remove what killed writers left half-written before that time (seconds since the epoch).
@@ -154,7 +162,10 @@ def claim_folder(uri: str, claims: Path = CLAIMS) -> Path:
             f"the claim {mounted.name} isn't mounted here",
             expected=f"its volume at {mounted}",
             received=uri,
-            fix="run it in a pod that mounts it there, or name the folder where this machine has the volume",
+            fix=(
+                "run it in a pod that mounts it there, or name the folder where this machine has"
+                " the volume"
+            ),
         )
     return mounted / uri.removeprefix(f"{CLAIM}{mounted.name}").strip("/")
 

@@ -38,7 +38,10 @@ def snapshot(source_id: str, snapshot_id: str) -> str:
 
 
 def snapshot_index(source_id: str, snapshot_id: str) -> str:
-    """Key of what the next night needs to tell unchanged objects: fingerprint and sketch of every row."""
+    """Key of what the next night needs to tell unchanged objects.
+
+    Fingerprint and sketch of every row.
+    """
     return f"snapshots/{source_id}/indices/{snapshot_id}.arrow"
 
 

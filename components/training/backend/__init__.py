@@ -29,7 +29,11 @@ class Step(Protocol):
     """A compiled training step of a lesson with one optimizer."""
 
     def __call__(self, batch: Batch) -> tuple[Any, Any]:
-        """Take one step: the sum of the rows' losses and how many were answered right, as scalars that may still be computed."""
+        """Take one step.
+
+        The sum of the rows' losses and how many were answered right, as scalars that may still be
+        computed.
+        """
 
 
 class Backend(Protocol):
@@ -42,7 +46,10 @@ class Backend(Protocol):
         """Return what trains, for people."""
 
     def dtype_policy(self, precision: Literal["float32", "mixed"]) -> str:
-        """Name of Keras's policy: that of the device's 16 bits where it has them and ``mixed`` is asked, else float32."""
+        """Name of Keras's policy.
+
+        That of the device's 16 bits where it has them and ``mixed`` is asked, else float32.
+        """
 
     def on_devices(self, devices: Literal["one", "all"]) -> AbstractContextManager[None]:
         """Within it, variables live on these devices and `Step` shares each batch among them."""

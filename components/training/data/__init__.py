@@ -1,1 +1,4 @@
-"""What a training reads: the examples artifact and a sampling plan in, batches of images and targets out."""
+"""What a training reads.
+
+The examples artifact and a sampling plan in, batches of images and targets out.
+"""

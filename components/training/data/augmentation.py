@@ -1,4 +1,7 @@
-"""Random changes of training images: drawn for a whole epoch at once with NumPy, applied batch by batch in the graph."""
+"""Random changes of training images.
+
+Drawn for a whole epoch at once with NumPy, applied batch by batch in the graph.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,10 @@ class Changes:
 def draw(
     augmentation: Augmentation, image: ImageSpec, count: int, rng: np.random.Generator
 ) -> Changes:
-    """Draw the changes of ``count`` images: each amount uniform within its bounds, mirrored half of the time."""
+    """Draw the changes of ``count`` images.
+
+    Each amount uniform within its bounds, mirrored half of the time.
+    """
 
     def spread(largest: float) -> npt.NDArray[np.float64]:
         return rng.uniform(-largest, largest, count)
@@ -192,7 +198,10 @@ def _about_centre(
     right: npt.NDArray[np.float64],
     down: npt.NDArray[np.float64],
 ) -> Floats:
-    """Mirror, rotate and scale about the centre of the pixel grid, then shift: float32 ``[n, 8]``."""
+    """Mirror, rotate and scale about the centre of the pixel grid, then shift.
+
+    float32 ``[n, 8]``.
+    """
     centre_x, centre_y = (image.width - 1) / 2, (image.height - 1) / 2
     a0, a1 = mirrored * scale * np.cos(angle), -mirrored * scale * np.sin(angle)
     b0, b1 = scale * np.sin(angle), scale * np.cos(angle)

@@ -1,4 +1,7 @@
-"""Read the examples artifact: which rows are used, then their images as received, shard by shard."""
+"""Read the examples artifact.
+
+Which rows are used, then their images as received, shard by shard.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,8 @@ def check_rows(rows: list[Row], plan: Plan, labels: tuple[str, ...]) -> None:
     strangers = [example_id for example_id in plan.example_ids if example_id not in of_training]
     if strangers:
         raise ContractError(
-            f"the sampling plan names {len(strangers)} rows that aren't training rows of these examples",
+            f"the sampling plan names {len(strangers)} rows that aren't training rows of these"
+            " examples",
             received=strangers[0],
             fix="run resample again on this snapshot",
         )
@@ -126,7 +130,9 @@ def read_encoded(
 
 
 def chosen(rows: list[Row], count: int, seed: int) -> list[str]:
-    """Ids of the golden images: ``count`` test rows (validation rows where there are none), a seeded choice, sorted.
+    """Ids of the golden images.
+
+    ``count`` test rows (validation rows where there are none), a seeded choice, sorted.
 
     The choice follows ids alone, so it stays the same when rows come in another order.
     """

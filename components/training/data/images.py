@@ -1,4 +1,7 @@
-"""Decoded rows: in memory where they fit, otherwise decoded again whenever they are asked for, by several threads."""
+"""Decoded rows.
+
+In memory where they fit, otherwise decoded again whenever they are asked for, by several threads.
+"""
 
 from __future__ import annotations
 

@@ -98,7 +98,10 @@ def read_inputs(examples: Path, sampling_plan: Path, preset: Preset) -> Inputs:
 
 
 def open_images(inputs: Inputs, preset: Preset, scratch: Path) -> tuple[Images, Images]:
-    """Training and validation images: in memory where both fit the policy's budget, otherwise streamed from ``scratch``."""
+    """Training and validation images.
+
+    In memory where both fit the policy's budget, otherwise streamed from ``scratch``.
+    """
     spec, policy = preset.data.image, preset.training
     needed = (
         (len(inputs.training) + len(inputs.validation)) * spec.height * spec.width * spec.channels

@@ -56,14 +56,20 @@ class Plan:
 
 
 def random(seed: int, purpose: int, epoch: int = 0) -> np.random.Generator:
-    """Return the random numbers of one purpose in one epoch: the same however often training was interrupted before."""
+    """Return the random numbers of one purpose in one epoch.
+
+    The same however often training was interrupted before.
+    """
     return np.random.default_rng(np.random.SeedSequence([seed, purpose, epoch]))
 
 
 def epoch_order(
     repeats: npt.NDArray[np.int64], seed: int, epoch: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Return an epoch's draws, shuffled: row indices, int64 ``[sum of repeats]``, index i ``repeats[i]`` times; and which are repetitions.
+    """Return an epoch's draws, shuffled.
+
+    Row indices, int64 ``[sum of repeats]``, index i ``repeats[i]`` times; and which are
+    repetitions.
 
     The first draw of each row is the row itself, every further one a repetition.
     """

@@ -1,4 +1,7 @@
-"""A trained network becomes the files of the model artifact: calibrated, exported, proven equal, with golden images."""
+"""A trained network becomes the files of the model artifact.
+
+Calibrated, exported, proven equal, with golden images.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +84,10 @@ def _logits(scored: keras.Model, images: Images) -> np.ndarray:
 
 
 def _compared(golden: Pixels, data: Data) -> Pixels:
-    """Images to compare the files on: golden, held-out, then training ones, 500 in all where there are as many."""
+    """Images to compare the files on.
+
+    Golden, held-out, then training ones, 500 in all where there are as many.
+    """
     images = golden
     for source in (data.validation.pixels, data.training.pixels):
         images = np.concatenate([images, source[: max(files.COMPARED_IMAGES - len(images), 0)]])

@@ -1,4 +1,7 @@
-"""Export: one function, uint8 pixels to calibrated probabilities, in three files that are proven to agree."""
+"""Export.
+
+One function, uint8 pixels to calibrated probabilities, in three files that are proven to agree.
+"""
 
 from __future__ import annotations
 

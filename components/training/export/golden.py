@@ -1,4 +1,7 @@
-"""Golden images: as received, with the probabilities that the served file gives, so that any server can be checked."""
+"""Golden images.
+
+As received, with the probabilities that the served file gives, so that any server can be checked.
+"""
 
 from __future__ import annotations
 

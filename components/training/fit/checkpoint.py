@@ -1,4 +1,6 @@
-"""A checkpoint: all that a training needs to continue after its last finished epoch, in one value of the store.
+"""A checkpoint.
+
+All that a training needs to continue after its last finished epoch, in one value of the store.
 
 It is one npz file (arrays and a JSON text, no pickle), replaced as a whole after every epoch.
 """

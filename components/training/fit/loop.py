@@ -1,4 +1,7 @@
-"""The training loop: stages of epochs, each from the best weights so far, saved after every epoch and when asked to stop."""
+"""The training loop.
+
+Stages of epochs, each from the best weights so far, saved after every epoch and when asked to stop.
+"""
 
 from __future__ import annotations
 
@@ -215,7 +218,10 @@ class _Epoch:
                 f"the loss is no longer a number in epoch {self._number}",
                 expected="a finite loss",
                 received=str(loss),
-                fix=f"lower the stage's learning_rate (now {self._stage.learning_rate:g}) or its data's weights",
+                fix=(
+                    f"lower the stage's learning_rate (now {self._stage.learning_rate:g}) or its"
+                    " data's weights"
+                ),
             )
 
 

@@ -1,4 +1,7 @@
-"""What one training step computes before its gradient, in Keras's own operations: the same on every backend."""
+"""What one training step computes before its gradient, in Keras's own operations.
+
+The same on every backend.
+"""
 
 from __future__ import annotations
 

@@ -23,7 +23,10 @@ TIMES = ("seconds", "images_per_second")
 
 @dataclass(frozen=True)
 class Partial:
-    """What an epoch that was asked to stop had done: batches, their summed losses, rows answered right, seconds."""
+    """What an epoch that was asked to stop had done.
+
+    Batches, their summed losses, rows answered right, seconds.
+    """
 
     batches: int = 0
     loss: float = 0.0

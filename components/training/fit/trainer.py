@@ -62,14 +62,20 @@ class Trainer:
         self._step = backend.current().Step(self._lesson, optimizer, self._average)
 
     def step(self, batch: Batch, learning_rate: float) -> tuple[Any, Any]:
-        """One optimizer step: the sum of the weighted losses and how many rows were right, perhaps still being computed."""
+        """One optimizer step.
+
+        The sum of the weighted losses and how many rows were right, perhaps still being computed.
+        """
         if self._step is None or self._optimizer is None:
             raise RuntimeError("begin a stage before its first step")
         self._optimizer.learning_rate = learning_rate
         return self._step(batch)
 
     def logits(self, pixels: PixelRows) -> Floats:
-        """Logits of the weights that are kept, as when serving: float32 ``[n, labels]`` of uint8 ``[n, h, w, c]``."""
+        """Logits of the weights that are kept, as when serving.
+
+        float32 ``[n, labels]`` of uint8 ``[n, h, w, c]``.
+        """
         with self._kept_weights():
             starts = range(0, len(pixels), SCORED_AT_ONCE)
             return np.concatenate(

@@ -1,4 +1,7 @@
-"""A moving average of a network's weights: flatter, and often better, than the weights themselves."""
+"""A moving average of a network's weights.
+
+Flatter, and often better, than the weights themselves.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Transfer learning: a backbone of Keras's applications under one head, and how stages freeze it."""
+"""Transfer learning.
+
+A backbone of Keras's applications under one head, and how stages freeze it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Two published networks of one shape: three valid 3x3 convolutions, each pooled, one hidden layer."""
+"""Two published networks of one shape.
+
+Three valid 3x3 convolutions, each pooled, one hidden layer.
+"""
 
 from __future__ import annotations
 

@@ -58,7 +58,8 @@ def load_pretrained(
             backbone.load_weights(file)
     except (ValueError, OSError, KeyError) as error:
         raise ContractError(
-            f"the pretrained weights {weights.uri} don't fit {network.name} ({shortened(error, 200)})",
+            f"the pretrained weights {weights.uri} don't fit {network.name}"
+            f" ({shortened(error, 200)})",
             expected="a file in Keras's weight layout, without its top",
         ) from error
     return found
@@ -98,8 +99,12 @@ def _downloaded(architecture: str, keras_home: Path) -> Path:
         make(include_top=False, weights=IMAGENET)
     except Exception as error:
         raise EnvironmentProblem(
-            f"Keras can't download the ImageNet weights of {architecture} ({shortened(error, 200)})",
-            fix="allow the download, or set training.pretrained to a file (a path, gs:// or s3://) with its sha256",
+            f"Keras can't download the ImageNet weights of {architecture}"
+            f" ({shortened(error, 200)})",
+            fix=(
+                "allow the download, or set training.pretrained to a file (a path, gs:// or s3://)"
+                " with its sha256"
+            ),
         ) from error
     (file,) = (keras_home / "models").iterdir()
     return file

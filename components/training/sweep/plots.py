@@ -1,4 +1,7 @@
-"""The plots of a sweep, one PNG: scores in order, scores against each varied field, and every trial's curve."""
+"""The plots of a sweep, one PNG.
+
+Scores in order, scores against each varied field, and every trial's curve.
+"""
 
 from __future__ import annotations
 

@@ -74,7 +74,8 @@ def sweep(asked: Sweep, inputs: Inputs, data: Data, scratch: Path) -> list[Froze
         last = trials[-1]
         values = ", ".join(f"{name} {_short(value)}" for name, value in last.params.items())
         print(
-            f"trial {len(trials)} of {asked.trials}: {score_of(last):.4f} {last.state.name.lower()} · {values}",
+            f"trial {len(trials)} of {asked.trials}: {score_of(last):.4f} {last.state.name.lower()}"
+            f" · {values}",
             flush=True,
         )
     return ranked(_finished(study))

@@ -1,4 +1,6 @@
-"""The schema that columns are held against: a preset's curated one, or what contract and labels say alone.
+"""The schema that columns are held against.
+
+A preset's curated one, or what contract and labels say alone.
 
 schemas/<preset>.pbtxt   curated: types, presence and domains, as TFDV's own tools read them. `emotion schema update`
                          proposes it from an accepted snapshot's statistics; a person looks at the

@@ -117,7 +117,10 @@ def record_of(
     far = [
         f"{each.column} {each.distance:.3f}, bound {each.bound:g}" for each in found if each.drifted
     ]
-    sentence = f"{rows:,} served rows are {'away from' if far else 'close to'} the training rows{': ' if far else ''}{'; '.join(far)}"
+    sentence = (
+        f"{rows:,} served rows are {'away from' if far else 'close to'} the training"
+        f" rows{': ' if far else ''}{'; '.join(far)}"
+    )
     return DriftRecord(version, _told(start), _told(at), bool(far), sentence)
 
 
@@ -127,7 +130,8 @@ def table(found: Iterable[Distance]) -> str:
     for each in found:
         bound = "-" if each.bound is None else f"{each.bound:g}"
         lines.append(
-            f"{each.column:12} {each.measure:16} {each.distance:>8.3f} {bound:>7}{'  drifted' if each.drifted else ''}"
+            f"{each.column:12} {each.measure:16} {each.distance:>8.3f}"
+            f" {bound:>7}{'  drifted' if each.drifted else ''}"
         )
     return "\n".join(lines)
 
@@ -184,7 +188,8 @@ def main(argv: Sequence[str], load: Callable[[str], ModuleType], now: datetime) 
         )
     else:
         print(
-            f"{preset.model_name} {record.version}, served since {record.since}: {len(rows):,} rows\n\n{table(found)}\n\n{record.sentence}"
+            f"{preset.model_name} {record.version}, served since {record.since}: {len(rows):,}"
+            f" rows\n\n{table(found)}\n\n{record.sentence}"
         )
     return DRIFTED if record.drifted else 0
 

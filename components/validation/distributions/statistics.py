@@ -1,4 +1,6 @@
-"""Statistics, anomalies, drift and skew with TensorFlow Data Validation, in memory: no Beam pipeline is started.
+"""Statistics, anomalies, drift and skew with TensorFlow Data Validation, in memory.
+
+No Beam pipeline is started.
 
 TFDV computes every distance itself, through the comparators in the schema: Jensen-Shannon
 divergence (base 2, so 0 to 1) of a picture measure's histogram, L-infinity distance of the label's

@@ -1,1 +1,4 @@
-"""Which labels look wrong: features of pictures, predictions of models that never saw a row, and confident learning."""
+"""Which labels look wrong.
+
+Features of pictures, predictions of models that never saw a row, and confident learning.
+"""

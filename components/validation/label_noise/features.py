@@ -76,7 +76,10 @@ def _halved(levels: Features) -> Features:
 
 
 def _evened(levels: Features) -> Features:
-    """Flat, of mean 0 and standard deviation about 1: how bright and how contrasted a picture is says nothing here."""
+    """Flat, of mean 0 and standard deviation about 1.
+
+    How bright and how contrasted a picture is says nothing here.
+    """
     flat = levels.reshape(len(levels), -1)
     flat = flat - flat.mean(axis=1, keepdims=True)
     return flat / (flat.std(axis=1, keepdims=True) + FAINT_EDGE)

@@ -1,4 +1,6 @@
-"""The label-noise report of an examples artifact: a small model doubts, the champion has a say, a person decides.
+"""The label-noise report of an examples artifact.
+
+A small model doubts, the champion has a say, a person decides.
 
 The small model (`components.validation.label_noise.out_of_fold`) judges every row without having
 seen it. The champion, where there is one, is asked about the most doubtful rows only: it is by far
@@ -101,7 +103,10 @@ def judge(
         + (
             ""
             if asked is None
-            else f"; of the {len(listed):,} most doubtful rows the mean of it and the champion {asked[0]}"
+            else (
+                f"; of the {len(listed):,} most doubtful rows the mean of it and the champion"
+                f" {asked[0]}"
+            )
         ),
         rows=len(judged.labels),
         of_rows=len(everything),

@@ -24,7 +24,10 @@ COLUMNS_AT_ONCE = 64
 
 
 def folds(groups: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Return the fold (0 to `FOLDS` - 1) of each row: a digest of its content group, so that copies stay together."""
+    """Return the fold (0 to `FOLDS` - 1) of each row.
+
+    A digest of its content group, so that copies stay together.
+    """
     return np.array([zlib.crc32(group.encode()) % FOLDS for group in groups], np.int64)
 
 

@@ -1,4 +1,7 @@
-"""Rows of an examples artifact with their pictures, a row group at a time: a sample of a million costs the memory of the sample."""
+"""Rows of an examples artifact with their pictures, a row group at a time.
+
+A sample of a million costs the memory of the sample.
+"""
 
 from __future__ import annotations
 

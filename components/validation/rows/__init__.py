@@ -1,1 +1,4 @@
-"""Rules about rows: tables without pixels in, judged expectations and Data Docs out (Great Expectations)."""
+"""Rules about rows.
+
+Tables without pixels in, judged expectations and Data Docs out (Great Expectations).
+"""

@@ -41,9 +41,9 @@ def page(rules: Sequence[Documented]) -> str:
             "name": rule.name,
             "severity": rule.severity,
             "table": rule.table,
-            "content": ValidationResultsTableContentBlockRenderer.render(
-                [rule.result]
-            ).to_json_dict(),
+            "content": (
+                ValidationResultsTableContentBlockRenderer.render([rule.result]).to_json_dict()
+            ),
         }
         for rule in rules
     ]

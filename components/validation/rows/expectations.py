@@ -67,7 +67,8 @@ def _contract(preset: Preset, marked_rows: int) -> tuple[RowRule, ...]:
             lambda result: _count(len(columns) - result["missing_count"], "column"),
             f"all {len(columns)}",
             "Every column of the contract is there, with its type.",
-            "Only {value} of the contract are there with their type; missing or of another type: {culprits}.",
+            "Only {value} of the contract are there with their type; missing or of another type:"
+            " {culprits}.",
             lambda result: list(result["partial_missing_list"]),
         ),
         RowRule(
@@ -86,7 +87,8 @@ def _contract(preset: Preset, marked_rows: int) -> tuple[RowRule, ...]:
             lambda result: "another" if result["unexpected_count"] else "the same",
             "the preset's",
             "The examples name the labels in the preset's order.",
-            f"The examples name other labels, or in another order, than the preset: {{culprits}} instead of {' '.join(labels)}.",
+            "The examples name other labels, or in another order, than the preset: {culprits}"
+            f" instead of {' '.join(labels)}.",
         ),
         RowRule(
             "known labels",
@@ -145,7 +147,8 @@ def _identity(preset: Preset) -> tuple[RowRule, ...]:
             _wrong("group"),
             "none",
             "No content group stands both in training and in validation.",
-            "Content both in training and in validation, so early stopping and calibration see copies: {value} ({culprits}).",
+            "Content both in training and in validation, so early stopping and calibration see"
+            " copies: {value} ({culprits}).",
         ),
         RowRule(
             "one label per content",
@@ -226,7 +229,8 @@ def _pictures(preset: Preset) -> tuple[RowRule, ...]:
             _wrong("row"),
             "5 to 250 of 255 for 99 %",
             "At least 99 % of the pictures are neither black nor white.",
-            "Almost black or almost white pictures (mean brightness below 5 or above 250 of 255): {value}.",
+            "Almost black or almost white pictures (mean brightness below 5 or above 250 of 255):"
+            " {value}.",
         ),
         RowRule(
             "near-constant images",
@@ -237,7 +241,8 @@ def _pictures(preset: Preset) -> tuple[RowRule, ...]:
             _wrong("row"),
             f"contrast {preset.data.min_contrast:g} or more",
             "No picture is nearly one level all over.",
-            f"Pictures that are nearly one level all over (contrast below {preset.data.min_contrast:g} of 255): {{value}}.",
+            "Pictures that are nearly one level all over (contrast below"
+            f" {preset.data.min_contrast:g} of 255): {{value}}.",
         ),
         RowRule(
             "measures present",
@@ -259,7 +264,8 @@ def _large_enough(side: str, size: int) -> RowRule:
         _wrong("row"),
         f"{size / 2:g} pixels or more for 95 %",
         f"At least 95 % of the pictures have half the model's {side} of {size} pixels or more.",
-        f"Pictures blown up because they have less than half the model's {side} of {size} pixels: {{value}} ({{culprits}} pixels).",
+        f"Pictures blown up because they have less than half the model's {side} of {size} pixels:"
+        " {value} ({culprits} pixels).",
     )
 
 

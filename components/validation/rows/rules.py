@@ -1,4 +1,7 @@
-"""Judge rows with Great Expectations: no project folder, no usage analytics, nothing sent anywhere."""
+"""Judge rows with Great Expectations.
+
+No project folder, no usage analytics, nothing sent anywhere.
+"""
 
 from __future__ import annotations
 

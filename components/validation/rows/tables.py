@@ -98,7 +98,10 @@ def read_reject_reasons(folder: Path) -> dict[str, int]:
 
 
 def _kind(column: pa.DataType) -> str:
-    """Return the contract's name of a type: Arrow names a list's items, and names them differently from version to version."""
+    """Return the contract's name of a type.
+
+    Arrow names a list's items, and names them differently from version to version.
+    """
     return f"list<{column.value_type}>" if pa.types.is_list(column) else str(column)
 
 

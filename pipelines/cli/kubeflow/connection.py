@@ -22,22 +22,29 @@ Host = Annotated[
     str,
     typer.Option(
         envvar="KF_PIPELINES_ENDPOINT",
-        help="Address of Kubeflow Pipelines. In a pod of the cluster its service is found by itself; from elsewhere "
-        "`kubectl -n kubeflow port-forward svc/ml-pipeline 8888:8888` makes it http://localhost:8888.",
+        help=(
+            "Address of Kubeflow Pipelines. In a pod of the cluster its service is found by itself;"
+            " from elsewhere `kubectl -n kubeflow port-forward svc/ml-pipeline 8888:8888` makes it"
+            " http://localhost:8888."
+        ),
     ),
 ]
 Auth = Annotated[
     str,
     typer.Option(
-        help="Who you are to it. A secret is never written on the command line, but read from a file or a variable:\n\n"
-        "• in-cluster: the token that Kubernetes mounts for pipelines.kubeflow.org (in-cluster:PATH where it is mounted elsewhere)\n\n"
-        "• token-file:PATH: a bearer token; read again when it changes\n\n"
-        "• token-env:NAME: a bearer token in that environment variable\n\n"
-        "• iap:CLIENT_ID: Google's Identity-Aware Proxy, as the service account of this machine; as a person, with "
-        "KF_PIPELINES_APP_OAUTH2_CLIENT_ID and KF_PIPELINES_APP_OAUTH2_CLIENT_SECRET set, through a browser\n\n"
-        "• cookie-file:PATH, cookie-env:NAME: Dex's session, as the browser holds it: authservice_session=…, oauth2_proxy_kubeflow=…\n\n"
-        "• none: an address that asks for nothing, such as a port-forward\n\n"
-        "By default in-cluster where that token is mounted, else none; iap where KF_PIPELINES_IAP_OAUTH2_CLIENT_ID is set."
+        help=(
+            "Who you are to it. A secret is never written on the command line, but read from a file"
+            " or a variable:\n\n• in-cluster: the token that Kubernetes mounts for"
+            " pipelines.kubeflow.org (in-cluster:PATH where it is mounted elsewhere)\n\n•"
+            " token-file:PATH: a bearer token; read again when it changes\n\n• token-env:NAME: a"
+            " bearer token in that environment variable\n\n• iap:CLIENT_ID: Google's Identity-Aware"
+            " Proxy, as the service account of this machine; as a person, with"
+            " KF_PIPELINES_APP_OAUTH2_CLIENT_ID and KF_PIPELINES_APP_OAUTH2_CLIENT_SECRET set,"
+            " through a browser\n\n• cookie-file:PATH, cookie-env:NAME: Dex's session, as the"
+            " browser holds it: authservice_session=…, oauth2_proxy_kubeflow=…\n\n• none: an"
+            " address that asks for nothing, such as a port-forward\n\nBy default in-cluster where"
+            " that token is mounted, else none; iap where KF_PIPELINES_IAP_OAUTH2_CLIENT_ID is set."
+        )
     ),
 ]
 Namespace = Annotated[

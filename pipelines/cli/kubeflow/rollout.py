@@ -32,9 +32,12 @@ app = typer.Typer(
     cls=Group,
     no_args_is_help=True,
     rich_markup_mode="rich",
-    help="See and steer how a new version gets the traffic of a cluster: dark launch, smoke test, 10, 50, 100 %, or back.\n\n"
-    "The deploy step drives it. Its state stands in the InferenceService, so any of these works after a kill, "
-    "and a step that is run again goes on from there.",
+    help=(
+        "See and steer how a new version gets the traffic of a cluster: dark launch, smoke test,"
+        " 10, 50, 100 %, or back.\n\nThe deploy step drives it. Its state stands in the"
+        " InferenceService, so any of these works after a kill, and a step that is run again goes"
+        " on from there."
+    ),
 )
 
 Model = Annotated[str, typer.Argument(help="Model name; may be left out where there is only one.")]
@@ -46,7 +49,10 @@ FromHere = Annotated[
     str,
     typer.Option(
         "--context",
-        help="Drive it from this machine through this context of the kubeconfig, where it reaches the pods' addresses.",
+        help=(
+            "Drive it from this machine through this context of the kubeconfig, where it reaches"
+            " the pods' addresses."
+        ),
     ),
 ]
 Profile = Annotated[
@@ -274,7 +280,8 @@ def drive(prepared: Prepared) -> NoReturn:
             client, task, prepared.pipeline, prepared.place.service_account
         )
         console.print(
-            f"{'started' if started else 'already under way'}: [bold]{escape(run.display_name)}[/] ({run.run_id})",
+            f"{'started' if started else 'already under way'}: [bold]{escape(run.display_name)}[/]"
+            f" ({run.run_id})",
             soft_wrap=True,
         )
         code = rollouts.follow(
@@ -287,7 +294,8 @@ def drive(prepared: Prepared) -> NoReturn:
             raise
         why = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error).rstrip(".")
         errors.print(
-            f"[yellow]{escape(why)}[/]; a pod that was started goes on, and sends the traffic back where a step fails",
+            f"[yellow]{escape(why)}[/]; a pod that was started goes on, and sends the traffic back"
+            " where a step fails",
             soft_wrap=True,
         )
         goes_back = hint("rollout", "abort", as_of=as_of)

@@ -39,32 +39,43 @@ STORES = ("gs://", "s3://", "pvc://")
 Data = Annotated[
     list[str] | None,
     typer.Option(
-        help="Images that the cluster reads: gs://, s3://, pvc:// or kaggle://. Several times: joined. "
-        "Left out where the preset names them."
+        help=(
+            "Images that the cluster reads: gs://, s3://, pvc:// or kaggle://. Several times:"
+            " joined. Left out where the preset names them."
+        )
     ),
 ]
 RemoteStore = Annotated[
     str,
     typer.Option(
         "--store",
-        help="What outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path. A claim is mounted in every task at "
-        "/mnt/emotion/CLAIM. It needs: ReadWriteMany, in the run's namespace; its folder writable for user and group 65532, "
-        "as which tasks run (Kubeflow's SDK sets no fsGroup); file locks that hold between nodes (NFS 4 or CephFS, no bucket under "
-        "FUSE). Models are served from it where their namespace (the preset's serving.namespace) has a claim of that name on the "
-        "same volume.",
+        help=(
+            "What outlives runs: gs://bucket/prefix, s3://bucket/prefix or pvc://claim/path. A"
+            " claim is mounted in every task at /mnt/emotion/CLAIM. It needs: ReadWriteMany, in the"
+            " run's namespace; its folder writable for user and group 65532, as which tasks run"
+            " (Kubeflow's SDK sets no fsGroup); file locks that hold between nodes (NFS 4 or"
+            " CephFS, no bucket under FUSE). Models are served from it where their namespace (the"
+            " preset's serving.namespace) has a claim of that name on the same volume."
+        ),
     ),
 ]
 Registry = Annotated[
     str,
     typer.Option(
-        help="Registry that holds the images. Not needed after `make push`, which recorded their digests in build/images.json."
+        help=(
+            "Registry that holds the images. Not needed after `make push`, which recorded their"
+            " digests in build/images.json."
+        )
     ),
 ]
 Gpu = Annotated[
     bool | None,
     typer.Option(
         "--gpu/--no-gpu",
-        help="Train on the GPU pool, in the image of `make push GPU=1`, or on any node. By default as training.device of the preset.",
+        help=(
+            "Train on the GPU pool, in the image of `make push GPU=1`, or on any node. By default"
+            " as training.device of the preset."
+        ),
     ),
 ]
 ServiceAccount = Annotated[
@@ -135,7 +146,8 @@ def submit(
         soft_wrap=True,
     )
     console.print(
-        f"version {publish.version_name(compiled)} · watch it with: {hint('status', name, watch=True)}",
+        f"version {publish.version_name(compiled)} · watch it with:"
+        f" {hint('status', name, watch=True)}",
         markup=False,
         soft_wrap=True,
     )
@@ -152,8 +164,12 @@ def schedule(
     time_zone: Annotated[
         str,
         typer.Option(
-            help="The zone that the cluster's scheduler counts in. Kubeflow has one for all schedules: CRON_SCHEDULE_TIMEZONE of "
-            "ml-pipeline-scheduledworkflow, UTC unless somebody set it. Named here, it is said wherever the schedule is shown."
+            help=(
+                "The zone that the cluster's scheduler counts in. Kubeflow has one for all"
+                " schedules: CRON_SCHEDULE_TIMEZONE of "
+                "ml-pipeline-scheduledworkflow, UTC unless somebody set it. Named here, it is said"
+                " wherever the schedule is shown."
+            )
         ),
     ] = "UTC",
     name: Name = "",
@@ -249,7 +265,8 @@ def _parameters(
         _require_reachable(uri, "--data", (*STORES, "kaggle://"))
     if claim_of(store) and preset.serving.payload:
         raise InputError(
-            f"the preset {preset.name} keeps features of what is served, and a predictor only reads a claim",
+            f"the preset {preset.name} keeps features of what is served, and a predictor only reads"
+            " a claim",
             expected="--store gs://… or s3://…",
             received=store,
             fix="or leave serving.payload out of the preset",

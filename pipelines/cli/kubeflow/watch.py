@@ -61,7 +61,10 @@ def status(
         bool,
         typer.Option(
             "--watch",
-            help="With a run: until it ends; the exit code is that of `emotion run`, 1 where the run failed.",
+            help=(
+                "With a run: until it ends; the exit code is that of `emotion run`, 1 where the run"
+                " failed."
+            ),
         ),
     ] = False,
     host: Host = "",
@@ -209,7 +212,8 @@ def _show_preset(client: Kubeflow, preset: str, name: str, count: int) -> None:
         runs = status.latest_runs(client, experiment.experiment_id, count) if experiment else []
     for one in enabled:
         console.print(
-            f"[bold]{name}[/] {escape(one.description or '')} · since {one.created_at:%Y-%m-%d %H:%M} UTC",
+            f"[bold]{name}[/] {escape(one.description or '')} · since"
+            f" {one.created_at:%Y-%m-%d %H:%M} UTC",
             soft_wrap=True,
         )
     if not enabled:

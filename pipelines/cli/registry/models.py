@@ -28,7 +28,10 @@ from pipelines.cli.terminal import Model, Store, console
 
 app = typer.Typer(
     cls=Group,
-    help="The registry: list, show and compare versions; approve, promote, roll back; collect garbage.",
+    help=(
+        "The registry: list, show and compare versions; approve, promote, roll back; collect"
+        " garbage."
+    ),
     rich_markup_mode="rich",
     invoke_without_command=True,
 )
@@ -288,7 +291,8 @@ def _tell(registry: Registry, now: Pointers, prepared: Prepared | None) -> None:
         return
     if "://" not in registry.store.uri:
         console.print(
-            f"no cluster reads {registry.store.uri}; on this machine it answers with: {hint('serve')}",
+            f"no cluster reads {registry.store.uri}; on this machine it answers with:"
+            f" {hint('serve')}",
             markup=False,
             soft_wrap=True,
         )
@@ -305,7 +309,10 @@ def _tell(registry: Registry, now: Pointers, prepared: Prepared | None) -> None:
 def _waiting(asked: Asked, now: Pointers) -> str:
     verdict, run = asked.request.verdict, asked.request.run_id
     if not asked.still_counts(now):
-        return f"{verdict.challenger} of run {run} needs approval, but was judged against another champion: run again, or reject it"
+        return (
+            f"{verdict.challenger} of run {run} needs approval, but was judged against another"
+            " champion: run again, or reject it"
+        )
     commands = (hint("models", word, run, by="NAME", why="TEXT") for word in ("approve", "reject"))
     return f"[yellow]{verdict.challenger} needs approval:[/] {escape(' · '.join(commands))}"
 
@@ -333,7 +340,10 @@ def _lines(found: lineage.Lineage) -> Iterator[tuple[str, str]]:
     if verdict:
         yield (
             "gate",
-            f"{verdict.get('word')}, against champion {verdict.get('champion')} and anchor {verdict.get('anchor')}",
+            (
+                f"{verdict.get('word')}, against champion {verdict.get('champion')} and anchor"
+                f" {verdict.get('anchor')}"
+            ),
         )
         for check in verdict.get("checks") or ():
             yield "", f"{check.get('outcome')}: {check.get('sentence')}"
@@ -350,4 +360,7 @@ def _decision(decision: Decision) -> str:
         if decision.replaced and decision.action != "reject"
         else ""
     )
-    return f"{decision.number}: {decision.action} by {decision.by} on {decision.at}{replaced}: {decision.why}"
+    return (
+        f"{decision.number}: {decision.action} by {decision.by} on {decision.at}{replaced}:"
+        f" {decision.why}"
+    )

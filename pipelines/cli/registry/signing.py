@@ -19,7 +19,10 @@ def sign(
     key: Annotated[
         Path,
         typer.Option(
-            help="Your Ed25519 private key, PEM: `openssl genpkey -algorithm ed25519 -out signing.pem`."
+            help=(
+                "Your Ed25519 private key, PEM: `openssl genpkey -algorithm ed25519 -out"
+                " signing.pem`."
+            )
         ),
     ],
     store: Store = "store",

@@ -1,4 +1,6 @@
-"""A cluster with KServe as a process of its own, for tests of other environments: prints its addresses as JSON, ends with its stdin.
+"""A cluster with KServe as a process of its own, for tests of other environments.
+
+Prints its addresses as JSON, ends with its stdin.
 
 ``python -m tests.deployment.rollout.cluster_process``. The Kubernetes API is that of `KServe` in
 real time; the predictors answer what the golden images expect, each for the version of the workload

@@ -1,4 +1,6 @@
-"""KServe on a cluster, as far as a rollout sees it: the API's rules, the controllers' doings, and faults.
+"""KServe on a cluster, as far as a rollout sees it.
+
+The API's rules, the controllers' doings, and faults.
 
 Strict on purpose: an apply needs its content type, field manager and force; a stale resource
 version is 409; unknown fields are 400; the webhook's rules on canaries hold; the generation rises
@@ -31,7 +33,10 @@ ISVC = re.compile(
 
 @dataclass
 class Behaviour:
-    """Of one version: how long until ready, or why never (`failure` is the kubelet's waiting reason, or "silent")."""
+    """Of one version.
+
+    How long until ready, or why never (`failure` is the kubelet's waiting reason, or "silent").
+    """
 
     ready_after: float = 20.0
     failure: str = ""

@@ -1,4 +1,6 @@
-"""A rollout under real requests: a gateway and predictors that listen on loopback, and a client that asks all the time.
+"""A rollout under real requests.
+
+A gateway and predictors that listen on loopback, and a client that asks all the time.
 
 The cluster's clock runs `speed` times as fast as the machine's, so a gateway that lags by ten
 seconds lags by half a second. The gateway routes by the weights of the HTTPRoute `lag` seconds

@@ -97,7 +97,10 @@ def test_abort(world, capsys):
 
 
 def test_a_champion_made_by_hand_is_brought_to_the_traffic(world, capsys):
-    """Approved, promoted or rolled back by a person: the registry wants one version and another serves until `start`."""
+    """Approved, promoted or rolled back by a person.
+
+    The registry wants one version and another serves until `start`.
+    """
     preset = to_json(replace(PRESET, model_name="faces", serving=world.policy))
     world.promote(NEW)
     assert command.main(["status", "faces", "--store", str(world.store.root)]) == 0

@@ -1,4 +1,7 @@
-"""The deploy step itself, with a store in a bucket and a cluster's API over a socket: registry and traffic agree at the end."""
+"""The deploy step itself, with a store in a bucket and a cluster's API over a socket.
+
+Registry and traffic agree at the end.
+"""
 
 from __future__ import annotations
 
@@ -222,7 +225,10 @@ def test_a_store_on_a_claim_is_served_from_where_predictors_have_the_claim(
 
 
 def test_the_way_there_takes_no_longer_than_it_says(site):
-    """The task's timeout on the cluster stands above `drive_seconds`: a cluster that never answers ends the step before it."""
+    """The task's timeout on the cluster stands above `drive_seconds`.
+
+    A cluster that never answers ends the step before it.
+    """
     site.model(b"one")
     site.world.kserve.faults = dict.fromkeys(range(10_000), "503")
     began = site.world.clock.time

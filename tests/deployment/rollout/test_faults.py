@@ -1,4 +1,7 @@
-"""Whatever goes wrong on the way: the traffic is never where it shouldn't be, and the registry says where it is."""
+"""Whatever goes wrong on the way.
+
+The traffic is never where it shouldn't be, and the registry says where it is.
+"""
 
 from dataclasses import replace
 
@@ -120,7 +123,10 @@ def test_a_deployment_that_gave_up_goes_back():
 
 @pytest.mark.parametrize("fault", ["lost", "answer-lost", "503", "409"])
 def test_one_failing_call_anywhere(world, fault):
-    """A timeout before or after the effect, a passing error, a conflict: at every call of the API."""
+    """A timeout before or after the effect, a passing error, a conflict.
+
+    At every call of the API.
+    """
     first = world.kserve.calls
     world.deploy(NEW)
     calls = world.kserve.calls - first
@@ -288,7 +294,10 @@ def test_a_foreign_service_is_left_alone(world):
 
 
 def test_two_rollouts_at_once_end_with_one_of_them(world):
-    """A newer one takes over while the older one's driver is alive: that one leaves the cluster alone, and says so."""
+    """A newer one takes over while the older one's driver is alive.
+
+    That one leaves the cluster alone, and says so.
+    """
     made, began = world.prober.probe, []
 
     def probe(rollout, requests):
@@ -345,7 +354,10 @@ WAYS_BACK = {
 @pytest.mark.parametrize("lag", LAGS)
 @pytest.mark.parametrize("name", WAYS_BACK)
 def test_a_gateway_that_lags_finds_the_pods_that_it_still_routes_to(name, lag):
-    """On the way back: the weight falls to 0, the route says so, the drain, and only then the pods go."""
+    """On the way back.
+
+    The weight falls to 0, the route says so, the drain, and only then the pods go.
+    """
     world = World()
     world.kserve.gateway_lag = lag
     world.deploy(OLD)

@@ -1,4 +1,7 @@
-"""What goes wrong around a rollout: serving stays as it was or gets better, and status, findings and registry say why and what serves."""
+"""What goes wrong around a rollout.
+
+Serving stays as it was or gets better, and status, findings and registry say why and what serves.
+"""
 
 from __future__ import annotations
 

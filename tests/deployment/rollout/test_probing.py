@@ -47,7 +47,10 @@ def predictor(version, *, change=0.0, status=200, body=None, users=0):
         def do_GET(self):
             counted["looks"] += 1
             counted["n"] += users
-            text = f'# TYPE x counter\nemotion_requests_total{{code="{status}",protocol="v1"}} {counted["n"]}.0\nother{{code="500"}} 9\n'
+            text = (
+                f'# TYPE x counter\nemotion_requests_total{{code="{status}",protocol="v1"}}'
+                f' {counted["n"]}.0\nother{{code="500"}} 9\n'
+            )
             self.answer(200, text.encode(), "text/plain")
 
     with serving(Handler) as url:

@@ -1,4 +1,7 @@
-"""Any schedule of faults and kills, and any quality of the versions: serving is never unproven, registry and traffic agree at the end."""
+"""Any schedule of faults and kills, and any quality of the versions.
+
+Serving is never unproven, registry and traffic agree at the end.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,9 @@ FAULTS = ("lost", "answer-lost", "409", "500", "503", "429")
 
 @dataclass(frozen=True)
 class Attempt:
-    """One run of the deploy step, or a person's resume: with faults at so many calls of the cluster's API from its
+    """One run of the deploy step, or a person's resume.
+
+    With faults at so many calls of the cluster's API from its.
     start, the death of the driver before a call, or before a write to the registry."""
 
     act: str

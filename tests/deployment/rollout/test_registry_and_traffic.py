@@ -1,4 +1,7 @@
-"""Random sequences of what gate, people, rollouts and kills do: registry and traffic never contradict each other."""
+"""Random sequences of what gate, people, rollouts and kills do.
+
+Registry and traffic never contradict each other.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a rollout asks the cluster against the role that infra/kustomize gives it: enough, and nothing more."""
+"""What a rollout asks the cluster against the role that infra/kustomize gives it.
+
+Enough, and nothing more.
+"""
 
 from __future__ import annotations
 

@@ -132,7 +132,10 @@ def test_a_table_of_labels_that_is_wrong_is_refused_whole(
 def test_another_header_is_refused() -> None:
     with pytest.raises(
         InputError,
-        match="labels.csv has another header; expected example_id,source_uri,old_label,label,by,at; received a,b",
+        match=(
+            "labels.csv has another header; expected example_id,source_uri,old_label,label,by,at;"
+            " received a,b"
+        ),
     ):
         parse(b"a,b\n1,2\n", RELABELS, "labels.csv")
 

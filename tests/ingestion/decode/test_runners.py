@@ -1,4 +1,7 @@
-"""The same pipeline on another runner: it is built for each, and runs on a portable job server with the same files as its result."""
+"""The same pipeline on another runner.
+
+It is built for each, and runs on a portable job server with the same files as its result.
+"""
 
 from __future__ import annotations
 

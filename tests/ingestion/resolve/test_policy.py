@@ -60,8 +60,11 @@ def test_what_is_too_little_is_said_with_what_is_waited_for() -> None:
     found = decide(tonight, LAST, force=False, policy=policy, around=Circumstances(changed=20))
     assert found == (
         False,
-        "the source changed (20 objects came, changed or went; 1,020 objects now, 1,000 before) and the code changed "
-        "since run r0, which ended rejected; the preset waits for 50 changed objects or 10.0% of them",
+        (
+            "the source changed (20 objects came, changed or went; 1,020 objects now, 1,000 before)"
+            " and the code changed since run r0, which ended rejected; the preset waits for 50"
+            " changed objects or 10.0% of them"
+        ),
     )
     forced, reason = decide(
         tonight, LAST, force=True, policy=policy, around=Circumstances(changed=20)
@@ -101,7 +104,10 @@ def test_drift_makes_work_though_nothing_changed() -> None:
     around = Circumstances(drift="brightness moved by 0.31, above 0.1")
     assert decide(SAME, LAST, force=False, around=around) == (
         True,
-        "what is served drifted (brightness moved by 0.31, above 0.1), though nothing changed since run r0, which ended rejected",
+        (
+            "what is served drifted (brightness moved by 0.31, above 0.1), though nothing changed"
+            " since run r0, which ended rejected"
+        ),
     )
     assert not decide(SAME, LAST, force=False, around=around, policy=RetrainPolicy(drift=False))[0]
 

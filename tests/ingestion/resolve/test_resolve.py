@@ -120,7 +120,10 @@ BAD: dict[str, tuple[dict[str, bytes], str]] = {
             "train/zzz/1.png": b"x",
             "trainn/sad/1.png": b"x",
         },
-        "'hapy' (1 images; did you mean 'happy'?), 'trainn' (1 images; did you mean 'train'?), 'zzz' (1 images)",
+        (
+            "'hapy' (1 images; did you mean 'happy'?), 'trainn' (1 images; did you mean 'train'?),"
+            " 'zzz' (1 images)"
+        ),
     ),
     "one class": (
         class_folders(labels=("happy",)),
@@ -213,7 +216,8 @@ def test_the_same_night_again_is_nothing_new_and_tells_how_it_ended(
     assert night.output("work") == "nothing-new"
     assert (
         night.plan().reason
-        == "nothing changed since run r0, which ended rejected: the same 16 objects, preset and code"
+        == "nothing changed since run r0, which ended rejected: the same 16 objects, preset and"
+        " code"
     )
 
 
@@ -356,9 +360,9 @@ def test_a_source_has_a_short_stable_name(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_resolve_loads_no_heavy_library() -> None:
     program = (
-        "import sys; import components.ingestion.__main__, components.ingestion.resolve.resolve;"
-        "heavy = {'apache_beam', 'PIL', 'pyarrow.parquet', 'google.cloud.storage', 'kfp'} & set(sys.modules);"
-        "sys.exit(', '.join(heavy) or 0)"
+        "import sys; import components.ingestion.__main__,"
+        " components.ingestion.resolve.resolve;heavy = {'apache_beam', 'PIL', 'pyarrow.parquet',"
+        " 'google.cloud.storage', 'kfp'} & set(sys.modules);sys.exit(', '.join(heavy) or 0)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -435,5 +439,8 @@ def test_a_preset_that_needs_more_than_the_pipeline_version_gives_is_refused(
         night.resolve(as_folder(tmp_path / "faces", class_folders()), compiled_for=compiled_for)
         == code
     )
-    refused = "resolve failed: the preset small needs more than this pipeline version's tasks get; expected a preset with training.device cpu"
+    refused = (
+        "resolve failed: the preset small needs more than this pipeline version's tasks get;"
+        " expected a preset with training.device cpu"
+    )
     assert (refused in capfd.readouterr().err) == (code == 2)

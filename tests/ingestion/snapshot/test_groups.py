@@ -1,4 +1,7 @@
-"""Settling: the order in which contents take precedence, and looking at pictures of the night before."""
+"""Settling.
+
+The order in which contents take precedence, and looking at pictures of the night before.
+"""
 
 from __future__ import annotations
 

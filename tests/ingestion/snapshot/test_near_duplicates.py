@@ -1,4 +1,7 @@
-"""Near duplicates: the same photograph again is found, another isn't, and nothing depends on the order of reading."""
+"""Near duplicates.
+
+The same photograph again is found, another isn't, and nothing depends on the order of reading.
+"""
 
 from __future__ import annotations
 

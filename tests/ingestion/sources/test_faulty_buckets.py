@@ -1,4 +1,7 @@
-"""Sources in real bucket servers, seen through a proxy that breaks answers: the result is the same, or one clear error."""
+"""Sources in real bucket servers, seen through a proxy that breaks answers.
+
+The result is the same, or one clear error.
+"""
 
 from __future__ import annotations
 

@@ -48,7 +48,10 @@ def error_of(done: subprocess.CompletedProcess[str]) -> str:
 def test_a_missing_path(tmp_path: Path) -> None:
     done = emotion("run", "--data", "nowhere.zip", cwd=tmp_path)
     assert done.returncode == 2
-    told = f"error: there is nothing at {tmp_path}/nowhere.zip; expected a folder, an archive or a table of images"
+    told = (
+        f"error: there is nothing at {tmp_path}/nowhere.zip; expected a folder, an archive or a"
+        " table of images"
+    )
     assert error_of(done).startswith(told)
     assert not list(tmp_path.iterdir())
 
@@ -81,7 +84,9 @@ def test_a_full_disk_is_refused_before_work_starts(tmp_path: Path) -> None:
     )
     with pytest.raises(
         EnvironmentProblem,
-        match="too little space for .*expected 500 MB free; received 3 MB; to fix it: free some space",
+        match=(
+            "too little space for .*expected 500 MB free; received 3 MB; to fix it: free some space"
+        ),
     ):
         run.preflight(request, tmp_path / "runs", free_bytes=lambda _: 3_000_000)
     run.preflight(request, tmp_path / "runs", free_bytes=lambda _: 3_000_000_000)
@@ -105,8 +110,8 @@ def test_a_run_of_another_version_of_the_program(tmp_path: Path, command: tuple[
     done = emotion(*command, cwd=tmp_path)
     assert done.returncode == 3
     assert (
-        "was started by another version of this program; received unknown field of preset.gate 'max_accuracy_drop'"
-        in error_of(done)
+        "was started by another version of this program; received unknown field of preset.gate"
+        " 'max_accuracy_drop'" in error_of(done)
     )
     assert "to fix it: start a new run" in error_of(done)
 

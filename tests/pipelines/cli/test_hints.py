@@ -106,9 +106,14 @@ def test_an_option_of_the_same_name_that_means_something_else_is_left_out(presen
 
 def test_every_command_in_a_sentence_is_completed(present: Any) -> None:
     present("models --store s rollback")
-    told = "to fix it: `emotion models list` shows it, `emotion run` makes one. Go on with: emotion rollout resume · or with: emotion doctor"
-    assert complete_all(told) == (
-        "to fix it: `emotion models list --store s` shows it, `emotion run --store s` makes one. "
+    told = (
+        "to fix it: `emotion models list` shows it, `emotion run` makes one. Go on with: emotion"
+        " rollout resume · or with: emotion doctor"
+    )
+    assert (
+        complete_all(told)
+        == "to fix it: `emotion models list --store s` shows it, `emotion run --store s` makes"
+        " one. "
         "Go on with: emotion rollout resume --store s · or with: emotion doctor"
     )
     assert (

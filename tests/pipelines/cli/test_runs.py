@@ -1,4 +1,7 @@
-"""The commands of a cluster as a person types them: every option arrives where it is meant to, and what can't be is one error."""
+"""The commands of a cluster as a person types them.
+
+Every option arrives where it is meant to, and what can't be is one error.
+"""
 
 from __future__ import annotations
 
@@ -262,7 +265,10 @@ WRONG: list[tuple[tuple[str, ...], int, str]] = [
     (
         ("submit", *PLACE, "--store", "store"),
         2,
-        "can't reach store; expected --store gs://… or s3://… or pvc://…; .*into a bucket or onto a volume",
+        (
+            "can't reach store; expected --store gs://… or s3://… or pvc://…; .*into a bucket or"
+            " onto a volume"
+        ),
     ),
     (
         ("submit", *PLACE, "--store", "/mnt/emotion/faces"),
@@ -377,7 +383,10 @@ def test_features_of_what_is_served_need_a_bucket() -> None:
     )
     with pytest.raises(
         EmotionError,
-        match="keeps features of what is served.*expected --store gs://… or s3://…; received pvc://faces",
+        match=(
+            "keeps features of what is served.*expected --store gs://… or s3://…; received"
+            " pvc://faces"
+        ),
     ):
         cluster._parameters(keeping, ["gs://b/d"], "pvc://faces", run_id="", force=False)
 
@@ -405,7 +414,9 @@ def test_a_namespace_that_is_wrong_or_missing(server: KfpServer) -> None:
     server.before = forbidden
     with pytest.raises(
         EmotionError,
-        match=r"refused who you are \(403\).*not authorized in namespace ann; .*another --namespace",
+        match=(
+            r"refused who you are \(403\).*not authorized in namespace ann; .*another --namespace"
+        ),
     ):
         emotion("status", "--host", server.url, "--namespace", "ann")
 
@@ -440,7 +451,10 @@ def test_a_machine_without_googles_credentials(
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
     with pytest.raises(
         EmotionError,
-        match="Identity-Aware Proxy can't be told who you are; received .*none.json.*GOOGLE_APPLICATION",
+        match=(
+            "Identity-Aware Proxy can't be told who you are; received"
+            " .*none.json.*GOOGLE_APPLICATION"
+        ),
     ):
         emotion("status", "--host", server.url, "--auth", "iap:proxy-client")
 
@@ -478,7 +492,10 @@ def test_a_gpu_is_never_given_to_an_image_without_cuda() -> None:
     )
     with pytest.raises(
         EmotionError,
-        match="is without CUDA; expected gpu/.*make push REGISTRY=… GPU=1`, or train on any node with --no-gpu",
+        match=(
+            "is without CUDA; expected gpu/.*make push REGISTRY=… GPU=1`, or train on any node with"
+            " --no-gpu"
+        ),
     ):
         publish.pinned(tags, {"training": plain}, "")
     assert publish.pinned(tags, {"training": cuda}, "") == {"emotion-training": cuda}

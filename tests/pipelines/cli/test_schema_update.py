@@ -1,4 +1,7 @@
-"""`emotion schema update`: the difference is shown, kept with --write, and a wrong snapshot is one clear line."""
+"""`emotion schema update`.
+
+The difference is shown, kept with --write, and a wrong snapshot is one clear line.
+"""
 
 from __future__ import annotations
 

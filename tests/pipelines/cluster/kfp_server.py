@@ -322,7 +322,10 @@ class KfpServer:
             run["run_details"] = {"task_details": list(tasks.values())}
 
     def _run_v1(self, run_id: str) -> dict[str, Any]:
-        """toApiRunDetailV1 in apiserver/server/api_converter.go: the manifest is text in the answer."""
+        """toApiRunDetailV1 in apiserver/server/api_converter.go.
+
+        The manifest is text in the answer.
+        """
         run = self._found(self.runs, "run_id", run_id)
         manifest = json.dumps(self.manifests[run_id]) if run_id in self.manifests else ""
         return {
@@ -331,7 +334,9 @@ class KfpServer:
         }
 
     def _log(self, run_id: str, pod: str) -> str:
-        """ReadLog in apiserver/resource/resource_manager.go: from the pod, else from the archive, whose key stands in the nodes.
+        """ReadLog in apiserver/resource/resource_manager.go.
+
+        From the pod, else from the archive, whose key stands in the nodes.
 
         Its status is sent before it is read (apiserver/server/run_log_server.go), so a failure is a
         text with status 200.
@@ -357,7 +362,10 @@ class KfpServer:
         )
         if key in self.archived:
             return self.archived[key]
-        message = f"Failed to read logs for run {run_id}: Failed to read logs from archive {pod} due to error fetching the log file"
+        message = (
+            f"Failed to read logs for run {run_id}: Failed to read logs from archive {pod} due to"
+            " error fetching the log file"
+        )
         return json.dumps(
             {"error_message": message, "error_details": f"{message}: NotFound"},
             separators=(",", ":"),

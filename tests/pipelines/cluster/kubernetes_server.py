@@ -1,4 +1,6 @@
-"""A Kubernetes API server as far as it is read before a run is submitted: objects by name, nodes, and who may read what.
+"""A Kubernetes API server as far as it is read before a run is submitted.
+
+Objects by name, nodes, and who may read what.
 
 Strict: without the right token the answer is 401, without the right 403 whether or not the object
 is there, and what isn't served is 404 with a Status object, as in k8s.io/apiserver
@@ -87,7 +89,8 @@ class KubernetesServer:
             return _status(
                 403,
                 "Forbidden",
-                f'{plural} is forbidden: User "desk" cannot get resource "{plural}" in API group ""',
+                f'{plural} is forbidden: User "desk" cannot get resource "{plural}" in API'
+                ' group ""',
             )
         if plural == "nodes":
             return 200, {

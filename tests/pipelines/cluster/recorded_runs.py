@@ -42,7 +42,10 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class Attempt:
-    """One pod of a step: its phase, how long it took or None where it goes on, and Argo's message."""
+    """One pod of a step.
+
+    Its phase, how long it took or None where it goes on, and Argo's message.
+    """
 
     phase: str = "Succeeded"
     seconds: int | None = 60
@@ -159,7 +162,9 @@ class RecordedRun:
         return self
 
     def stopped(self, *, report: bool = False) -> RecordedRun:
-        """Somebody ended the run: its deadline became 0 seconds (TerminateWorkflow in apiserver/resource/resource_manager.go).
+        """Somebody ended the run.
+
+        Its deadline became 0 seconds (TerminateWorkflow in apiserver/resource/resource_manager.go).
 
         Args:
             report: whether the report was written. It is where Argo sees its pods running; a
@@ -184,7 +189,10 @@ class RecordedRun:
         )
 
     def manifest(self, *, compressed: bool = False) -> dict[str, Any]:
-        """The workflow as it is stored: from 1 MiB on with its nodes compressed (workflow/packer/packer.go, util/file/fileutil.go)."""
+        """The workflow as it is stored.
+
+        From 1 MiB on with its nodes compressed (workflow/packer/packer.go, util/file/fileutil.go).
+        """
         stored = copy.deepcopy(self.workflow)
         if compressed:
             packed = gzip.compress(json.dumps(stored["status"].pop("nodes")).encode())

@@ -1,4 +1,6 @@
-"""Kubeflow Pipelines whose runs really run: the one step of a run given with its pipeline, in the environment of its image.
+"""Kubeflow Pipelines whose runs really run.
+
+The one step of a run given with its pipeline, in the environment of its image.
 
 What it tells of a run is as version 2.17.0 tells it: the pod stands in the workflow of v1beta1
 alone, the log begins with lines of the launcher, which ends with 1 whatever its command ended with,
@@ -113,7 +115,10 @@ class RunningKfp(KfpServer):
                 self.printed[run_id] += line
         code = process.returncode
         if code:
-            told = f"F1201 05:00:09.000001       1 main.go:59] failed to execute component: exit status {code}\n"
+            told = (
+                "F1201 05:00:09.000001       1 main.go:59] failed to execute component: exit"
+                f" status {code}\n"
+            )
             self.printed[run_id] += (
                 told + 'time="2026-12-01T05:00:09.000Z" level=info msg="sub-process exited"\n'
             )

@@ -75,7 +75,8 @@ def test_another_cluster_than_kubeflows_says_nothing(server: KubernetesServer) -
     found = check_named("kubeflow", "emotion-run")
     assert found.problems == []
     assert found.unchecked == [
-        f"whether the cluster has what the run names: the kubeconfig leads to {server.url}, without Kubeflow Pipelines"
+        f"whether the cluster has what the run names: the kubeconfig leads to {server.url}, without"
+        " Kubeflow Pipelines"
     ]
 
 
@@ -126,7 +127,10 @@ def test_a_login_program_that_isnt_installed_is_quiet(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     text = write_kubeconfig(tmp_path / "exec", server.url).read_text()
-    program = "exec: {apiVersion: client.authentication.k8s.io/v1, command: no-such-login, interactiveMode: Never}"
+    program = (
+        "exec: {apiVersion: client.authentication.k8s.io/v1, command: no-such-login,"
+        " interactiveMode: Never}"
+    )
     (tmp_path / "exec").write_text(text.replace("token: desk", program))
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "exec"))
     assert check_named("kubeflow", "emotion-run").problems == []
@@ -166,7 +170,8 @@ class TestNodes:
         ]
         server.add_node("gpu", "8", "32Gi", "nvidia.com/gpu", "cloud.google.com/gke-spot", gpus=1)
         assert fits({"train": TRAIN}).problems == [
-            "train fits on no node: it asks for 4 CPUs, 16 GB and 1 GPU of the pool; gpu offers 8 CPUs, 34.4 GB and 0 GPUs of the pool"
+            "train fits on no node: it asks for 4 CPUs, 16 GB and 1 GPU of the pool; gpu offers 8"
+            " CPUs, 34.4 GB and 0 GPUs of the pool"
         ]
         server.add_node(
             "pool", "8", "32Gi", "nvidia.com/gpu", "cloud.google.com/gke-spot", gpus=1, pool="gpu"

@@ -1,4 +1,7 @@
-"""kfp's real client against a server with the API's rules: who we are, what is said of refusals, versions and runs."""
+"""kfp's real client against a server with the API's rules.
+
+Who we are, what is said of refusals, versions and runs.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +100,10 @@ class TestCredentials:
     def test_an_identity_aware_proxy(
         self, server: KfpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """As a person who signed in before: kfp's refresh token is exchanged for one that the proxy takes."""
+        """As a person who signed in before.
+
+        kfp's refresh token is exchanged for one that the proxy takes.
+        """
         saved = {"refresh_token": "r", "other_client_id": "desktop", "other_client_secret": "s"}
         (tmp_path / "credentials.json").write_text(json.dumps({"proxy-client": saved}))
         monkeypatch.setattr(kfp_auth, "LOCAL_KFP_CREDENTIAL", str(tmp_path / "credentials.json"))
@@ -145,7 +151,10 @@ class TestRefusals:
         server.authorized = lambda headers: False
         with pytest.raises(
             InputError,
-            match=r"refused who you are \(401\); expected --auth in-cluster, .*received no credentials",
+            match=(
+                r"refused who you are \(401\); expected --auth in-cluster, .*received no"
+                r" credentials"
+            ),
         ):
             Kubeflow(server.url)
 
@@ -177,7 +186,10 @@ class TestRefusals:
         self, server: KfpServer, answer: str, namespace: str
     ) -> None:
         server.answer = lambda *asked: answer  # type: ignore[method-assign]
-        message = r"isn't Kubeflow Pipelines, or a login stands before it; expected multi_user .*; received .*check --host"
+        message = (
+            r"isn't Kubeflow Pipelines, or a login stands before it; expected multi_user .*;"
+            r" received .*check --host"
+        )
         with pytest.raises(InputError, match=message):
             Kubeflow(server.url, namespace=namespace)
 
@@ -192,7 +204,10 @@ class TestRefusals:
     def test_a_namespace_where_there_is_one_user(self, server: KfpServer) -> None:
         with pytest.raises(
             InputError,
-            match="one user, and its runs are where it is installed; expected no --namespace; received nosuch",
+            match=(
+                "one user, and its runs are where it is installed; expected no --namespace;"
+                " received nosuch"
+            ),
         ):
             Kubeflow(server.url, namespace="nosuch")
         assert [path for _, path in server.requests] == ["/apis/v2beta1/healthz"]

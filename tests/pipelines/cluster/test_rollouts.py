@@ -278,11 +278,14 @@ def test_ctrl_c_leaves_the_pod_at_work_and_the_same_command_follows_it(
         0.5, os.kill, (os.getpid(), signal.SIGINT)
     ).start()
     assert world.command("rollout", "start", "--preset", "small") == 130
-    follows = f"Follow it with: emotion rollout start --preset small --store {world.store} --host {world.kfp.url}"
+    follows = (
+        f"Follow it with: emotion rollout start --preset small --store {world.store} --host"
+        f" {world.kfp.url}"
+    )
     assert follows in world.printed
     assert (
-        f"Send the traffic back with: emotion rollout abort small --store {world.store} --namespace emotion --host {world.kfp.url}"
-        in world.printed
+        f"Send the traffic back with: emotion rollout abort small --store {world.store} --namespace"
+        f" emotion --host {world.kfp.url}" in world.printed
     )
     assert world.command("rollout", "start", "--preset", "small") == 0, world.printed
     assert "already under way: rollout-start-small-" in world.printed
@@ -343,8 +346,8 @@ def test_at_a_desk_without_a_cluster_the_command_says_what_it_would_do(
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
     assert (
-        "a pod of the cluster, with the image emotion-deployment and the service account emotion-run, would run\n"
-        in done.stdout
+        "a pod of the cluster, with the image emotion-deployment and the service account"
+        " emotion-run, would run\n" in done.stdout
     )
     assert (
         "python -m components.deployment rollout start --preset '(fer2013)' --store gs://b/store"

@@ -1,4 +1,7 @@
-"""One enabled schedule of a name, however calls cross or break off: kfp's real client, a server with the API's rules."""
+"""One enabled schedule of a name, however calls cross or break off.
+
+kfp's real client, a server with the API's rules.
+"""
 
 from __future__ import annotations
 
@@ -127,7 +130,10 @@ def test_one_that_another_tool_made_is_replaced(server: KfpServer) -> None:
 
 
 def test_one_of_the_same_second_is_replaced_too(server: KfpServer) -> None:
-    """Times are whole seconds, and ids have no order: a schedule of the very second may look newer than ours."""
+    """Times are whole seconds, and ids have no order.
+
+    A schedule of the very second may look newer than ours.
+    """
     kubeflow = Kubeflow(server.url)
     scheduled(kubeflow, spec("0 0 1 * * *"))
     server.recurring[0].update(recurring_run_id="zzz", created_at="2026-11-21T03:00:00Z")
@@ -206,8 +212,9 @@ def test_a_kill_between_create_and_disable_is_repaired_by_the_next_call(server: 
     scheduled(kubeflow, spec("0 0 1 * * *"))
     killed = threading.Event()
     program = (
-        "import sys; from pipelines.cluster.client import Kubeflow; from tests.pipelines.cluster.test_schedules import scheduled, spec;"
-        "scheduled(Kubeflow(sys.argv[1]), spec('0 0 2 * * *'))"
+        "import sys; from pipelines.cluster.client import Kubeflow; from"
+        " tests.pipelines.cluster.test_schedules import scheduled,"
+        " spec;scheduled(Kubeflow(sys.argv[1]), spec('0 0 2 * * *'))"
     )
 
     def kill(method: str, path: str) -> None:
@@ -244,7 +251,10 @@ def test_schedules_that_the_scheduler_takes(cron: str) -> None:
     [
         (
             "30 2 * * *",
-            "has 5 fields; expected six: second minute hour .*put the seconds first: '0 30 2 \\* \\* \\*'",
+            (
+                "has 5 fields; expected six: second minute hour .*put the seconds first: '0 30 2"
+                " \\* \\* \\*'"
+            ),
         ),
         (
             "0 60 2 * * *",

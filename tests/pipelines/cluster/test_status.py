@@ -1,4 +1,7 @@
-"""`emotion status` and `logs` on five shapes of an answer: complete, standing still in an ended run, empty, waiting, and archived."""
+"""`emotion status` and `logs` on five shapes of an answer.
+
+Complete, standing still in an ended run, empty, waiting, and archived.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,10 @@ def rows(text: str) -> dict[str, list[str]]:
 
 
 def failed_at_deploy(server: KfpServer, tmp_path: Path) -> RecordedRun:
-    """A night of full length: the workflow passes 1 MiB while deploy runs, deploy fails, the report is written."""
+    """A night of full length.
+
+    The workflow passes 1 MiB while deploy runs, deploy fails, the report is written.
+    """
     recorded = night(*TO_GATE).step("deploy", RUNNING)
     server.report(RUN_ID, recorded.manifest())
     recorded = (
@@ -148,8 +154,10 @@ class TestTasksComplete:
             recorded.pod("resolve"): "[1/2] listed\n",
             recorded.pod("ingest", 1): "read 40 %\n",
         }
-        assert printed("logs", "tonight", "resolve") == (
-            f"{recorded.pod('resolve')} (from its pod, or Argo's archive if the pod is gone)\n[1/2] listed\n"
+        assert (
+            printed("logs", "tonight", "resolve")
+            == f"{recorded.pod('resolve')} (from its pod, or Argo's archive if the pod is"
+            " gone)\n[1/2] listed\n"
         )
         told = printed("logs", "tonight", "ingest")
         assert told.startswith(f"{recorded.pod('ingest', 1)} (from its pod)\nread 40 %\n")
@@ -200,12 +208,13 @@ class TestTasksStandingStillInAnEndedRun:
         told = printed("status", "tonight")
         assert rows(told)["deploy"][0] == "unknown"
         assert (
-            "how deploy ended isn't told; the store can't be read from here: the claim faces isn't mounted here"
-            in told
+            "how deploy ended isn't told; the store can't be read from here: the claim faces isn't"
+            " mounted here" in told
         )
         assert (
-            f"`kubectl -n kubeflow logs -l pipeline/runid={RUN_ID},app.kubernetes.io/component=deploy -c main --tail=-1 --prefix`"
-            in told
+            "`kubectl -n kubeflow logs -l"
+            f" pipeline/runid={RUN_ID},app.kubernetes.io/component=deploy -c main --tail=-1"
+            " --prefix`" in told
         )
         assert "tonight failed" in told
 
@@ -232,8 +241,8 @@ class TestTasksStandingStillInAnEndedRun:
         )
         assert f"its log is archived as {recorded.log_key('deploy')} in Argo's bucket" in told
         assert (
-            f"while its pods are there: `kubectl -n kubeflow logs -l pipeline/runid={RUN_ID},app.kubernetes.io/component=deploy"
-            in told
+            "while its pods are there: `kubectl -n kubeflow logs -l"
+            f" pipeline/runid={RUN_ID},app.kubernetes.io/component=deploy" in told
         )
 
     def test_logs_by_the_pod_that_the_step_recorded(
@@ -291,8 +300,8 @@ class TestNoTasksAtAll:
         server.runs[0]["runtime_config"]["parameters"]["store"] = "pvc://faces/store"
         told = printed("status", "tonight")
         assert (
-            "no step is told of; the store can't be read from here: the claim faces isn't mounted here"
-            in told
+            "no step is told of; the store can't be read from here: the claim faces isn't mounted"
+            " here" in told
         )
         assert (
             f"`kubectl -n kubeflow logs -l pipeline/runid={RUN_ID} -c main --tail=-1 --prefix`"
@@ -325,8 +334,8 @@ class TestPendingPods:
         server.report(RUN_ID, recorded.manifest())
         told = printed("status", "tonight")
         assert (
-            f"The run's deadline ends it on {deadline:%Y-%m-%d at %H:%M} UTC; `emotion stop tonight` ends it now"
-            in told
+            f"The run's deadline ends it on {deadline:%Y-%m-%d at %H:%M} UTC; `emotion stop"
+            " tonight` ends it now" in told
         )
 
     def test_a_pod_that_prepares_a_step_or_a_group(
@@ -367,7 +376,10 @@ class TestPendingPods:
         server.report(RUN_ID, recorded.manifest())
         with pytest.raises(
             EmotionError,
-            match=r"nothing that ingest printed can be read; received nothing that \S+ printed can be read: ",
+            match=(
+                r"nothing that ingest printed can be read; received nothing that \S+ printed can be"
+                r" read: "
+            ),
         ):
             printed("logs", "tonight", "ingest")
         with pytest.raises(
@@ -395,8 +407,10 @@ class TestAnArchivedRun:
         told = printed("status", "tonight")
         assert told.startswith("tonight failed (archived)\n")
         assert rows(told)["ingest"][0] == "failed"
-        assert printed("logs", "tonight", "ingest") == (
-            f"{recorded.pod('ingest')} (from Argo's archive: the run's pods are gone)\nread 40 %\n"
+        assert (
+            printed("logs", "tonight", "ingest")
+            == f"{recorded.pod('ingest')} (from Argo's archive: the run's pods are gone)\nread"
+            " 40 %\n"
         )
 
 
@@ -512,7 +526,10 @@ def test_watching_tells_each_change_once(
         (
             "http://localhost:8888",
             "",
-            "http://localhost:8080/#/runs/details/ID (after `kubectl -n kubeflow port-forward svc/ml-pipeline-ui 8080:80`)",
+            (
+                "http://localhost:8080/#/runs/details/ID (after `kubectl -n kubeflow port-forward"
+                " svc/ml-pipeline-ui 8080:80`)"
+            ),
         ),
         (
             "http://ml-pipeline.kubeflow:8888",

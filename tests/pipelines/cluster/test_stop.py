@@ -1,4 +1,7 @@
-"""`emotion stop`: the run ends once, its report is written by its step or from here, or it is said why not."""
+"""`emotion stop`.
+
+The run ends once, its report is written by its step or from here, or it is said why not.
+"""
 
 from __future__ import annotations
 
@@ -104,8 +107,8 @@ def test_a_store_out_of_reach(server: KfpServer, printed: Callable[..., str]) ->
     server.runs[0]["runtime_config"]["parameters"]["store"] = "pvc://faces/store"
     told = printed("stop", "tonight")
     assert (
-        "no report was written: its step failed: the pod that prepares it; Step exceeded its deadline; from here: the claim faces"
-        in told
+        "no report was written: its step failed: the pod that prepares it; Step exceeded its"
+        " deadline; from here: the claim faces" in told
     )
 
 
@@ -115,8 +118,8 @@ def test_reporting_that_fails_from_here(
 ) -> None:
     monkeypatch.setattr(stop, "run_component", lambda *given: 5)
     assert (
-        "from here: the report can't be written from here; received exit code 5 of reporting's command."
-        in printed("stop", "tonight")
+        "from here: the report can't be written from here; received exit code 5 of reporting's"
+        " command." in printed("stop", "tonight")
     )
 
 
@@ -130,7 +133,8 @@ def test_stopping_again_while_it_ends_and_afterwards(
     server.terminated = lambda run_id: None
     assert (
         printed("stop", "tonight")
-        == "stopping: tonight\nit is still ending; `emotion stop tonight` waits on, and sees to its report\n"
+        == "stopping: tonight\nit is still ending; `emotion stop tonight` waits on, and sees to its"
+        " report\n"
     )
     assert printed("stop", "tonight").startswith("already stopping: tonight\n")
     assert [path for method, path in server.requests if method == "POST"] == [
@@ -139,7 +143,10 @@ def test_stopping_again_while_it_ends_and_afterwards(
     server.report(RUN_ID, recorded.stopped().manifest())
     with pytest.raises(
         EmotionError,
-        match="the run tonight has ended already: failed; to fix it: `emotion status tonight` says how",
+        match=(
+            "the run tonight has ended already: failed; to fix it: `emotion status tonight`"
+            " says how"
+        ),
     ) as refused:
         printed("stop", "tonight")
     assert refused.value.exit_code == 2

@@ -75,7 +75,10 @@ def is_exit_task(task: Json) -> bool:
 
 
 def dependencies(task: Json) -> set[str]:
-    """Tasks that have to succeed first: the named ones, and producers of inputs (argocompiler/dag.go, addImplicitDependencies)."""
+    """Tasks that have to succeed first.
+
+    The named ones, and producers of inputs (argocompiler/dag.go, addImplicitDependencies).
+    """
     inputs = task.get("inputs", {})
     names = set(task.get("dependentTasks", ()))
     names |= {

@@ -1,4 +1,6 @@
-"""A task's driver: which values its inputs get, what its command line is, what its cache entry is called.
+"""A task's driver.
+
+Which values its inputs get, what its command line is, what its cache entry is called.
 
 The rules are those of Kubeflow Pipelines 2.17.0 below backend/src/v2: driver/resolve.go
 (resolveInputs, resolveInputParameter), driver/driver.go (provisionOutputs), driver/util.go
@@ -204,7 +206,9 @@ def _checked(key: str, value: Any, kind: str) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """A parameter's value as text: true and false in lower case, whole numbers without a point, lists and dicts as JSON.
+    """A parameter's value as text.
+
+    True and false in lower case, whole numbers without a point, lists and dicts as JSON.
 
     metadata.PbValueToText, driver/util.go pbValueToString; a JSON number is a double on its way, so
     3.0 is written as 3.
@@ -228,7 +232,10 @@ def _fraction(value: float) -> str:
 
 
 def provision_outputs(task_name: str, component: Json, run: RunFacts, salt: str) -> Json:
-    """Where the task is to leave its outputs: every attempt of a run's task under a folder that no other has."""
+    """Where the task is to leave its outputs.
+
+    Every attempt of a run's task under a folder that no other has.
+    """
     outputs = component.get("outputDefinitions", {})
     folder = f"{run.pipeline_root}/{task_name}/{salt}"
 
@@ -261,7 +268,9 @@ def local_path(uri: str) -> str:
 
 
 def container_command(container: Json, executor_input: Json) -> list[str]:
-    """Command and arguments as they stand in the pod: inputs' values are filled in, the rest is left to the launcher.
+    """Command and arguments as they stand in the pod.
+
+    Inputs' values are filled in, the rest is left to the launcher.
 
     An argument that holds an output's placeholder is passed on whole. No other placeholder is known
     here, so one of the run's, such as its id, stays literal.
@@ -295,7 +304,9 @@ def _filled(word: str, values: Json) -> str:
 
 
 def fingerprint(component: Json, container: Json, executor_input: Json, claims: list[str]) -> str:
-    """The name of the task's cache entry: its inputs' values, ids of artifacts, outputs' names and types, command, image and claims.
+    """The name of the task's cache entry.
+
+    Its inputs' values, ids of artifacts, outputs' names and types, command, image and claims.
 
     Neither the run's id nor anything else of the run is in it, unless it is an input. Container
     variables aren't, either.
@@ -327,7 +338,10 @@ def fingerprint(component: Json, container: Json, executor_input: Json, claims: 
 
 
 def go_json(value: Any) -> str:
-    """JSON as Go's encoding/json writes it: keys in order, no spaces, ``<>&`` escaped, whole doubles without a point."""
+    """JSON as Go's encoding/json writes it.
+
+    Keys in order, no spaces, ``<>&`` escaped, whole doubles without a point.
+    """
     text = json.dumps(_whole(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

@@ -16,7 +16,9 @@ from tests.pipelines.kfp_backend.driver import as_text, local_path
 
 
 def command_line(words: list[str], executor_input: Json, component: Json, root: Path) -> list[str]:
-    """The command line of the user's program: every placeholder of the launcher replaced, wherever it stands in a word.
+    """The command line of the user's program.
+
+    Every placeholder of the launcher replaced, wherever it stands in a word.
 
     Args:
         words: as the driver left them. root: a folder that stands for the pod's root; every path

@@ -62,18 +62,21 @@ def check_parameters(definitions: Mapping[str, Any], parameters: Mapping[str, An
         if name not in parameters:
             if not definition.get("isOptional") and "defaultValue" not in definition:
                 raise Refused(
-                    f"parameter {name} is not optional, yet has neither default value nor user provided value"
+                    f"parameter {name} is not optional, yet has neither default value nor user"
+                    " provided value"
                 )
             continue
         if definition["parameterType"] not in TYPES:
             raise Refused(
-                f"input parameter {name} requires type {definition['parameterType']}, which is invalid for root component"
+                f"input parameter {name} requires type {definition['parameterType']}, which is"
+                " invalid for root component"
             )
         kind, types = TYPES[definition["parameterType"]]
         value = parameters[name]
         if not isinstance(value, types) or (isinstance(value, bool) and kind != "bool"):
             raise Refused(
-                f"input parameter {name} requires type {kind}, but the parameter value is not of {kind} value type"
+                f"input parameter {name} requires type {kind}, but the parameter value is not of"
+                f" {kind} value type"
             )
         if definition.get("literals") and value not in definition["literals"]:
             raise Refused(f"input parameter {name} must be one of {definition['literals']}")
@@ -86,7 +89,8 @@ def check_recurring(cron: str, max_concurrency: int) -> None:
     """Refuse a schedule that the API server won't keep. Raises Refused."""
     if not 1 <= max_concurrency <= MAX_CONCURRENCY:
         raise Refused(
-            f"Max concurrency of a recurring run must be at least 1 and at most 10. Received {max_concurrency}"
+            "Max concurrency of a recurring run must be at least 1 and at most 10. Received"
+            f" {max_concurrency}"
         )
     Cron.read(cron)
 
@@ -110,7 +114,8 @@ class Cron:
         parts = ["0", "0", "0", "*", "*", "*"] if text in ("@daily", "@midnight") else text.split()
         if not 5 <= len(parts) <= 6:
             raise Refused(
-                f"Schedule cron is not a supported format. Error: Expected 5 to 6 fields, found {len(parts)}: {text}"
+                "Schedule cron is not a supported format. Error: Expected 5 to 6 fields, found"
+                f" {len(parts)}: {text}"
             )
         parts += ["*"] * (6 - len(parts))
         fields = tuple(
@@ -157,7 +162,8 @@ def _numbers(part: str, what: str, low: int, high: int, names: tuple[str, ...]) 
         span, _, step = item.partition("/")
         if step == "0" or (step and not step.isdecimal()):
             raise Refused(
-                f"Schedule cron is not a supported format. Error: Step of range should be a positive number: {item}"
+                "Schedule cron is not a supported format. Error: Step of range should be a"
+                f" positive number: {item}"
             )
         if span in ("*", "?"):
             first, last = low, high
@@ -169,7 +175,8 @@ def _numbers(part: str, what: str, low: int, high: int, names: tuple[str, ...]) 
             first, last = ends[0], ends[-1] if len(ends) > 1 else high if step else ends[0]
             if not low <= first <= last <= high or len(ends) > 2:
                 raise Refused(
-                    f"Schedule cron is not a supported format. Error: the {what} {item} is out of range {low} to {high}"
+                    f"Schedule cron is not a supported format. Error: the {what} {item} is out of"
+                    f" range {low} to {high}"
                 )
         yield from range(first, last + 1, int(step or 1))
 
@@ -225,12 +232,18 @@ class Schedule:
 
 
 def resource_name(display_name: str, suffix: str) -> str:
-    """Name of the ScheduledWorkflow: at most 25 characters of the schedule's, and what Kubernetes appends."""
+    """Name of the ScheduledWorkflow.
+
+    At most 25 characters of the schedule's, and what Kubernetes appends.
+    """
     return (re.sub(r"[^a-z0-9-]+", "", display_name.lower()) or "job-")[:25] + suffix
 
 
 def workflow_name(schedule: str, index: int) -> str:
-    """Name of a schedule's workflow, and of its run: number and 32-bit FNV-1a (NextResourceName)."""
+    """Name of a schedule's workflow, and of its run.
+
+    Number and 32-bit FNV-1a (NextResourceName).
+    """
     name, value = f"{schedule}-{index}", 2166136261
     for byte in name.encode():
         value = (value ^ byte) * 16777619 % 2**32

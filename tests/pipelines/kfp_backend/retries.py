@@ -110,7 +110,10 @@ def attempts(plan: Strategy, outcomes: Sequence[Attempt]) -> tuple[list[float], 
 def attempts_in_all(
     plan: Strategy, levels: int, phase: str, defaults: Strategy = TEMPLATE_DEFAULTS
 ) -> int:
-    """How often a pod is made that always ends in ``phase``, below so many DAGs: they are tried again, too, and the tries multiply."""
+    """How often a pod is made that always ends in ``phase``, below so many DAGs.
+
+    They are tried again, too, and the tries multiply.
+    """
     own = plan.limit + 1 if phase in RETRIED_PHASES[plan.policy] else 1
     outer = defaults.limit + 1 if phase in RETRIED_PHASES[defaults.policy] else 1
     return int(own * outer**levels)

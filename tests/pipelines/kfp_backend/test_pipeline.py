@@ -1,4 +1,7 @@
-"""Our pipeline on the backend: what every container is started with, which tasks run, what a run weighs, what is made again."""
+"""Our pipeline on the backend.
+
+What every container is started with, which tasks run, what a run weighs, what is made again.
+"""
 
 from __future__ import annotations
 

@@ -79,7 +79,10 @@ def test_without_a_longest_backoff_in_the_spec_nothing_is_made_again() -> None:
 
 
 def test_always_in_the_template_defaults_multiplies_tries_level_by_level() -> None:
-    """Seen with a failing first step: three tries of the pod, below an executor's DAG and the exit handler's, and so on up."""
+    """Seen with a failing first step.
+
+    Three tries of the pod, below an executor's DAG and the exit handler's, and so on up.
+    """
     always = replace(TEMPLATE_DEFAULTS, policy="Always")
     failing = strategy({"retryPolicy": {"maxRetryCount": 2}}, always)
     assert attempts_in_all(failing, levels=2, phase="Failed", defaults=always) == 27

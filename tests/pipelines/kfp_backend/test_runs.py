@@ -384,11 +384,17 @@ class TestConditions:
             ("inputs.parameter_values['word'] != 'go'", False),
             ("!(inputs.parameter_values['word'] == 'go')", False),
             (
-                "!(inputs.parameter_values['word'] == 'go') && inputs.parameter_values['count'] > 1",
+                (
+                    "!(inputs.parameter_values['word'] == 'go') &&"
+                    " inputs.parameter_values['count'] > 1"
+                ),
                 False,
             ),
             (
-                "inputs.parameter_values['word'] == 'stop' || int(inputs.parameter_values['count']) >= 3",
+                (
+                    "inputs.parameter_values['word'] == 'stop' ||"
+                    " int(inputs.parameter_values['count']) >= 3"
+                ),
                 True,
             ),
             ("inputs.parameter_values['sure'] == true", True),

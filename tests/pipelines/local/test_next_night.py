@@ -1,4 +1,7 @@
-"""What a person decides about the champion is what the next night compares with: resolve, evaluate and gate as processes."""
+"""What a person decides about the champion is what the next night compares with.
+
+resolve, evaluate and gate as processes.
+"""
 
 from __future__ import annotations
 

@@ -64,9 +64,10 @@ def tables(text: str) -> list[list[list[str]]]:
         elif token.type == "tr_open":
             found[-1].append([])
         elif token.type == "inline" and cell:
-            assert {child.type for child in token.children or []} <= {"text", "text_special"}, (
-                token.content
-            )
+            assert {child.type for child in token.children or []} <= {
+                "text",
+                "text_special",
+            }, token.content
             found[-1][-1].append("".join(child.content for child in token.children or []))
     return found
 
@@ -133,7 +134,8 @@ STOPPED = ValidateFindings(
 def test_the_data_summary_says_what_was_decided_and_why() -> None:
     text = data_summary(STOPPED, SNAPSHOT, {"truncated": 1, "empty": 2})
     assert text.startswith(
-        "# Data summary: stop\n\n1 of 2 rules hold; these stop the run.\n\n- label drift: The label drift went.\n"
+        "# Data summary: stop\n\n1 of 2 rules hold; these stop the run.\n\n- label drift: The label"
+        " drift went.\n"
     )
     assert f"Snapshot {'a' * 12}, compared with the accepted snapshot {'b' * 12}." in text
     assert "1,210 read, 1,207 accepted, 3 rejected." in text

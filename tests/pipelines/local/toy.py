@@ -1,4 +1,7 @@
-"""A tiny pipeline for tests of the local runner: its steps are Python one-liners in the reporting environment."""
+"""A tiny pipeline for tests of the local runner.
+
+Its steps are Python one-liners in the reporting environment.
+"""
 
 from kfp import dsl
 from kfp.dsl import Artifact, Input, Output

@@ -42,7 +42,10 @@ def test_an_artifact_without_its_marker_is_refused(tmp_path: Path) -> None:
     folder = contract.start(tmp_path / "plan")
     with pytest.raises(
         ContractError,
-        match=r"the sampling_plan artifact at .* is incomplete; expected its completion marker sampling.json",
+        match=(
+            r"the sampling_plan artifact at .* is incomplete; expected its completion marker"
+            r" sampling.json"
+        ),
     ):
         contract.read_marker(folder, "sampling_plan", Sampling)
     contract.finish(folder, "sampling_plan", SAMPLING)

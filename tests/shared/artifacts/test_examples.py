@@ -1,4 +1,7 @@
-"""The reader of the examples artifact: what it reads, how much of it at once, and what it refuses."""
+"""The reader of the examples artifact.
+
+What it reads, how much of it at once, and what it refuses.
+"""
 
 from __future__ import annotations
 

@@ -85,7 +85,9 @@ def test_a_manifest_about_another_file_is_refused(folder: Path) -> None:
     contract.finish(folder, "model", replace(manifest, image=ImageSpec(24, 24, 1)))
     with pytest.raises(
         ContractError,
-        match=r"expected uint8 \[n, 24, 24, 1\] to float32 \[n, 7\]; received uint8 \[-1, 16, 16, 1\]",
+        match=(
+            r"expected uint8 \[n, 24, 24, 1\] to float32 \[n, 7\]; received uint8 \[-1, 16, 16, 1\]"
+        ),
     ):
         ServedModel(folder)
     contract.finish(folder, "model", replace(manifest, image=SMALL, labels=("a", "b")))

@@ -73,7 +73,10 @@ def test_a_step_leaves_its_findings(tmp_path: Path) -> None:
         (
             "fill",
             5,
-            "resample failed: no space left on the device; received /full/disk; to fix it: free some space and run again with --resume.",
+            (
+                "resample failed: no space left on the device; received /full/disk; to fix it: free"
+                " some space and run again with --resume."
+            ),
         ),
         ("break", 1, "resample failed: KeyError: 'defect'"),
     ],

@@ -1,4 +1,7 @@
-"""The stores in buckets, through the real clients: gs:// against a strict server, s3:// against moto."""
+"""The stores in buckets, through the real clients.
+
+Gs:// against a strict server, s3:// against moto.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The store on a PersistentVolumeClaim: a folder where pods mount it, known to others by its pvc:// URI."""
+"""The store on a PersistentVolumeClaim.
+
+A folder where pods mount it, known to others by its pvc:// URI.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,9 @@ def test_a_whole_claim_may_be_the_store(tmp_path: Path) -> None:
 def test_a_claim_that_is_not_mounted_is_never_made_up(tmp_path: Path) -> None:
     with pytest.raises(
         EnvironmentProblem,
-        match=r"the claim faces isn't mounted here; expected its volume at .*/faces; received pvc://",
+        match=(
+            r"the claim faces isn't mounted here; expected its volume at .*/faces; received pvc://"
+        ),
     ):
         open_store("pvc://faces/emotion", tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -1,1 +1,4 @@
-"""The gate's families of checks, one file each: what is known in, checks with value, bound and reason out."""
+"""The gate's families of checks, one file each.
+
+What is known in, checks with value, bound and reason out.
+"""

@@ -116,7 +116,10 @@ def _on_rows(case: Case, name: str, what: str, member: npt.NDArray[np.bool_]) ->
     ours, theirs = (
         float(case.tested.right(role)[member].mean()) for role in ("challenger", "champion")
     )
-    sentence = f"{what} is {percent(ours)} against the champion's {percent(theirs)} on {images(pair.n)}, {higher_or_lower(pair.difference)}"
+    sentence = (
+        f"{what} is {percent(ours)} against the champion's {percent(theirs)} on {images(pair.n)},"
+        f" {higher_or_lower(pair.difference)}"
+    )
     p = float(sign_test_of_harm(pair.b, pair.c))
     return _Test(
         f"harm-{name}",

@@ -1,4 +1,7 @@
-"""Integrity: no figure may be NaN or infinite, for such a figure clears or misses any bound by accident."""
+"""Integrity.
+
+No figure may be NaN or infinite, for such a figure clears or misses any bound by accident.
+"""
 
 from __future__ import annotations
 

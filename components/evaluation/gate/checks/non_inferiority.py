@@ -1,4 +1,6 @@
-"""Non-inferiority to the champion: the lower confidence bound of the paired difference must stay above minus the margin.
+"""Non-inferiority to the champion.
+
+The lower confidence bound of the paired difference must stay above minus the margin.
 
 A margin that the rows can't resolve is never passed over: with too few rows an equal challenger
 fails by chance more often than the policy's power allows, and so the verdict belongs to a person.
@@ -46,8 +48,9 @@ def compared(case: Case, who: str, margin: float, level: float, family: str) -> 
     found = _resolution(pair, margin, policy.alpha, policy.power)
     outcome: Outcome = "pass" if low > -margin else "fail"
     sentence = (
-        f"Accuracy is {percent(tested.accuracy('challenger'))} against the {who}'s {percent(tested.accuracy(who))} on the same"
-        f" {images(pair.n)}, {higher_or_lower(pair.difference)}; with {100 * (1 - level):.4g}% confidence at most"
+        f"Accuracy is {percent(tested.accuracy('challenger'))} against the {who}'s"
+        f" {percent(tested.accuracy(who))} on the same {images(pair.n)},"
+        f" {higher_or_lower(pair.difference)}; with {100 * (1 - level):.4g}% confidence at most"
         f" {points(max(0.0, -low))} lower, where {points(margin)} are allowed."
     )
     # No margin matters to a challenger whose whole interval lies above 0, nor to one whose interval
@@ -55,8 +58,9 @@ def compared(case: Case, who: str, margin: float, level: float, family: str) -> 
     if found.rows_needed > found.rows and low <= 0 and high >= -margin:
         outcome = "ask"
         sentence += (
-            f" A person must decide: the two differ on {percent(found.discordant)} of the images, so {found.rows:,} of them resolve"
-            f" {points(found.smallest_margin)} at {policy.power:.0%} power, and {points(margin)} need {found.rows_needed:,}."
+            f" A person must decide: the two differ on {percent(found.discordant)} of the images,"
+            f" so {found.rows:,} of them resolve {points(found.smallest_margin)} at"
+            f" {policy.power:.0%} power, and {points(margin)} need {found.rows_needed:,}."
         )
     return Check(
         family,

@@ -16,11 +16,17 @@ def operations(case: Case) -> Iterator[Check]:
     failures = serving.golden_failures if serving.golden_images else 1
     words = "No golden image was sent to the server, so nothing shows that it answers as evaluated."
     if serving.golden_images:
-        words = f"{failures} of {serving.golden_images} golden images got another answer from the server than expected; none may."
+        words = (
+            f"{failures} of {serving.golden_images} golden images got another answer from the"
+            " server than expected; none may."
+        )
     yield _at_most("golden-failures", float(failures), 0.0, words, serving.golden_images)
 
     difference, allowed = serving.golden_max_difference, policy.max_golden_difference
-    words = f"Served and expected probabilities differ by {difference:.2g} at most; {allowed:.2g} is allowed."
+    words = (
+        f"Served and expected probabilities differ by {difference:.2g} at most; {allowed:.2g} is"
+        " allowed."
+    )
     yield _at_most("golden-difference", difference, allowed, words, serving.golden_images)
 
     size = serving.challenger.model_bytes
@@ -28,14 +34,20 @@ def operations(case: Case) -> Iterator[Check]:
     yield _at_most("model-bytes", float(size), float(policy.max_model_bytes), words)
 
     seconds = serving.challenger.cold_start_seconds
-    words = f"The server was ready after {seconds:.1f} s; {policy.max_cold_start_seconds:g} s are allowed."
+    words = (
+        f"The server was ready after {seconds:.1f} s; {policy.max_cold_start_seconds:g} s are"
+        " allowed."
+    )
     yield _at_most("cold-start", seconds, policy.max_cold_start_seconds, words)
 
     yield from _latency(serving, policy.max_p95_ratio)
 
 
 def _latency(serving: ServingFindings, bound: float) -> Iterator[Check]:
-    """Yield the check of the 95th percentile against the champion's: only a significant excess fails, so without an interval nothing does."""
+    """Yield the check of the 95th percentile against the champion's.
+
+    Only a significant excess fails, so without an interval nothing does.
+    """
     ours, theirs = (
         serving.challenger.p95_milliseconds,
         serving.champion.p95_milliseconds if serving.champion else 0.0,
@@ -44,12 +56,18 @@ def _latency(serving: ServingFindings, bound: float) -> Iterator[Check]:
         return
     ratio, interval = serving.p95_ratio or ours / theirs, serving.p95_ratio_interval
     reach = f" (90% interval {interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
-    words = f"Latency's 95th percentile is {ours:.2f} ms against the champion's {theirs:.2f} ms, {ratio:.2f} times it{reach}"
+    words = (
+        f"Latency's 95th percentile is {ours:.2f} ms against the champion's {theirs:.2f} ms,"
+        f" {ratio:.2f} times it{reach}"
+    )
     failed = bool(interval) and interval[0] > bound
     unsure = (
         "" if interval or ratio <= bound else "; without its interval that is insufficient evidence"
     )
-    sentence = f"{words}; {bound:g} times is allowed{', which is shown to be exceeded' if failed else unsure}."
+    sentence = (
+        f"{words}; {bound:g} times is"
+        f" allowed{', which is shown to be exceeded' if failed else unsure}."
+    )
     outcome: Outcome = "fail" if failed else "insufficient" if unsure else "pass"
     yield Check(
         "latency-p95", ratio, bound, "at-most", outcome, sentence, interval, family="operations"

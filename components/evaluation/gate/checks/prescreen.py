@@ -1,4 +1,7 @@
-"""Pre-screen: on held-out validation rows, a challenger that is plainly below the champion never meets the test rows.
+"""Pre-screen.
+
+On held-out validation rows, a challenger that is plainly below the champion never meets the test
+rows.
 
 A point estimate decides, not a test: half of the challengers that are worse by exactly the margin
 are stopped here, and each of them spares the test set a look.
@@ -36,7 +39,10 @@ def prescreen(case: Case) -> Iterator[Check]:
         return
     margin = case.policy.margin
     if case.held_out is None:
-        sentence = "There are no held-out images, so the challenger met the test images without a pre-screen."
+        sentence = (
+            "There are no held-out images, so the challenger met the test images without a"
+            " pre-screen."
+        )
         yield Check(
             "pre-screen", 0.0, -margin, "at-least", "insufficient", sentence, family="pre-screen"
         )
@@ -44,9 +50,11 @@ def prescreen(case: Case) -> Iterator[Check]:
     pair, stopped = case.held_out.paired("champion"), stops(case.held_out, margin)
     low, high = paired_interval(pair.b, pair.c, pair.n, case.policy.alpha)
     sentence = (
-        f"On {images(pair.n, 'held-out')} accuracy is {percent(case.held_out.accuracy('challenger'))} against the champion's"
-        f" {percent(case.held_out.accuracy('champion'))}, {higher_or_lower(pair.difference)}; {points(margin)} lower would still be"
-        f" let through{' to' if not stopped else ', so the challenger never met'} the test images."
+        f"On {images(pair.n, 'held-out')} accuracy is"
+        f" {percent(case.held_out.accuracy('challenger'))} against the champion's"
+        f" {percent(case.held_out.accuracy('champion'))}, {higher_or_lower(pair.difference)};"
+        f" {points(margin)} lower would still be let"
+        f" through{' to' if not stopped else ', so the challenger never met'} the test images."
     )
     outcome: Outcome = "fail" if stopped else "pass"
     interval = (float(low), float(high))

@@ -42,8 +42,9 @@ def superiority(case: Case) -> Iterator[Check]:
             else f"Not shown to be better than the {who}"
         )
         sentence = (
-            f"{words}: of {images(pair.n)} only the challenger gets {pair.b:,} right and only the {who} {pair.c:,};"
-            f" McNemar's exact {p_value(p)}, at look {case.look:,} at these images {level:.2g} or less is wanted."
+            f"{words}: of {images(pair.n)} only the challenger gets {pair.b:,} right and only the"
+            f" {who} {pair.c:,}; McNemar's exact {p_value(p)}, at look {case.look:,} at these"
+            f" images {level:.2g} or less is wanted."
         )
         yield Check(
             f"better-than-{who}",

@@ -43,7 +43,9 @@ _DETAILS = {
     "broken-link": "the link leads nowhere",
     "not-a-file": "a pipe, a socket or a device",
     "vanished": "it went while the source was listed",
-    NESTED_ARCHIVE: "an archive inside the source isn't opened: unpack it, or name it as a source of its own",
+    NESTED_ARCHIVE: (
+        "an archive inside the source isn't opened: unpack it, or name it as a source of its own"
+    ),
 }
 
 
@@ -153,7 +155,10 @@ class ClassFolders:
         if not self._usable_splits:
             raise InputError(
                 f"{self.uri} holds {self.objects:,} images but no class folders",
-                expected=f"split/class/image or class/image, with the classes {', '.join(self.taxonomy.labels)}",
+                expected=(
+                    "split/class/image or class/image, with the classes"
+                    f" {', '.join(self.taxonomy.labels)}"
+                ),
                 received=f"paths such as {self._rows['key'][0].as_py()[:80]}",
             )
 
@@ -216,9 +221,11 @@ class ClassFolders:
 
     def _voted(self, names: pa.Array, said: dict[str, pa.Array]) -> dict[str, list[object]]:
         opinions = [
-            self._votes.of_path(name)
-            if self._votes is not None and not reason
-            else Opinion("", left_out=False)
+            (
+                self._votes.of_path(name)
+                if self._votes is not None and not reason
+                else Opinion("", left_out=False)
+            )
             for name, reason in zip(names.to_pylist(), said["reason"].to_pylist(), strict=True)
         ]
         return {

@@ -1,4 +1,7 @@
-"""A listing, and what is said of it, as columns: there may be millions of objects, and no Python object stands for each."""
+"""A listing, and what is said of it, as columns.
+
+There may be millions of objects, and no Python object stands for each.
+"""
 
 from __future__ import annotations
 

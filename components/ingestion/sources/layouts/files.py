@@ -1,4 +1,7 @@
-"""Rows that are objects of their own, such as image files: how they become columns, and how they are read."""
+"""Rows that are objects of their own, such as image files.
+
+How they become columns, and how they are read.
+"""
 
 from __future__ import annotations
 

@@ -89,7 +89,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class Standing:
-    """What the listing alone tells of the usable rows: how many per label, and which splits they name ('' for none)."""
+    """What the listing alone tells of the usable rows.
+
+    How many per label, and which splits they name ('' for none).
+    """
 
     labels: Counter[str]
     splits: frozenset[str]

@@ -1,4 +1,6 @@
-"""A manifest: a CSV or JSON Lines table with an image per row, its columns uri, label and perhaps split.
+"""A manifest.
+
+A CSV or JSON Lines table with an image per row, its columns uri, label and perhaps split.
 
 A uri is a path from the manifest's folder, which it may not leave, or a gs:// or s3:// address.
 """
@@ -109,7 +111,8 @@ class Manifest:
         self.check_names()
         if not self.objects:
             raise InputError(
-                f"none of the {len(self._rows):,} images of {self.table.name} in {self.uri} is there",
+                f"none of the {len(self._rows):,} images of {self.table.name} in {self.uri} is"
+                " there",
                 fix="check the paths in it",
             )
         refuse_hopeless(self.uri, self.standing)

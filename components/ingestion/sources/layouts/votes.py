@@ -1,4 +1,6 @@
-"""Labels by vote: a table of how many annotators gave each answer for an image, as FER+ publishes it.
+"""Labels by vote.
+
+A table of how many annotators gave each answer for an image, as FER+ publishes it.
 
 Barsoum et al. 2016, "Training deep networks for facial expression recognition with crowd-sourced
 label distribution". `fer2013new.csv` tells rows by their line, which is FER2013's own (its numbered
@@ -106,7 +108,10 @@ class Votes:
         )
 
     def check_rows(self, splits: Sequence[str], name: str) -> None:
-        """Refuse a CSV whose rows aren't those that the table speaks of: the splits of its rows differ. Raises InputError."""
+        """Refuse a CSV whose rows aren't those that the table speaks of.
+
+        The splits of its rows differ. Raises InputError.
+        """
         if not self.table.splits:
             raise InputError(
                 f"{self.table.uri} tells images by name, and the rows of {name} have none",

@@ -1,4 +1,7 @@
-"""Places in a bucket, whoever's it is: a prefix as a folder, a table, and a .zip or .tar object as an archive."""
+"""Places in a bucket, whoever's it is.
+
+A prefix as a folder, a table, and a .zip or .tar object as an archive.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A data set of Kaggle by its name, fetched by Kaggle's own client into its cache: kaggle://owner/dataset[/versions/3]."""
+"""A data set of Kaggle by its name, fetched by Kaggle's own client into its cache.
+
+Kaggle://owner/dataset[/versions/3].
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ from components.shared.errors import EnvironmentProblem, InputError
 from components.shared.retry import Retry, connection_reason, status_reason
 from components.shared.text import shortened
 
-_FIX = "make an API token at kaggle.com/settings, then set KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY, or keep ~/.kaggle/kaggle.json"
+_FIX = (
+    "make an API token at kaggle.com/settings, then set KAGGLE_API_TOKEN, or KAGGLE_USERNAME and"
+    " KAGGLE_KEY, or keep ~/.kaggle/kaggle.json"
+)
 
 
 class Dataset(Folder):

@@ -16,7 +16,10 @@ from components.shared.errors import EnvironmentProblem, InputError
 from components.shared.preset.sources import separate_uris
 from components.shared.store.interface import CLAIMS, claim_folder
 
-EXPECTED = "a folder, a .zip, a .tar (.gz, .bz2, .xz), a .csv or .jsonl, or gs://, s3:// or kaggle:// of these"
+EXPECTED = (
+    "a folder, a .zip, a .tar (.gz, .bz2, .xz), a .csv or .jsonl, or gs://, s3:// or kaggle:// of"
+    " these"
+)
 
 
 def open_place(source: str) -> Place:
@@ -64,7 +67,10 @@ def open_single(uri: str, claims: Path = CLAIMS) -> ObjectPlace:
 
 
 def localized(place: Place, folder: Path) -> Place:
-    """Return the same place, ready to be read: archives that can't be read where they are come into ``folder``, any other stays."""
+    """Return the same place, ready to be read.
+
+    Archives that can't be read where they are come into ``folder``, any other stays.
+    """
     copy = getattr(place, "localized", None)
     return copy(folder) if copy is not None else place
 

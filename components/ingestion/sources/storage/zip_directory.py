@@ -1,4 +1,6 @@
-"""The central directory of a zip archive as columns: what zipfile keeps of a member takes ten times the time and memory.
+"""The central directory of a zip archive as columns.
+
+What zipfile keeps of a member takes ten times the time and memory.
 
 APPNOTE.TXT of PKWARE, sections 4.3.12 (central directory), 4.3.14 to 4.3.16 (its end, zip64) and
 4.5.3 (zip64 sizes).

@@ -97,7 +97,10 @@ def reliability(models: Models) -> Markup:
         )
         total = sum(held.rows for held in scores.reliability) or 1
         for held in scores.reliability:
-            tip = f"{who}: {held.rows:,} answers, {held.confidence:.0%} sure in the mean, {held.accuracy:.1%} of them right"
+            tip = (
+                f"{who}: {held.rows:,} answers, {held.confidence:.0%} sure in the mean,"
+                f" {held.accuracy:.1%} of them right"
+            )
             shapes.append(
                 plot.mark(
                     held.confidence,
@@ -198,7 +201,10 @@ def trend(columns: Sequence[Column], name: str) -> Markup:
 
 
 def durations(seconds: Sequence[tuple[float, str]]) -> Markup:
-    """Return a row of thin bars under a trend: how long each night took, with what hovering tells."""
+    """Return a row of thin bars under a trend.
+
+    How long each night took, with what hovering tells.
+    """
     longest = max([value for value, _ in seconds] + [1e-9])
     width = _width(len(seconds))
     slot = (width - 62) / max(1, len(seconds))
