@@ -26,6 +26,23 @@ BEST = Pointer("best", "run-0", "2026-11-19T00:00:00+00:00")
 NOW = Pointers(champion=OLD, previous=BEST, anchor=BEST)
 
 
+def test_a_rollback_to_what_never_served_leaves_no_anchor() -> None:
+    """The champion becomes the anchor once a rollout has brought it all of the traffic."""
+    first = promoted(
+        Pointers(), verdict_on("old", None, None), "run-1", signed(), awaits_rollout=True
+    )
+    second = promoted(first, verdict_on("new", "old", None), "run-2", signed(), awaits_rollout=True)
+    standing = served(second, "new", signed())
+    assert standing.anchor is not None
+    assert standing.anchor.version == "new"
+    now = rolled_back(standing, signed(), serving=standing.champion)
+    assert (now.champion and now.champion.version, now.anchor) == ("old", None)
+    assert now.anchor_candidate == now.champion
+    again = served(now, "old", signed())
+    assert again.anchor is not None
+    assert again.anchor.version == "old"
+
+
 def test_the_judged_champion_is_replaced_and_the_anchor_stays():
     now = promoted(NOW, verdict_on("new", "old", "best"), "run-2", signed("gate"))
     assert (now.champion, now.previous, now.anchor) == (

@@ -150,10 +150,14 @@ def rejected(now: Pointers, verdict: Verdict, run_id: str, signed: Signed) -> Po
     return changed(now, decision=decided(now, "reject", verdict.challenger, run_id, signed))
 
 
-def rolled_back(now: Pointers, signed: Signed) -> Pointers:
+def rolled_back(now: Pointers, signed: Signed, serving: Pointer | None = None) -> Pointers:
     """Return the pointers with the previous champion as champion again.
 
-    The gate can't bring back what was withdrawn, which is the anchor no longer.
+    The gate can't bring back what was withdrawn, which is the anchor no longer: the one before it
+    is, else the champion, once it has had all of the traffic.
+
+    Args:
+        serving: what the last rollout proved to serve; None where no cluster serves.
 
     Raises:
         InputError: there is no previous champion.
@@ -173,7 +177,7 @@ def rolled_back(now: Pointers, signed: Signed) -> Pointers:
             ),
         )
     away = now.champion.version
-    return changed(
+    anew = changed(
         now,
         champion=replace(now.previous, since=signed.at),
         previous=None,
@@ -181,6 +185,11 @@ def rolled_back(now: Pointers, signed: Signed) -> Pointers:
         anchor_candidate=None,
         decision=decided(now, "rollback", now.previous.version, now.previous.run_id, signed),
     ).mended()
+    champion, anchor = anew.champion, anew.anchor
+    risen = anchor is not None and anchor != now.anchor and anchor != now.anchor_before
+    if risen and serving is not None and champion and champion.version != serving.version:
+        return replace(anew, anchor=None, anchor_candidate=champion)
+    return anew
 
 
 def withdrawn(now: Pointers, version: str, serving: Pointer | None, signed: Signed) -> Pointers:

@@ -157,7 +157,7 @@ class Registry:
         def step(now: Pointers) -> Pointers:
             if away and (now.champion is None or now.champion.version != away):
                 return now
-            new = rolled_back(now, signed)
+            new = rolled_back(now, signed, self.serving())
             self.require(new.champion.version if new.champion else "")
             return new
 

@@ -54,7 +54,9 @@ ACTS = st.builds(
 
 def happen(world: World, act: Act) -> None:
     """Let it happen, whatever it is refused with."""
-    world.kserve.behaviours[act.version], world.prober.answers[act.version] = QUALITIES[act.quality]
+    behaviour, world.prober.answers[act.version] = QUALITIES[act.quality]
+    if act.version not in routed_versions(world):  # pods that serve have come up already
+        world.kserve.behaviours[act.version] = behaviour
     world.rest.dies_before = (
         None if act.dies_at_call is None else world.kserve.calls + act.dies_at_call
     )
@@ -74,6 +76,13 @@ def happen(world: World, act: Act) -> None:
         pass
     finally:
         world.rest.dies_before = world.store.dies_before = None
+
+
+def routed_versions(world: World) -> set[str]:
+    """Versions that get requests now, or will once the gateway knows."""
+    shares = [*world.kserve.routed.items(), *world.kserve.weights.items()]
+    workloads = world.kserve.workloads
+    return {workloads[name].version for name, share in shares if share and name in workloads}
 
 
 def night(world: World, act: Act) -> None:
